@@ -1,0 +1,1 @@
+"""Leadline keeps machine-learning models true on Kafka."""

@@ -1,0 +1,116 @@
+"""What goes into a processor and what comes out of it.
+
+A **run** is what one fetch brought of one partition; decoded it is a `Batch`. A processor answers a batch, or the passing of time,
+with `Effects`; its host sends them. State goes through a `Store`, whose changes the host makes durable together with the offset
+of the run.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from leadline.records import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The readable records of one run, in log order.
+
+    ``topic`` is the noun without prefix. Topics of many events come as ``columns`` (one Arrow column a field, timestamps as int64
+    milliseconds) with ``bodies``, the Avro body of each row in the newest schema; topics of few come as ``records``.
+    ``last_offset`` and ``arrival_max_ms`` are of the whole run, unreadable and clock records included (-2**63: none).
+    """
+
+    topic: str
+    partition: int
+    offsets: NDArray[np.int64]
+    arrival_ms: NDArray[np.int64]
+    keys: list[bytes]
+    last_offset: int
+    arrival_max_ms: int
+    columns: pa.RecordBatch | None = None
+    bodies: list[bytes] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    lookups: "Lookups | None" = None
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+
+@dataclass(frozen=True, slots=True)
+class Lookups:
+    """Looked-up features of a batch, fetched by the host in one round trip: one column a feature, NaN is missing."""
+
+    values: dict[str, NDArray[np.float64]]
+    updated_ms: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Records for one topic (its noun), as ``columns`` or as ``records``.
+
+    They go to ``partition``, or where that is None to the murmur2 hash of each ``routes`` (by default: of each key).
+    With ``bodies`` each row is the Avro body of its first field, already encoded, followed by the columns.
+    """
+
+    topic: str
+    keys: list[bytes]
+    partition: int | None = None
+    columns: pa.RecordBatch | None = None
+    records: Sequence[Record] = ()
+    bodies: list[bytes] = field(default_factory=list)
+    routes: list[bytes] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """Row ``index`` of the batch goes to the dead letters; ``reason`` is a short constant, ``detail`` is for a person."""
+
+    index: int
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What a processor wants done."""
+
+    outputs: list[Output] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+
+
+class Store(Protocol):
+    """Keyed bytes of one task (a step on one partition). Reads see the writes before them."""
+
+    def get(self, key: bytes) -> bytes | None: ...
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]: ...
+
+    def put(self, key: bytes, value: bytes) -> None: ...
+
+    def put_many(self, keys: Sequence[bytes], values: Sequence[bytes]) -> None: ...
+
+    def delete(self, key: bytes) -> None: ...
+
+    def scan(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Entries with start <= key < stop, in key order."""
+        ...
+
+
+class Processor(Protocol):
+    """One stage's decisions on one partition. All its state is in its store: a new object on the same store goes on."""
+
+    @property
+    def wake_at_ms(self) -> int | None:
+        """The earliest time at which `on_time` has something to do; None: never by itself."""
+        ...
+
+    def on_batch(self, batch: Batch) -> Effects: ...
+
+    def on_time(self, now_ms: int, idle: frozenset[str]) -> Effects:
+        """Time has come to ``now_ms`` for the source topics in ``idle``, which have nothing left to read."""
+        ...

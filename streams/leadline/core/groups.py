@@ -1,0 +1,120 @@
+"""Numbers for the (model, version, segments) that predictions belong to, kept in the store."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from leadline.core.batch import Store
+from leadline.core.catalog import Catalog
+from leadline.settings import ModelSettings
+
+_PREFIX = b"g"
+_NEVER = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Predictions that fall into the same windows; ``segments`` starts with ``*``."""
+
+    model: str
+    version: str
+    segments: tuple[str, ...]
+    settings: ModelSettings
+
+    @property
+    def seal_ms(self) -> int:
+        """How long after the event an outcome may arrive."""
+        return _NEVER if self.settings.grace is None else self.settings.horizon + self.settings.grace
+
+    @property
+    def forget_ms(self) -> int:
+        """How long after the event the request is remembered."""
+        return _NEVER if self.settings.grace is None else self.seal_ms + self.settings.grace
+
+
+class Groups:
+    """The groups of one task. A number, once given, stays."""
+
+    def __init__(self, store: Store, catalog: Catalog) -> None:
+        self._store = store
+        self._catalog = catalog
+        self._numbers: dict[tuple[str, str, tuple[str, ...]], int] = {}
+        self._groups: list[Group] = []
+        self._table: NDArray[np.int64] = np.zeros((4, 0), np.int64)
+        for _, value in store.scan(_PREFIX, _PREFIX + b"\xff" * 5):
+            model, version, *segments = json.loads(value)
+            self._append(model, version, tuple(segments))
+
+    def __getitem__(self, number: int) -> Group:
+        return self._groups[number]
+
+    def horizon(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Label horizon of each group, in ms."""
+        return self._column(0, numbers)
+
+    def seal(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """`Group.seal_ms` of each group."""
+        return self._column(1, numbers)
+
+    def forget(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """`Group.forget_ms` of each group."""
+        return self._column(2, numbers)
+
+    def window(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Window size of each group, in ms."""
+        return self._column(3, numbers)
+
+    def _column(self, row: int, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        if self._table.shape[1] != len(self._groups):
+            sizes = [(g.settings.horizon, g.seal_ms, g.forget_ms, g.settings.window) for g in self._groups]
+            self._table = np.array(sizes, np.int64).reshape(-1, 4).T
+        column: NDArray[np.int64] = self._table[row, numbers]
+        return column
+
+    def number(self, columns: pa.RecordBatch) -> NDArray[np.int64]:
+        """Group of each prediction of a batch; -1 where the model is not known."""
+        code = _combine(_codes(columns["model"]), _codes(columns["model_version"]), _list_codes(columns["segments"]))
+        distinct, first, inverse = np.unique(code, return_index=True, return_inverse=True)
+        rows = columns.select(["model", "model_version", "segments"]).take(pa.array(first)).to_pylist()
+        known = [self._known(row["model"], row["model_version"], tuple(row["segments"])) for row in rows]
+        return np.array(known, np.int64)[inverse] if len(distinct) else np.zeros(0, np.int64)
+
+    def _known(self, model: str, version: str, segments: tuple[str, ...]) -> int:
+        number = self._numbers.get((model, version, segments))
+        if number is None and self._catalog.settings(model) is not None:
+            number = self._append(model, version, segments)
+            self._store.put(_PREFIX + number.to_bytes(4, "big"), json.dumps([model, version, *segments]).encode())
+        return -1 if number is None else number
+
+    def _append(self, model: str, version: str, segments: tuple[str, ...]) -> int:
+        settings = self._catalog.settings(model) or ModelSettings(name=model)
+        number = self._numbers[model, version, segments] = len(self._groups)
+        self._groups.append(Group(model, version, tuple(dict.fromkeys(("*", *segments))), settings))
+        return number
+
+
+def _codes(column: pa.Array) -> NDArray[np.int64]:
+    return column.dictionary_encode().indices.to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def _list_codes(column: pa.Array) -> NDArray[np.int64]:
+    sizes = column.value_lengths().to_numpy(zero_copy_only=False).astype(np.int64)
+    values = _codes(column.flatten())
+    code, starts = sizes.copy(), np.cumsum(sizes) - sizes
+    for place in range(int(sizes.max(initial=0))):
+        has = np.flatnonzero(sizes > place)
+        part = np.full(len(sizes), -1, np.int64)
+        part[has] = values[starts[has] + place]
+        code = _combine(code, part)
+    return code
+
+
+def _combine(*codes: NDArray[np.int64]) -> NDArray[np.int64]:
+    combined = codes[0]
+    for code in codes[1:]:
+        _, dense = np.unique(combined, return_inverse=True)
+        combined = dense.astype(np.int64) * (int(code.max(initial=0)) + 2) + code + 1
+    return combined

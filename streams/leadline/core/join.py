@@ -1,0 +1,477 @@
+"""The late-label join: predictions meet their outcomes, in whatever order and however late they come.
+
+Most records are simple: the first prediction of a request, then one outcome. Those are handled a column at a time; a request with
+anything else (repeats, corrections, retractions, early outcomes, several versions) is taken back from the counts as it was, and added as
+it now is, by the rules in `leadline.core.labeling`.
+"""
+
+import json
+import struct
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+from math import isnan
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from leadline.core.batch import Batch, Effects, Output, Reject, Store
+from leadline.core.catalog import Catalog
+from leadline.core.groups import Group, Groups
+from leadline.core.labeling import Asked, Given, Label, classify, label
+from leadline.core.ledger import Ledger, Place
+from leadline.core.row import GIVEN, MAX_OUTCOMES, MAX_PREDICTIONS, SIMPLE, Made, Row, append_outcomes, fronts, pack_first
+from leadline.core.timeline import Timeline
+from leadline.core.windows import WindowCounts, window_start, window_state
+from leadline.records import JoinCounts, WindowPartial
+
+Ints = NDArray[np.int64]
+NEVER = -(2**63)
+EARLIEST = -8_640_000_000_000_000
+_SOURCES = ("predictions", "outcomes")
+_CLASSES = [f.name for f in fields(JoinCounts)][4:]
+_LIMIT = 1e9
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a task is: runs applied, stage time, and the highest arrival time of each source."""
+
+    sequence: int = 0
+    stage_ms: int = NEVER
+    predictions_ms: int = NEVER
+    outcomes_ms: int = NEVER
+
+    _layout = struct.Struct("<4q")
+
+    def pack(self) -> bytes:
+        return self._layout.pack(*astuple(self))
+
+    def arrive(self, source: str, arrival_ms: int) -> None:
+        """A record of ``source`` (or the clock, where it is idle) has come to ``arrival_ms``; stage time is the slower source's."""
+        held = {"predictions": self.predictions_ms, "outcomes": self.outcomes_ms}
+        held[source] = max(held[source], arrival_ms)
+        self.predictions_ms, self.outcomes_ms = held["predictions"], held["outcomes"]
+        self.stage_ms = max(self.stage_ms, min(held.values()))
+
+
+class Join:
+    """The join of one partition. See the module's text; state is in the store alone."""
+
+    def __init__(self, partition: int, store: Store, catalog: Catalog) -> None:
+        self._partition = partition
+        self._store = store
+        self._catalog = catalog
+        self._groups = Groups(store, catalog)
+        self._deadlines = Timeline(store, b"d")
+        self._forgets = Timeline(store, b"f")
+        self._changes = Timeline(store, b"s")
+        held = store.get(b"m")
+        self._progress = Progress(*Progress._layout.unpack(held)) if held else Progress()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._ledger = Ledger()
+        self._labels: list[tuple[bytes, bytes, Label, int, int]] = []
+        self._quick: list[tuple[list[bytes], pa.RecordBatch, list[bytes]]] = []
+        self._rejects: list[Reject] = []
+        self._turned: set[Place] = set()
+
+    # -- the contract -------------------------------------------------------------------------------------------------
+
+    @property
+    def wake_at_ms(self) -> int | None:
+        """When the next prediction expires, window changes state, or request is forgotten."""
+        times = [line.first() for line in (self._deadlines, self._changes, self._forgets)]
+        return min((time for time in times if time is not None), default=None)
+
+    def on_batch(self, batch: Batch) -> Effects:
+        """Take in a run of predictions or of outcomes."""
+        self._begin()
+        self._progress.sequence += 1
+        if len(batch):
+            (self._predictions if batch.topic == "predictions" else self._outcomes)(batch)
+        return self._end({batch.topic: batch.arrival_max_ms})
+
+    def on_time(self, now_ms: int, idle: frozenset[str]) -> Effects:
+        """Let time pass for the sources that have nothing left to read."""
+        self._begin()
+        self._progress.sequence += 1
+        return self._end(dict.fromkeys(idle & set(_SOURCES), now_ms))
+
+    def _end(self, arrivals: dict[str, int]) -> Effects:
+        before = self._progress.stage_ms
+        for source, arrival_ms in arrivals.items():
+            self._progress.arrive(source, arrival_ms)
+        if self._progress.stage_ms > before:
+            self._expire(before)
+            self._turn()
+            self._forget()
+        self._store.put(b"m", self._progress.pack())
+        return Effects([*self._labeled(), *self._partials()], self._rejects)
+
+    # -- predictions --------------------------------------------------------------------------------------------------
+
+    def _predictions(self, batch: Batch) -> None:
+        columns = batch.columns
+        assert columns is not None
+        group = self._groups.number(columns)
+        event_time, score = _ints(columns["event_time"]), _floats(columns["score"])
+        kept = self._readable(group, event_time, score)
+        keys = [batch.keys[i] for i in kept.tolist()]
+        held = self._store.get_many([b"r" + key for key in keys])
+        times = Counter(keys)
+        fresh = np.array([value is None and times[key] == 1 for key, value in zip(keys, held, strict=True)], bool)
+        labels = self._predicted_labels(columns, group, score)
+        self._first_predictions(kept[fresh], batch, group, event_time, score, labels)
+        for i in kept[~fresh].tolist():
+            made = Made(int(event_time[i]), int(group[i]), float(score[i]), int(labels[i]), batch.bodies[i])
+            self._another_prediction(i, batch.keys[i], made)
+
+    def _readable(self, group: Ints, event_time: Ints, score: NDArray[np.float64]) -> Ints:
+        binary = np.array([self._groups[g].settings.task == "binary" if g >= 0 else False for g in group.tolist()], bool)
+        unknown = group < 0
+        outside = np.where(binary, (score < 0) | (score > 1), np.abs(score) > _LIMIT)
+        safe = np.maximum(group, 0)
+        over = np.zeros(len(group), bool)
+        if not unknown.all() and self._progress.stage_ms != NEVER:
+            size = self._groups.window(safe)
+            over = window_start(event_time, size) + size + self._groups.forget(safe) < self._progress.stage_ms
+        self._refuse(unknown, "unknown-model", "no settings for this model: add it with `leadline model add`")
+        self._refuse(outside & ~unknown, "score-out-of-range", "binary scores are in [0, 1], others within 1e9")
+        self._refuse(over & ~unknown & ~outside, "window-forgotten", "its window was sealed and dropped: later than horizon and grace allow")
+        return np.flatnonzero(~(unknown | outside | over))
+
+    def _refuse(self, rows: NDArray[np.bool_], reason: str, detail: str) -> None:
+        self._rejects += [Reject(i, reason, detail) for i in np.flatnonzero(rows).tolist()]
+
+    def _predicted_labels(self, columns: pa.RecordBatch, group: Ints, score: NDArray[np.float64]) -> Ints:
+        given = columns["predicted_label"]
+        labels = given.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+        for number in np.unique(group[group >= 0]).tolist():
+            own, settings = group == number, self._groups[number].settings
+            own_label = np.where(labels[own] < 0, score[own] >= settings.threshold, labels[own] > 0).astype(np.int64)
+            labels[own] = own_label if settings.task == "binary" else -1
+        return labels
+
+    def _first_predictions(
+        self, fresh: Ints, batch: Batch, group: Ints, event_time: Ints, score: NDArray[np.float64], labels: Ints
+    ) -> None:
+        if not len(fresh):
+            return
+        numbers, events = group[fresh], event_time[fresh]
+        keys = [batch.keys[i] for i in fresh.tolist()]
+        rows = pack_first(events, numbers, score[fresh], labels[fresh], [batch.bodies[i] for i in fresh.tolist()])
+        self._store.put_many([b"r" + key for key in keys], rows)
+        self._ledger.count(self._groups, numbers, "prediction_records")
+        self._ledger.count(self._groups, numbers, "predictions")
+        self._ledger.predict(numbers, events)
+        deadline = events + self._groups.horizon(numbers)
+        over = deadline < self._progress.stage_ms
+        self._ledger.expire(numbers[over], events[over])
+        self._ledger.count(self._groups, numbers[over], "expired")
+        self._ledger.count(self._groups, numbers[over], "expired_no_outcome")
+        self._schedule(keys, numbers, events)
+
+    def _schedule(self, keys: Sequence[bytes], numbers: Ints, events: Ints) -> None:
+        deadline = events + self._groups.horizon(numbers)
+        width = max(1, int(self._groups.horizon(numbers).min()) // 32)
+        waiting = np.flatnonzero(deadline >= self._progress.stage_ms)
+        self._deadlines.add(deadline[waiting], [keys[i] for i in waiting.tolist()], width, self._progress.sequence)
+        forget = events + self._groups.forget(numbers)
+        ending = np.flatnonzero(forget < 2**61)
+        self._forgets.add(forget[ending], [keys[i] for i in ending.tolist()], width, self._progress.sequence)
+
+    def _another_prediction(self, index: int, key: bytes, made: Made) -> None:
+        row = self._row(key)
+        group = self._groups[made.group]
+        if len(row.predictions) == MAX_PREDICTIONS:
+            self._rejects.append(Reject(index, "too-many-versions", f"{MAX_PREDICTIONS} versions scored the request already"))
+            return
+        self._ledger.classes[group.model, "prediction_records"] += 1
+        if any(self._same_version(group, self._groups[other.group]) for other in row.predictions):
+            self._ledger.classes[group.model, "duplicate_predictions"] += 1
+            return
+        self._restate(key, row, Row([*row.predictions, made], row.outcomes))
+        self._schedule([key], np.array([made.group]), np.array([made.event_time]))
+
+    @staticmethod
+    def _same_version(one: Group, other: Group) -> bool:
+        return (one.model, one.version) == (other.model, other.version)
+
+    # -- outcomes -----------------------------------------------------------------------------------------------------
+
+    def _outcomes(self, batch: Batch) -> None:
+        columns = batch.columns
+        assert columns is not None
+        value = _floats(columns["outcome"])
+        outside = np.abs(value) > _LIMIT
+        self._refuse(outside, "outcome-out-of-range", "outcomes are within 1e9")
+        kept = np.flatnonzero(~outside)
+        given = np.zeros(len(batch), GIVEN)
+        given["offset"], given["outcome_time"] = batch.offsets, _ints(columns["outcome_time"])
+        given["arrival_ms"], given["value"] = batch.arrival_ms, value
+        keys = [batch.keys[i] for i in kept.tolist()]
+        held = self._store.get_many([b"r" + key for key in keys])
+        times = Counter(keys)
+        single = np.array([row is not None and row[1:4] == b"\1\0\0" and times[key] == 1 for key, row in zip(keys, held, strict=True)], bool)
+        single &= ~np.isnan(value[kept])
+        quick = np.flatnonzero(single)
+        self._first_outcomes([keys[i] for i in quick.tolist()], [held[i] or b"" for i in quick.tolist()], given[kept[quick]])
+        for i in kept[~single].tolist():
+            self._another_outcome(i, batch.keys[i], Given(*given[i].item()))
+
+    def _first_outcomes(self, keys: list[bytes], rows: list[bytes], given: NDArray[np.void]) -> None:
+        if not keys:
+            return
+        front = fronts(rows)
+        group, event_time = front["group"].astype(np.int64), front["event_time"].astype(np.int64)
+        deadline = event_time + self._groups.horizon(group)
+        overdue = deadline < self._progress.stage_ms
+        timely = given["arrival_ms"] <= event_time + self._groups.seal(group)
+        usable = timely & (given["outcome_time"] <= deadline)
+        late = timely & ~usable
+        count = self._ledger.count
+        for rows_of, name, sign in (
+            (slice(None), "outcome_records", 1), (usable, "outcomes_used", 1), (usable, "matched", 1), (late, "outcomes_late", 1),
+            (~timely, "outcomes_after_grace", 1), (usable & overdue, "expired", -1), ((usable | late) & overdue, "expired_no_outcome", -1),
+            (late & overdue, "expired_late_outcome", 1), (usable & (given["outcome_time"] < event_time), "negative_delay", 1),
+        ):  # fmt: skip
+            count(self._groups, group[rows_of], name, sign)
+        self._ledger.match(group[usable], event_time[usable], front["score"][usable], front["label"][usable], given["value"][usable])
+        self._ledger.expire(group[usable & overdue], event_time[usable & overdue], -1)
+        self._store.put_many([b"r" + key for key in keys], append_outcomes(rows, given))
+        hit = np.flatnonzero(usable)
+        bodies = [rows[i][SIMPLE.itemsize :] for i in hit.tolist()]
+        self._quick.append(([keys[i] for i in hit.tolist()], _labeled_columns(given[hit], event_time[hit]), bodies))
+
+    def _another_outcome(self, index: int, key: bytes, given: Given) -> None:
+        row = self._row(key)
+        if len(row.outcomes) >= MAX_OUTCOMES:
+            self._rejects.append(Reject(index, "too-many-outcomes", f"the request has {MAX_OUTCOMES} outcomes already"))
+            return
+        self._restate(key, row, Row(row.predictions, [*row.outcomes, given]))
+        retention = self._retention_ms()
+        if not row.predictions and retention is not None:
+            self._forgets.add(np.array([given.arrival_ms + retention]), [key], 1, self._progress.sequence)
+
+    def _retention_ms(self) -> int | None:
+        """How long an outcome waits for its prediction: as long as the longest-lived model remembers; None: for ever."""
+        settings = [self._catalog.settings(name) for name in self._catalog.models()]
+        if any(s is None or s.grace is None for s in settings):
+            return None
+        return max((s.horizon + 2 * (s.grace or 0) for s in settings if s is not None), default=None)
+
+    # -- requests that are not simple ---------------------------------------------------------------------------------
+
+    def _row(self, key: bytes) -> Row:
+        value = self._store.get(b"r" + key)
+        return Row() if value is None else Row.unpack(value)
+
+    def _asked(self, row: Row) -> list[Asked]:
+        asked = []
+        for made in row.predictions:
+            group = self._groups[made.group]
+            seal = None if group.settings.grace is None else made.event_time + group.seal_ms
+            asked.append(Asked(made.event_time + group.settings.horizon, seal, group.settings.policy))
+        return asked
+
+    def _restate(self, key: bytes, before: Row, after: Row) -> None:
+        """Take a request as it was back from the counts, add it as it is, and tell which predictions changed their label."""
+        old = self._account(before, -1, self._progress.stage_ms)
+        new = self._account(after, 1, self._progress.stage_ms)
+        self._store.put(b"r" + key, after.pack())
+        revision = 1 + max((given.offset for given in after.outcomes), default=-1)
+        for i, (made, known) in enumerate(zip(after.predictions, new, strict=True)):
+            was = old[i].given if i < len(old) else None
+            if known.given != was:
+                self._labels.append((key, made.body, known, made.event_time, revision))
+
+    def _account(self, row: Row, sign: int, stage_ms: int) -> list[Label]:
+        """Add (or with sign -1 take back) everything that a request counts for; the label of each prediction."""
+        asked = self._asked(row)
+        labels = [label(ask, row.outcomes) for ask in asked]
+        for made, ask, known in zip(row.predictions, asked, labels, strict=True):
+            self._account_prediction(made, ask, known, sign, stage_ms)
+        owner = self._groups[row.predictions[0].group].model if row.predictions else ""
+        classes = self._ledger.classes
+        for name in classify(asked, labels, row.outcomes):
+            classes[owner, "outcome_records"] += sign
+            classes[owner, name] += sign
+        return labels
+
+    def _account_prediction(self, made: Made, ask: Asked, known: Label, sign: int, stage_ms: int) -> None:
+        model, classes = self._groups[made.group].model, self._ledger.classes
+        classes[model, "predictions"] += sign
+        self._ledger.predict(made.group, made.event_time, sign)
+        if known.given is not None:
+            classes[model, "matched"] += sign
+            classes[model, "negative_delay"] += sign * (known.given.outcome_time < made.event_time)
+            self._ledger.match(made.group, made.event_time, made.score, made.label, known.given.value, sign)
+        elif ask.deadline_ms < stage_ms:
+            classes[model, "expired"] += sign
+            classes[model, "expired_late_outcome" if known.late else "expired_no_outcome"] += sign
+            self._ledger.expire(made.group, made.event_time, sign)
+
+    # -- time ---------------------------------------------------------------------------------------------------------
+
+    def _expire(self, before_ms: int) -> None:
+        """Count the predictions whose deadline has passed since ``before_ms``."""
+        stage_ms = self._progress.stage_ms
+        keys = sorted(set(self._deadlines.take(stage_ms, self._progress.sequence)))
+        rows = [row for row in self._store.get_many([b"r" + key for key in keys]) if row is not None]
+        heads = [row[1:4] for row in rows]
+        bare = [row for row, head in zip(rows, heads, strict=True) if head == b"\1\0\0"]
+        labeled = [row for row, head in zip(rows, heads, strict=True) if head == b"\1\1\0"]
+        self._expire_bare(bare)
+        open_ones = self._unlabeled(labeled) if labeled else []
+        for value in [*open_ones, *(row for row, head in zip(rows, heads, strict=True) if head not in (b"\1\0\0", b"\1\1\0"))]:
+            row = Row.unpack(value)
+            self._account(row, -1, before_ms)
+            self._account(row, 1, stage_ms)
+
+    def _expire_bare(self, rows: list[bytes]) -> None:
+        front = fronts(rows)
+        group = front["group"].astype(np.int64)
+        self._ledger.expire(group, front["event_time"])
+        self._ledger.count(self._groups, group, "expired")
+        self._ledger.count(self._groups, group, "expired_no_outcome")
+
+    def _unlabeled(self, rows: list[bytes]) -> list[bytes]:
+        """Of rows with one prediction and one outcome, those whose outcome is no label."""
+        front, size = fronts(rows), SIMPLE.itemsize
+        given = np.frombuffer(b"".join([row[size : size + GIVEN.itemsize] for row in rows]), GIVEN)
+        group, event_time = front["group"].astype(np.int64), front["event_time"].astype(np.int64)
+        usable = (given["outcome_time"] <= event_time + self._groups.horizon(group)) & ~np.isnan(given["value"])
+        usable &= given["arrival_ms"] <= event_time + self._groups.seal(group)
+        return [rows[i] for i in np.flatnonzero(~usable).tolist()]
+
+    def _turn(self) -> None:
+        """Windows that became mature or sealed; those that nobody can change any more are dropped."""
+        for key in self._changes.take(self._progress.stage_ms, self._progress.sequence):
+            place = Place(*json.loads(key))
+            self._turned.add(place)
+            self._watch(place)
+
+    def _watch(self, place: Place) -> None:
+        settings = self._catalog.settings(place.model)
+        if settings is None:
+            return
+        due = place.start + settings.window + settings.horizon
+        times = [due] if settings.grace is None else [due, due + settings.grace, due + 2 * settings.grace]
+        ahead = next((time for time in times if time >= self._progress.stage_ms), None)
+        if ahead is not None:
+            self._changes.add(np.array([ahead]), [json.dumps(place).encode()], 1, self._progress.sequence)
+
+    def _forget(self) -> None:
+        stage_ms, retention = self._progress.stage_ms, self._retention_ms()
+        for key in self._forgets.take(stage_ms, self._progress.sequence):
+            row = self._row(key)
+            ends = [made.event_time + self._groups[made.group].forget_ms for made in row.predictions]
+            if not row.predictions:
+                ends = [given.arrival_ms + (retention or 0) for given in row.outcomes]
+            if max(ends, default=NEVER) < stage_ms:
+                self._store.delete(b"r" + key)
+            else:
+                self._forgets.add(np.array([max(ends)]), [key], 1, self._progress.sequence)
+
+    # -- outputs ------------------------------------------------------------------------------------------------------
+
+    def _labeled(self) -> list[Output]:
+        outputs = [
+            Output("labeled-predictions", keys, self._partition, columns=columns, bodies=bodies)
+            for keys, columns, bodies in self._quick
+            if keys
+        ]
+        if self._labels:
+            keys, bodies = [entry[0] for entry in self._labels], [entry[1] for entry in self._labels]
+            outputs.append(Output("labeled-predictions", keys, self._partition, columns=_restated_columns(self._labels), bodies=bodies))
+        return outputs
+
+    def _partials(self) -> list[Output]:
+        deltas = self._ledger.windows(self._groups)
+        places = sorted(set(deltas) | self._turned)
+        records: list[WindowPartial | JoinCounts] = []
+        routes: list[bytes] = []
+        held = self._store.get_many([_window_key(place) for place in places])
+        for place, value in zip(places, held, strict=True):
+            partial = self._partial(place, value, deltas.get(place))
+            if partial is not None:
+                records.append(partial)
+                routes.append(json.dumps(place, separators=(",", ":")).encode())
+        for model in sorted({model for model, _ in self._ledger.classes}):
+            records.append(self._join_counts(model))
+            routes.append(model.encode())
+        keys = [_key(record) for record in records]
+        return [Output("window-partials", keys, records=records, routes=routes)] if records else []
+
+    def _partial(self, place: Place, held: bytes | None, delta: WindowCounts | None) -> WindowPartial | None:
+        settings = self._catalog.settings(place.model)
+        if settings is None or (held is None and delta is None):
+            return None
+        counts = WindowCounts.unpack(held) if held else WindowCounts()
+        if delta is not None:
+            counts.add(delta)
+            self._store.put(_window_key(place), counts.pack())
+        if held is None:
+            self._watch(place)
+        end = place.start + settings.window
+        stage_ms = self._progress.stage_ms
+        if settings.grace is not None and stage_ms > end + settings.horizon + 2 * settings.grace:
+            self._store.delete(_window_key(place))
+        return WindowPartial(
+            *place[:3], place.start, end, self._partition, self._progress.sequence, max(stage_ms, EARLIEST),
+            window_state(end, settings.horizon, settings.grace, stage_ms), settings.task, **counts.fields(),
+        )  # fmt: skip
+
+    def _join_counts(self, model: str) -> JoinCounts:
+        key = b"c" + model.encode()
+        held = self._store.get(key)
+        totals = Counter(dict(zip(_CLASSES, struct.unpack(f"<{len(_CLASSES)}q", held), strict=True))) if held else Counter()
+        for name in _CLASSES:
+            totals[name] += self._ledger.classes.get((model, name), 0)
+        counts = [totals[name] for name in _CLASSES]
+        self._store.put(key, struct.pack(f"<{len(_CLASSES)}q", *counts))
+        return JoinCounts(model, self._partition, self._progress.sequence, max(self._progress.stage_ms, EARLIEST), *counts)
+
+
+def _window_key(place: Place) -> bytes:
+    return b"w" + json.dumps(place).encode()
+
+
+def _key(record: WindowPartial | JoinCounts) -> bytes:
+    if isinstance(record, JoinCounts):
+        identity: list[str | int] = ["counts", record.model, record.source_partition]
+    else:
+        identity = [record.model, record.model_version, record.segment, record.window_start, record.source_partition]
+    return json.dumps(identity, separators=(",", ":")).encode()
+
+
+def _ints(column: pa.Array) -> Ints:
+    values: Ints = column.to_numpy(zero_copy_only=False).astype(np.int64)
+    return values
+
+
+def _floats(column: pa.Array) -> NDArray[np.float64]:
+    values: NDArray[np.float64] = column.to_numpy(zero_copy_only=False).astype(np.float64)
+    return values
+
+
+def _labeled_columns(given: NDArray[np.void], event_time: Ints) -> pa.RecordBatch:
+    times = given["outcome_time"].astype(np.int64)
+    columns = [given["value"].astype(np.float64), times, times - event_time, given["offset"].astype(np.int64) + 1]
+    return pa.record_batch([pa.array(column) for column in columns], names=["outcome", "outcome_time", "label_delay_ms", "revision"])
+
+
+def _restated_columns(labels: list[tuple[bytes, bytes, Label, int, int]]) -> pa.RecordBatch:
+    given = [known.given for _, _, known, _, _ in labels]
+    assert all(g is None or not isnan(g.value) for g in given)
+    return pa.record_batch(
+        {
+            "outcome": pa.array([None if g is None else g.value for g in given], pa.float64()),
+            "outcome_time": pa.array([None if g is None else g.outcome_time for g in given], pa.int64()),
+            "label_delay_ms": pa.array([None if g is None else g.outcome_time - e[3] for g, e in zip(given, labels, strict=True)], pa.int64()),
+            "revision": pa.array([entry[4] for entry in labels], pa.int64()),
+        }
+    )

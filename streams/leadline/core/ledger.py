@@ -1,0 +1,103 @@
+"""What one run changes in the counts: collected row by row or a column at a time, then folded into windows and join counts."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leadline.core.groups import Groups
+from leadline.core.windows import Matched, WindowCounts, fold, window_start
+
+Ints = NDArray[np.int64]
+_SIGNED = [("group", np.int64), ("event_time", np.int64), ("sign", np.int64)]
+_MATCHED = [*_SIGNED, ("score", np.float64), ("label", np.int64), ("outcome", np.float64)]
+
+
+class Place(NamedTuple):
+    """One window of one segment of one version."""
+
+    model: str
+    version: str
+    segment: str
+    start: int
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Changes of one run. ``classes`` counts (model, class), classes named as in `leadline.records.JoinCounts`."""
+
+    classes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    predicted: list[NDArray[Any]] = field(default_factory=list)
+    expired: list[NDArray[Any]] = field(default_factory=list)
+    matched: list[NDArray[Any]] = field(default_factory=list)
+
+    def predict(self, group: Any, event_time: Any, sign: int = 1) -> None:
+        """Predictions were made."""
+        self.predicted.append(_rows(_SIGNED, group, event_time, sign))
+
+    def expire(self, group: Any, event_time: Any, sign: int = 1) -> None:
+        """Predictions went past their horizon without an outcome."""
+        self.expired.append(_rows(_SIGNED, group, event_time, sign))
+
+    def match(self, group: Any, event_time: Any, score: Any, label: Any, outcome: Any, sign: int = 1) -> None:
+        """Predictions got an outcome."""
+        self.matched.append(_rows(_MATCHED, group, event_time, sign, score, label, outcome))
+
+    def count(self, groups: Groups, numbers: Ints, name: str, sign: int = 1) -> None:
+        """Count a class once for each group number."""
+        for number, times in zip(*np.unique(numbers, return_counts=True), strict=True):
+            self.classes[groups[int(number)].model, name] += sign * int(times)
+
+    def windows(self, groups: Groups) -> dict[Place, WindowCounts]:
+        """The changes of each window that anything changed in."""
+        predicted, expired, matched = (_join(rows, kind) for rows, kind in ((self.predicted, _SIGNED), (self.expired, _SIGNED), (self.matched, _MATCHED)))
+        spots = np.concatenate([_spots(rows, groups) for rows in (predicted, expired, matched)])
+        distinct, where = np.unique(spots, axis=0, return_inverse=True) if len(spots) else (spots, np.zeros(0, np.int64))
+        cut = np.cumsum([len(predicted), len(expired)])
+        at_predicted, at_expired, at_matched = np.split(where.reshape(-1), cut)
+        columns = Matched(
+            at_matched,
+            matched["sign"].copy(),
+            matched["score"].copy(),
+            matched["label"].copy(),
+            _positive(matched, groups),
+            matched["outcome"].copy(),
+        )
+        totals = fold(len(distinct), (at_predicted, predicted["sign"].copy()), columns, (at_expired, expired["sign"].copy()))
+        return _by_segment(distinct, totals, groups)
+
+
+def _rows(kind: list[Any], *columns: Any) -> NDArray[Any]:
+    rows = np.zeros(np.size(columns[0]), kind)
+    for (name, _), column in zip(kind, columns, strict=True):
+        rows[name] = column
+    return rows
+
+
+def _join(rows: list[NDArray[Any]], kind: list[Any]) -> NDArray[Any]:
+    return np.concatenate(rows) if rows else np.zeros(0, kind)
+
+
+def _spots(rows: NDArray[Any], groups: Groups) -> Ints:
+    group = rows["group"].copy()
+    return np.stack([group, window_start(rows["event_time"], groups.window(group))], axis=1)
+
+
+def _positive(matched: NDArray[Any], groups: Groups) -> Ints:
+    positive = np.full(len(matched), -1, np.int64)
+    for number in np.unique(matched["group"]).tolist():
+        own = matched["group"] == number
+        settings = groups[number].settings
+        positive[own] = matched["outcome"][own] == settings.positive if settings.task == "binary" else -1
+    return positive
+
+
+def _by_segment(distinct: Ints, totals: list[WindowCounts], groups: Groups) -> dict[Place, WindowCounts]:
+    places: dict[Place, WindowCounts] = {}
+    for (number, start), total in zip(distinct.tolist(), totals, strict=True):
+        group = groups[number]
+        for segment in group.segments:
+            places.setdefault(Place(group.model, group.version, segment, start), WindowCounts()).add(total)
+    return places

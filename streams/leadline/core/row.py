@@ -1,0 +1,100 @@
+"""All that the join keeps of one request, as bytes.
+
+Layout (little endian): head, then one fixed entry a prediction, one a outcome, then the predictions' Avro bodies. The first
+prediction stands at a fixed place, so the rows of a whole run are read with one ``np.frombuffer``.
+"""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leadline.core.labeling import Given
+
+_HEAD = struct.Struct("<BBH")
+_ASKED = struct.Struct("<qIdbI")
+_GIVEN = struct.Struct("<qqqd")
+_FORMAT = 1
+
+SIMPLE = np.dtype(
+    [("format", "u1"), ("predictions", "u1"), ("outcomes", "<u2"), ("event_time", "<i8"), ("group", "<u4"), ("score", "<f8"), ("label", "i1"), ("body", "<u4")]
+)
+"""The fixed front of a row with at least one prediction."""
+GIVEN = np.dtype([("offset", "<i8"), ("outcome_time", "<i8"), ("arrival_ms", "<i8"), ("value", "<f8")])
+
+MAX_PREDICTIONS = 255
+MAX_OUTCOMES = 1000
+
+
+class Made(NamedTuple):
+    """One prediction of a request; ``group`` numbers its (model, version, segments), ``label`` is -1 for regression."""
+
+    event_time: int
+    group: int
+    score: float
+    label: int
+    body: bytes
+
+
+@dataclass(slots=True)
+class Row:
+    """Everything known of one request: its predictions in log order, its outcomes in log order."""
+
+    predictions: list[Made] = field(default_factory=list)
+    outcomes: list[Given] = field(default_factory=list)
+
+    def pack(self) -> bytes:
+        """The row as bytes.
+
+        >>> row = Row([Made(5, 0, 0.5, 1, b"body")], [Given(7, 6, 6, 1.0)])
+        >>> Row.unpack(row.pack()) == row
+        True
+        """
+        head = _HEAD.pack(_FORMAT, len(self.predictions), len(self.outcomes))
+        asked = b"".join(_ASKED.pack(*made[:4], len(made.body)) for made in self.predictions)
+        given = b"".join(_GIVEN.pack(*entry) for entry in self.outcomes)
+        return b"".join((head, asked, given, *(made.body for made in self.predictions)))
+
+    @classmethod
+    def unpack(cls, value: bytes) -> "Row":
+        """Read what `pack` or `pack_first` wrote."""
+        _, predictions, outcomes = _HEAD.unpack_from(value)
+        at = _HEAD.size + predictions * _ASKED.size
+        given = [Given(*entry) for entry in _GIVEN.iter_unpack(value[at : at + outcomes * _GIVEN.size])]
+        at += outcomes * _GIVEN.size
+        made = []
+        for *fixed, length in _ASKED.iter_unpack(value[_HEAD.size : _HEAD.size + predictions * _ASKED.size]):
+            made.append(Made(*fixed, value[at : at + length]))
+            at += length
+        return cls(made, given)
+
+
+def pack_first(
+    event_time: NDArray[np.int64], group: NDArray[np.int64], score: NDArray[np.float64], label: NDArray[np.int64], bodies: Sequence[bytes]
+) -> list[bytes]:
+    """Rows of requests whose first record is a prediction, a whole run at once; equal to `Row.pack` of each."""
+    front = np.zeros(len(bodies), SIMPLE)
+    front["format"], front["predictions"] = _FORMAT, 1
+    front["event_time"], front["group"], front["score"], front["label"] = event_time, group, score, label
+    front["body"] = [len(body) for body in bodies]
+    joined, size = front.tobytes(), SIMPLE.itemsize
+    return [joined[at : at + size] + body for at, body in zip(range(0, len(joined), size), bodies, strict=True)]
+
+
+def fronts(rows: Sequence[bytes]) -> NDArray[np.void]:
+    """The fixed fronts (`SIMPLE`) of rows; where a row has no prediction only its head is meaningful."""
+    size = SIMPLE.itemsize
+    return np.frombuffer(b"".join([row[:size].ljust(size, b"\0") for row in rows]), SIMPLE)
+
+
+def append_outcomes(rows: Sequence[bytes], outcomes: NDArray[np.void]) -> list[bytes]:
+    """Rows of one prediction and no outcome, each with its first outcome (`GIVEN`) added; equal to `Row.pack` of each."""
+    given, size, front = outcomes.tobytes(), GIVEN.itemsize, SIMPLE.itemsize
+    head = _HEAD.pack(_FORMAT, 1, 1)
+    return [
+        head + row[_HEAD.size : front] + given[at : at + size] + row[front:]
+        for at, row in zip(range(0, len(given), size), rows, strict=True)
+    ]

@@ -1,0 +1,185 @@
+"""Windowed counts that add, take back and merge exactly.
+
+Windows tumble by event time, aligned to the epoch, ``[start, start + size)``. Sums are whole numbers of 1e-12 units, so the order of
+adding does not matter. Scores of binary models are counted in 2,048 fixed bins, evenly spaced on the logit scale, so that AUC merges
+and stays sharp for scores near 0 and 1.
+"""
+
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+UNIT = 10**12
+SCORE_BINS = 2048
+SUMS = ("score_sum", "outcome_sum", "logloss_sum", "brier_sum", "error_sum", "absolute_error_sum", "squared_error_sum")
+TALLIES = ("predictions", "matched", "expired", "tp", "fp", "fn", "tn")
+STATES = ("provisional", "mature", "sealed")
+
+_EDGES = np.array([float(f"{1 / (1 + np.exp(-x)):.12g}") for x in np.linspace(-16, 16, SCORE_BINS - 1)])
+_HEAD = struct.Struct("<B7qI")
+_FORMAT = 1
+
+
+def window_start(event_ms: Ints, size_ms: Ints | int) -> Ints:
+    """Start of the window of each event time; floor division, so times before 1970 are in the window that holds them.
+
+    >>> window_start(np.array([0, 3_599_999, 3_600_000, -1]), 3_600_000).tolist()
+    [0, 0, 3600000, -3600000]
+    """
+    return event_ms // size_ms * size_ms
+
+
+def window_state(window_end: int, horizon_ms: int, grace_ms: int | None, stage_ms: int) -> str:
+    """provisional until the last label may have come, mature until the grace is over, then sealed (never, without a grace).
+
+    >>> window_state(100, 50, 10, 149), window_state(100, 50, 10, 151), window_state(100, 50, 10, 161)
+    ('provisional', 'mature', 'sealed')
+    """
+    due = window_end + horizon_ms
+    if stage_ms <= due:
+        return STATES[0]
+    return STATES[1] if grace_ms is None or stage_ms <= due + grace_ms else STATES[2]
+
+
+def score_bin(scores: Floats) -> Ints:
+    """Bin of each score in [0, 1]; bins are ordered by score.
+
+    >>> score_bin(np.array([0.0, 0.5, 1.0])).tolist()
+    [0, 1024, 2047]
+    """
+    return np.searchsorted(_EDGES, scores, side="right").astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """Predictions that got (``sign`` 1) or lost (-1) an outcome; ``where`` numbers the (group, window) of each.
+
+    ``label`` and ``positive`` are 0 or 1 for binary models; both are -1 for regression.
+    """
+
+    where: Ints
+    sign: Ints
+    score: Floats
+    label: Ints
+    positive: Ints
+    outcome: Floats
+
+
+class WindowCounts:
+    """Counts of one window: seven tallies, seven exact sums and the score bins by outcome."""
+
+    __slots__ = ("bins", "sums", "tallies")
+
+    def __init__(self) -> None:
+        self.tallies: list[int] = [0] * 7
+        self.sums: list[int] = [0] * 7
+        self.bins: Ints = np.zeros((2, SCORE_BINS), np.int64)
+
+    def add(self, other: "WindowCounts") -> None:
+        """Add the counts of another; they may be negative, which takes back."""
+        self.tallies = [a + b for a, b in zip(self.tallies, other.tallies, strict=True)]
+        self.sums = [a + b for a, b in zip(self.sums, other.sums, strict=True)]
+        self.bins = self.bins + other.bins
+
+    def occupied(self) -> Ints:
+        """Bins with any matched prediction, rising."""
+        return np.flatnonzero(self.bins.any(axis=0))
+
+    def pack(self) -> bytes:
+        """The counts as bytes; `unpack` reads them."""
+        used = self.occupied()
+        sums = b"".join(value.to_bytes(16, "little", signed=True) for value in self.sums)
+        return (
+            _HEAD.pack(_FORMAT, *self.tallies, len(used)) + sums + used.astype("<i4").tobytes() + self.bins[:, used].astype("<i8").tobytes()
+        )
+
+    @classmethod
+    def unpack(cls, value: bytes) -> "WindowCounts":
+        """Read what `pack` wrote.
+
+        >>> counts = WindowCounts()
+        >>> counts.tallies[0] = 3
+        >>> WindowCounts.unpack(counts.pack()).tallies[0]
+        3
+        """
+        counts = cls()
+        _, *counts.tallies, used = _HEAD.unpack_from(value)
+        at = _HEAD.size
+        counts.sums = [int.from_bytes(value[i : i + 16], "little", signed=True) for i in range(at, at + 112, 16)]
+        bins = np.frombuffer(value, "<i4", used, at + 112)
+        counts.bins[:, bins] = np.frombuffer(value, "<i8", 2 * used, at + 112 + 4 * used).reshape(2, used)
+        return counts
+
+    def fields(self) -> dict[str, Any]:
+        """The counts under the names of `leadline.records.WindowPartial`."""
+        used = self.occupied()
+        named: dict[str, Any] = dict(zip(TALLIES, self.tallies, strict=True)) | dict(zip(SUMS, self.sums, strict=True))
+        return named | {
+            "score_bins": used.tolist(),
+            "positives": self.bins[1, used].tolist(),
+            "negatives": self.bins[0, used].tolist(),
+        }
+
+
+def fold(size: int, predicted: tuple[Ints, Ints], matched: Matched, expired: tuple[Ints, Ints]) -> list[WindowCounts]:
+    """Counts of ``size`` places from columns: where predictions were made (where, sign), were matched, and expired (where, sign)."""
+    totals = [WindowCounts() for _ in range(size)]
+    tallies = np.zeros((7, size), np.int64)
+    np.add.at(tallies[0], *predicted)
+    np.add.at(tallies[1], matched.where, matched.sign)
+    np.add.at(tallies[2], expired[0], expired[1])
+    binary = np.flatnonzero(matched.label >= 0)
+    _confusion(tallies, matched, binary)
+    _bins(totals, matched, binary)
+    for row, values in enumerate(_sum_columns(matched)):
+        for place, total in enumerate(_exact_sums(values, matched, size)):
+            totals[place].sums[row] = total
+    for place, counts in enumerate(totals):
+        counts.tallies = tallies[:, place].tolist()
+    return totals
+
+
+def _confusion(tallies: Ints, matched: Matched, binary: Ints) -> None:
+    cell = np.array([[6, 5], [4, 3]])[matched.label[binary], matched.positive[binary]]
+    np.add.at(tallies, (cell, matched.where[binary]), matched.sign[binary])
+
+
+def _bins(totals: list[WindowCounts], matched: Matched, binary: Ints) -> None:
+    if not len(binary):
+        return
+    spot = (matched.where[binary] * 2 + matched.positive[binary]) * SCORE_BINS + score_bin(matched.score[binary])
+    spots, inverse = np.unique(spot, return_inverse=True)
+    counts = np.zeros(len(spots), np.int64)
+    np.add.at(counts, inverse, matched.sign[binary])
+    place, rest = np.divmod(spots, 2 * SCORE_BINS)
+    bounds = np.flatnonzero(np.r_[True, np.diff(place) != 0, True])
+    for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+        totals[place[start]].bins.reshape(-1)[rest[start:stop]] += counts[start:stop]
+
+
+def _sum_columns(matched: Matched) -> list[Floats]:
+    binary = matched.label >= 0
+    truth = np.where(binary, matched.positive, matched.outcome)
+    error = matched.score - truth
+    clipped = np.clip(np.where(binary, matched.score, 0.5), 1e-15, 1 - 1e-15)
+    logloss = np.where(binary, -np.log(np.where(matched.positive == 1, clipped, 1 - clipped)), 0.0)
+    regression = np.where(binary, 0.0, error)
+    brier = np.where(binary, error * error, 0.0)
+    return [matched.score, truth, logloss, brier, regression, np.abs(regression), regression * regression]
+
+
+def _exact_sums(values: Floats, matched: Matched, size: int) -> list[int]:
+    whole = np.floor(values)
+    parts = np.rint((values - whole) * UNIT).astype(np.int64)
+    kind: Any = np.int64 if len(values) * float(np.abs(whole).max(initial=0)) < 2**62 else object
+    high = np.zeros(size, kind)
+    np.add.at(high, matched.where, whole.astype(np.int64).astype(kind) * matched.sign)
+    low = np.zeros(size, np.int64)
+    np.add.at(low, matched.where, parts * matched.sign)
+    return [int(h) * UNIT + int(part) for h, part in zip(high, low, strict=True)]

@@ -1,0 +1,148 @@
+"""A real Apache Kafka as a child process: one node, KRaft, on 127.0.0.1 only."""
+
+import shutil
+import struct
+import subprocess
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+from leadline.embedded.child import Child, ask, free_ports
+from leadline.embedded.errors import EmbeddedError
+from leadline.embedded.jars import Progress, kafka_jars
+from leadline.embedded.java import find_java
+from leadline.settings import Settings
+
+_JVM = ("-Xmx384m", "-XX:+UseSerialGC")  # serial: a quarter less CPU on a small machine that the workers share
+_START_S = 60.0
+_CLUSTER = "bGVhZGxpbmUtZW1iZWRkZQ"  # the base64 of 16 bytes; every embedded cluster may have the same id
+
+# One node, one user, small machine: one replica of everything, few internal partitions, no waiting for more members.
+# Retention is what each topic says, and without a word for ever: the time of a replayed record may lie years back.
+_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={data}
+auto.create.topics.enable=false
+message.max.bytes=8388608
+log.retention.ms=-1
+log.cleaner.dedupe.buffer.size=16777216
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.num.partitions=1
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+num.network.threads=2
+num.io.threads=4
+"""
+
+
+class EmbeddedKafka:
+    """A Kafka that starts with ``start()`` or ``with`` and ends with it, or with this process however it ends.
+
+    With ``folder`` its topics stay there for the next start; without, they live in a temporary folder that ``stop()`` removes.
+    ``port`` 0 means a free one. ``bootstrap`` is its address once it is started.
+    """
+
+    def __init__(
+        self, settings: Settings, folder: Path | None = None, port: int = 0, progress: Progress | None = None
+    ) -> None:
+        self._settings = settings
+        self._progress = progress
+        self._temporary = folder is None
+        self._folder = folder
+        self._port = port
+        self._child: Child | None = None
+
+    @property
+    def bootstrap(self) -> str:
+        """``host:port`` for clients; valid while it runs."""
+        return f"127.0.0.1:{self._port}"
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the broker, None while it does not run."""
+        return self._child.pid if self._child and self._child.running else None
+
+    def start(self) -> Self:
+        """Start and wait until clients are served; raises EmbeddedError with the reason, or with the end of the broker's log."""
+        java, jars = find_java(), kafka_jars(self._settings, self._progress)
+        if self._progress:
+            self._progress("starting Kafka", 0, 0)
+        folder = self._folder or Path(tempfile.mkdtemp(prefix="leadline-kafka-"))
+        self._folder = folder
+        try:
+            self._child = self._launch(java, jars, folder)
+            self._child.wait_until(self._serves, _START_S)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """Stop the broker and wait for its end; again is no error."""
+        if self._child:
+            self._child.stop()
+        if self._temporary and self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _launch(self, java: Path, jars: Path, folder: Path) -> Child:
+        self._port, controller = free_ports(self._port, 0)
+        data, properties = folder / "data", folder / "server.properties"
+        folder.mkdir(parents=True, exist_ok=True)
+        properties.write_text(_PROPERTIES.format(port=self._port, controller=controller, data=data.resolve()))
+        if not (data / "meta.properties").exists():
+            locked = self._settings.kafka_jars_dir is None
+            _format(java, jars, properties, data, kept=jars / "formatted" if locked else None)
+        logging = ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true"]
+        command: list[str | Path] = [java, *_JVM, *logging, "-cp", f"{jars}/*", "kafka.Kafka", properties]
+        return Child("Kafka", command, folder / "kafka.log")
+
+    def _serves(self) -> bool:
+        """Whether the broker answers a Metadata request and counts itself in: only then it is unfenced."""
+        # length, Metadata, version 1, correlation id, no client id, no topics; the answer: length, correlation id, brokers
+        answer = ask(self._port, struct.pack(">ihhihi", 14, 3, 1, 7, -1, 0))
+        return len(answer) >= 12 and struct.unpack_from(">i", answer, 8)[0] >= 1
+
+
+def _format(java: Path, jars: Path, properties: Path, data: Path, kept: Path | None) -> None:
+    """Format the storage; the result is kept, where that is given, and copied from then on: a second saved at each start."""
+    if kept is not None and kept.is_dir():
+        shutil.copytree(kept, data, dirs_exist_ok=True)
+        return
+    tool: list[str | Path] = [
+        java,
+        *_JVM,
+        "-cp",
+        f"{jars}/*",
+        "kafka.tools.StorageTool",
+        "format",
+        "-t",
+        _CLUSTER,
+        "-c",
+        properties,
+    ]
+    done = subprocess.run(tool, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode != 0:
+        raise EmbeddedError(f"Kafka cannot format {data} (exit code {done.returncode}): {done.stdout.strip()[-500:]}")
+    if kept is not None:
+        with suppress(OSError), tempfile.TemporaryDirectory(dir=kept.parent, prefix="formatting-") as staging:
+            shutil.copytree(data, Path(staging) / "data").rename(kept)

@@ -1,0 +1,1 @@
+"""Records as bytes on Kafka topics: codec, topics, dead letters."""

@@ -1,0 +1,135 @@
+"""A naive batch join of two logs, for comparison: plain loops over plain dicts, sharing no code with the product.
+
+A log is a list of dicts. Predictions: request_id, model_version, event_time, score, label_pred, segment, arrival_time. Outcomes:
+request_id, outcome (None takes back), outcome_time, arrival_time. Times are milliseconds.
+"""
+
+import math
+from collections import defaultdict
+
+
+def join(predictions, outcomes, *, horizon, window, policy, as_of=None, grace=None):
+    """Counts, windows {(version, start, segment): row} and labels {(request, version): outcome} as of a moment."""
+    predictions = [p for p in predictions if as_of is None or p["arrival_time"] <= as_of]
+    outcomes = [o for o in outcomes if as_of is None or o["arrival_time"] <= as_of]
+    first, repeats = {}, 0
+    for p in predictions:
+        repeats += (p["request_id"], p["model_version"]) in first
+        first.setdefault((p["request_id"], p["model_version"]), p)
+    of_request = defaultdict(list)
+    for p in first.values():
+        of_request[p["request_id"]].append(p)
+    given = defaultdict(list)
+    for i, o in enumerate(outcomes):
+        given[o["request_id"]].append((i, o))
+    labels = {key: _winner(p, given[p["request_id"]], horizon, policy, grace) for key, p in first.items()}
+    counts = dict.fromkeys(
+        "prediction_records predictions duplicate_predictions matched pending expired expired_no_outcome expired_late_outcome "
+        "negative_delay outcome_records outcomes_used outcomes_duplicate outcomes_conflicting outcomes_late outcomes_orphan "
+        "outcomes_after_grace outcomes_retractions".split(),
+        0,
+    )
+    counts |= {
+        "prediction_records": len(predictions),
+        "predictions": len(first),
+        "duplicate_predictions": repeats,
+        "outcome_records": len(outcomes),
+    }
+    states = {}
+    for key, p in first.items():
+        states[key] = _state(p, labels[key], given[p["request_id"]], horizon, as_of, grace)
+        counts[states[key]] += 1
+        if labels[key]:
+            counts["negative_delay"] += labels[key][1]["outcome_time"] < p["event_time"]
+    counts["expired"] = counts["expired_no_outcome"] + counts["expired_late_outcome"]
+    for request, entries in given.items():
+        for entry in entries:
+            counts[_outcome_class(entry, of_request[request], labels, horizon, grace)] += 1
+    rows = defaultdict(list)
+    for key, p in first.items():
+        start = math.floor(p["event_time"] / window) * window
+        for segment in {"*", *([p["segment"]] if p["segment"] is not None else [])}:
+            rows[p["model_version"], start, segment].append((p, labels[key], states[key]))
+    return counts, {place: _metrics(entries) for place, entries in rows.items()}, {k: v and v[1]["outcome"] for k, v in labels.items()}
+
+
+def _sealed(p, o, horizon, grace):
+    return grace is not None and o["arrival_time"] > p["event_time"] + horizon + grace
+
+
+def _winner(p, entries, horizon, policy, grace):
+    usable = [e for e in entries if e[1]["outcome_time"] <= p["event_time"] + horizon and not _sealed(p, e[1], horizon, grace)]
+    if policy == "latest":
+        best = max(usable, key=lambda e: (e[1]["outcome_time"], e[0]), default=None)
+        return None if best is None or best[1]["outcome"] is None else best
+    withdrawn = [e[1]["outcome_time"] for e in usable if e[1]["outcome"] is None]
+    left = [e for e in usable if e[1]["outcome"] is not None and all(e[1]["outcome_time"] > t for t in withdrawn)]
+    return min(left, key=lambda e: (e[1]["outcome_time"], e[0]), default=None)
+
+
+def _state(p, label, entries, horizon, as_of, grace):
+    deadline = p["event_time"] + horizon
+    if label:
+        return "matched"
+    if as_of is None or as_of <= deadline:
+        return "pending"
+    late = any(o["outcome"] is not None and o["outcome_time"] > deadline and not _sealed(p, o, horizon, grace) for _, o in entries)
+    return "expired_late_outcome" if late else "expired_no_outcome"
+
+
+def _outcome_class(entry, asked, labels, horizon, grace):
+    number, o = entry
+    if asked and all(_sealed(p, o, horizon, grace) for p in asked):
+        return "outcomes_after_grace"
+    if o["outcome"] is None:
+        return "outcomes_retractions"
+    if not asked:
+        return "outcomes_orphan"
+    winners = [labels[p["request_id"], p["model_version"]] for p in asked]
+    if any(w and w[0] == number for w in winners):
+        return "outcomes_used"
+    if all(o["outcome_time"] > p["event_time"] + horizon for p in asked):
+        return "outcomes_late"
+    return "outcomes_duplicate" if winners[0] and winners[0][1]["outcome"] == o["outcome"] else "outcomes_conflicting"
+
+
+def _metrics(entries):
+    pairs = [(p, label[1]["outcome"]) for p, label, _ in entries if label]
+    n = len(pairs)
+    cell = lambda pred, truth: sum(p["label_pred"] == pred and y == truth for p, y in pairs)  # noqa: E731
+    tp, fp, fn, tn = cell(1, 1), cell(1, 0), cell(0, 1), cell(0, 0)
+    clip = lambda s: min(max(s, 1e-15), 1 - 1e-15)  # noqa: E731
+    ratio = lambda a, b: a / b if b else None  # noqa: E731
+    return {
+        "predictions": len(entries),
+        "matched": n,
+        "pending": sum(state == "pending" for *_, state in entries),
+        "expired": sum(state.startswith("expired") for *_, state in entries),
+        "tp": tp, "fp": fp, "fn": fn, "tn": tn,
+        "accuracy": ratio(tp + tn, n),
+        "precision": ratio(tp, tp + fp),
+        "recall": ratio(tp, tp + fn),
+        "f1": ratio(2 * tp, 2 * tp + fp + fn),
+        "logloss": ratio(math.fsum(-math.log(clip(p["score"]) if y == 1 else 1 - clip(p["score"])) for p, y in pairs), n),
+        "brier": ratio(math.fsum((p["score"] - y) ** 2 for p, y in pairs), n),
+        "auc": auc([p["score"] for p, y in pairs if y == 1], [p["score"] for p, y in pairs if y != 1]),
+        "mean_score": ratio(math.fsum(p["score"] for p, _ in pairs), n),
+        "outcome_rate": ratio(math.fsum(y for _, y in pairs), n),
+    }  # fmt: skip
+
+
+def auc(positives, negatives):
+    """Chance that a positive scores above a negative, ties one half; by ranks, so that a year of flights is quick."""
+    if not positives or not negatives:
+        return None
+    ranked = sorted([(s, 1) for s in positives] + [(s, 0) for s in negatives])
+    below, wins, i = 0, 0.0, 0
+    while i < len(ranked):
+        j = i
+        while j < len(ranked) and ranked[j][0] == ranked[i][0]:
+            j += 1
+        up = sum(y for _, y in ranked[i:j])
+        wins += up * (below + (j - i - up) / 2)
+        below += j - i - up
+        i = j
+    return wins / (len(positives) * len(negatives))
