@@ -1,5 +1,6 @@
 """Settings of the installation (environment) and of each model (one TOML file)."""
 
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -28,6 +29,10 @@ def duration_ms(value: str | int) -> int:
     if not parts or re.sub(r"(\d+)\s*(ms|s|m|h|d|w)|\s", "", text):
         raise ValueError(f"{value!r} is not a duration: write for example 30s, 12h or 7d")
     return sum(int(number) * _UNITS_MS[unit] for number, unit in parts)
+
+
+def _grace_ms(value: Any) -> Any:
+    return None if value == "never" else value if value is None else duration_ms(value)
 
 
 DurationMs = Annotated[int, BeforeValidator(duration_ms)]
@@ -68,7 +73,11 @@ class DriftLimits(_Strict):
 
 
 class ModelSettings(_Strict):
-    """Everything that Leadline knows about one model; read from one TOML file, versioned with the model."""
+    """Everything that Leadline knows about one model; read from one TOML file, versioned with the model.
+
+    ``horizon``: how long after the event an outcome time may be. ``grace``: how much longer a record may take to arrive before its window
+    is sealed; ``never`` seals, and keeps all state for ever. ``segments``: names of categories.
+    """
 
     name: str = Field(min_length=1, max_length=200)
     task: Literal["binary", "regression"] = "binary"
@@ -79,7 +88,7 @@ class ModelSettings(_Strict):
     lookups: dict[str, Lookup] = {}
     missing: Literal["nan", "refuse"] = "nan"
     horizon: PositiveMs = duration_ms("7d")
-    grace: DurationMs | None = duration_ms("1d")
+    grace: Annotated[int | None, BeforeValidator(_grace_ms)] = duration_ms("1d")
     window: PositiveMs = duration_ms("1d")
     policy: Literal["first", "latest"] = "first"
     segments: list[str] = []
@@ -120,7 +129,7 @@ class Settings(BaseSettings):
     prefix: str = Field("leadline", pattern=r"^[A-Za-z0-9._-]{1,100}$")
     models: Path = Path("models")
     state: Path = Path(".leadline/state")
-    cache: Path = Path("~/.cache/leadline").expanduser()
+    cache: Path = Field(default_factory=lambda: Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "leadline")
     partitions: int = Field(2, ge=1)
     replication: int = Field(1, ge=1)
     clock: Literal["wall", "records"] = "wall"

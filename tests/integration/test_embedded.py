@@ -224,9 +224,26 @@ def test_a_cache_that_cannot_be_written_is_one_clear_line(settings: Settings, tm
 
 
 def test_a_kafka_that_cannot_start_says_why(settings: Settings, tmp_path: Path) -> None:
-    why = r"(?s)Kafka ended with exit code 1; .*kafka.log:.*[Ll]ock"
-    with EmbeddedKafka(settings, tmp_path / "kafka"), pytest.raises(EmbeddedError, match=why):
-        EmbeddedKafka(settings, tmp_path / "kafka").start()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "meta.properties").write_text("version=1\nnode.id=2\n")
+    why = r"(?s)Kafka ended with exit code 1; .*kafka.log:.*meta.properties"
+    with pytest.raises(EmbeddedError, match=why):
+        EmbeddedKafka(settings, tmp_path).start()
+
+
+async def test_a_second_server_on_a_folder_is_refused_and_the_first_unharmed(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """Kafka's own lock comes too late: by then the newcomer has written into the metadata of the other."""
+    with EmbeddedKafka(settings, tmp_path) as kafka:
+        await create(kafka.bootstrap, "t")
+        with pytest.raises(EmbeddedError, match=f"Kafka already runs in {tmp_path}"):
+            EmbeddedKafka(settings, tmp_path).start()
+        await produce(kafka.bootstrap, "t", b"one")
+    with EmbeddedKafka(settings, tmp_path) as kafka:
+        assert await consume(kafka.bootstrap, "t") == b"one"
+    with EmbeddedRedis(tmp_path), pytest.raises(EmbeddedError, match=f"Redis already runs in {tmp_path}"):
+        EmbeddedRedis(tmp_path).start()
 
 
 def test_a_port_that_is_taken_says_so(tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ class Output:
     """Records for one topic (its noun), as ``columns`` or as ``records``.
 
     They go to ``partition``, or where that is None to the murmur2 hash of each ``routes`` (by default: of each key).
+    ``arrival_ms`` says when each row came to be, in the time of the records; only a host whose clock is the records passes it on.
     With ``bodies`` each row is the Avro body of its first field, already encoded, followed by the columns.
     """
 
@@ -64,6 +65,7 @@ class Output:
     records: Sequence[Record] = ()
     bodies: list[bytes] = field(default_factory=list)
     routes: list[bytes] | None = None
+    arrival_ms: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, slots=True)

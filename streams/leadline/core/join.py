@@ -8,9 +8,9 @@ it now is, by the rules in `leadline.core.labeling`.
 import json
 import struct
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from math import isnan
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -21,14 +21,32 @@ from leadline.core.catalog import Catalog
 from leadline.core.groups import Group, Groups
 from leadline.core.labeling import Asked, Given, Label, classify, label
 from leadline.core.ledger import Ledger, Place
-from leadline.core.row import GIVEN, MAX_OUTCOMES, MAX_PREDICTIONS, SIMPLE, Made, Row, append_outcomes, fronts, pack_first
+from leadline.core.row import (
+    GIVEN,
+    MAX_OUTCOMES,
+    MAX_PREDICTIONS,
+    SIMPLE,
+    Made,
+    Row,
+    fronts,
+    only_outcomes,
+    outcomes_behind,
+    pack_first,
+    pack_outcomes,
+    shape,
+    takes_back,
+    with_outcomes,
+)
 from leadline.core.timeline import Timeline
 from leadline.core.windows import WindowCounts, window_start, window_state
 from leadline.records import JoinCounts, WindowPartial
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 NEVER = -(2**63)
 EARLIEST = -8_640_000_000_000_000
+FAR = 2**61
 _SOURCES = ("predictions", "outcomes")
 _CLASSES = [f.name for f in fields(JoinCounts)][4:]
 _LIMIT = 1e9
@@ -56,6 +74,24 @@ class Progress:
         self.stage_ms = max(self.stage_ms, min(held.values()))
 
 
+class _Made(NamedTuple):
+    """Predictions as columns; see `leadline.core.row.Made`."""
+
+    event_time: Ints
+    group: Ints
+    score: Floats
+    label: Ints
+
+    def take(self, rows: Ints) -> "_Made":
+        return _Made(*(column[rows] for column in self))
+
+    def one(self, row: int, body: bytes) -> Made:
+        return Made(int(self.event_time[row]), int(self.group[row]), float(self.score[row]), int(self.label[row]), body)
+
+
+_MADE = (("event_time", np.int64), ("group", np.int64), ("score", np.float64), ("label", np.int64))
+
+
 class Join:
     """The join of one partition. See the module's text; state is in the store alone."""
 
@@ -77,6 +113,7 @@ class Join:
         self._quick: list[tuple[list[bytes], pa.RecordBatch, list[bytes]]] = []
         self._rejects: list[Reject] = []
         self._turned: set[Place] = set()
+        self._scheduled: list[tuple[list[bytes], Ints, Ints]] = []
 
     # -- the contract -------------------------------------------------------------------------------------------------
 
@@ -101,6 +138,7 @@ class Join:
         return self._end(dict.fromkeys(idle & set(_SOURCES), now_ms))
 
     def _end(self, arrivals: dict[str, int]) -> Effects:
+        self._schedule()
         before = self._progress.stage_ms
         for source, arrival_ms in arrivals.items():
             self._progress.arrive(source, arrival_ms)
@@ -119,18 +157,24 @@ class Join:
         group = self._groups.number(columns)
         event_time, score = _ints(columns["event_time"]), _floats(columns["score"])
         kept = self._readable(group, event_time, score)
+        made = _Made(event_time[kept], group[kept], score[kept], self._predicted_labels(columns, group, score)[kept])
         keys = [batch.keys[i] for i in kept.tolist()]
+        bodies = [batch.bodies[i] for i in kept.tolist()]
         held = self._store.get_many([b"r" + key for key in keys])
-        times = Counter(keys)
-        fresh = np.array([value is None and times[key] == 1 for key, value in zip(keys, held, strict=True)], bool)
-        labels = self._predicted_labels(columns, group, score)
-        self._first_predictions(kept[fresh], batch, group, event_time, score, labels)
-        for i in kept[~fresh].tolist():
-            made = Made(int(event_time[i]), int(group[i]), float(score[i]), int(labels[i]), batch.bodies[i])
-            self._another_prediction(i, batch.keys[i], made)
+        first, waited_for, others = _by_shape(
+            keys, held, ((0, 0), (0, 1)), ~np.array([takes_back(row) for row in held], bool)
+        )
+        self._first_predictions(_pick(keys, first), made.take(first), _pick(bodies, first))
+        self._awaited_predictions(
+            _pick(keys, waited_for), made.take(waited_for), _pick(bodies, waited_for), _pick(held, waited_for)
+        )
+        for i in others.tolist():
+            self._another_prediction(int(kept[i]), keys[i], made.one(i, bodies[i]))
 
-    def _readable(self, group: Ints, event_time: Ints, score: NDArray[np.float64]) -> Ints:
-        binary = np.array([self._groups[g].settings.task == "binary" if g >= 0 else False for g in group.tolist()], bool)
+    def _readable(self, group: Ints, event_time: Ints, score: Floats) -> Ints:
+        binary = np.array(
+            [self._groups[g].settings.task == "binary" if g >= 0 else False for g in group.tolist()], bool
+        )
         unknown = group < 0
         outside = np.where(binary, (score < 0) | (score > 1), np.abs(score) > _LIMIT)
         safe = np.maximum(group, 0)
@@ -140,13 +184,17 @@ class Join:
             over = window_start(event_time, size) + size + self._groups.forget(safe) < self._progress.stage_ms
         self._refuse(unknown, "unknown-model", "no settings for this model: add it with `leadline model add`")
         self._refuse(outside & ~unknown, "score-out-of-range", "binary scores are in [0, 1], others within 1e9")
-        self._refuse(over & ~unknown & ~outside, "window-forgotten", "its window was sealed and dropped: later than horizon and grace allow")
+        self._refuse(
+            over & ~unknown & ~outside,
+            "window-forgotten",
+            "its window was sealed and dropped: later than horizon and grace allow",
+        )
         return np.flatnonzero(~(unknown | outside | over))
 
-    def _refuse(self, rows: NDArray[np.bool_], reason: str, detail: str) -> None:
+    def _refuse(self, rows: Bools, reason: str, detail: str) -> None:
         self._rejects += [Reject(i, reason, detail) for i in np.flatnonzero(rows).tolist()]
 
-    def _predicted_labels(self, columns: pa.RecordBatch, group: Ints, score: NDArray[np.float64]) -> Ints:
+    def _predicted_labels(self, columns: pa.RecordBatch, group: Ints, score: Floats) -> Ints:
         given = columns["predicted_label"]
         labels = given.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
         for number in np.unique(group[group >= 0]).tolist():
@@ -155,46 +203,94 @@ class Join:
             labels[own] = own_label if settings.task == "binary" else -1
         return labels
 
-    def _first_predictions(
-        self, fresh: Ints, batch: Batch, group: Ints, event_time: Ints, score: NDArray[np.float64], labels: Ints
-    ) -> None:
-        if not len(fresh):
+    def _first_predictions(self, keys: list[bytes], made: _Made, bodies: list[bytes]) -> None:
+        """Requests that nothing was known of."""
+        if not keys:
             return
-        numbers, events = group[fresh], event_time[fresh]
-        keys = [batch.keys[i] for i in fresh.tolist()]
-        rows = pack_first(events, numbers, score[fresh], labels[fresh], [batch.bodies[i] for i in fresh.tolist()])
-        self._store.put_many([b"r" + key for key in keys], rows)
-        self._ledger.count(self._groups, numbers, "prediction_records")
-        self._ledger.count(self._groups, numbers, "predictions")
-        self._ledger.predict(numbers, events)
-        deadline = events + self._groups.horizon(numbers)
-        over = deadline < self._progress.stage_ms
-        self._ledger.expire(numbers[over], events[over])
-        self._ledger.count(self._groups, numbers[over], "expired")
-        self._ledger.count(self._groups, numbers[over], "expired_no_outcome")
-        self._schedule(keys, numbers, events)
+        self._store.put_many([b"r" + key for key in keys], pack_first(*made, bodies))
+        self._predicted(keys, made)
+        over = made.event_time + self._groups.horizon(made.group) < self._progress.stage_ms
+        self._ledger.expire(made.group[over], made.event_time[over])
+        self._ledger.count(self._groups, made.group[over], "expired")
+        self._ledger.count(self._groups, made.group[over], "expired_no_outcome")
 
-    def _schedule(self, keys: Sequence[bytes], numbers: Ints, events: Ints) -> None:
-        deadline = events + self._groups.horizon(numbers)
-        width = max(1, int(self._groups.horizon(numbers).min()) // 32)
-        waiting = np.flatnonzero(deadline >= self._progress.stage_ms)
-        self._deadlines.add(deadline[waiting], [keys[i] for i in waiting.tolist()], width, self._progress.sequence)
-        forget = events + self._groups.forget(numbers)
-        ending = np.flatnonzero(forget < 2**61)
-        self._forgets.add(forget[ending], [keys[i] for i in ending.tolist()], width, self._progress.sequence)
+    def _awaited_predictions(
+        self, keys: list[bytes], made: _Made, bodies: list[bytes], held: list[bytes | None]
+    ) -> None:
+        """Requests whose one outcome came first."""
+        if not keys:
+            return
+        given = only_outcomes([row or b"" for row in held])
+        self._store.put_many([b"r" + key for key in keys], with_outcomes(pack_first(*made, bodies), given))
+        self._predicted(keys, made)
+        self._ledger.classes["", "outcome_records"] -= len(keys)
+        self._ledger.classes["", "outcomes_orphan"] -= len(keys)
+        usable, late, overdue = self._pair(keys, made, given, bodies)
+        for rows, name in (
+            (~usable, "expired"),
+            (late, "expired_late_outcome"),
+            (~usable & ~late, "expired_no_outcome"),
+        ):
+            self._ledger.count(self._groups, made.group[rows & overdue], name)
+        self._ledger.expire(made.group[~usable & overdue], made.event_time[~usable & overdue])
+
+    def _predicted(self, keys: list[bytes], made: _Made) -> None:
+        self._ledger.count(self._groups, made.group, "prediction_records")
+        self._ledger.count(self._groups, made.group, "predictions")
+        self._ledger.predict(made.group, made.event_time)
+        self._scheduled.append((keys, made.group, made.event_time))
+
+    def _pair(
+        self, keys: list[bytes], made: _Made, given: NDArray[np.void], bodies: list[bytes]
+    ) -> tuple[Bools, Bools, Bools]:
+        """Meet one prediction with one outcome each: which outcome is usable, which is late, which prediction is past its deadline."""
+        group, event_time = made.group, made.event_time
+        deadline = event_time + self._groups.horizon(group)
+        timely = given["arrival_ms"] <= event_time + self._groups.seal(group)
+        usable = timely & (given["outcome_time"] <= deadline)
+        late = timely & ~usable
+        for rows, name in (
+            (slice(None), "outcome_records"), (usable, "outcomes_used"), (usable, "matched"), (late, "outcomes_late"),
+            (~timely, "outcomes_after_grace"), (usable & (given["outcome_time"] < event_time), "negative_delay"),
+        ):  # fmt: skip
+            self._ledger.count(self._groups, group[rows], name)
+        self._ledger.match(
+            group[usable], event_time[usable], made.score[usable], made.label[usable], given["value"][usable]
+        )
+        hit = np.flatnonzero(usable)
+        if len(hit):
+            self._quick.append((_pick(keys, hit), _labeled_columns(given[hit], event_time[hit]), _pick(bodies, hit)))
+        return usable, late, deadline < self._progress.stage_ms
+
+    def _schedule(self) -> None:
+        """File the predictions of this run under their deadline, and under the time to forget them."""
+        if not self._scheduled:
+            return
+        keys = [key for part, _, _ in self._scheduled for key in part]
+        group = np.concatenate([part for _, part, _ in self._scheduled])
+        event_time = np.concatenate([part for *_, part in self._scheduled])
+        horizon, sequence = self._groups.horizon(group), self._progress.sequence
+        width = int(horizon.min()) // 32
+        waiting = np.flatnonzero(event_time + horizon >= self._progress.stage_ms)
+        self._deadlines.add((event_time + horizon)[waiting], _pick(keys, waiting), width, sequence)
+        forget = event_time + self._groups.forget(group)
+        ending = np.flatnonzero(forget < FAR)
+        self._forgets.add(forget[ending], _pick(keys, ending), width, sequence)
 
     def _another_prediction(self, index: int, key: bytes, made: Made) -> None:
         row = self._row(key)
         group = self._groups[made.group]
         if len(row.predictions) == MAX_PREDICTIONS:
-            self._rejects.append(Reject(index, "too-many-versions", f"{MAX_PREDICTIONS} versions scored the request already"))
+            self._rejects.append(
+                Reject(index, "too-many-versions", f"{MAX_PREDICTIONS} versions scored the request already")
+            )
             return
         self._ledger.classes[group.model, "prediction_records"] += 1
         if any(self._same_version(group, self._groups[other.group]) for other in row.predictions):
             self._ledger.classes[group.model, "duplicate_predictions"] += 1
             return
         self._restate(key, row, Row([*row.predictions, made], row.outcomes))
-        self._schedule([key], np.array([made.group]), np.array([made.event_time]))
+        self._scheduled.append(([key], np.array([made.group]), np.array([made.event_time])))
 
     @staticmethod
     def _same_version(one: Group, other: Group) -> bool:
@@ -214,37 +310,40 @@ class Join:
         given["arrival_ms"], given["value"] = batch.arrival_ms, value
         keys = [batch.keys[i] for i in kept.tolist()]
         held = self._store.get_many([b"r" + key for key in keys])
-        times = Counter(keys)
-        single = np.array([row is not None and row[1:4] == b"\1\0\0" and times[key] == 1 for key, row in zip(keys, held, strict=True)], bool)
-        single &= ~np.isnan(value[kept])
-        quick = np.flatnonzero(single)
-        self._first_outcomes([keys[i] for i in quick.tolist()], [held[i] or b"" for i in quick.tolist()], given[kept[quick]])
-        for i in kept[~single].tolist():
-            self._another_outcome(i, batch.keys[i], Given(*given[i].item()))
+        given = given[kept]
+        taken_back = np.isnan(given["value"])
+        first, early, others = _by_shape(keys, held, ((1, 0), (0, 0)), ~taken_back)
+        self._first_outcomes(_pick(keys, first), _pick(held, first), given[first])
+        self._early_outcomes(_pick(keys, early), given[early])
+        for i in others.tolist():
+            self._another_outcome(int(kept[i]), keys[i], Given(*given[i].item()))
 
-    def _first_outcomes(self, keys: list[bytes], rows: list[bytes], given: NDArray[np.void]) -> None:
+    def _first_outcomes(self, keys: list[bytes], held: list[bytes | None], given: NDArray[np.void]) -> None:
+        """Requests of one prediction, and no outcome yet."""
         if not keys:
             return
+        rows = [row or b"" for row in held]
+        self._store.put_many([b"r" + key for key in keys], with_outcomes(rows, given))
         front = fronts(rows)
-        group, event_time = front["group"].astype(np.int64), front["event_time"].astype(np.int64)
-        deadline = event_time + self._groups.horizon(group)
-        overdue = deadline < self._progress.stage_ms
-        timely = given["arrival_ms"] <= event_time + self._groups.seal(group)
-        usable = timely & (given["outcome_time"] <= deadline)
-        late = timely & ~usable
-        count = self._ledger.count
-        for rows_of, name, sign in (
-            (slice(None), "outcome_records", 1), (usable, "outcomes_used", 1), (usable, "matched", 1), (late, "outcomes_late", 1),
-            (~timely, "outcomes_after_grace", 1), (usable & overdue, "expired", -1), ((usable | late) & overdue, "expired_no_outcome", -1),
-            (late & overdue, "expired_late_outcome", 1), (usable & (given["outcome_time"] < event_time), "negative_delay", 1),
-        ):  # fmt: skip
-            count(self._groups, group[rows_of], name, sign)
-        self._ledger.match(group[usable], event_time[usable], front["score"][usable], front["label"][usable], given["value"][usable])
-        self._ledger.expire(group[usable & overdue], event_time[usable & overdue], -1)
-        self._store.put_many([b"r" + key for key in keys], append_outcomes(rows, given))
-        hit = np.flatnonzero(usable)
-        bodies = [rows[i][SIMPLE.itemsize :] for i in hit.tolist()]
-        self._quick.append(([keys[i] for i in hit.tolist()], _labeled_columns(given[hit], event_time[hit]), bodies))
+        made = _Made(*(front[name].astype(kind) for name, kind in _MADE))
+        usable, late, overdue = self._pair(keys, made, given, [row[SIMPLE.itemsize :] for row in rows])
+        count, group = self._ledger.count, made.group
+        count(self._groups, group[usable & overdue], "expired", -1)
+        count(self._groups, group[(usable | late) & overdue], "expired_no_outcome", -1)
+        count(self._groups, group[late & overdue], "expired_late_outcome")
+        self._ledger.expire(group[usable & overdue], made.event_time[usable & overdue], -1)
+
+    def _early_outcomes(self, keys: list[bytes], given: NDArray[np.void]) -> None:
+        """Requests that nothing was known of."""
+        self._store.put_many([b"r" + key for key in keys], pack_outcomes(given))
+        self._ledger.classes["", "outcome_records"] += len(keys)
+        self._ledger.classes["", "outcomes_orphan"] += len(keys)
+        self._keep_waiting(keys, given["arrival_ms"].astype(np.int64))
+
+    def _keep_waiting(self, keys: list[bytes], arrival_ms: Ints) -> None:
+        retention = self._retention_ms()
+        if retention is not None:
+            self._forgets.add(arrival_ms + retention, keys, retention // 32, self._progress.sequence)
 
     def _another_outcome(self, index: int, key: bytes, given: Given) -> None:
         row = self._row(key)
@@ -252,9 +351,8 @@ class Join:
             self._rejects.append(Reject(index, "too-many-outcomes", f"the request has {MAX_OUTCOMES} outcomes already"))
             return
         self._restate(key, row, Row(row.predictions, [*row.outcomes, given]))
-        retention = self._retention_ms()
-        if not row.predictions and retention is not None:
-            self._forgets.add(np.array([given.arrival_ms + retention]), [key], 1, self._progress.sequence)
+        if not row.predictions:
+            self._keep_waiting([key], np.array([given.arrival_ms]))
 
     def _retention_ms(self) -> int | None:
         """How long an outcome waits for its prediction: as long as the longest-lived model remembers; None: for ever."""
@@ -321,12 +419,11 @@ class Join:
         stage_ms = self._progress.stage_ms
         keys = sorted(set(self._deadlines.take(stage_ms, self._progress.sequence)))
         rows = [row for row in self._store.get_many([b"r" + key for key in keys]) if row is not None]
-        heads = [row[1:4] for row in rows]
-        bare = [row for row, head in zip(rows, heads, strict=True) if head == b"\1\0\0"]
-        labeled = [row for row, head in zip(rows, heads, strict=True) if head == b"\1\1\0"]
-        self._expire_bare(bare)
-        open_ones = self._unlabeled(labeled) if labeled else []
-        for value in [*open_ones, *(row for row, head in zip(rows, heads, strict=True) if head not in (b"\1\0\0", b"\1\1\0"))]:
+        shapes = [shape(row) for row in rows]
+        self._expire_bare([row for row, of in zip(rows, shapes, strict=True) if of == (1, 0)])
+        labeled = [row for row, of in zip(rows, shapes, strict=True) if of == (1, 1)]
+        others = [row for row, of in zip(rows, shapes, strict=True) if of not in ((1, 0), (1, 1))]
+        for value in [*self._unlabeled(labeled), *others]:
             row = Row.unpack(value)
             self._account(row, -1, before_ms)
             self._account(row, 1, stage_ms)
@@ -340,8 +437,7 @@ class Join:
 
     def _unlabeled(self, rows: list[bytes]) -> list[bytes]:
         """Of rows with one prediction and one outcome, those whose outcome is no label."""
-        front, size = fronts(rows), SIMPLE.itemsize
-        given = np.frombuffer(b"".join([row[size : size + GIVEN.itemsize] for row in rows]), GIVEN)
+        front, given = fronts(rows), outcomes_behind(rows)
         group, event_time = front["group"].astype(np.int64), front["event_time"].astype(np.int64)
         usable = (given["outcome_time"] <= event_time + self._groups.horizon(group)) & ~np.isnan(given["value"])
         usable &= given["arrival_ms"] <= event_time + self._groups.seal(group)
@@ -382,11 +478,14 @@ class Join:
         outputs = [
             Output("labeled-predictions", keys, self._partition, columns=columns, bodies=bodies)
             for keys, columns, bodies in self._quick
-            if keys
         ]
         if self._labels:
             keys, bodies = [entry[0] for entry in self._labels], [entry[1] for entry in self._labels]
-            outputs.append(Output("labeled-predictions", keys, self._partition, columns=_restated_columns(self._labels), bodies=bodies))
+            outputs.append(
+                Output(
+                    "labeled-predictions", keys, self._partition, columns=_restated_columns(self._labels), bodies=bodies
+                )
+            )
         return outputs
 
     def _partials(self) -> list[Output]:
@@ -428,12 +527,16 @@ class Join:
     def _join_counts(self, model: str) -> JoinCounts:
         key = b"c" + model.encode()
         held = self._store.get(key)
-        totals = Counter(dict(zip(_CLASSES, struct.unpack(f"<{len(_CLASSES)}q", held), strict=True))) if held else Counter()
+        totals = (
+            Counter(dict(zip(_CLASSES, struct.unpack(f"<{len(_CLASSES)}q", held), strict=True))) if held else Counter()
+        )
         for name in _CLASSES:
             totals[name] += self._ledger.classes.get((model, name), 0)
         counts = [totals[name] for name in _CLASSES]
         self._store.put(key, struct.pack(f"<{len(_CLASSES)}q", *counts))
-        return JoinCounts(model, self._partition, self._progress.sequence, max(self._progress.stage_ms, EARLIEST), *counts)
+        return JoinCounts(
+            model, self._partition, self._progress.sequence, max(self._progress.stage_ms, EARLIEST), *counts
+        )
 
 
 def _window_key(place: Place) -> bytes:
@@ -448,20 +551,42 @@ def _key(record: WindowPartial | JoinCounts) -> bytes:
     return json.dumps(identity, separators=(",", ":")).encode()
 
 
+def _pick(values: list[Any], rows: Ints) -> list[Any]:
+    return [values[i] for i in rows.tolist()]
+
+
+def _by_shape(
+    keys: list[bytes],
+    held: list[bytes | None],
+    wanted: tuple[tuple[int, int], tuple[int, int]],
+    allowed: Bools | None = None,
+) -> tuple[Ints, Ints, Ints]:
+    """Places of the records whose request is known in the one or the other wanted `shape` and is met once in this run; then all others."""
+    once = {key for key, times in Counter(keys).items() if times == 1}
+    shapes = [shape(row) if key in once else None for key, row in zip(keys, held, strict=True)]
+    kind = np.array([wanted.index(of) if of in wanted else 2 for of in shapes], np.int64)
+    if allowed is not None:
+        kind[~allowed] = 2
+    one, other, rest = (np.flatnonzero(kind == number) for number in range(3))
+    return one, other, rest
+
+
 def _ints(column: pa.Array) -> Ints:
     values: Ints = column.to_numpy(zero_copy_only=False).astype(np.int64)
     return values
 
 
-def _floats(column: pa.Array) -> NDArray[np.float64]:
-    values: NDArray[np.float64] = column.to_numpy(zero_copy_only=False).astype(np.float64)
+def _floats(column: pa.Array) -> Floats:
+    values: Floats = column.to_numpy(zero_copy_only=False).astype(np.float64)
     return values
 
 
 def _labeled_columns(given: NDArray[np.void], event_time: Ints) -> pa.RecordBatch:
     times = given["outcome_time"].astype(np.int64)
     columns = [given["value"].astype(np.float64), times, times - event_time, given["offset"].astype(np.int64) + 1]
-    return pa.record_batch([pa.array(column) for column in columns], names=["outcome", "outcome_time", "label_delay_ms", "revision"])
+    return pa.record_batch(
+        [pa.array(column) for column in columns], names=["outcome", "outcome_time", "label_delay_ms", "revision"]
+    )
 
 
 def _restated_columns(labels: list[tuple[bytes, bytes, Label, int, int]]) -> pa.RecordBatch:
@@ -471,7 +596,9 @@ def _restated_columns(labels: list[tuple[bytes, bytes, Label, int, int]]) -> pa.
         {
             "outcome": pa.array([None if g is None else g.value for g in given], pa.float64()),
             "outcome_time": pa.array([None if g is None else g.outcome_time for g in given], pa.int64()),
-            "label_delay_ms": pa.array([None if g is None else g.outcome_time - e[3] for g, e in zip(given, labels, strict=True)], pa.int64()),
+            "label_delay_ms": pa.array(
+                [None if g is None else g.outcome_time - e[3] for g, e in zip(given, labels, strict=True)], pa.int64()
+            ),
             "revision": pa.array([entry[4] for entry in labels], pa.int64()),
         }
     )

@@ -26,35 +26,41 @@ class Place(NamedTuple):
 
 @dataclass(slots=True)
 class Ledger:
-    """Changes of one run. ``classes`` counts (model, class), classes named as in `leadline.records.JoinCounts`."""
+    """Changes of one run. ``classes`` counts (model, class), classes named as in `leadline.records.JoinCounts`.
+
+    ``predict``, ``expire`` and ``match`` take columns or single values: group number, event time, …, sign (-1 takes back).
+    """
 
     classes: Counter[tuple[str, str]] = field(default_factory=Counter)
-    predicted: list[NDArray[Any]] = field(default_factory=list)
-    expired: list[NDArray[Any]] = field(default_factory=list)
-    matched: list[NDArray[Any]] = field(default_factory=list)
+    _predicted: "_Rows" = field(default_factory=lambda: _Rows(_SIGNED))
+    _expired: "_Rows" = field(default_factory=lambda: _Rows(_SIGNED))
+    _matched: "_Rows" = field(default_factory=lambda: _Rows(_MATCHED))
 
     def predict(self, group: Any, event_time: Any, sign: int = 1) -> None:
         """Predictions were made."""
-        self.predicted.append(_rows(_SIGNED, group, event_time, sign))
+        self._predicted.add(group, event_time, sign)
 
     def expire(self, group: Any, event_time: Any, sign: int = 1) -> None:
         """Predictions went past their horizon without an outcome."""
-        self.expired.append(_rows(_SIGNED, group, event_time, sign))
+        self._expired.add(group, event_time, sign)
 
     def match(self, group: Any, event_time: Any, score: Any, label: Any, outcome: Any, sign: int = 1) -> None:
         """Predictions got an outcome."""
-        self.matched.append(_rows(_MATCHED, group, event_time, sign, score, label, outcome))
+        self._matched.add(group, event_time, sign, score, label, outcome)
 
     def count(self, groups: Groups, numbers: Ints, name: str, sign: int = 1) -> None:
         """Count a class once for each group number."""
-        for number, times in zip(*np.unique(numbers, return_counts=True), strict=True):
-            self.classes[groups[int(number)].model, name] += sign * int(times)
+        for number, times in enumerate(np.bincount(numbers).tolist()):
+            if times:
+                self.classes[groups[number].model, name] += sign * times
 
     def windows(self, groups: Groups) -> dict[Place, WindowCounts]:
         """The changes of each window that anything changed in."""
-        predicted, expired, matched = (_join(rows, kind) for rows, kind in ((self.predicted, _SIGNED), (self.expired, _SIGNED), (self.matched, _MATCHED)))
+        predicted, expired, matched = self._predicted.table(), self._expired.table(), self._matched.table()
         spots = np.concatenate([_spots(rows, groups) for rows in (predicted, expired, matched)])
-        distinct, where = np.unique(spots, axis=0, return_inverse=True) if len(spots) else (spots, np.zeros(0, np.int64))
+        distinct, where = (
+            np.unique(spots, axis=0, return_inverse=True) if len(spots) else (spots, np.zeros(0, np.int64))
+        )
         cut = np.cumsum([len(predicted), len(expired)])
         at_predicted, at_expired, at_matched = np.split(where.reshape(-1), cut)
         columns = Matched(
@@ -65,19 +71,31 @@ class Ledger:
             _positive(matched, groups),
             matched["outcome"].copy(),
         )
-        totals = fold(len(distinct), (at_predicted, predicted["sign"].copy()), columns, (at_expired, expired["sign"].copy()))
+        totals = fold(
+            len(distinct), (at_predicted, predicted["sign"].copy()), columns, (at_expired, expired["sign"].copy())
+        )
         return _by_segment(distinct, totals, groups)
 
 
-def _rows(kind: list[Any], *columns: Any) -> NDArray[Any]:
-    rows = np.zeros(np.size(columns[0]), kind)
-    for (name, _), column in zip(kind, columns, strict=True):
-        rows[name] = column
-    return rows
+class _Rows:
+    """Rows of one kind, given one by one or as columns."""
 
+    def __init__(self, kind: list[Any]) -> None:
+        self._kind = kind
+        self._single: list[tuple[Any, ...]] = []
+        self._tables: list[NDArray[Any]] = []
 
-def _join(rows: list[NDArray[Any]], kind: list[Any]) -> NDArray[Any]:
-    return np.concatenate(rows) if rows else np.zeros(0, kind)
+    def add(self, *columns: Any) -> None:
+        if np.ndim(columns[0]) == 0:
+            self._single.append(columns)
+        elif len(columns[0]):
+            table = np.empty(len(columns[0]), self._kind)
+            for (name, _), column in zip(self._kind, columns, strict=True):
+                table[name] = column
+            self._tables.append(table)
+
+    def table(self) -> NDArray[Any]:
+        return np.concatenate([*self._tables, np.array(self._single, self._kind)])
 
 
 def _spots(rows: NDArray[Any], groups: Groups) -> Ints:

@@ -7,6 +7,7 @@ prediction stands at a fixed place, so the rows of a whole run are read with one
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import isnan
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +21,16 @@ _GIVEN = struct.Struct("<qqqd")
 _FORMAT = 1
 
 SIMPLE = np.dtype(
-    [("format", "u1"), ("predictions", "u1"), ("outcomes", "<u2"), ("event_time", "<i8"), ("group", "<u4"), ("score", "<f8"), ("label", "i1"), ("body", "<u4")]
+    [
+        ("format", "u1"),
+        ("predictions", "u1"),
+        ("outcomes", "<u2"),
+        ("event_time", "<i8"),
+        ("group", "<u4"),
+        ("score", "<f8"),
+        ("label", "i1"),
+        ("body", "<u4"),
+    ]
 )
 """The fixed front of a row with at least one prediction."""
 GIVEN = np.dtype([("offset", "<i8"), ("outcome_time", "<i8"), ("arrival_ms", "<i8"), ("value", "<f8")])
@@ -73,7 +83,11 @@ class Row:
 
 
 def pack_first(
-    event_time: NDArray[np.int64], group: NDArray[np.int64], score: NDArray[np.float64], label: NDArray[np.int64], bodies: Sequence[bytes]
+    event_time: NDArray[np.int64],
+    group: NDArray[np.int64],
+    score: NDArray[np.float64],
+    label: NDArray[np.int64],
+    bodies: Sequence[bytes],
 ) -> list[bytes]:
     """Rows of requests whose first record is a prediction, a whole run at once; equal to `Row.pack` of each."""
     front = np.zeros(len(bodies), SIMPLE)
@@ -90,7 +104,13 @@ def fronts(rows: Sequence[bytes]) -> NDArray[np.void]:
     return np.frombuffer(b"".join([row[:size].ljust(size, b"\0") for row in rows]), SIMPLE)
 
 
-def append_outcomes(rows: Sequence[bytes], outcomes: NDArray[np.void]) -> list[bytes]:
+def pack_outcomes(outcomes: NDArray[np.void]) -> list[bytes]:
+    """Rows of requests whose first record is an outcome (`GIVEN`); equal to `Row.pack` of each."""
+    given, size, head = outcomes.tobytes(), GIVEN.itemsize, _HEAD.pack(_FORMAT, 0, 1)
+    return [head + given[at : at + size] for at in range(0, len(given), size)]
+
+
+def with_outcomes(rows: Sequence[bytes], outcomes: NDArray[np.void]) -> list[bytes]:
     """Rows of one prediction and no outcome, each with its first outcome (`GIVEN`) added; equal to `Row.pack` of each."""
     given, size, front = outcomes.tobytes(), GIVEN.itemsize, SIMPLE.itemsize
     head = _HEAD.pack(_FORMAT, 1, 1)
@@ -98,3 +118,24 @@ def append_outcomes(rows: Sequence[bytes], outcomes: NDArray[np.void]) -> list[b
         head + row[_HEAD.size : front] + given[at : at + size] + row[front:]
         for at, row in zip(range(0, len(given), size), rows, strict=True)
     ]
+
+
+def only_outcomes(rows: Sequence[bytes]) -> NDArray[np.void]:
+    """The outcome (`GIVEN`) of each row that `pack_outcomes` made."""
+    return np.frombuffer(b"".join([row[_HEAD.size :] for row in rows]), GIVEN)
+
+
+def outcomes_behind(rows: Sequence[bytes]) -> NDArray[np.void]:
+    """The outcome (`GIVEN`) of each row of one prediction and one outcome."""
+    size = SIMPLE.itemsize
+    return np.frombuffer(b"".join([row[size : size + GIVEN.itemsize] for row in rows]), GIVEN)
+
+
+def shape(row: bytes | None) -> tuple[int, int]:
+    """How many predictions and outcomes a row has; (0, 0) where there is no row."""
+    return (0, 0) if row is None else _HEAD.unpack_from(row)[1:]
+
+
+def takes_back(row: bytes | None) -> bool:
+    """Whether a row holds one outcome, no prediction, and the outcome is a retraction."""
+    return row is not None and len(row) == _HEAD.size + _GIVEN.size and isnan(_GIVEN.unpack_from(row, _HEAD.size)[3])

@@ -28,7 +28,7 @@ class Timeline:
             return
         stretch = when_ms // max(1, width_ms)
         order = np.argsort(stretch, kind="stable")
-        bounds = np.flatnonzero(np.r_[True, np.diff(stretch[order]) != 0, True])
+        bounds = [0, *(np.flatnonzero(np.diff(stretch[order])) + 1).tolist(), len(order)]
         for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
             part = order[start:stop]
             self._put(when_ms[part], [keys[i] for i in part.tolist()], sequence)
@@ -38,7 +38,7 @@ class Timeline:
         held = self._store.get(place)
         if held is not None:
             times, others = _unpack(held)
-            when_ms, keys = np.r_[times, when_ms], others + keys
+            when_ms, keys = np.concatenate([times, when_ms]), others + keys
         self._store.put(place, _pack(when_ms, keys))
 
     def take(self, now_ms: int, sequence: int) -> list[bytes]:

@@ -96,7 +96,10 @@ class WindowCounts:
         used = self.occupied()
         sums = b"".join(value.to_bytes(16, "little", signed=True) for value in self.sums)
         return (
-            _HEAD.pack(_FORMAT, *self.tallies, len(used)) + sums + used.astype("<i4").tobytes() + self.bins[:, used].astype("<i8").tobytes()
+            _HEAD.pack(_FORMAT, *self.tallies, len(used))
+            + sums
+            + used.astype("<i4").tobytes()
+            + self.bins[:, used].astype("<i8").tobytes()
         )
 
     @classmethod

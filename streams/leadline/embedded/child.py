@@ -1,10 +1,11 @@
 """A server as a child process that never outlives this one."""
 
+import fcntl
 import socket
 import subprocess
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -20,17 +21,30 @@ _TIED = 'exec 3<&0 </dev/null; { read -r _ <&3 || kill -9 $$; } >/dev/null 2>&1 
 class Child:
     """A started server process: its name for messages, its log, its pid."""
 
-    def __init__(self, name: str, command: Sequence[str | Path], log: Path) -> None:
-        """Start the command in a session of its own (Ctrl-C is ours to handle), with its output in the log."""
+    def __init__(
+        self, name: str, command: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
+        """Start the command in a session of its own (Ctrl-C is ours to handle), with its output in the log.
+
+        The server holds its log's lock while it lives: two Kafkas on one folder destroy its data before they notice.
+        ``environment`` None is this process's own. Raises EmbeddedError when one runs there already.
+        """
         self.name = name
         self.log = log
-        with log.open("wb") as out:
+        with log.open("ab") as out:
+            try:
+                fcntl.flock(out, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                message = f"{name} already runs in {log.parent}: use that one, stop it, or name another folder"
+                raise EmbeddedError(message) from None
+            out.truncate(0)
             self._process = subprocess.Popen(
                 ["/bin/sh", "-c", _TIED, "sh", *command],
                 stdin=subprocess.PIPE,
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                env=environment,
             )
 
     @property
@@ -53,6 +67,10 @@ class Child:
         problem = f"did not answer within {timeout_s:.0f} s" if code is None else f"ended with exit code {code}"
         self.stop()
         raise EmbeddedError(f"{self.name} {problem}; the end of its log {self.log}:\n{last_lines(self.log)}")
+
+    def terminate(self) -> None:
+        """Ask the server to end (SIGTERM), and do not wait."""
+        self._process.terminate()
 
     def stop(self) -> None:
         """Stop the server (SIGTERM, after 15 s SIGKILL) and wait for its end; again is no error."""

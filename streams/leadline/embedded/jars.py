@@ -125,8 +125,8 @@ def _downloads(jars: list[Jar], staging: Path) -> Iterator[tuple[Jar, Path]]:
 def _downloaded(jar: Jar, future: Future[Path]) -> Path:
     try:
         return future.result()
-    except (OSError, RuntimeError) as error:  # a requests error is an OSError, jgo's own are RuntimeError
-        reason = str(error).splitlines()[0][:160]
+    except (OSError, RuntimeError) as error:  # a requests error is an OSError whose name says more than its text
+        reason = type(error).__name__ if isinstance(error, OSError) else str(error).splitlines()[0][:160]
         message = f"cannot fetch {jar} from Maven Central ({reason}): check the network, {_OTHERWISE}"
         raise EmbeddedError(message) from None
 

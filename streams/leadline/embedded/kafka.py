@@ -15,6 +15,10 @@ from leadline.embedded.java import find_java
 from leadline.settings import Settings
 
 _JVM = ("-Xmx384m", "-XX:+UseSerialGC")  # serial: a quarter less CPU on a small machine that the workers share
+_LOGGING = tuple(
+    f"-Dorg.slf4j.simpleLogger.{option}"
+    for option in ("defaultLogLevel=warn", "showDateTime=true", "dateTimeFormat=yyyy-MM-dd HH:mm:ss.SSS")
+)
 _START_S = 60.0
 _CLUSTER = "bGVhZGxpbmUtZW1iZWRkZQ"  # the base64 of 16 bytes; every embedded cluster may have the same id
 
@@ -112,8 +116,7 @@ class EmbeddedKafka:
         if not (data / "meta.properties").exists():
             locked = self._settings.kafka_jars_dir is None
             _format(java, jars, properties, data, kept=jars / "formatted" if locked else None)
-        logging = ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true"]
-        command: list[str | Path] = [java, *_JVM, *logging, "-cp", f"{jars}/*", "kafka.Kafka", properties]
+        command: list[str | Path] = [java, *_JVM, *_LOGGING, "-cp", f"{jars}/*", "kafka.Kafka", properties]
         return Child("Kafka", command, folder / "kafka.log")
 
     def _serves(self) -> bool:
@@ -128,18 +131,8 @@ def _format(java: Path, jars: Path, properties: Path, data: Path, kept: Path | N
     if kept is not None and kept.is_dir():
         shutil.copytree(kept, data, dirs_exist_ok=True)
         return
-    tool: list[str | Path] = [
-        java,
-        *_JVM,
-        "-cp",
-        f"{jars}/*",
-        "kafka.tools.StorageTool",
-        "format",
-        "-t",
-        _CLUSTER,
-        "-c",
-        properties,
-    ]
+    tool: list[str | Path] = [java, *_JVM, "-cp", f"{jars}/*", "kafka.tools.StorageTool"]
+    tool += ["format", "-t", _CLUSTER, "-c", properties]
     done = subprocess.run(tool, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode != 0:
         raise EmbeddedError(f"Kafka cannot format {data} (exit code {done.returncode}): {done.stdout.strip()[-500:]}")

@@ -42,7 +42,9 @@ class RocksStore(Overlay):
         try:
             self._db = Rdict(str(path), _options())
         except Exception as error:
-            raise StoreError(f"{path}: state cannot be opened ({error}); stop the other worker that uses it, or delete the folder") from None
+            raise StoreError(
+                f"{path}: state cannot be opened ({error}); stop the other worker that uses it, or delete the folder"
+            ) from None
 
     def _read_many(self, keys: list[bytes]) -> list[bytes | None]:
         values: list[bytes | None] = self._db.get(keys)

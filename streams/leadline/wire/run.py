@@ -1,5 +1,6 @@
 """Raw records, as a client hands them over and takes them."""
 
+from bisect import bisect_right
 from dataclasses import dataclass
 
 Headers = list[tuple[str, bytes]]
@@ -22,6 +23,20 @@ class Run:
 
     def __len__(self) -> int:
         return len(self.offsets)
+
+    def after(self, offset: int) -> "Run":
+        """The records behind ``offset``.
+
+        >>> Run("outcomes", 0, [3, 4], [0, 0], [b"a", b"b"], [None, None], [(), ()]).after(3).keys
+        [b'b']
+        """
+        return self.part(bisect_right(self.offsets, offset), len(self))
+
+    def part(self, start: int, stop: int) -> "Run":
+        """The records from the ``start``-th to before the ``stop``-th."""
+        cut = slice(start, stop)
+        columns = (self.offsets, self.timestamps, self.keys, self.values, self.headers)
+        return Run(self.topic, self.partition, *(column[cut] for column in columns))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)

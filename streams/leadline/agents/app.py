@@ -1,0 +1,83 @@
+"""The worker: a Faust application whose one service is the lanes.
+
+Faust gives the process its life: start and stop order, signals, a supervisor's view of crashes, settings and sensors. Its own consumer
+and web server stay off (docs/decisions/0001): the lanes have consumers of their own.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Sequence
+
+import faust
+from aiokafka import AIOKafkaProducer
+from faust.app.base import BootStrategy
+from mode import Service
+
+from leadline.agents.features import FeatureView
+from leadline.agents.lane import Lane
+from leadline.agents.rollouts import RolloutFollower
+from leadline.agents.sender import CHANGELOG_BYTES, Sender
+from leadline.learning.registry import Registry
+from leadline.settings import Settings
+from leadline.topology import Step
+
+__all__ = ["Lanes", "worker"]
+
+
+class _OnlyServices(BootStrategy):  # type: ignore[misc]
+    enable_kafka = False
+    enable_web = False
+
+
+class _App(faust.App):  # type: ignore[misc]
+    BootStrategy = _OnlyServices
+
+
+class Lanes(Service):  # type: ignore[misc]
+    """Runs a lane for each step; if one fails all stop, and the process with them."""
+
+    def __init__(self, steps: Sequence[Step], settings: Settings, bootstrap: str, registry: Registry) -> None:
+        super().__init__()
+        self._steps = steps
+        self._settings = settings
+        self._bootstrap = bootstrap
+        self._registry = registry
+        self._lanes: list[Lane] = []
+
+    @Service.task
+    async def _work(self) -> None:
+        settings = self._settings
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._bootstrap,
+            enable_idempotence=True,
+            max_batch_size=CHANGELOG_BYTES,
+            max_request_size=2 * CHANGELOG_BYTES,
+            linger_ms=0,
+            retry_backoff_ms=50,
+        )
+        follower = RolloutFollower(self._bootstrap, settings.prefix, self._registry, settings.record_bytes)
+        view = FeatureView(settings, self._registry)
+        await producer.start()
+        try:
+            await follower.catch_up()
+            sender = Sender(producer, settings.prefix, settings.clock == "records")
+            self._lanes = [
+                Lane(step, settings, self._bootstrap, self._registry, sender, view.fetch if step.lookups else None)
+                for step in self._steps
+            ]
+            async with asyncio.TaskGroup() as group:
+                following = group.create_task(follower.follow())
+                running = [group.create_task(lane.run()) for lane in self._lanes]
+                await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
+                following.cancel()
+        finally:
+            await view.close()
+            await follower.stop()
+            await producer.stop()
+
+    async def on_stop(self) -> None:
+        for lane in self._lanes:
+            lane.stop()
+
+
+_ = ssl

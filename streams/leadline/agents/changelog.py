@@ -1,0 +1,47 @@
+"""A task's state as a compacted topic: written with every run, read when the task moves to another disk."""
+
+from collections.abc import Callable
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.structs import TopicPartition
+
+from leadline.agents.task import HostedTask, restored_mark
+
+
+class ChangelogError(Exception):
+    """The changelog cannot bring the state up to date; the message says which, and what to do."""
+
+
+async def restore(task: HostedTask, topic: str, bootstrap: str, still_ours: Callable[[], bool]) -> None:
+    """Bring a task's store up to the end of its changelog, and start its processor anew."""
+    partition = TopicPartition(topic, task.partition)
+    reader = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, max_partition_fetch_bytes=4 << 20)
+    await reader.start()
+    try:
+        reader.assign([partition])
+        first = (await reader.beginning_offsets([partition]))[partition]
+        end = (await reader.end_offsets([partition]))[partition]
+        start = task.restored_to()
+        if start > end:
+            raise ChangelogError(
+                f"{topic}/{task.partition} ends at {end}, but this disk holds its state up to {start}: the topic was deleted or truncated. "
+                f"Bring the topic back, or delete it, this disk's state and the group's offsets to count anew"
+            )
+        reader.seek(partition, max(start, first))
+        while still_ours() and await reader.position(partition) < end:
+            for records in (await reader.getmany(partition, timeout_ms=500, max_records=20_000)).values():
+                task.store.commit([*((r.key, r.value) for r in records if r.key), restored_mark(records[-1].offset + 1)])
+    finally:
+        await reader.stop()
+    task.begin()
+
+
+def check_complete(task: HostedTask, topic: str, committed: dict[str, int | None]) -> None:
+    """Refuse a state that is shorter than what the group has committed: the changelog lost something."""
+    for source, offset in committed.items():
+        applied = task.applied.get(source, -1)
+        if offset is not None and offset > applied + 1:
+            raise ChangelogError(
+                f"{topic}/{task.partition} knows {source} up to offset {applied}, but {offset} was committed: the changelog lost records. "
+                f"Restore the topic, or delete it and the group's offsets to count anew from the start of {source}"
+            )

@@ -1,0 +1,250 @@
+"""The batched lane: one stage's consumer group in this worker.
+
+A run is what one fetch brought of one partition. For each run, in this order: decide (outputs and state changes, in memory), send the
+outputs, send the state changes as one batch to the changelog, and when the broker has confirmed all of them write the state to disk. The
+state holds the offset of the run, so a run that is met again changes nothing; outputs that are sent again have the same identity. The
+group's committed offsets only follow.
+
+A rebalance is waited for between runs, never within one: `_turn` is held by whoever changes tasks or works on a run.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import KafkaError
+from aiokafka.structs import ConsumerRecord, TopicPartition
+
+from leadline.agents.changelog import check_complete, restore
+from leadline.agents.sender import Sender, TooLargeError
+from leadline.agents.task import HostedTask, state_path
+from leadline.core.batch import Batch, Effects, Lookups
+from leadline.core.catalog import Catalog
+from leadline.settings import Settings
+from leadline.state.memory import MemoryStore
+from leadline.state.rocksdb import RocksStore
+from leadline.topology import Step
+from leadline.wire.codec import decode
+from leadline.wire.dead_letters import to_record
+from leadline.wire.run import DeadLetter, Run
+
+log = structlog.get_logger("leadline.lane")
+
+COMMIT_EVERY_S = 0.5
+WAIT_MS = 200
+
+Enrich = Callable[[Batch], Awaitable[Lookups]]
+
+
+class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Hosts one stage on the partitions that its group gives to this worker; `run` until `stop`."""
+
+    def __init__(self, step: Step, settings: Settings, bootstrap: str, catalog: Catalog, sender: Sender, enrich: Enrich | None = None) -> None:
+        self.step = step
+        self._settings = settings
+        self._bootstrap = bootstrap
+        self._catalog = catalog
+        self._sender = sender
+        self._enrich = enrich
+        self._tasks: dict[int, HostedTask] = {}
+        self._assigned: set[TopicPartition] | None = None
+        self._turn = asyncio.Lock()
+        self._stopping = asyncio.Event()
+        self._processed: dict[TopicPartition, int] = {}
+        self._committed_at = 0.0
+        self._consumer: AIOKafkaConsumer | None = None
+
+    @property
+    def group(self) -> str:
+        """Name of the consumer group."""
+        return f"{self._settings.prefix}.{self.step.name}"
+
+    @property
+    def consumer(self) -> AIOKafkaConsumer:
+        assert self._consumer is not None
+        return self._consumer
+
+    def stop(self) -> None:
+        """Finish the run at hand, commit, and leave the group."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Work until stopped; raises what makes going on impossible, with nothing acknowledged that was not done."""
+        session_ms = self._settings.session_timeout
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            group_id=self.group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            partition_assignment_strategy=[RangePartitionAssignor],
+            session_timeout_ms=session_ms,
+            heartbeat_interval_ms=max(100, session_ms // 10),
+            max_partition_fetch_bytes=2 << 20,
+            fetch_max_bytes=16 << 20,
+            retry_backoff_ms=50,
+        )
+        self._consumer.subscribe([self._topic(noun) for noun in self.step.reads], listener=self)
+        await self._consumer.start()
+        try:
+            while not self._stopping.is_set():
+                await self._round()
+        finally:
+            await self._leave()
+
+    def _topic(self, noun: str) -> str:
+        return f"{self._settings.prefix}.{noun}"
+
+    def _noun(self, topic: str) -> str:
+        return topic[len(self._settings.prefix) + 1 :]
+
+    # -- rebalance ----------------------------------------------------------------------------------------------------
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Finish the run at hand, commit what is done, and let go of the tasks."""
+        async with self._turn:
+            await self._commit()
+            self._close_tasks()
+            self._assigned = None
+
+    def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        """Hold the new partitions until their state is here; the next round sees to it, while heartbeats go on."""
+        if assigned:
+            self.consumer.pause(*assigned)
+        self._assigned = set(assigned)
+
+    async def _open_tasks(self, assigned: set[TopicPartition]) -> None:
+        for partition in sorted({tp.partition for tp in assigned}):
+            task = self._tasks[partition] = HostedTask(self.step, partition, self._store(partition), self._catalog)
+            if self.step.stateful:
+                changelog = self._topic(f"{self.step.name}-changelog")
+                await restore(task, changelog, self._bootstrap, lambda: self._assigned is assigned)
+                if self._assigned is not assigned:
+                    self._close_tasks()
+                    return
+                sources = [tp for tp in assigned if tp.partition == partition]
+                check_complete(task, changelog, {self._noun(tp.topic): await self.consumer.committed(tp) for tp in sources})
+                for tp in sources:
+                    if self._noun(tp.topic) in task.applied:
+                        self.consumer.seek(tp, task.applied[self._noun(tp.topic)] + 1)
+        if assigned:
+            self.consumer.resume(*assigned)
+        log.info("assigned", step=self.step.name, partitions=sorted({tp.partition for tp in assigned}))
+
+    def _store(self, partition: int) -> RocksStore | MemoryStore:
+        if not self.step.stateful:
+            return MemoryStore()
+        return RocksStore(state_path(self._settings.state, self._settings.prefix, self.step.name, partition))
+
+    def _close_tasks(self) -> None:
+        for task in self._tasks.values():
+            task.store.close()
+        self._tasks.clear()
+        self._processed.clear()
+
+    async def _leave(self) -> None:
+        try:
+            await asyncio.wait_for(self.consumer.stop(), timeout=10)
+        except TimeoutError:
+            log.warning("left without goodbye", step=self.step.name)
+        self._close_tasks()
+
+    # -- work ---------------------------------------------------------------------------------------------------------
+
+    async def _round(self) -> None:
+        async with self._turn:
+            assigned = self._assigned
+            if assigned is not None and {tp.partition for tp in assigned} != set(self._tasks):
+                self._close_tasks()
+                await self._open_tasks(assigned)
+        fetched = await self.consumer.getmany(timeout_ms=WAIT_MS, max_records=self._settings.run_records)
+        for tp in sorted(fetched, key=lambda tp: self.step.reads.index(self._noun(tp.topic))):
+            async with self._turn:
+                if self._assigned is assigned and tp.partition in self._tasks:
+                    await self._work(self._tasks[tp.partition], tp, fetched[tp])
+        async with self._turn:
+            if self._assigned is assigned:
+                if not fetched:
+                    await self._let_time_pass()
+                if time.monotonic() - self._committed_at > COMMIT_EVERY_S:
+                    await self._commit()
+
+    async def _work(self, task: HostedTask, tp: TopicPartition, records: list[ConsumerRecord]) -> None:
+        run = task.unseen(to_run(self._noun(tp.topic), records))
+        if len(run):
+            await self._run(task, run)
+        self._processed[tp] = records[-1].offset + 1
+
+    async def _run(self, task: HostedTask, run: Run) -> None:
+        batch, letters = decode(run, self._settings.record_bytes)
+        if self._enrich is not None and len(batch):
+            batch = replace(batch, lookups=await self._enrich(batch))
+        effects = task.processor.on_batch(batch)
+        letters += [_rejected(run, batch, reject.index, reject.reason, reject.detail) for reject in effects.rejects]
+        task.apply(run.topic, run.offsets[-1])
+        try:
+            await self._finish(task, effects, letters)
+        except TooLargeError:
+            if len(run) == 1:
+                raise
+            task.undo()
+            for part in (run.part(0, len(run) // 2), run.part(len(run) // 2, len(run))):
+                await self._run(task, part)
+
+    async def _finish(self, task: HostedTask, effects: Effects, letters: list[DeadLetter]) -> None:
+        """Outputs, then the changelog, then the disk."""
+        changes = task.store.changes() if self.step.stateful else []
+        self._sender.check_whole(changes)
+        sent = await self._sender.send_outputs(effects.outputs)
+        sent += await self._sender.send_letters([to_record(letter, self._settings.prefix) for letter in letters])
+        await asyncio.gather(*sent)
+        if changes:
+            end = await self._sender.send_whole(self._topic(f"{self.step.name}-changelog"), task.partition, changes)
+            task.commit(end + 1)
+        else:
+            task.store.commit()
+
+    async def _let_time_pass(self) -> None:
+        if self._settings.clock != "wall":
+            return
+        now_ms = int(time.time() * 1000)
+        for task in self._tasks.values():
+            wake_at_ms = task.processor.wake_at_ms
+            if wake_at_ms is not None and wake_at_ms <= now_ms:
+                idle = frozenset([noun for noun in self.step.reads if await self._is_idle(TopicPartition(self._topic(noun), task.partition))])
+                await self._finish(task, task.processor.on_time(now_ms, idle), [])
+
+    async def _is_idle(self, tp: TopicPartition) -> bool:
+        end = self.consumer.highwater(tp)
+        return end is not None and await self.consumer.position(tp) >= end
+
+    async def _commit(self) -> None:
+        self._committed_at = time.monotonic()
+        if not self._processed:
+            return
+        try:
+            await self.consumer.commit(dict(self._processed))
+        except KafkaError as error:
+            log.warning("not committed", step=self.step.name, error=repr(error))
+
+
+def to_run(topic: str, records: list[ConsumerRecord]) -> Run:
+    """Fetched records as columns."""
+    return Run(
+        topic,
+        records[0].partition,
+        [r.offset for r in records],
+        [r.timestamp for r in records],
+        [r.key for r in records],
+        [r.value for r in records],
+        [r.headers for r in records],
+    )
+
+
+def _rejected(run: Run, batch: Batch, index: int, reason: str, detail: str) -> DeadLetter:
+    at = run.offsets.index(int(batch.offsets[index]))
+    return DeadLetter(run.topic, run.partition, run.offsets[at], run.keys[at], run.values[at], reason, detail)
+

@@ -1,0 +1,47 @@
+"""Which version answers: the compacted rollouts topic, read by every worker in full and followed."""
+
+import asyncio
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.structs import TopicPartition
+
+from leadline.agents.lane import to_run
+from leadline.learning.registry import Registry
+from leadline.records import Rollout
+from leadline.wire.codec import decode
+
+
+class RolloutFollower:
+    """Applies every rollout to the registry; `catch_up` before the first request is scored, then `follow`."""
+
+    def __init__(self, bootstrap: str, prefix: str, registry: Registry, max_bytes: int) -> None:
+        self._topic = f"{prefix}.rollouts"
+        self._registry = registry
+        self._max_bytes = max_bytes
+        self._consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+
+    async def catch_up(self) -> None:
+        """Read the topic to its present end."""
+        await self._consumer.start()
+        numbers = self._consumer.partitions_for_topic(self._topic) or {0}
+        partitions = [TopicPartition(self._topic, number) for number in numbers]
+        self._consumer.assign(partitions)
+        await self._consumer.seek_to_beginning(*partitions)
+        ends = await self._consumer.end_offsets(partitions)
+        while any([await self._consumer.position(tp) < end for tp, end in ends.items()]):
+            await self._take(200)
+
+    async def follow(self) -> None:
+        """Go on reading until cancelled."""
+        while True:
+            await self._take(1000)
+
+    async def _take(self, timeout_ms: int) -> None:
+        for records in (await self._consumer.getmany(timeout_ms=timeout_ms)).values():
+            batch, _ = decode(to_run("rollouts", records), self._max_bytes)
+            for record in batch.records:
+                if isinstance(record, Rollout):
+                    self._registry.apply(record)
+
+    async def stop(self) -> None:
+        await asyncio.wait_for(self._consumer.stop(), timeout=5)

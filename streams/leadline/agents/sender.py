@@ -1,0 +1,106 @@
+"""Records to Kafka, in whole batches, every delivery checked."""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.partitioner import murmur2
+from aiokafka.structs import RecordMetadata
+
+from leadline.core.batch import Output
+from leadline.wire.codec import encode
+from leadline.wire.run import ARRIVAL_HEADER, Headers
+
+Row = tuple[bytes | None, bytes | None, Headers]
+
+BATCH_BYTES = 900_000
+CHANGELOG_BYTES = 8 << 20
+
+
+class TooLargeError(Exception):
+    """What has to be written as one batch does not fit into one."""
+
+
+class Sender:
+    """Sends rows as record batches that it builds itself; a batch is appended to the log as a whole or not at all."""
+
+    def __init__(self, producer: AIOKafkaProducer, prefix: str, pass_on_arrival: bool) -> None:
+        self._producer = producer
+        self._prefix = prefix
+        self._pass_on_arrival = pass_on_arrival
+
+    async def send(self, topic: str, partition: int, rows: Iterable[Row]) -> list[asyncio.Future[RecordMetadata]]:
+        """Send rows to one partition; the futures are done when the broker has them."""
+        now_ms, builder, sent = int(time.time() * 1000), self._producer.create_batch(), []
+        for key, value, headers in rows:
+            if builder.size() > BATCH_BYTES:
+                sent.append(await self._producer.send_batch(builder, topic, partition=partition))
+                builder = self._producer.create_batch()
+            if builder.append(timestamp=now_ms, key=key, value=value, headers=headers) is None:
+                raise TooLargeError(f"{topic}/{partition}: a record of {len(value or b'')} bytes is over the limit of {CHANGELOG_BYTES}")
+        if builder.record_count():
+            sent.append(await self._producer.send_batch(builder, topic, partition=partition))
+        return sent
+
+    async def send_letters(self, rows: Sequence[Row]) -> list[asyncio.Future[RecordMetadata]]:
+        """Send dead letters; they keep the key that they had."""
+        if not rows:
+            return []
+        topic = f"{self._prefix}.dead-letters"
+        count = len(await self._producer.partitions_for(topic))
+        routed: defaultdict[int, list[Row]] = defaultdict(list)
+        for row in rows:
+            routed[partition_of(row[0] or b"", count)].append(row)
+        return [future for partition, part in routed.items() for future in await self.send(topic, partition, part)]
+
+    @staticmethod
+    def check_whole(rows: Sequence[tuple[bytes, bytes | None]]) -> None:
+        """Raise TooLargeError where `send_whole` could not send the rows as one batch."""
+        size = sum(len(key) + len(value or b"") + 32 for key, value in rows)
+        if size > CHANGELOG_BYTES:
+            raise TooLargeError(f"{len(rows)} changes of {size} bytes are over the limit of {CHANGELOG_BYTES}")
+
+    async def send_whole(self, topic: str, partition: int, rows: Sequence[tuple[bytes, bytes | None]]) -> int:
+        """Send rows as one batch, so that a reader sees all or none; the offset of the last row. Raises TooLargeError."""
+        builder, now_ms = self._producer.create_batch(), int(time.time() * 1000)
+        for key, value in rows:
+            if builder.append(timestamp=now_ms, key=key, value=value, headers=[]) is None:
+                raise TooLargeError(f"{topic}/{partition}: {len(rows)} changes are over the limit of {CHANGELOG_BYTES} bytes")
+        future = await self._producer.send_batch(builder, topic, partition=partition)
+        metadata: RecordMetadata = await future
+        return int(metadata.offset) + len(rows) - 1
+
+    async def send_outputs(self, outputs: Sequence[Output]) -> list[asyncio.Future[RecordMetadata]]:
+        """Encode and send what a processor put out."""
+        sent: list[asyncio.Future[RecordMetadata]] = []
+        for output in outputs:
+            topic = f"{self._prefix}.{output.topic}"
+            for partition, rows in (await self._routed(topic, output)).items():
+                sent += await self.send(topic, partition, rows)
+        return sent
+
+    async def _routed(self, topic: str, output: Output) -> dict[int, list[Row]]:
+        rows: list[Row] = list(zip(output.keys, encode(output), self._headers(output), strict=True))
+        if output.partition is not None:
+            return {output.partition: rows}
+        count = len(await self._producer.partitions_for(topic))
+        routed: defaultdict[int, list[Row]] = defaultdict(list)
+        for route, row in zip(output.routes or output.keys, rows, strict=True):
+            routed[partition_of(route, count)].append(row)
+        return routed
+
+    def _headers(self, output: Output) -> list[Headers]:
+        if output.arrival_ms is None or not self._pass_on_arrival:
+            return [[]] * len(output.keys)
+        return [[(ARRIVAL_HEADER, b"%d" % arrival_ms)] for arrival_ms in output.arrival_ms.tolist()]
+
+
+def partition_of(key: bytes, count: int) -> int:
+    """The partition that Kafka's own clients give a key (murmur2).
+
+    >>> partition_of(b"r3", 4)
+    3
+    """
+    return int((murmur2(key) & 0x7FFFFFFF) % count)

@@ -1,0 +1,66 @@
+"""One stage on one partition: its processor, its store, and how far they have come."""
+
+import json
+from pathlib import Path
+
+from leadline.core.batch import Processor
+from leadline.core.catalog import Catalog
+from leadline.state.overlay import Change, Overlay
+from leadline.topology import Step, Task
+from leadline.wire.run import Run
+
+APPLIED = b"\0applied"
+RESTORED = b"\0restored"
+
+
+class HostedTask:
+    """A processor with its store. ``applied`` is the last offset of each source (its noun) that the state contains."""
+
+    def __init__(self, step: Step, partition: int, store: Overlay, catalog: Catalog) -> None:
+        self.step = step
+        self.partition = partition
+        self.store = store
+        self._catalog = catalog
+        self.applied: dict[str, int] = {}
+        self.processor = self.begin()
+
+    def begin(self) -> Processor:
+        """Read what the store says, and start a processor on it."""
+        held = self.store.get(APPLIED)
+        self.applied = json.loads(held) if held else {}
+        self.processor = self.step.processor(Task(self.partition, self.store, self._catalog))
+        return self.processor
+
+    def undo(self) -> None:
+        """Forget what the processor has done since the last commit."""
+        self.store.rollback()
+        self.begin()
+
+    def unseen(self, run: Run) -> Run:
+        """The part of a run that the state does not contain yet."""
+        applied = self.applied.get(run.topic, -1)
+        return run if not len(run) or run.offsets[0] > applied else run.after(applied)
+
+    def apply(self, topic: str, offset: int) -> None:
+        """The state contains the source up to ``offset``; part of the uncommitted changes."""
+        self.applied[topic] = offset
+        self.store.put(APPLIED, json.dumps(self.applied).encode())
+
+    def restored_to(self) -> int:
+        """The changelog offset from which on this disk has to be brought up to date."""
+        held = self.store.get(RESTORED)
+        return int(held) if held else 0
+
+    def commit(self, changelog_end: int) -> None:
+        """Make the changes durable on this disk; ``changelog_end`` is the offset after them."""
+        self.store.commit([restored_mark(changelog_end)])
+
+
+def restored_mark(changelog_end: int) -> Change:
+    """The entry of this disk alone that says how much of the changelog it holds."""
+    return RESTORED, b"%d" % changelog_end
+
+
+def state_path(root: Path, prefix: str, step: str, partition: int) -> Path:
+    """The folder of a task's state."""
+    return root / prefix / step / str(partition)

@@ -1,0 +1,66 @@
+"""Leadline workers as child processes, started again when they die."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+from leadline.embedded.child import Child, last_lines
+from leadline.embedded.errors import EmbeddedError
+
+_FAST_DEATHS = 5
+_FAST_S = 10.0
+
+Tell = Callable[[str], None]
+
+
+class Workers:
+    """``count`` workers on the given steps; `tend` starts dead ones again, and gives up on one that dies at once, again and again."""
+
+    def __init__(self, count: int, steps: Sequence[str], environment: Mapping[str, str], folder: Path, tell: Tell) -> None:
+        self._steps = list(steps)
+        self._environment = {**os.environ, **environment}
+        self._folder = folder
+        self._tell = tell
+        self._started_at = [0.0] * count
+        self._fast_deaths = [0] * count
+        self._children = [self._start(number) for number in range(count)]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def pids(self) -> list[int]:
+        return [child.pid for child in self._children]
+
+    def tend(self) -> None:
+        """Start workers that have died again; raises EmbeddedError with the end of the log when that does not help."""
+        for number, child in enumerate(self._children):
+            if child.running:
+                continue
+            fast = time.monotonic() - self._started_at[number] < _FAST_S
+            self._fast_deaths[number] = self._fast_deaths[number] + 1 if fast else 0
+            if self._fast_deaths[number] >= _FAST_DEATHS:
+                raise EmbeddedError(f"{child.name} does not stay alive; the end of its log {child.log}:\n{last_lines(child.log)}")
+            child.stop()
+            self._children[number] = self._start(number)
+
+    def stop(self) -> None:
+        """Stop all workers; each finishes the run at hand."""
+        for child in self._children:
+            child.terminate()
+        for child in self._children:
+            child.stop()
+
+    def _start(self, number: int) -> Child:
+        self._started_at[number] = time.monotonic()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "leadline", "worker", *(f"--step={step}" for step in self._steps)]
+        child = Child(f"worker {number}", command, self._folder / f"worker-{number}.log", self._environment)
+        self._tell(f"worker {number} runs as pid {child.pid}")
+        return child

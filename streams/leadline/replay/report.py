@@ -1,0 +1,63 @@
+"""The answer of a replay: one row a window, and the counts of everything that was met."""
+
+import csv
+import io
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from leadline.records import JoinCounts, Metric, WindowMetrics
+
+COLUMNS = (
+    "model_version window_start window_end segment predictions matched pending expired tp fp fn tn "
+    "accuracy precision recall f1 logloss brier auc mean_score outcome_rate"
+).split()
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def newest(records: Iterable[WindowMetrics | JoinCounts]) -> tuple[list[WindowMetrics], list[JoinCounts]]:
+    """Of each identity the record with the highest revision."""
+    held: dict[tuple[Any, ...], WindowMetrics | JoinCounts] = {}
+    for record in records:
+        key: tuple[Any, ...] = (record.model,)
+        if isinstance(record, WindowMetrics):
+            key = (record.model, record.model_version, record.segment, record.window_start)
+        if key not in held or record.revision >= held[key].revision:
+            held[key] = record
+    windows = [record for record in held.values() if isinstance(record, WindowMetrics)]
+    return windows, [record for record in held.values() if isinstance(record, JoinCounts)]
+
+
+def metrics_csv(windows: Iterable[WindowMetrics]) -> str:
+    """One row a window, ordered by version, start and segment; empty where a number is undefined."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(COLUMNS)
+    for window in sorted(windows, key=lambda w: (w.model_version, w.window_start, w.segment)):
+        rows.writerow([_cell(getattr(window, name), name) for name in COLUMNS])
+    return text.getvalue()
+
+
+def counts(totals: Iterable[JoinCounts], dead_letters: int) -> dict[str, int]:
+    """The counts of all models together, and of the records that could not be used."""
+    names = [name for name in JoinCounts.__dataclass_fields__ if name not in ("model", "source_partition", "revision", "as_of")]
+    held = list(totals)
+    summed = {name: sum(getattr(record, name) for record in held) for name in names}
+    summed["pending"] = summed["predictions"] - summed["matched"] - summed["expired"]
+    return summed | {"dead_letters": dead_letters}
+
+
+def _cell(value: Any, name: str) -> Any:
+    if isinstance(value, Metric):
+        return repr(value.value)
+    return iso(value) if name in ("window_start", "window_end") else value
+
+
+def iso(time_ms: int) -> str:
+    """ISO-8601 in UTC; milliseconds only where there are any.
+
+    >>> iso(0), iso(-1)
+    ('1970-01-01T00:00:00Z', '1969-12-31T23:59:59.999Z')
+    """
+    time = _EPOCH + timedelta(milliseconds=time_ms)
+    return time.isoformat(timespec="milliseconds" if time_ms % 1000 else "seconds").replace("+00:00", "Z")
