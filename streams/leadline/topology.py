@@ -6,8 +6,15 @@ A stage is its own consumer group. Its instance on one partition number is a tas
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from leadline.core.alerting import Alerting
 from leadline.core.batch import Processor, Store
 from leadline.core.catalog import Catalog
+from leadline.core.drift import Drift
+from leadline.core.join import Join
+from leadline.core.performance import Performance
+from leadline.core.profiling import Profiling
+from leadline.core.retraining import Retraining
+from leadline.core.scoring import Scoring
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +36,56 @@ class Step:
     processor: Callable[[Task], Processor]
     stateful: bool = True
     lookups: bool = False
+
+
+STEPS = (
+    Step(
+        "scoring",
+        reads=("prediction-requests",),
+        writes=("predictions",),
+        processor=lambda task: Scoring(task.catalog),
+        stateful=False,
+        lookups=True,
+    ),
+    Step(
+        "join",
+        reads=("predictions", "outcomes"),
+        writes=("labeled-predictions", "window-partials"),
+        processor=lambda task: Join(task.partition, task.store, task.catalog),
+    ),
+    Step(
+        "performance",
+        reads=("window-partials",),
+        writes=("metrics",),
+        processor=lambda task: Performance(task.store),
+    ),
+    Step(
+        "profiling",
+        reads=("predictions",),
+        writes=("window-profiles",),
+        processor=lambda task: Profiling(task.partition, task.store, task.catalog),
+    ),
+    Step(
+        "drift",
+        reads=("window-profiles",),
+        writes=("drift",),
+        processor=lambda task: Drift(task.store, task.catalog),
+    ),
+    Step(
+        "alerting",
+        reads=("metrics", "drift"),
+        writes=("alerts",),
+        processor=lambda task: Alerting(task.store, task.catalog),
+    ),
+    Step(
+        "retraining",
+        reads=("alerts",),
+        writes=("retrain-requests",),
+        processor=lambda task: Retraining(task.store, task.catalog),
+    ),
+)
+
+
+def step(name: str) -> Step:
+    """The stage of that name; raises KeyError."""
+    return {each.name: each for each in STEPS}[name]

@@ -5,7 +5,6 @@ and web server stay off (docs/decisions/0001): the lanes have consumers of their
 """
 
 import asyncio
-import ssl
 from collections.abc import Sequence
 
 import faust
@@ -80,4 +79,13 @@ class Lanes(Service):  # type: ignore[misc]
             lane.stop()
 
 
-_ = ssl
+def worker(steps: Sequence[Step], settings: Settings, bootstrap: str) -> int:
+    """Run the lanes of these steps until SIGTERM or SIGINT; the exit code, 1 after a crash."""
+    registry = Registry(settings.models)
+    app = _App("leadline", broker=f"kafka://{bootstrap}", datadir=str(settings.state / "faust"), web_enabled=False)
+    host = faust.Worker(app, Lanes(steps, settings, bootstrap, registry), quiet=True, override_logging=False, redirect_stdouts=False)
+    try:
+        host.execute_from_commandline()
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return 0

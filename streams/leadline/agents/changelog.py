@@ -5,7 +5,7 @@ from collections.abc import Callable
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
-from leadline.agents.task import HostedTask, restored_mark
+from leadline.state.task import HostedTask, restored_mark
 
 
 class ChangelogError(Exception):

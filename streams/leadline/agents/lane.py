@@ -21,7 +21,7 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from leadline.agents.changelog import check_complete, restore
 from leadline.agents.sender import Sender, TooLargeError
-from leadline.agents.task import HostedTask, state_path
+from leadline.state.task import HostedTask, state_path
 from leadline.core.batch import Batch, Effects, Lookups
 from leadline.core.catalog import Catalog
 from leadline.settings import Settings

@@ -55,6 +55,10 @@ class Sender:
             routed[partition_of(row[0] or b"", count)].append(row)
         return [future for partition, part in routed.items() for future in await self.send(topic, partition, part)]
 
+    async def send_clock(self, noun: str, partition: int, now_ms: int) -> list[asyncio.Future[RecordMetadata]]:
+        """Send a record that says only what time it is; see `leadline.wire.run.ARRIVAL_HEADER`."""
+        return await self.send(f"{self._prefix}.{noun}", partition, [(b"", None, [(ARRIVAL_HEADER, b"%d" % now_ms)])])
+
     @staticmethod
     def check_whole(rows: Sequence[tuple[bytes, bytes | None]]) -> None:
         """Raise TooLargeError where `send_whole` could not send the rows as one batch."""

@@ -5,22 +5,22 @@ anything else (repeats, corrections, retractions, early outcomes, several versio
 it now is, by the rules in `leadline.core.labeling`.
 """
 
-import json
-import struct
 from collections import Counter
-from dataclasses import astuple, dataclass, fields
-from math import isnan
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from leadline.core.batch import Batch, Effects, Output, Reject, Store
+from leadline.core.batch import Batch, Effects, Reject, Store
 from leadline.core.catalog import Catalog
+from leadline.core.columns import Bools, Floats, Ints, floats, ints, pick
 from leadline.core.groups import Group, Groups
-from leadline.core.labeling import Asked, Given, Label, classify, label
-from leadline.core.ledger import Ledger, Place
+from leadline.core.labeling import Given
+from leadline.core.ledger import Ledger
+from leadline.core.partials import Partials
+from leadline.core.progress import NEVER, Progress
+from leadline.core.requests import LabeledPredictions, account
 from leadline.core.row import (
     GIVEN,
     MAX_OUTCOMES,
@@ -38,40 +38,11 @@ from leadline.core.row import (
     with_outcomes,
 )
 from leadline.core.timeline import Timeline
-from leadline.core.windows import WindowCounts, window_start, window_state
-from leadline.records import JoinCounts, WindowPartial
+from leadline.core.windows import window_start
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
-NEVER = -(2**63)
-EARLIEST = -8_640_000_000_000_000
 FAR = 2**61
 _SOURCES = ("predictions", "outcomes")
-_CLASSES = [f.name for f in fields(JoinCounts)][4:]
 _LIMIT = 1e9
-
-
-@dataclass(slots=True)
-class Progress:
-    """How far a task is: runs applied, stage time, and the highest arrival time of each source."""
-
-    sequence: int = 0
-    stage_ms: int = NEVER
-    predictions_ms: int = NEVER
-    outcomes_ms: int = NEVER
-
-    _layout = struct.Struct("<4q")
-
-    def pack(self) -> bytes:
-        return self._layout.pack(*astuple(self))
-
-    def arrive(self, source: str, arrival_ms: int) -> None:
-        """A record of ``source`` (or the clock, where it is idle) has come to ``arrival_ms``; stage time is the slower source's."""
-        held = {"predictions": self.predictions_ms, "outcomes": self.outcomes_ms}
-        held[source] = max(held[source], arrival_ms)
-        self.predictions_ms, self.outcomes_ms = held["predictions"], held["outcomes"]
-        self.stage_ms = max(self.stage_ms, min(held.values()))
 
 
 class _Made(NamedTuple):
@@ -102,17 +73,15 @@ class Join:
         self._groups = Groups(store, catalog)
         self._deadlines = Timeline(store, b"d")
         self._forgets = Timeline(store, b"f")
-        self._changes = Timeline(store, b"s")
+        self._partials = Partials(partition, store, catalog, self._groups)
         held = store.get(b"m")
-        self._progress = Progress(*Progress._layout.unpack(held)) if held else Progress()
+        self._progress = Progress.unpack(held) if held else Progress()
         self._begin()
 
     def _begin(self) -> None:
         self._ledger = Ledger()
-        self._labels: list[tuple[bytes, bytes, Label, int, int]] = []
-        self._quick: list[tuple[list[bytes], pa.RecordBatch, list[bytes]]] = []
+        self._labeled = LabeledPredictions()
         self._rejects: list[Reject] = []
-        self._turned: set[Place] = set()
         self._scheduled: list[tuple[list[bytes], Ints, Ints]] = []
 
     # -- the contract -------------------------------------------------------------------------------------------------
@@ -120,7 +89,7 @@ class Join:
     @property
     def wake_at_ms(self) -> int | None:
         """When the next prediction expires, window changes state, or request is forgotten."""
-        times = [line.first() for line in (self._deadlines, self._changes, self._forgets)]
+        times = [line.first() for line in (self._deadlines, self._partials, self._forgets)]
         return min((time for time in times if time is not None), default=None)
 
     def on_batch(self, batch: Batch) -> Effects:
@@ -142,12 +111,14 @@ class Join:
         before = self._progress.stage_ms
         for source, arrival_ms in arrivals.items():
             self._progress.arrive(source, arrival_ms)
-        if self._progress.stage_ms > before:
+        passed = self._progress.stage_ms > before
+        if passed:
             self._expire(before)
-            self._turn()
             self._forget()
+        turned = self._partials.turn(self._progress) if passed else set()
         self._store.put(b"m", self._progress.pack())
-        return Effects([*self._labeled(), *self._partials()], self._rejects)
+        partials = self._partials.outputs(self._ledger, turned, self._progress)
+        return Effects([*self._labeled.outputs(self._partition), *partials], self._rejects)
 
     # -- predictions --------------------------------------------------------------------------------------------------
 
@@ -155,7 +126,7 @@ class Join:
         columns = batch.columns
         assert columns is not None
         group = self._groups.number(columns)
-        event_time, score = _ints(columns["event_time"]), _floats(columns["score"])
+        event_time, score = ints(columns["event_time"]), floats(columns["score"])
         kept = self._readable(group, event_time, score)
         made = _Made(event_time[kept], group[kept], score[kept], self._predicted_labels(columns, group, score)[kept])
         keys = [batch.keys[i] for i in kept.tolist()]
@@ -164,9 +135,9 @@ class Join:
         first, waited_for, others = _by_shape(
             keys, held, ((0, 0), (0, 1)), ~np.array([takes_back(row) for row in held], bool)
         )
-        self._first_predictions(_pick(keys, first), made.take(first), _pick(bodies, first))
+        self._first_predictions(pick(keys, first), made.take(first), pick(bodies, first))
         self._awaited_predictions(
-            _pick(keys, waited_for), made.take(waited_for), _pick(bodies, waited_for), _pick(held, waited_for)
+            pick(keys, waited_for), made.take(waited_for), pick(bodies, waited_for), pick(held, waited_for)
         )
         for i in others.tolist():
             self._another_prediction(int(kept[i]), keys[i], made.one(i, bodies[i]))
@@ -257,9 +228,7 @@ class Join:
         self._ledger.match(
             group[usable], event_time[usable], made.score[usable], made.label[usable], given["value"][usable]
         )
-        hit = np.flatnonzero(usable)
-        if len(hit):
-            self._quick.append((_pick(keys, hit), _labeled_columns(given[hit], event_time[hit]), _pick(bodies, hit)))
+        self._labeled.pair(keys, given, event_time, bodies, np.flatnonzero(usable))
         return usable, late, deadline < self._progress.stage_ms
 
     def _schedule(self) -> None:
@@ -272,10 +241,10 @@ class Join:
         horizon, sequence = self._groups.horizon(group), self._progress.sequence
         width = int(horizon.min()) // 32
         waiting = np.flatnonzero(event_time + horizon >= self._progress.stage_ms)
-        self._deadlines.add((event_time + horizon)[waiting], _pick(keys, waiting), width, sequence)
+        self._deadlines.add((event_time + horizon)[waiting], pick(keys, waiting), width, sequence)
         forget = event_time + self._groups.forget(group)
         ending = np.flatnonzero(forget < FAR)
-        self._forgets.add(forget[ending], _pick(keys, ending), width, sequence)
+        self._forgets.add(forget[ending], pick(keys, ending), width, sequence)
 
     def _another_prediction(self, index: int, key: bytes, made: Made) -> None:
         row = self._row(key)
@@ -301,20 +270,20 @@ class Join:
     def _outcomes(self, batch: Batch) -> None:
         columns = batch.columns
         assert columns is not None
-        value = _floats(columns["outcome"])
+        value = floats(columns["outcome"])
         outside = np.abs(value) > _LIMIT
         self._refuse(outside, "outcome-out-of-range", "outcomes are within 1e9")
         kept = np.flatnonzero(~outside)
         given = np.zeros(len(batch), GIVEN)
-        given["offset"], given["outcome_time"] = batch.offsets, _ints(columns["outcome_time"])
+        given["offset"], given["outcome_time"] = batch.offsets, ints(columns["outcome_time"])
         given["arrival_ms"], given["value"] = batch.arrival_ms, value
         keys = [batch.keys[i] for i in kept.tolist()]
         held = self._store.get_many([b"r" + key for key in keys])
         given = given[kept]
         taken_back = np.isnan(given["value"])
         first, early, others = _by_shape(keys, held, ((1, 0), (0, 0)), ~taken_back)
-        self._first_outcomes(_pick(keys, first), _pick(held, first), given[first])
-        self._early_outcomes(_pick(keys, early), given[early])
+        self._first_outcomes(pick(keys, first), pick(held, first), given[first])
+        self._early_outcomes(pick(keys, early), given[early])
         for i in others.tolist():
             self._another_outcome(int(kept[i]), keys[i], Given(*given[i].item()))
 
@@ -367,50 +336,13 @@ class Join:
         value = self._store.get(b"r" + key)
         return Row() if value is None else Row.unpack(value)
 
-    def _asked(self, row: Row) -> list[Asked]:
-        asked = []
-        for made in row.predictions:
-            group = self._groups[made.group]
-            seal = None if group.settings.grace is None else made.event_time + group.seal_ms
-            asked.append(Asked(made.event_time + group.settings.horizon, seal, group.settings.policy))
-        return asked
-
     def _restate(self, key: bytes, before: Row, after: Row) -> None:
         """Take a request as it was back from the counts, add it as it is, and tell which predictions changed their label."""
-        old = self._account(before, -1, self._progress.stage_ms)
-        new = self._account(after, 1, self._progress.stage_ms)
+        stage_ms = self._progress.stage_ms
+        old = account(before, -1, stage_ms, self._groups, self._ledger)
+        new = account(after, 1, stage_ms, self._groups, self._ledger)
         self._store.put(b"r" + key, after.pack())
-        revision = 1 + max((given.offset for given in after.outcomes), default=-1)
-        for i, (made, known) in enumerate(zip(after.predictions, new, strict=True)):
-            was = old[i].given if i < len(old) else None
-            if known.given != was:
-                self._labels.append((key, made.body, known, made.event_time, revision))
-
-    def _account(self, row: Row, sign: int, stage_ms: int) -> list[Label]:
-        """Add (or with sign -1 take back) everything that a request counts for; the label of each prediction."""
-        asked = self._asked(row)
-        labels = [label(ask, row.outcomes) for ask in asked]
-        for made, ask, known in zip(row.predictions, asked, labels, strict=True):
-            self._account_prediction(made, ask, known, sign, stage_ms)
-        owner = self._groups[row.predictions[0].group].model if row.predictions else ""
-        classes = self._ledger.classes
-        for name in classify(asked, labels, row.outcomes):
-            classes[owner, "outcome_records"] += sign
-            classes[owner, name] += sign
-        return labels
-
-    def _account_prediction(self, made: Made, ask: Asked, known: Label, sign: int, stage_ms: int) -> None:
-        model, classes = self._groups[made.group].model, self._ledger.classes
-        classes[model, "predictions"] += sign
-        self._ledger.predict(made.group, made.event_time, sign)
-        if known.given is not None:
-            classes[model, "matched"] += sign
-            classes[model, "negative_delay"] += sign * (known.given.outcome_time < made.event_time)
-            self._ledger.match(made.group, made.event_time, made.score, made.label, known.given.value, sign)
-        elif ask.deadline_ms < stage_ms:
-            classes[model, "expired"] += sign
-            classes[model, "expired_late_outcome" if known.late else "expired_no_outcome"] += sign
-            self._ledger.expire(made.group, made.event_time, sign)
+        self._labeled.restate(key, after, old, new)
 
     # -- time ---------------------------------------------------------------------------------------------------------
 
@@ -425,8 +357,8 @@ class Join:
         others = [row for row, of in zip(rows, shapes, strict=True) if of not in ((1, 0), (1, 1))]
         for value in [*self._unlabeled(labeled), *others]:
             row = Row.unpack(value)
-            self._account(row, -1, before_ms)
-            self._account(row, 1, stage_ms)
+            account(row, -1, before_ms, self._groups, self._ledger)
+            account(row, 1, stage_ms, self._groups, self._ledger)
 
     def _expire_bare(self, rows: list[bytes]) -> None:
         front = fronts(rows)
@@ -443,23 +375,6 @@ class Join:
         usable &= given["arrival_ms"] <= event_time + self._groups.seal(group)
         return [rows[i] for i in np.flatnonzero(~usable).tolist()]
 
-    def _turn(self) -> None:
-        """Windows that became mature or sealed; those that nobody can change any more are dropped."""
-        for key in self._changes.take(self._progress.stage_ms, self._progress.sequence):
-            place = Place(*json.loads(key))
-            self._turned.add(place)
-            self._watch(place)
-
-    def _watch(self, place: Place) -> None:
-        settings = self._catalog.settings(place.model)
-        if settings is None:
-            return
-        due = place.start + settings.window + settings.horizon
-        times = [due] if settings.grace is None else [due, due + settings.grace, due + 2 * settings.grace]
-        ahead = next((time for time in times if time >= self._progress.stage_ms), None)
-        if ahead is not None:
-            self._changes.add(np.array([ahead]), [json.dumps(place).encode()], 1, self._progress.sequence)
-
     def _forget(self) -> None:
         stage_ms, retention = self._progress.stage_ms, self._retention_ms()
         for key in self._forgets.take(stage_ms, self._progress.sequence):
@@ -471,88 +386,6 @@ class Join:
                 self._store.delete(b"r" + key)
             else:
                 self._forgets.add(np.array([max(ends)]), [key], 1, self._progress.sequence)
-
-    # -- outputs ------------------------------------------------------------------------------------------------------
-
-    def _labeled(self) -> list[Output]:
-        outputs = [
-            Output("labeled-predictions", keys, self._partition, columns=columns, bodies=bodies)
-            for keys, columns, bodies in self._quick
-        ]
-        if self._labels:
-            keys, bodies = [entry[0] for entry in self._labels], [entry[1] for entry in self._labels]
-            outputs.append(
-                Output(
-                    "labeled-predictions", keys, self._partition, columns=_restated_columns(self._labels), bodies=bodies
-                )
-            )
-        return outputs
-
-    def _partials(self) -> list[Output]:
-        deltas = self._ledger.windows(self._groups)
-        places = sorted(set(deltas) | self._turned)
-        records: list[WindowPartial | JoinCounts] = []
-        routes: list[bytes] = []
-        held = self._store.get_many([_window_key(place) for place in places])
-        for place, value in zip(places, held, strict=True):
-            partial = self._partial(place, value, deltas.get(place))
-            if partial is not None:
-                records.append(partial)
-                routes.append(json.dumps(place, separators=(",", ":")).encode())
-        for model in sorted({model for model, _ in self._ledger.classes}):
-            records.append(self._join_counts(model))
-            routes.append(model.encode())
-        keys = [_key(record) for record in records]
-        return [Output("window-partials", keys, records=records, routes=routes)] if records else []
-
-    def _partial(self, place: Place, held: bytes | None, delta: WindowCounts | None) -> WindowPartial | None:
-        settings = self._catalog.settings(place.model)
-        if settings is None or (held is None and delta is None):
-            return None
-        counts = WindowCounts.unpack(held) if held else WindowCounts()
-        if delta is not None:
-            counts.add(delta)
-            self._store.put(_window_key(place), counts.pack())
-        if held is None:
-            self._watch(place)
-        end = place.start + settings.window
-        stage_ms = self._progress.stage_ms
-        if settings.grace is not None and stage_ms > end + settings.horizon + 2 * settings.grace:
-            self._store.delete(_window_key(place))
-        return WindowPartial(
-            *place[:3], place.start, end, self._partition, self._progress.sequence, max(stage_ms, EARLIEST),
-            window_state(end, settings.horizon, settings.grace, stage_ms), settings.task, **counts.fields(),
-        )  # fmt: skip
-
-    def _join_counts(self, model: str) -> JoinCounts:
-        key = b"c" + model.encode()
-        held = self._store.get(key)
-        totals = (
-            Counter(dict(zip(_CLASSES, struct.unpack(f"<{len(_CLASSES)}q", held), strict=True))) if held else Counter()
-        )
-        for name in _CLASSES:
-            totals[name] += self._ledger.classes.get((model, name), 0)
-        counts = [totals[name] for name in _CLASSES]
-        self._store.put(key, struct.pack(f"<{len(_CLASSES)}q", *counts))
-        return JoinCounts(
-            model, self._partition, self._progress.sequence, max(self._progress.stage_ms, EARLIEST), *counts
-        )
-
-
-def _window_key(place: Place) -> bytes:
-    return b"w" + json.dumps(place).encode()
-
-
-def _key(record: WindowPartial | JoinCounts) -> bytes:
-    if isinstance(record, JoinCounts):
-        identity: list[str | int] = ["counts", record.model, record.source_partition]
-    else:
-        identity = [record.model, record.model_version, record.segment, record.window_start, record.source_partition]
-    return json.dumps(identity, separators=(",", ":")).encode()
-
-
-def _pick(values: list[Any], rows: Ints) -> list[Any]:
-    return [values[i] for i in rows.tolist()]
 
 
 def _by_shape(
@@ -569,36 +402,3 @@ def _by_shape(
         kind[~allowed] = 2
     one, other, rest = (np.flatnonzero(kind == number) for number in range(3))
     return one, other, rest
-
-
-def _ints(column: pa.Array) -> Ints:
-    values: Ints = column.to_numpy(zero_copy_only=False).astype(np.int64)
-    return values
-
-
-def _floats(column: pa.Array) -> Floats:
-    values: Floats = column.to_numpy(zero_copy_only=False).astype(np.float64)
-    return values
-
-
-def _labeled_columns(given: NDArray[np.void], event_time: Ints) -> pa.RecordBatch:
-    times = given["outcome_time"].astype(np.int64)
-    columns = [given["value"].astype(np.float64), times, times - event_time, given["offset"].astype(np.int64) + 1]
-    return pa.record_batch(
-        [pa.array(column) for column in columns], names=["outcome", "outcome_time", "label_delay_ms", "revision"]
-    )
-
-
-def _restated_columns(labels: list[tuple[bytes, bytes, Label, int, int]]) -> pa.RecordBatch:
-    given = [known.given for _, _, known, _, _ in labels]
-    assert all(g is None or not isnan(g.value) for g in given)
-    return pa.record_batch(
-        {
-            "outcome": pa.array([None if g is None else g.value for g in given], pa.float64()),
-            "outcome_time": pa.array([None if g is None else g.outcome_time for g in given], pa.int64()),
-            "label_delay_ms": pa.array(
-                [None if g is None else g.outcome_time - e[3] for g, e in zip(given, labels, strict=True)], pa.int64()
-            ),
-            "revision": pa.array([entry[4] for entry in labels], pa.int64()),
-        }
-    )

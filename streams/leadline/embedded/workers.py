@@ -17,11 +17,14 @@ Tell = Callable[[str], None]
 
 
 class Workers:
-    """``count`` workers on the given steps; `tend` starts dead ones again, and gives up on one that dies at once, again and again."""
+    """``count`` workers on the given steps, each with a folder of its own under ``state``; `tend` starts dead ones again, and gives up on one that dies at once, again and again."""
 
-    def __init__(self, count: int, steps: Sequence[str], environment: Mapping[str, str], folder: Path, tell: Tell) -> None:
+    def __init__(
+        self, count: int, steps: Sequence[str], environment: Mapping[str, str], state: Path, folder: Path, tell: Tell
+    ) -> None:
         self._steps = list(steps)
         self._environment = {**os.environ, **environment}
+        self._state = state
         self._folder = folder
         self._tell = tell
         self._started_at = [0.0] * count
@@ -61,6 +64,7 @@ class Workers:
         self._started_at[number] = time.monotonic()
         self._folder.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "leadline", "worker", *(f"--step={step}" for step in self._steps)]
-        child = Child(f"worker {number}", command, self._folder / f"worker-{number}.log", self._environment)
+        environment = {**self._environment, "LEADLINE_STATE": str(self._state / str(number))}
+        child = Child(f"worker {number}", command, self._folder / f"worker-{number}.log", environment)
         self._tell(f"worker {number} runs as pid {child.pid}")
         return child

@@ -1,0 +1,115 @@
+"""The windows and counts of one partition: kept, changed by each run's ledger, and told as absolute numbers."""
+
+import json
+import struct
+from collections import Counter
+from dataclasses import fields
+
+import numpy as np
+
+from leadline.core.batch import Output, Store
+from leadline.core.catalog import Catalog
+from leadline.core.groups import Groups
+from leadline.core.ledger import Ledger, Place
+from leadline.core.progress import Progress
+from leadline.core.timeline import Timeline
+from leadline.core.windows import WindowCounts, window_state
+from leadline.records import JoinCounts, WindowPartial
+
+EARLIEST = -8_640_000_000_000_000
+_CLASSES = [f.name for f in fields(JoinCounts)][4:]
+
+
+class Partials:
+    """Absolute counts of one partition; `outputs` applies what a run changed."""
+
+    def __init__(self, partition: int, store: Store, catalog: Catalog, groups: Groups) -> None:
+        self._partition = partition
+        self._store = store
+        self._catalog = catalog
+        self._groups = groups
+        self._changes = Timeline(store, b"s")
+
+    def first(self) -> int | None:
+        """When the next window changes its state."""
+        return self._changes.first()
+
+    def turn(self, progress: Progress) -> set[Place]:
+        """Windows that have become mature or sealed by now."""
+        turned = {Place(*json.loads(key)) for key in self._changes.take(progress.stage_ms, progress.sequence)}
+        for place in sorted(turned):
+            self._watch(place, progress)
+        return turned
+
+    def _watch(self, place: Place, progress: Progress) -> None:
+        settings = self._catalog.settings(place.model)
+        if settings is None:
+            return
+        due = place.start + settings.window + settings.horizon
+        times = [due] if settings.grace is None else [due, due + settings.grace, due + 2 * settings.grace]
+        ahead = next((time for time in times if time >= progress.stage_ms), None)
+        if ahead is not None:
+            self._changes.add(np.array([ahead]), [json.dumps(place).encode()], 1, progress.sequence)
+
+    def outputs(self, ledger: Ledger, turned: set[Place], progress: Progress) -> list[Output]:
+        """Apply a run's ledger; the windows that it changed or that turned, and the join counts of the models concerned."""
+        deltas = ledger.windows(self._groups)
+        places = sorted(set(deltas) | turned)
+        records: list[WindowPartial | JoinCounts] = []
+        routes: list[bytes] = []
+        held = self._store.get_many([_window_key(place) for place in places])
+        for place, value in zip(places, held, strict=True):
+            partial = self._partial(place, value, deltas.get(place), progress)
+            if partial is not None:
+                records.append(partial)
+                routes.append(json.dumps(place, separators=(",", ":")).encode())
+        for model in sorted({model for model, _ in ledger.classes}):
+            records.append(self._join_counts(model, ledger, progress))
+            routes.append(model.encode())
+        keys = [_key(record) for record in records]
+        return [Output("window-partials", keys, records=records, routes=routes)] if records else []
+
+    def _partial(
+        self, place: Place, held: bytes | None, delta: WindowCounts | None, progress: Progress
+    ) -> WindowPartial | None:
+        settings = self._catalog.settings(place.model)
+        if settings is None or (held is None and delta is None):
+            return None
+        counts = WindowCounts.unpack(held) if held else WindowCounts()
+        if delta is not None:
+            counts.add(delta)
+            self._store.put(_window_key(place), counts.pack())
+        if held is None:
+            self._watch(place, progress)
+        end = place.start + settings.window
+        stage_ms = progress.stage_ms
+        if settings.grace is not None and stage_ms > end + settings.horizon + 2 * settings.grace:
+            self._store.delete(_window_key(place))
+        return WindowPartial(
+            *place[:3], place.start, end, self._partition, progress.sequence, max(stage_ms, EARLIEST),
+            window_state(end, settings.horizon, settings.grace, stage_ms), settings.task, **counts.fields(),
+        )  # fmt: skip
+
+    def _join_counts(self, model: str, ledger: Ledger, progress: Progress) -> JoinCounts:
+        key = b"c" + model.encode()
+        held = self._store.get(key)
+        totals = (
+            Counter(dict(zip(_CLASSES, struct.unpack(f"<{len(_CLASSES)}q", held), strict=True))) if held else Counter()
+        )
+        for name in _CLASSES:
+            totals[name] += ledger.classes.get((model, name), 0)
+        counts = [totals[name] for name in _CLASSES]
+        self._store.put(key, struct.pack(f"<{len(_CLASSES)}q", *counts))
+        return JoinCounts(model, self._partition, progress.sequence, max(progress.stage_ms, EARLIEST), *counts)
+
+
+def _window_key(place: Place) -> bytes:
+    return b"w" + json.dumps(place).encode()
+
+
+def _key(record: WindowPartial | JoinCounts) -> bytes:
+    if isinstance(record, JoinCounts):
+        identity: list[str | int] = ["counts", record.model, record.source_partition]
+    else:
+        identity = [record.model, record.model_version, record.segment, record.window_start, record.source_partition]
+    return json.dumps(identity, separators=(",", ":")).encode()

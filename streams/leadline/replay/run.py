@@ -1,0 +1,171 @@
+"""A replay from end to end: topics, workers, the two logs, the wait, the answer, and the clearing up."""
+
+import asyncio
+import json
+import shutil
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiokafka import AIOKafkaProducer
+
+from leadline.agents import admin
+from leadline.agents.sender import CHANGELOG_BYTES, Sender
+from leadline.core.batch import Output
+from leadline.embedded.workers import Workers
+from leadline.records import JoinCounts, WindowMetrics
+from leadline.replay.logs import Log, read_outcomes, read_predictions
+from leadline.replay.report import counts, metrics_csv, newest
+from leadline.settings import Settings
+
+STEPS = ("join", "performance")
+TOPICS = ("predictions", "outcomes", "labeled-predictions", "window-partials", "metrics", "dead-letters", "rollouts")
+STALL_S = 60.0
+_CHUNK = 20_000
+
+
+class StallError(Exception):
+    """Nothing moves any more; the message says what is left to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What is asked for. Durations in ms; ``as_of_ms`` None is the latest time in either log."""
+
+    predictions: Path
+    outcomes: Path
+    model: str
+    horizon_ms: int
+    window_ms: int
+    policy: str
+    grace_ms: int | None
+    as_of_ms: int | None
+    partitions: int
+    workers: int
+    keep: bool
+
+
+Tell = Callable[[str], None]
+Progress = Callable[[str, int, int], None]
+
+
+def run(replay: Replay, settings: Settings, bootstrap: str, folder: Path, tell: Tell, progress: Progress) -> tuple[str, dict[str, object]]:
+    """The metrics as CSV, and the summary; raises LogError, StallError, EmbeddedError."""
+    logs = read_predictions(replay.predictions, replay.model), read_outcomes(replay.outcomes)
+    as_of_ms = max(log.latest_ms for log in logs) if replay.as_of_ms is None else replay.as_of_ms
+    prefix = f"leadline-replay-{uuid.uuid4().hex[:8]}"
+    own = settings.model_copy(update={"prefix": prefix, "clock": "records", "state": folder / "state", "models": folder / "models"})
+    _write_model(replay, own.models)
+    try:
+        return asyncio.run(_replay(replay, own, bootstrap, folder, [log.until(as_of_ms) for log in logs], as_of_ms, tell, progress))
+    finally:
+        if replay.keep:
+            tell(f"kept: topics and groups {prefix}.*, state in {folder}")
+        else:
+            asyncio.run(admin.remove(bootstrap, prefix))
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_model(replay: Replay, models: Path) -> None:
+    """The one model of a replay, as a model file like any other."""
+    folder = models / replay.model
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = {
+        "name": json.dumps(replay.model),
+        "horizon": replay.horizon_ms,
+        "window": replay.window_ms,
+        "policy": json.dumps(replay.policy),
+        "grace": '"never"' if replay.grace_ms is None else replay.grace_ms,
+    }
+    (folder / "model.toml").write_text("".join(f"{name} = {value}\n" for name, value in lines.items()), "utf-8")
+
+
+async def _replay(
+    replay: Replay, own: Settings, bootstrap: str, folder: Path, logs: list[Log], as_of_ms: int, tell: Tell, progress: Progress
+) -> tuple[str, dict[str, object]]:
+    await admin.create(bootstrap, own.prefix, TOPICS, STEPS, replay.partitions, own.replication)
+    environment = {
+        "KAFKA_BOOTSTRAP": bootstrap,
+        "LEADLINE_PREFIX": own.prefix,
+        "LEADLINE_CLOCK": "records",
+        "LEADLINE_MODELS": str(own.models),
+    }
+    with Workers(replay.workers, STEPS, environment, own.state, folder / "logs", tell) as workers:
+        publishing = asyncio.create_task(_publish(bootstrap, own.prefix, logs, as_of_ms, replay.partitions, progress))
+        waiting = _Waiting(bootstrap, own.prefix, progress)
+        while not publishing.done():
+            workers.tend()
+            await asyncio.wait([publishing], timeout=0.2)
+        await publishing
+        while not await waiting.done():
+            workers.tend()
+            await asyncio.sleep(0.2)
+    return await _answer(bootstrap, own.prefix, replay, as_of_ms)
+
+
+async def _publish(bootstrap: str, prefix: str, logs: list[Log], as_of_ms: int, partitions: int, progress: Progress) -> None:
+    """Both logs, each in its own order and side by side in time; then the clock, on every partition."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=bootstrap, enable_idempotence=True, max_batch_size=CHANGELOG_BYTES, max_request_size=2 * CHANGELOG_BYTES
+    )
+    await producer.start()
+    try:
+        sender = Sender(producer, prefix, pass_on_arrival=True)
+        total, done = sum(map(len, logs)), 0
+        for log, start, stop in _side_by_side(logs):
+            output = Output(log.topic, log.keys[start:stop], columns=log.columns.slice(start, stop - start), arrival_ms=log.arrival_ms[start:stop])
+            await asyncio.gather(*await sender.send_outputs([output]))
+            done += stop - start
+            progress("published", done, total)
+        for log in logs:
+            for partition in range(partitions):
+                await asyncio.gather(*await sender.send_clock(log.topic, partition, as_of_ms))
+    finally:
+        await producer.stop()
+
+
+def _side_by_side(logs: list[Log]) -> list[tuple[Log, int, int]]:
+    """Parts of the logs, ordered by when they arrived."""
+    parts = [(log, start, min(start + _CHUNK, len(log))) for log in logs for start in range(0, len(log), _CHUNK)]
+    return sorted(parts, key=lambda part: int(part[0].arrival_ms[part[1]]))
+
+
+class _Waiting:
+    """Whether all that was published has been worked on, and whether anything moves."""
+
+    def __init__(self, bootstrap: str, prefix: str, progress: Progress) -> None:
+        self._bootstrap = bootstrap
+        self._prefix = prefix
+        self._progress = progress
+        self._moved_at = time.monotonic()
+        self._before: dict[str, int] = {}
+
+    async def done(self) -> bool:
+        """True when nothing is left; raises StallError when nothing has moved for a minute."""
+        lags = {step: await admin.lag(self._bootstrap, self._prefix, step) for step in STEPS}
+        left = {step: sum(lag.values()) for step, lag in lags.items()}
+        if left != self._before:
+            self._before, self._moved_at = left, time.monotonic()
+        self._progress("left to join", left["join"], 0)
+        if time.monotonic() - self._moved_at > STALL_S:
+            named = ", ".join(f"{topic}/{partition}: {count}" for lag in lags.values() for (topic, partition), count in lag.items() if count)
+            raise StallError(f"nothing has moved for {STALL_S:.0f} s; records left: {named or 'none'}")
+        return not any(left.values())
+
+
+async def _answer(bootstrap: str, prefix: str, replay: Replay, as_of_ms: int) -> tuple[str, dict[str, object]]:
+    records = [record async for record in admin.read_all(bootstrap, f"{prefix}.metrics")]
+    windows, totals = newest([record for record in records if isinstance(record, WindowMetrics | JoinCounts)])
+    dead_letters = sum((await admin.sizes(bootstrap, [f"{prefix}.dead-letters"])).values())
+    summary: dict[str, object] = {
+        "model": replay.model,
+        "policy": replay.policy,
+        "horizon_ms": replay.horizon_ms,
+        "window_ms": replay.window_ms,
+        "grace_ms": replay.grace_ms,
+        "as_of_ms": as_of_ms,
+        "counts": counts(totals, dead_letters),
+    }
+    return metrics_csv(windows), summary
