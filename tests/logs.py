@@ -1,0 +1,165 @@
+"""Logs for join tests: as lists of dicts, as batches, and run through the join."""
+
+import csv
+import gzip
+from datetime import datetime
+
+import numpy as np
+import pyarrow as pa
+from leadline.core.batch import Batch
+from leadline.core.join import Join
+from leadline.records import JoinCounts, WindowPartial
+from leadline.state.memory import MemoryStore
+
+
+class OneModel:
+    """A catalog of one model without versions."""
+
+    def __init__(self, settings):
+        self._settings = settings
+
+    def models(self):
+        return [self._settings.name]
+
+    def settings(self, model):
+        return self._settings if model == self._settings.name else None
+
+    def champion(self, model):
+        return None
+
+    def version(self, model, version):
+        return None
+
+
+def ms(text):
+    return round(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1000)
+
+
+def read_log(path):
+    """A CSV log as `oracle.join` wants it."""
+    with gzip.open(path, "rt", encoding="utf-8", newline="") as rows:
+        return [
+            {name: ms(value) if name.endswith("_time") else _value(name, value) for name, value in row.items()}
+            for row in csv.DictReader(rows)
+        ]
+
+
+def _value(name, value):
+    if name in ("score", "outcome"):
+        return float(value) if value else None
+    return int(value) if name == "label_pred" else value
+
+
+def batch(topic, records):
+    """Records (dicts with an ``offset``) as one run's batch; the body of a prediction tells its request."""
+    keys = [r["request_id"].encode() for r in records]
+    arrival = np.array([r["arrival_time"] for r in records], np.int64)
+    columns = _predictions(records) if topic == "predictions" else _outcomes(records)
+    offsets = np.array([r["offset"] for r in records], np.int64)
+    bodies = [b"body of " + key for key in keys]
+    return Batch(topic, 0, offsets, arrival, keys, int(offsets[-1]), int(arrival.max()), columns, bodies)
+
+
+def _predictions(records):
+    segments = [[r["segment"]] if r["segment"] is not None else [] for r in records]
+    return pa.record_batch(
+        {
+            "model": [r.get("model", "m") for r in records],
+            "model_version": [r["model_version"] for r in records],
+            "event_time": pa.array([r["event_time"] for r in records], pa.int64()),
+            "score": pa.array([r["score"] for r in records], pa.float64()),
+            "predicted_label": pa.array([r["label_pred"] for r in records], pa.int64()),
+            "segments": pa.array(segments, pa.list_(pa.string())),
+        }
+    )
+
+
+def _outcomes(records):
+    return pa.record_batch(
+        {
+            "outcome": pa.array([r["outcome"] for r in records], pa.float64()),
+            "outcome_time": pa.array([r["outcome_time"] for r in records], pa.int64()),
+        }
+    )
+
+
+class JoinRun:
+    """The join of one partition, fed in runs; holds the newest of each thing that it told."""
+
+    def __init__(self, settings):
+        self.store = MemoryStore()
+        self.catalog = OneModel(settings)
+        self.join = Join(0, self.store, self.catalog)
+        self.windows, self.totals, self.labels, self.rejects = {}, {}, {}, []
+
+    def reopen(self):
+        self.join = Join(0, self.store, self.catalog)
+
+    def feed(self, topic, records):
+        self.take(self.join.on_batch(batch(topic, records)), records)
+
+    def pass_time(self, now_ms):
+        self.take(self.join.on_time(now_ms, frozenset({"predictions", "outcomes"})), [])
+
+    def take(self, effects, records):
+        self.store.commit()
+        self.rejects += [(records[r.index]["request_id"], r.reason) for r in effects.rejects]
+        for output in effects.outputs:
+            for record in output.records:
+                if isinstance(record, WindowPartial):
+                    place = record.model_version, record.window_start, record.segment
+                    assert place not in self.windows or record.revision > self.windows[place].revision
+                    self.windows[place] = record
+                else:
+                    assert isinstance(record, JoinCounts)
+                    self.totals[record.model] = record
+            if output.topic == "labeled-predictions":
+                for key, body, row in zip(output.keys, output.bodies, output.columns.to_pylist(), strict=True):
+                    assert body == b"body of " + key
+                    self.labels.setdefault(key.decode(), []).append(row)
+
+    def counts(self):
+        names = [n for n in JoinCounts.__dataclass_fields__ if n not in ("model", "source_partition", "revision", "as_of")]
+        counts = {name: sum(getattr(total, name) for total in self.totals.values()) for name in names}
+        return counts | {"pending": counts["predictions"] - counts["matched"] - counts["expired"]}
+
+
+def feed_all(run, predictions, outcomes, draw, most, reopen=False):
+    """Both logs, each in its order, in runs of up to ``most`` records, interleaved as ``draw`` (low, high) says."""
+    logs = {"predictions": list(predictions), "outcomes": list(outcomes)}
+    for log in logs.values():
+        for offset, record in enumerate(log):
+            record["offset"] = offset
+    at = dict.fromkeys(logs, 0)
+    while any(at[topic] < len(log) for topic, log in logs.items()):
+        topic = ("predictions", "outcomes")[draw(0, 1)]
+        size = draw(1, most)
+        part = logs[topic][at[topic] : at[topic] + size]
+        at[topic] += size
+        if part:
+            if reopen:
+                run.reopen()
+            run.feed(topic, part)
+
+
+def differences(run, expected):
+    """Where a run's counts and windows differ from the oracle's (counts, windows, labels)."""
+    counts, windows, _ = expected
+    got = run.counts()
+    wrong = [(name, got[name], value) for name, value in counts.items() if got[name] != value]
+    if set(run.windows) != set(windows):
+        wrong.append(("windows", set(run.windows) ^ set(windows)))
+    for place, row in windows.items():
+        partial = run.windows.get(place)
+        for name in ("predictions", "matched", "expired", "tp", "fp", "fn", "tn"):
+            if partial is not None and getattr(partial, name) != row[name]:
+                wrong.append((place, name, getattr(partial, name), row[name]))
+        for name in ("logloss", "brier", "mean_score", "outcome_rate"):
+            if partial is not None and row[name] is not None and abs(_mean(partial, name) - row[name]) > 1e-9:
+                wrong.append((place, name, _mean(partial, name), row[name]))
+    return wrong
+
+
+def _mean(partial, name):
+    total = {"mean_score": "score_sum", "outcome_rate": "outcome_sum"}.get(name, f"{name}_sum")
+    return getattr(partial, total) / 1e12 / partial.matched

@@ -1,0 +1,133 @@
+"""The join on the conformance case, and at its limits."""
+
+import json
+import random
+from pathlib import Path
+
+import oracle
+import pytest
+from leadline.settings import ModelSettings
+from logs import JoinRun, differences, feed_all, ms
+
+CASE = json.loads((Path(__file__).parent.parent / "data" / "late_join_small.json").read_text("utf-8"))
+POLICIES = {"first": "first_outcome_wins", "latest": "latest_outcome_wins"}
+SNAPSHOTS = [("first", snapshot) for snapshot in CASE["expected"]["live_snapshots_first_outcome_wins"]]
+MOMENTS = [(policy, CASE["expected"][name]) for policy, name in POLICIES.items()] + SNAPSHOTS
+
+
+def case_logs(as_of):
+    log = [{k: ms(v) if k.endswith("_time") else v for k, v in record.items()} for record in CASE["log"]]
+    log = [record for record in log if record["arrival_time"] <= as_of]
+    return [r for r in log if r["topic"] == "predictions"], [r for r in log if r["topic"] == "outcomes"]
+
+
+def model(**changes):
+    return ModelSettings(**({"name": "m", "horizon": "1h", "window": "1h", "grace": "never"} | changes))
+
+
+@pytest.mark.parametrize(("policy", "expected"), MOMENTS, ids=lambda value: str(value)[:10])
+@pytest.mark.parametrize("seed", range(5))
+def test_the_conformance_case(policy, expected, seed):
+    as_of = ms(expected["counts"]["as_of"])
+    predictions, outcomes = case_logs(as_of)
+    run = JoinRun(model(policy=policy))
+    feed_all(run, predictions, outcomes, random.Random(seed).randint, 6, reopen=seed % 2 == 0)
+    run.pass_time(as_of)
+    counts = run.counts()
+    wanted = {name: value for name, value in expected["counts"].items() if name in counts}
+    assert {name: counts[name] for name in wanted} == wanted
+    assert len(run.windows) == len(expected["windows"])
+    for row in expected["windows"]:
+        partial = run.windows[row["model_version"], ms(row["window_start"]), row["segment"]]
+        for name in ("predictions", "matched", "expired", "tp", "fp", "fn", "tn"):
+            assert getattr(partial, name) == row[name]
+
+
+@pytest.mark.parametrize(("policy", "expected"), MOMENTS, ids=lambda value: str(value)[:10])
+def test_the_oracle_on_the_conformance_case(policy, expected):
+    as_of = ms(expected["counts"]["as_of"])
+    counts, windows, _ = oracle.join(*case_logs(as_of), horizon=3_600_000, window=3_600_000, policy=policy, as_of=as_of)
+    assert {name: counts[name] for name in expected["counts"] if name in counts} == {
+        name: value for name, value in expected["counts"].items() if name in counts
+    }
+    for row in expected["windows"]:
+        got = windows[row["model_version"], ms(row["window_start"]), row["segment"]]
+        assert {name: value if value is None else round(value, 6) for name, value in got.items()} == {name: row[name] for name in got}
+
+
+def prediction(request_id="r1", event_time=0, score=0.5, offset=0, **changes):
+    base = {"model_version": "v1", "label_pred": 1, "segment": "eu", "arrival_time": event_time}
+    return base | {"request_id": request_id, "event_time": event_time, "score": score, "offset": offset} | changes
+
+
+def outcome(request_id="r1", value=1.0, outcome_time=10, offset=0, **changes):
+    return {"request_id": request_id, "outcome": value, "outcome_time": outcome_time, "arrival_time": outcome_time, "offset": offset} | changes
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        (prediction(model="other"), "unknown-model"),
+        (prediction(score=1.5), "score-out-of-range"),
+        (prediction(score=-0.1), "score-out-of-range"),
+    ],
+)
+def test_predictions_that_cannot_be_used_are_rejected(record, reason):
+    run = JoinRun(model())
+    run.feed("predictions", [prediction("good"), record])
+    assert run.rejects == [("r1", reason)]
+    assert run.counts()["predictions"] == 1
+
+
+def test_a_request_takes_a_thousand_outcomes_and_no_more():
+    run = JoinRun(model())
+    run.feed("outcomes", [outcome(value=float(i % 2), offset=i) for i in range(1001)])
+    assert run.rejects == [("r1", "too-many-outcomes")]
+    assert run.counts()["outcome_records"] == 1000
+
+
+def test_time_matures_seals_and_forgets():
+    run = JoinRun(model(horizon=100, window=100, grace=50))
+    run.feed("predictions", [prediction("r1", 10), prediction("r2", 20, offset=1)])
+    run.feed("outcomes", [outcome("r1", 1.0, 30)])
+    place = ("v1", 0, "*")
+    assert run.windows[place].state == "provisional"
+    assert run.join.wake_at_ms == 111
+    run.pass_time(201)
+    assert (run.windows[place].state, run.windows[place].expired) == ("mature", 1)
+    run.feed("outcomes", [outcome("r2", 1.0, 60, offset=1, arrival_time=240)])
+    assert run.counts()["outcomes_after_grace"] == 1
+    run.pass_time(251)
+    assert run.windows[place].state == "sealed"
+    run.pass_time(302)
+    assert not list(run.store.scan(b"r", b"s"))
+    assert not list(run.store.scan(b"w", b"x"))
+    assert run.join.wake_at_ms is None
+    run.feed("predictions", [prediction("r3", 20, offset=2)])
+    assert run.rejects == [("r3", "window-forgotten")]
+
+
+def test_regression_sums_are_exact_for_any_order():
+    settings = model(task="regression")
+    scores = [1e9, -1e9, 0.1, 123456.789, -0.3]
+    runs = [JoinRun(settings), JoinRun(settings)]
+    for run, order in zip(runs, ([0, 1, 2, 3, 4], [4, 2, 0, 3, 1]), strict=True):
+        for offset, i in enumerate(order):
+            run.feed("predictions", [prediction(f"r{i}", score=scores[i], offset=offset)])
+            run.feed("outcomes", [outcome(f"r{i}", 0.2, offset=offset)])
+    sums = [(r.error_sum, r.absolute_error_sum, r.squared_error_sum) for r in (run.windows["v1", 0, "*"] for run in runs)]
+    assert sums[0] == sums[1]
+    assert sums[0][0] == pytest.approx(sum(s - 0.2 for s in scores) * 1e12, abs=1e6)
+
+
+def test_a_retraction_after_a_label_takes_it_back():
+    run = JoinRun(model(policy="latest"))
+    run.feed("predictions", [prediction()])
+    run.feed("outcomes", [outcome(offset=0)])
+    run.feed("outcomes", [outcome(value=None, outcome_time=20, offset=1)])
+    assert [row["outcome"] for row in run.labels["r1"]] == [1.0, None]
+    assert run.windows["v1", 0, "*"].matched == 0
+    assert run.windows["v1", 0, "*"].logloss_sum == 0
+    assert not run.windows["v1", 0, "*"].score_bins
+    assert run.counts()["outcomes_retractions"] == 1
+    assert not differences(run, oracle.join([prediction()], [outcome(), outcome(value=None, outcome_time=20)], horizon=3_600_000, window=3_600_000, policy="latest"))
