@@ -135,7 +135,7 @@ class Settings(BaseSettings):
     clock: Literal["wall", "records"] = "wall"
     run_records: int = Field(8192, ge=1)
     record_bytes: int = Field(1_048_576, ge=1024)
-    session_timeout: DurationMs = duration_ms("10s")
+    session_timeout: DurationMs = duration_ms("6s")
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -82,6 +82,7 @@ class Lanes(Service):  # type: ignore[misc]
 def worker(steps: Sequence[Step], settings: Settings, bootstrap: str) -> int:
     """Run the lanes of these steps until SIGTERM or SIGINT; the exit code, 1 after a crash."""
     registry = Registry(settings.models)
+    settings.state.mkdir(parents=True, exist_ok=True)
     app = _App("leadline", broker=f"kafka://{bootstrap}", datadir=str(settings.state / "faust"), web_enabled=False)
     host = faust.Worker(app, Lanes(steps, settings, bootstrap, registry), quiet=True, override_logging=False, redirect_stdouts=False)
     try:

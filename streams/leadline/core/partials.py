@@ -16,7 +16,7 @@ from leadline.core.timeline import Timeline
 from leadline.core.windows import WindowCounts, window_state
 from leadline.records import JoinCounts, WindowPartial
 
-EARLIEST = -8_640_000_000_000_000
+EARLIEST = -62_135_596_800_000
 _CLASSES = [f.name for f in fields(JoinCounts)][4:]
 
 

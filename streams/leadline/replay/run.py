@@ -11,7 +11,7 @@ from pathlib import Path
 
 from aiokafka import AIOKafkaProducer
 
-from leadline.agents import admin
+from leadline.agents import cluster as admin
 from leadline.agents.sender import CHANGELOG_BYTES, Sender
 from leadline.core.batch import Output
 from leadline.embedded.workers import Workers

@@ -1,0 +1,65 @@
+"""Questions to the cluster that the command line and replays ask: how much is left, what is in a topic; and clearing up."""
+
+from collections.abc import AsyncIterator, Iterable
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
+from aiokafka.structs import ConsumerRecord, TopicPartition
+
+from leadline.topology import Step
+
+Place = tuple[str, int]
+
+
+async def lag(bootstrap: str, prefix: str, step: Step) -> dict[Place, int]:
+    """Records that the group of a step has not committed yet, for each partition that it reads."""
+    topics = [f"{prefix}.{noun}" for noun in step.reads]
+    ends = await sizes(bootstrap, topics)
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        held = await admin.list_consumer_group_offsets(f"{prefix}.{step.name}")
+    except GroupCoordinatorNotAvailableError:
+        held = {}  # the cluster's first group: its topic is being made
+    finally:
+        await admin.close()
+    committed = {(tp.topic, tp.partition): max(0, meta.offset) for tp, meta in held.items()}
+    return {place: end - committed.get(place, 0) for place, end in ends.items()}
+
+
+async def sizes(bootstrap: str, topics: Iterable[str]) -> dict[Place, int]:
+    """End offset of each partition of each topic."""
+    async with AIOKafkaConsumer(bootstrap_servers=bootstrap) as reader:
+        partitions = [tp for topic in topics for tp in await _partitions(reader, topic)]
+        ends = await reader.end_offsets(partitions)
+    return {(tp.topic, tp.partition): end for tp, end in ends.items()}
+
+
+async def read_all(bootstrap: str, topic: str) -> AsyncIterator[ConsumerRecord]:
+    """Every record that is in a topic now."""
+    async with AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False) as reader:
+        partitions = await _partitions(reader, topic)
+        ends = await reader.end_offsets(partitions)
+        reader.assign(partitions)
+        await reader.seek_to_beginning(*partitions)
+        while any([await reader.position(tp) < end for tp, end in ends.items()]):
+            for tp, records in (await reader.getmany(timeout_ms=500)).items():
+                for record in records:
+                    if record.offset < ends[tp]:
+                        yield record
+
+
+async def _partitions(reader: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
+    await reader._client._wait_on_metadata(topic)  # noqa: SLF001 - partitions_for_topic does not ask the broker
+    return [TopicPartition(topic, number) for number in sorted(reader.partitions_for_topic(topic) or ())]
+
+
+async def remove(bootstrap: str, prefix: str) -> None:
+    """Delete all topics of a prefix; the broker drops groups that have nothing left to read."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        await admin.delete_topics([topic for topic in await admin.list_topics() if topic.startswith(f"{prefix}.")])
+    finally:
+        await admin.close()

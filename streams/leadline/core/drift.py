@@ -1,0 +1,184 @@
+"""Whether a live window is distributed as the reference: size of the difference and its significance, both needed.
+
+For each feature, and the score, of a closed window: the population stability index of its bins (PSI, smoothed), and the chi-square
+test of two samples. Without drift, PSI is about ``chi2(cells - 1) * (1/n + 1/m)`` for n live and m reference values (Yurdakul and
+Naranjo 2020, Statistical properties of the population stability index), so a fixed limit is passed by chance in a small window: the
+limit rises to that law's quantile at ``p_value``.
+
+Bonferroni: the p values are multiplied by the number of features, so that ``p_value`` of the settings bounds the chance that a window
+without drift has any feature called drifted.
+"""
+
+import json
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import chdtrc, chdtri
+
+from leadline.core.batch import Batch, Effects, Output, Store
+from leadline.core.catalog import Catalog, FeatureProfile
+from leadline.core.columns import Ints
+from leadline.records import DriftReport, WindowProfile
+from leadline.settings import DriftLimits
+
+METHOD = "psi+chi2"
+MIN_EXPECTED = 2.0
+"""Cells that expect fewer live or reference values than this are counted together."""
+
+
+class Comparison(NamedTuple):
+    """PSI with its limit, and the chi-square p value, both of ``tests`` features together."""
+
+    psi: float
+    limit: float
+    p_value: float
+    drifted: bool
+
+
+def compare(live: Ints, reference: Ints, limits: DriftLimits, tests: int = 1) -> Comparison:
+    """Compare two counts of the same bins; ``tests`` is how many features are looked at together.
+
+    Where either is empty, or all is in one cell, there is no evidence: PSI 0, p 1.
+
+    >>> even = np.array([100, 100, 100, 100, 100])
+    >>> compare(even, 10 * even, DriftLimits()).drifted
+    False
+    >>> compare(np.array([20, 60, 100, 140, 180]), 10 * even, DriftLimits()).drifted
+    True
+    """
+    n, m = int(live.sum()), int(reference.sum())
+    if not (n and m):
+        return Comparison(0.0, limits.psi, 1.0, False)
+    live, reference = pool(live, reference)
+    freedom = len(live) - 1
+    if not freedom:
+        return Comparison(0.0, limits.psi, 1.0, False)
+    psi, p = _psi(live, reference), float(chdtrc(freedom, _chi_square(live, reference)))
+    limit = max(limits.psi, float(chdtri(freedom, limits.p_value / tests)) * (1 / n + 1 / m))
+    adjusted = min(1.0, p * tests)
+    return Comparison(psi, limit, adjusted, psi > limit and adjusted < limits.p_value)
+
+
+def pool(live: Ints, reference: Ints) -> tuple[Ints, Ints]:
+    """Count the cells together that expect too few, so that the chi-square law holds; empty cells vanish.
+
+    What is pooled and still expects too few joins the smallest of the others.
+
+    >>> pool(np.array([9, 1, 0, 0, 10]), np.array([80, 3, 3, 0, 90]))
+    (array([10, 10]), array([90, 86]))
+    """
+    both = live + reference
+    expected = both * (min(int(live.sum()), int(reference.sum())) / int(both.sum()))
+    small = expected < MIN_EXPECTED
+    if 0 < expected[small].sum() < MIN_EXPECTED and not small.all():
+        small[np.flatnonzero(~small)[np.argmin(expected[~small])]] = True
+    cells = [np.append(counts[~small], counts[small].sum()) for counts in (live, reference)]
+    used = cells[0] + cells[1] > 0
+    return cells[0][used], cells[1][used]
+
+
+def _psi(live: Ints, reference: Ints) -> float:
+    """Half a count is added to each cell, so that an empty one is not infinite."""
+    p, q = ((counts + 0.5) / (counts.sum() + len(counts) / 2) for counts in (live, reference))
+    return float(((p - q) * np.log(p / q)).sum())
+
+
+def _chi_square(live: Ints, reference: Ints) -> float:
+    n, m = live.sum(), reference.sum()
+    difference = live * np.sqrt(m / n) - reference * np.sqrt(n / m)
+    return float((difference**2 / (live + reference)).sum())
+
+
+class _Partial(NamedTuple):
+    """The newest profile of one source partition, as it is kept."""
+
+    revision: int
+    as_of: int
+    closed: bool
+    window_end: int
+    counts: dict[str, list[int]]
+
+    @classmethod
+    def of(cls, record: WindowProfile) -> "_Partial":
+        counts = {feature.name: feature.counts for feature in record.features}
+        return cls(record.revision, record.as_of, record.closed, record.window_end, counts)
+
+
+class Drift:
+    """Sums the window profiles that are routed to this task, and compares each closed window with its reference."""
+
+    def __init__(self, store: Store, catalog: Catalog) -> None:
+        self._store = store
+        self._catalog = catalog
+
+    @property
+    def wake_at_ms(self) -> int | None:
+        """Never by itself: windows are closed by their profiles."""
+        return None
+
+    def on_time(self, now_ms: int, idle: frozenset[str]) -> Effects:  # noqa: ARG002
+        """Nothing."""
+        return Effects()
+
+    def on_batch(self, batch: Batch) -> Effects:
+        """One report for each feature of each closed window that the run has news of; the score's is the last."""
+        news: dict[tuple[str, str, int], list[WindowProfile]] = {}
+        for record in batch.records:
+            if isinstance(record, WindowProfile):
+                news.setdefault((record.model, record.model_version, record.window_start), []).append(record)
+        reports = [report for window in sorted(news) for report in self._window(*window, news[window])]
+        keys = [_compact(each.model, each.model_version, each.window_start, each.feature) for each in reports]
+        routes = [report.model.encode() for report in reports]
+        return Effects([Output("drift", keys, records=reports, routes=routes)] if reports else [])
+
+    def _window(self, model: str, version: str, start: int, news: list[WindowProfile]) -> list[DriftReport]:
+        key = b"w" + _compact(model, version, start)
+        held = _unpack(self._store.get(key))
+        if not _take(held, news):
+            return []
+        self._store.put(key, json.dumps(held).encode())
+        known = self._catalog.version(model, version)
+        if known is None or known.profile is None or not all(partial.closed for partial in held.values()):
+            return []
+        summary = _Summary(model, version, start, list(held.values()))
+        features, limits = known.profile.features, known.settings.drift
+        reports = [summary.report(feature, limits, len(features)) for feature in features]
+        return [report for report in reports if report.n]
+
+
+def _unpack(value: bytes | None) -> dict[str, _Partial]:
+    """Partials by source partition."""
+    return {source: _Partial(*row) for source, row in json.loads(value).items()} if value else {}
+
+
+def _take(held: dict[str, _Partial], news: list[WindowProfile]) -> bool:
+    """Put the news in place; whether any was new."""
+    fresh = False
+    for record in news:
+        source = str(record.source_partition)
+        if source not in held or record.revision >= held[source].revision:
+            held[source], fresh = _Partial.of(record), True
+    return fresh
+
+
+class _Summary(NamedTuple):
+    """A window with its partials."""
+
+    model: str
+    version: str
+    start: int
+    partials: list[_Partial]
+
+    def report(self, feature: FeatureProfile, limits: DriftLimits, tests: int) -> DriftReport:
+        reference = np.array(feature.counts, np.int64)
+        live = np.array([part.counts.get(feature.name, [0] * len(reference)) for part in self.partials]).sum(axis=0)
+        found = compare(live, reference, limits, tests)
+        return DriftReport(
+            self.model, self.version, self.start, max(part.window_end for part in self.partials), feature.name,
+            feature.kind, METHOD, found.psi, found.limit, found.p_value, found.drifted, int(live.sum()),
+            int(reference.sum()), sum(part.revision for part in self.partials), min(part.as_of for part in self.partials),
+        )  # fmt: skip
+
+
+def _compact(*identity: str | int) -> bytes:
+    return json.dumps(identity, separators=(",", ":")).encode()

@@ -1,0 +1,2 @@
+def to_record(letter, prefix):
+    return (letter.key, letter.value, [("reason", letter.reason.encode())])
