@@ -11,7 +11,7 @@ from leadline.core.batch import Processor, Store
 from leadline.core.catalog import Catalog
 Drift = None
 from leadline.core.join import Join
-Performance = None
+from leadline.core.performance import Performance
 Profiling = None
 Retraining = None
 Scoring = None

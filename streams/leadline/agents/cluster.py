@@ -63,3 +63,16 @@ async def remove(bootstrap: str, prefix: str) -> None:
         await admin.delete_topics([topic for topic in await admin.list_topics() if topic.startswith(f"{prefix}.")])
     finally:
         await admin.close()
+
+
+async def create(bootstrap, prefix, nouns, steps, partitions, replication):
+    from aiokafka.admin import NewTopic
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    cc = {"cleanup.policy": "compact", "max.message.bytes": str(16 << 20)}
+    ts = [NewTopic(f"{prefix}.{n}", partitions if n != "rollouts" else 1, replication, topic_configs={"max.message.bytes": str(4 << 20), "retention.ms": "-1"}) for n in nouns]
+    ts += [NewTopic(f"{prefix}.{n}-changelog", partitions, replication, topic_configs=cc) for n in steps]
+    try:
+        await admin.create_topics(ts)
+    finally:
+        await admin.close()

@@ -7,13 +7,14 @@ time, open and resolve.
 
 import json
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, NamedTuple
 
 from leadline.core.batch import Batch, Effects, Output, Store
 from leadline.core.catalog import Catalog
-from leadline.records import Alert, DriftReport, WindowMetrics
-from leadline.settings import AlertLimits
+from leadline.records import Alert, DriftReport, Metric, WindowMetrics
+from leadline.settings import AlertLimits, ModelSettings
 
 WINDOWS = 64
 """So many of the newest windows of a subject are remembered; what comes for an older one is ignored."""
@@ -37,35 +38,43 @@ class Subject(NamedTuple):
         """Stable while the alert is open, and the same whenever the same log is read.
 
         >>> Subject("drift", "m", "v1", "*").alert_id(0)
-        'cbd0b8c8f1d0a1e4'
+        '5e08af5437917311'
         """
         return sha256(json.dumps([*self, opened_at]).encode()).hexdigest()[:16]
 
 
 @dataclass(slots=True)
 class Verdict:
-    """What is known of one window. ``bad`` None: not judged; ``evidence`` says why; ``reports`` wait until they are complete."""
+    """What is known of one window. ``bad`` None: not judged. ``told``: it has been judged before, and need not be told again.
+
+    ``waiting`` are the drifted features (and how much) of a revision whose last report has not come.
+    """
 
     end: int
     revision: int
-    bad: bool | None
-    evidence: dict[str, str]
-    reports: dict[str, list[Any]] = field(default_factory=dict)
+    bad: bool | None = None
+    evidence: dict[str, str] = field(default_factory=dict)
+    told: bool = False
+    waiting_revision: int = 0
+    waiting: dict[str, str] = field(default_factory=dict)
+
+    def row(self) -> list[Any]:
+        """The fields, in order."""
+        return [self.end, self.revision, self.bad, self.evidence, self.told, self.waiting_revision, self.waiting]
 
 
 @dataclass(slots=True)
 class Case:
-    """The windows of one subject by start, and its alert. ``told`` holds the windows that the open alert has been told of."""
+    """The windows of one subject by start, and when its alert was opened (start of the window), if it is open."""
 
     windows: dict[int, Verdict] = field(default_factory=dict)
     opened_at: int | None = None
     revision: int = 0
-    told: list[int] = field(default_factory=list)
 
     def pack(self) -> bytes:
         """The case as bytes; `unpack` reads them."""
-        windows = [[start, v.end, v.revision, v.bad, v.evidence, v.reports] for start, v in self.windows.items()]
-        return json.dumps([windows, self.opened_at, self.revision, self.told]).encode()
+        windows = [[start, *verdict.row()] for start, verdict in self.windows.items()]
+        return json.dumps([windows, self.opened_at, self.revision]).encode()
 
     @classmethod
     def unpack(cls, value: bytes) -> "Case":
@@ -76,10 +85,10 @@ class Case:
         True
         """
         windows, *rest = json.loads(value)
-        return cls({start: Verdict(*verdict) for start, *verdict in windows}, *rest)
+        return cls({start: Verdict(*row) for start, *row in windows}, *rest)
 
     def window(self, start: int, end: int, revision: int) -> Verdict | None:
-        """The verdict to set, made where there is none; None where ``revision`` is older, or the window is too old."""
+        """What is known of the window that a record of this revision is about; None where the record is too old to count."""
         held = self.windows.get(start)
         if held is not None:
             return held if revision >= held.revision else None
@@ -88,9 +97,154 @@ class Case:
             if start < oldest:
                 return None
             del self.windows[oldest]
-        held = self.windows[start] = Verdict(end, revision, None, {})
+        held = self.windows[start] = Verdict(end, 0)
         return held
 
     def newest_judged(self, count: int) -> list[int]:
         """Starts of the newest judged windows, the newest first."""
-        return sorted((start for start, v in self.windows.items() if v.bad is not None), reverse=True)[:count]
+        return sorted((start for start, verdict in self.windows.items() if verdict.bad is not None), reverse=True)[
+            :count
+        ]
+
+    def turn(self, limits: AlertLimits, start: int) -> str | None:
+        """The state of the alert where the window at ``start`` has changed it, or is news of an open one."""
+        verdict = self.windows[start]
+        news = verdict.bad is not None and not verdict.told
+        verdict.told |= news
+        wanted, count = (True, limits.open_after) if self.opened_at is None else (False, limits.resolve_after)
+        newest = self.newest_judged(count)
+        if len(newest) == count and all(self.windows[each].bad is wanted for each in newest):
+            self.opened_at = newest[0] if wanted else self.opened_at
+            return "opened" if wanted else "resolved"
+        return "updated" if news and self.opened_at is not None else None
+
+
+class Alerting:
+    """The alerts of the models that are routed to this task."""
+
+    def __init__(self, store: Store, catalog: Catalog) -> None:
+        self._store = store
+        self._catalog = catalog
+        self._cases: dict[Subject, Case] = {}
+
+    @property
+    def wake_at_ms(self) -> int | None:
+        """Never by itself."""
+        return None
+
+    def on_time(self, now_ms: int, idle: frozenset[str]) -> Effects:  # noqa: ARG002
+        """Nothing."""
+        return Effects()
+
+    def on_batch(self, batch: Batch) -> Effects:
+        """What changes with each record, in their order; the same however the log is cut into runs."""
+        self._cases = {}
+        steps = [self._step(record) for record in batch.records if isinstance(record, WindowMetrics | DriftReport)]
+        for subject, case in self._cases.items():
+            self._store.put(subject.key, case.pack())
+        alerts = [alert for alert in steps if alert is not None]
+        keys = [alert.alert_id.encode() for alert in alerts]
+        routes = [alert.model.encode() for alert in alerts]
+        return Effects([Output("alerts", keys, records=alerts, routes=routes)] if alerts else [])
+
+    def _step(self, record: WindowMetrics | DriftReport) -> Alert | None:
+        settings = self._catalog.settings(record.model)
+        if settings is None:
+            return None
+        if isinstance(record, DriftReport):
+            subject = Subject("drift", record.model, record.model_version, "*")
+            return self._drift(subject, record, settings)
+        subject = Subject("performance", record.model, record.model_version, record.segment)
+        return self._performance(subject, record, settings)
+
+    def _case(self, subject: Subject) -> Case:
+        if subject not in self._cases:
+            held = self._store.get(subject.key)
+            self._cases[subject] = Case.unpack(held) if held else Case()
+        return self._cases[subject]
+
+    def _performance(self, subject: Subject, record: WindowMetrics, settings: ModelSettings) -> Alert | None:
+        reference = self._reference(subject, settings.alerts)
+        if reference is None:
+            return None
+        case = self._case(subject)
+        verdict = case.window(record.window_start, record.window_end, record.revision)
+        if verdict is None:
+            return None
+        verdict.revision = record.revision
+        verdict.bad, verdict.evidence = judge(record, settings.alerts, reference)
+        return _tell(subject, case, record.window_start, settings)
+
+    def _reference(self, subject: Subject, limits: AlertLimits) -> float | None:
+        if limits.reference is not None:
+            return limits.reference
+        version = self._catalog.version(subject.model, subject.version)
+        return None if version is None or version.profile is None else version.profile.metrics.get(limits.metric)
+
+    def _drift(self, subject: Subject, record: DriftReport, settings: ModelSettings) -> Alert | None:
+        """Reports of one revision come together, the score's as the last: then the window is judged."""
+        case = self._case(subject)
+        verdict = case.window(record.window_start, record.window_end, record.revision)
+        if verdict is None or record.revision < verdict.waiting_revision:
+            return None
+        earlier = verdict.waiting if record.revision == verdict.waiting_revision else {}
+        verdict.waiting_revision, verdict.waiting = record.revision, earlier | _drifted(record)
+        if record.kind != "score":
+            return None
+        verdict.revision, verdict.evidence = record.revision, verdict.waiting
+        verdict.bad = bool(verdict.evidence)
+        return _tell(subject, case, record.window_start, settings)
+
+
+def judge(record: WindowMetrics, limits: AlertLimits, reference: float) -> tuple[bool | None, dict[str, str]]:
+    """Whether a window is bad, even where its interval says the best of it; None where too few labels are known. And the evidence."""
+    metric: Metric | None = getattr(record, limits.metric)
+    known = record.coverage is not None and record.coverage >= limits.min_coverage
+    less = limits.metric in LESS_IS_BETTER
+    best = None if metric is None else metric.low if less else metric.high
+    if metric is None or best is None or not known:
+        return None, {}
+    limit = reference + limits.margin if less else reference - limits.margin
+    evidence = {
+        "metric": limits.metric,
+        "value": _text(metric.value),
+        "interval": f"{_text(metric.low)} to {_text(metric.high)}",
+        "reference": _text(reference),
+        "limit": _text(limit),
+        "coverage": _text(record.coverage),
+        "matched": str(record.matched),
+    }
+    return best > limit if less else best < limit, evidence
+
+
+def _drifted(report: DriftReport) -> dict[str, str]:
+    if not report.drifted:
+        return {}
+    says = f"psi {_text(report.statistic)} above {_text(report.threshold)}, p {_text(report.p_value)}, n {report.n}"
+    return {f"{report.kind} {report.feature}" if report.kind != "score" else "score": says}
+
+
+def _tell(subject: Subject, case: Case, start: int, settings: ModelSettings) -> Alert | None:
+    state = case.turn(settings.alerts, start)
+    if state is None or case.opened_at is None:
+        return None
+    case.revision += 1
+    newest = case.newest_judged(settings.alerts.resolve_after if state == "resolved" else settings.alerts.open_after)
+    verdict = case.windows[newest[0]]
+    critical = subject.kind == "performance" and subject.segment == "*"
+    alert = Alert(
+        subject.alert_id(case.opened_at), subject.kind, "critical" if critical else "warning", state,
+        subject.model, subject.version, subject.segment, newest[0], verdict.end, case.revision,
+        {**verdict.evidence, "windows": ", ".join(map(_time, reversed(newest)))}, settings.runbook,
+    )  # fmt: skip
+    if state == "resolved":
+        case.opened_at = None
+    return alert
+
+
+def _text(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.6g}"
+
+
+def _time(time_ms: int) -> str:
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=time_ms)).isoformat()

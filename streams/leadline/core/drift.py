@@ -141,7 +141,7 @@ class Drift:
         if known is None or known.profile is None or not all(partial.closed for partial in held.values()):
             return []
         summary = _Summary(model, version, start, list(held.values()))
-        features, limits = known.profile.features, known.settings.drift
+        features, limits = sorted(known.profile.features, key=_is_score), known.settings.drift
         reports = [summary.report(feature, limits, len(features)) for feature in features]
         return [report for report in reports if report.n]
 
@@ -178,6 +178,10 @@ class _Summary(NamedTuple):
             feature.kind, METHOD, found.psi, found.limit, found.p_value, found.drifted, int(live.sum()),
             int(reference.sum()), sum(part.revision for part in self.partials), min(part.as_of for part in self.partials),
         )  # fmt: skip
+
+
+def _is_score(feature: FeatureProfile) -> bool:
+    return feature.kind == "score"
 
 
 def _compact(*identity: str | int) -> bytes:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from aiokafka import AIOKafkaProducer
 
-from leadline.agents import cluster as admin
+from leadline.agents import cluster
+from leadline.agents.lane import to_run
 from leadline.agents.sender import CHANGELOG_BYTES, Sender
 from leadline.core.batch import Output
 from leadline.embedded.workers import Workers
@@ -19,6 +20,8 @@ from leadline.records import JoinCounts, WindowMetrics
 from leadline.replay.logs import Log, read_outcomes, read_predictions
 from leadline.replay.report import counts, metrics_csv, newest
 from leadline.settings import Settings
+from leadline.topology import step
+from leadline.wire.codec import decode
 
 STEPS = ("join", "performance")
 TOPICS = ("predictions", "outcomes", "labeled-predictions", "window-partials", "metrics", "dead-letters", "rollouts")
@@ -64,7 +67,7 @@ def run(replay: Replay, settings: Settings, bootstrap: str, folder: Path, tell: 
         if replay.keep:
             tell(f"kept: topics and groups {prefix}.*, state in {folder}")
         else:
-            asyncio.run(admin.remove(bootstrap, prefix))
+            asyncio.run(cluster.remove(bootstrap, prefix))
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -85,7 +88,7 @@ def _write_model(replay: Replay, models: Path) -> None:
 async def _replay(
     replay: Replay, own: Settings, bootstrap: str, folder: Path, logs: list[Log], as_of_ms: int, tell: Tell, progress: Progress
 ) -> tuple[str, dict[str, object]]:
-    await admin.create(bootstrap, own.prefix, TOPICS, STEPS, replay.partitions, own.replication)
+    await cluster.create(bootstrap, own.prefix, TOPICS, STEPS, replay.partitions, own.replication)
     environment = {
         "KAFKA_BOOTSTRAP": bootstrap,
         "LEADLINE_PREFIX": own.prefix,
@@ -144,8 +147,8 @@ class _Waiting:
 
     async def done(self) -> bool:
         """True when nothing is left; raises StallError when nothing has moved for a minute."""
-        lags = {step: await admin.lag(self._bootstrap, self._prefix, step) for step in STEPS}
-        left = {step: sum(lag.values()) for step, lag in lags.items()}
+        lags = {name: await cluster.lag(self._bootstrap, self._prefix, step(name)) for name in STEPS}
+        left = {name: sum(lag.values()) for name, lag in lags.items()}
         if left != self._before:
             self._before, self._moved_at = left, time.monotonic()
         self._progress("left to join", left["join"], 0)
@@ -156,9 +159,10 @@ class _Waiting:
 
 
 async def _answer(bootstrap: str, prefix: str, replay: Replay, as_of_ms: int) -> tuple[str, dict[str, object]]:
-    records = [record async for record in admin.read_all(bootstrap, f"{prefix}.metrics")]
+    fetched = [record async for record in cluster.read_all(bootstrap, f"{prefix}.metrics")]
+    records = [record for one in fetched for record in decode(to_run("metrics", [one]), CHANGELOG_BYTES)[0].records]
     windows, totals = newest([record for record in records if isinstance(record, WindowMetrics | JoinCounts)])
-    dead_letters = sum((await admin.sizes(bootstrap, [f"{prefix}.dead-letters"])).values())
+    dead_letters = sum((await cluster.sizes(bootstrap, [f"{prefix}.dead-letters"])).values())
     summary: dict[str, object] = {
         "model": replay.model,
         "policy": replay.policy,

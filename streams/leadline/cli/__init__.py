@@ -1,0 +1,33 @@
+"""The ``leadline`` command."""
+
+import sys
+
+import typer
+from aiokafka.errors import KafkaConnectionError, KafkaError
+from rich.console import Console
+from rich.markup import escape
+
+from leadline.cli import replay, worker
+from leadline.embedded import EmbeddedError
+from leadline.replay.logs import LogError
+from leadline.replay.run import StallError
+from leadline.settings import SettingsError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app.command("worker")(worker.worker)
+app.command("replay")(replay.replay)
+
+
+def main() -> None:
+    """Run the command; what the user can mend is one line and exit code 1."""
+    try:
+        app()
+    except KafkaConnectionError as error:
+        _fail(f"no Kafka to talk to: {error}. Set KAFKA_BOOTSTRAP to your broker's host:port, or start one with `leadline up`")
+    except (SettingsError, EmbeddedError, LogError, StallError, KafkaError) as error:
+        _fail(str(error))
+
+
+def _fail(message: str) -> None:
+    Console(stderr=True).print(f"[red]error:[/] {escape(message)}", highlight=False, soft_wrap=True)
+    sys.exit(1)

@@ -1,0 +1,27 @@
+"""``leadline worker``: the stages, in this process."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from leadline.settings import SettingsError, load_settings
+
+
+def worker(
+    step: Annotated[list[str] | None, typer.Option(help="Stage to run; repeat for more. Default: all.")] = None,
+) -> None:
+    """Run the stages until stopped (SIGTERM or Ctrl-C). Workers of the same prefix share the partitions."""
+    from leadline.agents.app import worker as work
+    from leadline.logs import configure_logs
+    from leadline.topology import STEPS
+
+    settings = load_settings()
+    if settings.kafka_bootstrap is None:
+        raise SettingsError("KAFKA_BOOTSTRAP is not set: name your broker's host:port, or start one with `leadline up`")
+    names = [each.name for each in STEPS]
+    unknown = sorted(set(step or []) - set(names))
+    if unknown:
+        raise SettingsError(f"no stage is called {', '.join(unknown)}: choose from {', '.join(names)}")
+    configure_logs()
+    sys.exit(work([each for each in STEPS if not step or each.name in step], settings, settings.kafka_bootstrap))

@@ -1,0 +1,123 @@
+"""Stages without a broker: a catalog, batches of records, and a host that can start afresh before every run."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from leadline.core.batch import Batch
+from leadline.core.catalog import Signature, Version
+from leadline.core.windows import UNIT, score_bin
+from leadline.records import WindowPartial
+from leadline.state.memory import MemoryStore
+
+
+@dataclass
+class Models:
+    """A catalog: settings by model, versions by (model, version), champion by model."""
+
+    known: dict = field(default_factory=dict)
+    versions: dict = field(default_factory=dict)
+    champions: dict = field(default_factory=dict)
+
+    def models(self):
+        return list(self.known)
+
+    def settings(self, model):
+        return self.known.get(model)
+
+    def champion(self, model):
+        return self.champions.get(model)
+
+    def version(self, model, version):
+        return self.versions.get((model, version))
+
+
+def version(settings, profile=None, name="v1", signature=None):
+    return Version(settings, name, signature or Signature("s", [], [], {}), profile, None)
+
+
+def records_batch(topic, records, arrival_ms=0):
+    count = len(records)
+    return Batch(
+        topic,
+        0,
+        np.arange(count),
+        np.full(count, arrival_ms),
+        [b""] * count,
+        count - 1,
+        arrival_ms,
+        records=list(records),
+    )
+
+
+class Host:
+    """Runs a stage; ``fresh`` makes a new object on the same store before every run. ``told`` is all that it wrote, in order."""
+
+    def __init__(self, make, fresh=False):
+        self.make, self.fresh, self.store = make, fresh, MemoryStore()
+        self.stage = make(self.store)
+        self.told, self.keys, self.routes = [], [], []
+
+    def feed(self, batch):
+        return self._take(self._stage().on_batch(batch))
+
+    def pass_time(self, now_ms, *idle):
+        return self._take(self._stage().on_time(now_ms, frozenset(idle)))
+
+    def _stage(self):
+        if self.fresh:
+            self.stage = self.make(self.store)
+        return self.stage
+
+    def _take(self, effects):
+        self.store.commit()
+        told = [record for output in effects.outputs for record in output.records]
+        for output in effects.outputs:
+            assert len(output.keys) == len(output.records)
+            self.keys += output.keys
+            self.routes += output.routes or output.keys
+        self.told += told
+        return told
+
+
+def partial(
+    pairs, source=0, revision=1, extra=0, expired=0, state="provisional", as_of=0, segment="*", task="binary", start=0
+):
+    """The partial of (score, outcome, predicted label) pairs; ``extra`` predictions have no outcome."""
+    scores = np.array([score for score, _, _ in pairs])
+    sums = dict.fromkeys(
+        (
+            "score_sum",
+            "outcome_sum",
+            "logloss_sum",
+            "brier_sum",
+            "error_sum",
+            "absolute_error_sum",
+            "squared_error_sum",
+        ),
+        0,
+    )
+    cells, positives, negatives = dict.fromkeys(("tp", "fp", "fn", "tn"), 0), {}, {}
+    for (score, outcome, label), place in zip(pairs, score_bin(scores).tolist(), strict=True):
+        sums["score_sum"] += round(score * UNIT)
+        sums["outcome_sum"] += round(outcome * UNIT)
+        if task == "regression":
+            error = score - outcome
+            for name, value in (
+                ("error_sum", error),
+                ("absolute_error_sum", abs(error)),
+                ("squared_error_sum", error * error),
+            ):
+                sums[name] += round(value * UNIT)
+            continue
+        clipped = min(max(score, 1e-15), 1 - 1e-15)
+        sums["logloss_sum"] += round(-np.log(clipped if outcome else 1 - clipped) * UNIT)
+        sums["brier_sum"] += round((score - outcome) ** 2 * UNIT)
+        cells[{(1, 1): "tp", (0, 1): "fp", (1, 0): "fn", (0, 0): "tn"}[int(outcome), label]] += 1
+        counted = positives if outcome else negatives
+        counted[place] = counted.get(place, 0) + 1
+    used = sorted({*positives, *negatives})
+    return WindowPartial(
+        "m", "v1", segment, start, start + 100, source, revision, as_of, state, task, len(pairs) + extra + expired, len(pairs), expired,
+        **cells, **sums, score_bins=used, positives=[positives.get(b, 0) for b in used], negatives=[negatives.get(b, 0) for b in used],
+    )  # fmt: skip

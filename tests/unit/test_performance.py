@@ -1,0 +1,169 @@
+"""Live metrics against scikit-learn, brute force, and what is known of the intervals."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn import metrics as sk
+
+from leadline.core.performance import METRICS, Performance, auc, f1, wilson
+from leadline.records import JoinCounts
+from stages import Host, partial, records_batch
+
+
+def tell(*partials):
+    return Host(Performance).feed(records_batch("window-partials", partials))[-1]
+
+
+def pairs_of(seed, n):
+    rng = np.random.default_rng(seed)
+    scores = rng.uniform(size=n) ** 2
+    outcomes = (rng.uniform(size=n) < scores).astype(float)
+    return [(float(s), float(y), int(s >= 0.4)) for s, y in zip(scores, outcomes, strict=True)]
+
+
+def test_values_are_those_of_scikit_learn():
+    pairs = pairs_of(1, 3000)
+    scores, truth, labels = map(np.array, zip(*pairs, strict=True))
+    told = tell(partial(pairs[:1000], 0), partial(pairs[1000:], 3))
+    assert told.accuracy.value == pytest.approx(sk.accuracy_score(truth, labels), abs=1e-12)
+    assert told.precision.value == pytest.approx(sk.precision_score(truth, labels), abs=1e-12)
+    assert told.recall.value == pytest.approx(sk.recall_score(truth, labels), abs=1e-12)
+    assert told.f1.value == pytest.approx(sk.f1_score(truth, labels), abs=1e-12)
+    assert told.logloss.value == pytest.approx(sk.log_loss(truth, scores), abs=1e-11)
+    assert told.brier.value == pytest.approx(sk.brier_score_loss(truth, scores), abs=1e-11)
+    assert abs(told.auc.value - sk.roc_auc_score(truth, scores)) <= told.auc_error < 0.01
+    assert told.outcome_rate.value == pytest.approx(truth.mean(), abs=1e-12)
+    assert told.mean_score.value == pytest.approx(scores.mean(), abs=1e-11)
+
+
+def test_regression_values_are_those_of_scikit_learn():
+    rng = np.random.default_rng(2)
+    truth, scores = rng.normal(size=500) * 50, rng.normal(size=500) * 50
+    told = tell(
+        partial([(s, y, None) for s, y in zip(scores.tolist(), truth.tolist(), strict=True)], task="regression")
+    )
+    assert told.mae.value == pytest.approx(sk.mean_absolute_error(truth, scores), abs=1e-10)
+    assert told.rmse.value == pytest.approx(sk.root_mean_squared_error(truth, scores), abs=1e-10)
+    assert told.bias.value == pytest.approx((scores - truth).mean(), abs=1e-10)
+    half = stats.t.ppf(0.975, 499) * stats.sem(scores - truth)
+    assert told.bias.high - told.bias.value == pytest.approx(half, rel=1e-9)
+    assert told.mae.high - told.mae.value == pytest.approx(
+        stats.t.ppf(0.975, 499) * stats.sem(np.abs(scores - truth)), rel=1e-9
+    )
+    assert told.rmse.low < told.rmse.value < told.rmse.high
+    assert told.accuracy is told.auc is told.auc_error is told.logloss is None
+
+
+def test_wilson_is_scipys():
+    for successes, trials in ((0, 1), (1, 1), (3, 7), (900, 1000), (1, 100_000)):
+        expected = stats.binomtest(successes, trials).proportion_ci(method="wilson")
+        found = wilson(successes, trials)
+        assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+        assert found.low <= found.value <= found.high
+
+
+def test_spread_of_losses_comes_close_to_that_of_the_scores():
+    pairs = pairs_of(3, 2000)
+    scores, truth, _ = map(np.array, zip(*pairs, strict=True))
+    told = tell(partial(pairs))
+    losses = -np.log(np.where(truth == 1, scores, 1 - scores))
+    for metric, values in ((told.logloss, losses), (told.brier, (scores - truth) ** 2), (told.mean_score, scores)):
+        assert metric.high - metric.value == pytest.approx(stats.t.ppf(0.975, 1999) * stats.sem(values), rel=0.01)
+
+
+def test_undefined_is_none():
+    nothing = tell(partial([], extra=3))
+    assert all(getattr(nothing, name) is None for name in METRICS)
+    assert (nothing.coverage, nothing.pending) == (0.0, 3)
+    assert tell(partial([])).coverage is None
+    negatives = tell(partial([(0.1, 0.0, 0)] * 3))
+    assert negatives.accuracy.value == 1
+    assert negatives.precision is negatives.recall is negatives.f1 is negatives.auc is negatives.auc_error is None
+    missed = tell(partial([(0.1, 1.0, 0)] * 3))
+    assert (missed.f1.value, missed.recall.value, missed.precision) == (0, 0, None)
+
+
+def test_one_pair_has_no_spread():
+    told = tell(partial([(0.7, 1.0, 1)]))
+    assert (told.logloss.low, told.logloss.high) == (None, None)
+    assert told.accuracy.low < 0.5
+
+
+def test_f1_interval_covers():
+    rng = np.random.default_rng(5)
+    cells = rng.multinomial(120, [0.3, 0.1, 0.15, 0.45], size=2000)
+    true = 2 * 0.3 / (2 * 0.3 + 0.1 + 0.15)
+    intervals = [f1(tp, fp, fn) for tp, fp, fn, _ in cells.tolist()]
+    assert np.mean([found.low <= true <= found.high for found in intervals]) > 0.93
+
+
+@pytest.mark.parametrize(("size", "shift"), [(20, 1.0), (20, 2.5), (300, 1.0)])
+def test_auc_interval_covers(size, shift):
+    rng = np.random.default_rng(6)
+    true, within = stats.norm.cdf(shift / math.sqrt(2)), 0
+    for _ in range(500):
+        edges = np.linspace(-6, 9, 400)
+        positives = np.bincount(np.searchsorted(edges, rng.normal(shift, 1, size)), minlength=401)
+        negatives = np.bincount(np.searchsorted(edges, rng.normal(0, 1, 2 * size)), minlength=401)
+        found, _ = auc(positives, negatives)
+        within += found.low <= true <= found.high
+    assert within / 500 > 0.93
+
+
+def test_a_perfect_auc_of_few_is_not_certain():
+    found, error = auc(np.array([0, 3]), np.array([3, 0]))
+    assert (found.value, error, found.high) == (1.0, 0.0, 1.0)
+    assert found.low < 0.7
+
+
+def test_lower_revisions_are_ignored_and_equal_ones_replace():
+    host = Host(Performance)
+    host.feed(records_batch("window-partials", [partial([(0.9, 1.0, 1)], revision=5)]))
+    assert host.feed(records_batch("window-partials", [partial([], revision=4, extra=9)])) == []
+    assert host.feed(records_batch("window-partials", [partial([], revision=5, extra=2)]))[0].predictions == 2
+
+
+def test_one_record_a_window_with_key_and_route():
+    host = Host(Performance)
+    news = [
+        partial([], 0, 1, extra=1),
+        partial([], 1, 4, extra=2, as_of=-7),
+        partial([], 0, 2, extra=5),
+        partial([], segment="a=ü"),
+    ]
+    whole, segment = host.feed(records_batch("window-partials", news))
+    assert (whole.predictions, whole.revision, whole.as_of) == (7, 6, -7)
+    assert host.keys == [b'["m","v1","*",0]', b'["m","v1","a=\\u00fc",0]']
+    assert host.routes == [b"m", b"m"]
+    assert segment.segment == "a=ü"
+
+
+def test_a_window_is_as_far_as_its_slowest_partition_and_never_goes_back():
+    host = Host(Performance)
+    states = []
+    for source, revision, state in (
+        (0, 1, "mature"),
+        (1, 1, "provisional"),
+        (0, 2, "sealed"),
+        (1, 2, "sealed"),
+        (2, 1, "mature"),
+    ):
+        states += [
+            told.state
+            for told in host.feed(records_batch("window-partials", [partial([], source, revision, state=state)]))
+        ]
+    assert states == ["mature", "mature", "mature", "sealed", "sealed"]
+
+
+def test_join_counts_are_summed():
+    def counts(source, revision, value, model="m"):
+        return JoinCounts(model, source, revision, 10 * source, *[value] * 16)
+
+    host = Host(Performance)
+    host.feed(records_batch("window-partials", [counts(1, 1, 3), counts(2, 7, 10), counts(1, 2, 4)]))
+    assert host.feed(records_batch("window-partials", [counts(2, 6, 99)])) == []
+    host.feed(records_batch("window-partials", [counts(0, 1, 1, "")]))
+    assert host.told == [JoinCounts("m", -1, 9, 10, *[14] * 16), JoinCounts("", -1, 1, 0, *[1] * 16)]
+    assert host.keys == [b'["counts","m"]', b'["counts",""]']
