@@ -13,17 +13,17 @@ import json
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import chdtrc, chdtri
+from scipy.special import bdtr, bdtrc, chdtrc, chdtri
 
 from leadline.core.batch import Batch, Effects, Output, Store
 from leadline.core.catalog import Catalog, FeatureProfile
-from leadline.core.columns import Ints
+from leadline.core.columns import Floats, Ints
 from leadline.records import DriftReport, WindowProfile
 from leadline.settings import DriftLimits
 
 METHOD = "psi+chi2"
 MIN_EXPECTED = 2.0
-"""Cells that expect fewer live or reference values than this are counted together."""
+"""Cells that expect fewer live or reference values than this are counted together: too few for the chi-square law."""
 
 
 class Comparison(NamedTuple):
@@ -47,46 +47,64 @@ def compare(live: Ints, reference: Ints, limits: DriftLimits, tests: int = 1) ->
     True
     """
     n, m = int(live.sum()), int(reference.sum())
-    if not (n and m):
+    cells = pool(np.stack([live, reference])) if n and m else np.zeros((2, 0), np.int64)
+    freedom = cells.shape[1] - 1
+    if freedom < 1:
         return Comparison(0.0, limits.psi, 1.0, False)
-    live, reference = pool(live, reference)
-    freedom = len(live) - 1
-    if not freedom:
-        return Comparison(0.0, limits.psi, 1.0, False)
-    psi, p = _psi(live, reference), float(chdtrc(freedom, _chi_square(live, reference)))
+    psi, p = _psi(cells), min(1.0, tests * p_value(cells))
     limit = max(limits.psi, float(chdtri(freedom, limits.p_value / tests)) * (1 / n + 1 / m))
-    adjusted = min(1.0, p * tests)
-    return Comparison(psi, limit, adjusted, psi > limit and adjusted < limits.p_value)
+    return Comparison(psi, limit, p, psi > limit and p < limits.p_value)
 
 
-def pool(live: Ints, reference: Ints) -> tuple[Ints, Ints]:
-    """Count the cells together that expect too few, so that the chi-square law holds; empty cells vanish.
+def pool(cells: Ints) -> Ints:
+    """Count those columns together, as the last, that expect too few in the smaller sample (row); empty columns vanish.
 
-    What is pooled and still expects too few joins the smallest of the others.
-
-    >>> pool(np.array([9, 1, 0, 0, 10]), np.array([80, 3, 3, 0, 90]))
-    (array([10, 10]), array([90, 86]))
+    >>> pool(np.array([[9, 1, 0, 0, 10], [80, 3, 3, 0, 90]])).tolist()
+    [[9, 10, 1], [80, 90, 6]]
     """
-    both = live + reference
-    expected = both * (min(int(live.sum()), int(reference.sum())) / int(both.sum()))
-    small = expected < MIN_EXPECTED
-    if 0 < expected[small].sum() < MIN_EXPECTED and not small.all():
-        small[np.flatnonzero(~small)[np.argmin(expected[~small])]] = True
-    cells = [np.append(counts[~small], counts[small].sum()) for counts in (live, reference)]
-    used = cells[0] + cells[1] > 0
-    return cells[0][used], cells[1][used]
+    small = _expected(cells) < MIN_EXPECTED
+    pooled = np.column_stack([cells[:, ~small], cells[:, small].sum(axis=1)])
+    return pooled[:, pooled.any(axis=0)]
 
 
-def _psi(live: Ints, reference: Ints) -> float:
+def p_value(cells: Ints) -> float:
+    """Chance of two samples (rows) as different as these, or more, from one distribution; columns as `pool` left them.
+
+    Chi-square of the columns that expect enough. A last one that expects too few for that law joins the smallest of the others, and is
+    tested by itself too, by the exact binomial law of its counts; twice the lesser p is told.
+    """
+    if _expected(cells)[-1] >= MIN_EXPECTED:
+        return _chi_square(cells)
+    smallest = int(np.argmin(cells[:, :-1].sum(axis=0)))
+    others = cells[:, :-1].copy()
+    others[:, smallest] += cells[:, -1]
+    return min(1.0, 2 * min(_chi_square(others), _binomial(cells)))
+
+
+def _expected(cells: Ints) -> Floats:
+    expected: Floats = cells.sum(axis=0) * (cells.sum(axis=1).min() / cells.sum())
+    return expected
+
+
+def _psi(cells: Ints) -> float:
     """Half a count is added to each cell, so that an empty one is not infinite."""
-    p, q = ((counts + 0.5) / (counts.sum() + len(counts) / 2) for counts in (live, reference))
+    p, q = (cells + 0.5) / (cells.sum(axis=1, keepdims=True) + cells.shape[1] / 2)
     return float(((p - q) * np.log(p / q)).sum())
 
 
-def _chi_square(live: Ints, reference: Ints) -> float:
-    n, m = live.sum(), reference.sum()
-    difference = live * np.sqrt(m / n) - reference * np.sqrt(n / m)
-    return float((difference**2 / (live + reference)).sum())
+def _chi_square(cells: Ints) -> float:
+    n, m = cells.sum(axis=1)
+    difference = cells[0] * np.sqrt(m / n) - cells[1] * np.sqrt(n / m)
+    freedom = cells.shape[1] - 1
+    return float(chdtrc(freedom, (difference**2 / cells.sum(axis=0)).sum())) if freedom else 1.0
+
+
+def _binomial(cells: Ints) -> float:
+    """Both tails of the last column's live count, given its total."""
+    live, total = int(cells[0, -1]), int(cells[:, -1].sum())
+    share = float(cells[0].sum() / cells.sum())
+    more = float(bdtrc(live - 1, total, share)) if live else 1.0
+    return min(1.0, 2 * min(more, float(bdtr(live, total, share))))
 
 
 class _Partial(NamedTuple):

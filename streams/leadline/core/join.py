@@ -25,6 +25,10 @@ from leadline.core.row import (
     GIVEN,
     MAX_OUTCOMES,
     MAX_PREDICTIONS,
+    NOTHING,
+    ONE_OF_EACH,
+    ONE_OUTCOME,
+    ONE_PREDICTION,
     SIMPLE,
     Made,
     Row,
@@ -81,6 +85,7 @@ class Join:
     def _begin(self) -> None:
         self._ledger = Ledger()
         self._labeled = LabeledPredictions()
+        self._restated: dict[bytes, tuple[Row, Row]] = {}
         self._rejects: list[Reject] = []
         self._scheduled: list[tuple[list[bytes], Ints, Ints]] = []
 
@@ -133,14 +138,15 @@ class Join:
         bodies = [batch.bodies[i] for i in kept.tolist()]
         held = self._store.get_many([b"r" + key for key in keys])
         first, waited_for, others = _by_shape(
-            keys, held, ((0, 0), (0, 1)), ~np.array([takes_back(row) for row in held], bool)
+            keys, held, (NOTHING, ONE_OUTCOME), ~np.array([takes_back(row) for row in held], bool)
         )
         self._first_predictions(pick(keys, first), made.take(first), pick(bodies, first))
         self._awaited_predictions(
             pick(keys, waited_for), made.take(waited_for), pick(bodies, waited_for), pick(held, waited_for)
         )
         for i in others.tolist():
-            self._another_prediction(int(kept[i]), keys[i], made.one(i, bodies[i]))
+            self._another_prediction(int(kept[i]), self._request(keys[i], held[i]), made.one(i, bodies[i]), keys[i])
+        self._restate()
 
     def _readable(self, group: Ints, event_time: Ints, score: Floats) -> Ints:
         binary = np.array(
@@ -246,8 +252,7 @@ class Join:
         ending = np.flatnonzero(forget < FAR)
         self._forgets.add(forget[ending], pick(keys, ending), width, sequence)
 
-    def _another_prediction(self, index: int, key: bytes, made: Made) -> None:
-        row = self._row(key)
+    def _another_prediction(self, index: int, row: Row, made: Made, key: bytes) -> None:
         group = self._groups[made.group]
         if len(row.predictions) == MAX_PREDICTIONS:
             self._rejects.append(
@@ -258,7 +263,7 @@ class Join:
         if any(self._same_version(group, self._groups[other.group]) for other in row.predictions):
             self._ledger.classes[group.model, "duplicate_predictions"] += 1
             return
-        self._restate(key, row, Row([*row.predictions, made], row.outcomes))
+        row.predictions.append(made)
         self._scheduled.append(([key], np.array([made.group]), np.array([made.event_time])))
 
     @staticmethod
@@ -281,11 +286,12 @@ class Join:
         held = self._store.get_many([b"r" + key for key in keys])
         given = given[kept]
         taken_back = np.isnan(given["value"])
-        first, early, others = _by_shape(keys, held, ((1, 0), (0, 0)), ~taken_back)
+        first, early, others = _by_shape(keys, held, (ONE_PREDICTION, NOTHING), ~taken_back)
         self._first_outcomes(pick(keys, first), pick(held, first), given[first])
         self._early_outcomes(pick(keys, early), given[early])
         for i in others.tolist():
-            self._another_outcome(int(kept[i]), keys[i], Given(*given[i].item()))
+            self._another_outcome(int(kept[i]), self._request(keys[i], held[i]), Given(*given[i].item()), keys[i])
+        self._restate()
 
     def _first_outcomes(self, keys: list[bytes], held: list[bytes | None], given: NDArray[np.void]) -> None:
         """Requests of one prediction, and no outcome yet."""
@@ -314,12 +320,11 @@ class Join:
         if retention is not None:
             self._forgets.add(arrival_ms + retention, keys, retention // 32, self._progress.sequence)
 
-    def _another_outcome(self, index: int, key: bytes, given: Given) -> None:
-        row = self._row(key)
+    def _another_outcome(self, index: int, row: Row, given: Given, key: bytes) -> None:
         if len(row.outcomes) >= MAX_OUTCOMES:
             self._rejects.append(Reject(index, "too-many-outcomes", f"the request has {MAX_OUTCOMES} outcomes already"))
             return
-        self._restate(key, row, Row(row.predictions, [*row.outcomes, given]))
+        row.outcomes.append(given)
         if not row.predictions:
             self._keep_waiting([key], np.array([given.arrival_ms]))
 
@@ -332,17 +337,20 @@ class Join:
 
     # -- requests that are not simple ---------------------------------------------------------------------------------
 
-    def _row(self, key: bytes) -> Row:
-        value = self._store.get(b"r" + key)
-        return Row() if value is None else Row.unpack(value)
+    def _request(self, key: bytes, held: bytes | None) -> Row:
+        """What is known of a request, for this run to add to."""
+        if key not in self._restated:
+            self._restated[key] = _row(held), _row(held)
+        return self._restated[key][1]
 
-    def _restate(self, key: bytes, before: Row, after: Row) -> None:
-        """Take a request as it was back from the counts, add it as it is, and tell which predictions changed their label."""
+    def _restate(self) -> None:
+        """Take requests as they were back from the counts, add them as they are, and tell which predictions changed their label."""
         stage_ms = self._progress.stage_ms
-        old = account(before, -1, stage_ms, self._groups, self._ledger)
-        new = account(after, 1, stage_ms, self._groups, self._ledger)
-        self._store.put(b"r" + key, after.pack())
-        self._labeled.restate(key, after, old, new)
+        for key, (before, after) in self._restated.items():
+            old = account(before, -1, stage_ms, self._groups, self._ledger)
+            new = account(after, 1, stage_ms, self._groups, self._ledger)
+            self._store.put(b"r" + key, after.pack())
+            self._labeled.restate(key, after, old, new)
 
     # -- time ---------------------------------------------------------------------------------------------------------
 
@@ -352,9 +360,9 @@ class Join:
         keys = sorted(set(self._deadlines.take(stage_ms, self._progress.sequence)))
         rows = [row for row in self._store.get_many([b"r" + key for key in keys]) if row is not None]
         shapes = [shape(row) for row in rows]
-        self._expire_bare([row for row, of in zip(rows, shapes, strict=True) if of == (1, 0)])
-        labeled = [row for row, of in zip(rows, shapes, strict=True) if of == (1, 1)]
-        others = [row for row, of in zip(rows, shapes, strict=True) if of not in ((1, 0), (1, 1))]
+        self._expire_bare([row for row, of in zip(rows, shapes, strict=True) if of == ONE_PREDICTION])
+        labeled = [row for row, of in zip(rows, shapes, strict=True) if of == ONE_OF_EACH]
+        others = [row for row, of in zip(rows, shapes, strict=True) if of not in (ONE_PREDICTION, ONE_OF_EACH)]
         for value in [*self._unlabeled(labeled), *others]:
             row = Row.unpack(value)
             account(row, -1, before_ms, self._groups, self._ledger)
@@ -378,7 +386,7 @@ class Join:
     def _forget(self) -> None:
         stage_ms, retention = self._progress.stage_ms, self._retention_ms()
         for key in self._forgets.take(stage_ms, self._progress.sequence):
-            row = self._row(key)
+            row = _row(self._store.get(b"r" + key))
             ends = [made.event_time + self._groups[made.group].forget_ms for made in row.predictions]
             if not row.predictions:
                 ends = [given.arrival_ms + (retention or 0) for given in row.outcomes]
@@ -388,17 +396,21 @@ class Join:
                 self._forgets.add(np.array([max(ends)]), [key], 1, self._progress.sequence)
 
 
+def _row(value: bytes | None) -> Row:
+    return Row() if value is None else Row.unpack(value)
+
+
 def _by_shape(
     keys: list[bytes],
     held: list[bytes | None],
-    wanted: tuple[tuple[int, int], tuple[int, int]],
+    wanted: tuple[bytes, bytes],
     allowed: Bools | None = None,
 ) -> tuple[Ints, Ints, Ints]:
     """Places of the records whose request is known in the one or the other wanted `shape` and is met once in this run; then all others."""
     once = {key for key, times in Counter(keys).items() if times == 1}
-    shapes = [shape(row) if key in once else None for key, row in zip(keys, held, strict=True)]
-    kind = np.array([wanted.index(of) if of in wanted else 2 for of in shapes], np.int64)
+    number = {of: place for place, of in enumerate(wanted)}
+    kind = np.array([number.get(shape(row), 2) if key in once else 2 for key, row in zip(keys, held, strict=True)], np.int64)
     if allowed is not None:
         kind[~allowed] = 2
-    one, other, rest = (np.flatnonzero(kind == number) for number in range(3))
+    one, other, rest = (np.flatnonzero(kind == place) for place in range(3))
     return one, other, rest

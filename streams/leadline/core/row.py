@@ -35,6 +35,9 @@ SIMPLE = np.dtype(
 """The fixed front of a row with at least one prediction."""
 GIVEN = np.dtype([("offset", "<i8"), ("outcome_time", "<i8"), ("arrival_ms", "<i8"), ("value", "<f8")])
 
+NOTHING, ONE_PREDICTION, ONE_OUTCOME, ONE_OF_EACH = b"\0\0\0", b"\1\0\0", b"\0\1\0", b"\1\1\0"
+"""Shapes of rows; see `shape`."""
+
 MAX_PREDICTIONS = 255
 MAX_OUTCOMES = 1000
 
@@ -131,9 +134,9 @@ def outcomes_behind(rows: Sequence[bytes]) -> NDArray[np.void]:
     return np.frombuffer(b"".join([row[size : size + GIVEN.itemsize] for row in rows]), GIVEN)
 
 
-def shape(row: bytes | None) -> tuple[int, int]:
-    """How many predictions and outcomes a row has; (0, 0) where there is no row."""
-    return (0, 0) if row is None else _HEAD.unpack_from(row)[1:]
+def shape(row: bytes | None) -> bytes:
+    """How many predictions and outcomes a row has, to be compared with the shapes named above."""
+    return NOTHING if row is None else row[1:4]
 
 
 def takes_back(row: bytes | None) -> bool:

@@ -1,0 +1,129 @@
+"""Input of both jobs, made from fixed seeds, with the exact answers."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from leadline.core.batch import Output
+from numpy.typing import NDArray
+
+MODEL, VERSION = "bench", "v1"
+FEATURES = [f"f{i}" for i in range(10)]
+STEP_MS = 2
+MINUTE_MS = 60_000
+FAUST_STARTS = "leadline-bench: first record"
+_SHUFFLE = 50_000
+_ODD = 0x9E3779B97F4A7C15
+
+
+@dataclass(frozen=True, slots=True)
+class JoinAnswer:
+    """What the join must say: classes of records, and (predictions, matched, right) of each one-minute window."""
+
+    classes: dict[str, int]
+    windows: dict[int, tuple[int, int, int]]
+
+
+def request_ids(count: int, salt: int = 0) -> list[str]:
+    """Ids that look random to a sorted store."""
+    return [f"{(i * _ODD + salt) & (2**64 - 1):016x}-{i:07d}" for i in range(count)]
+
+
+def features(count: int) -> NDArray[np.float64]:
+    """Ten features a request."""
+    return np.random.default_rng(7).standard_normal((count, len(FEATURES)))
+
+
+def requests(count: int) -> Output:
+    """Prediction requests in order of event time."""
+    ids, at_ms = request_ids(count), _base_ms(count) + np.arange(count) * STEP_MS
+    offsets = pa.array(np.arange(count + 1, dtype=np.int32) * len(FEATURES))
+    names = pa.array(FEATURES * count)
+    empty = pa.array(np.zeros(count + 1, np.int32))
+    none = pa.array([], pa.string())
+    columns = {
+        "request_id": pa.array(ids),
+        "model": pa.array([MODEL] * count),
+        "user_id": _users(count),
+        "event_time": pa.array(at_ms),
+        "features": pa.MapArray.from_arrays(offsets, names, pa.array(features(count).reshape(-1))),
+        "categories": pa.MapArray.from_arrays(empty, none, none),
+    }
+    return Output("prediction-requests", [i.encode() for i in ids], columns=pa.record_batch(columns))
+
+
+def join_logs(count: int) -> tuple[Output, Output, JoinAnswer]:
+    """Predictions, and outcomes that come 1 to 50,000 predictions later: 95 in 100 have one, 2 in 100 of these come again
+    (half of them contradict the first), 1 in 100 belongs to no prediction."""
+    random = np.random.default_rng(11)
+    at_ms = _base_ms(count) + np.arange(count) * STEP_MS - random.integers(0, 2000, count)
+    score, truth = random.random(count), random.integers(0, 2, count)
+    label = (score >= 0.5).astype(np.int64)
+    used = np.flatnonzero(random.random(count) < 0.95)
+    again = np.sort(random.choice(used, len(used) // 50, replace=False))
+    orphans = request_ids(len(used) // 100, salt=99)
+    place = np.arange(count) + random.integers(1, _SHUFFLE, count)
+    conflicting = np.arange(len(again)) % 2 == 0
+    ids = request_ids(count)
+    keys = [ids[i] for i in (*used.tolist(), *again.tolist())] + orphans
+    values = np.concatenate([truth[used], np.where(conflicting, 1 - truth[again], truth[again]), np.ones(len(orphans), int)])
+    later = place[again] + random.integers(1, _SHUFFLE, len(again))
+    order = np.concatenate([place[used], later, random.integers(0, count, len(orphans))])
+    windows = _windows(at_ms, used, label == truth)
+    classes = {
+        "prediction_records": count, "predictions": count, "matched": len(used), "expired": 0,
+        "outcomes_used": len(used), "outcomes_conflicting": int(conflicting.sum()),
+        "outcomes_duplicate": int((~conflicting).sum()),
+    }  # fmt: skip
+    outcomes = _outcomes(keys, values, order, _base_ms(count))
+    return _predictions(ids, at_ms, score, label), outcomes, JoinAnswer(classes, windows)
+
+
+def _predictions(ids: list[str], at_ms: NDArray[np.int64], score: NDArray[np.float64], label: NDArray[np.int64]) -> Output:
+    count = len(ids)
+    offsets = pa.array(np.arange(count + 1, dtype=np.int32) * len(FEATURES))
+    columns = {
+        "request_id": pa.array(ids),
+        "model": pa.array([MODEL] * count),
+        "model_version": pa.array([VERSION] * count),
+        "role": pa.array(["champion"] * count),
+        "user_id": _users(count),
+        "event_time": pa.array(at_ms),
+        "scored_at": pa.array(at_ms + 7),
+        "score": pa.array(score),
+        "predicted_label": pa.array(label),
+        "features": pa.ListArray.from_arrays(offsets, pa.array(features(count).reshape(-1))),
+        "signature": pa.array(["0123456789abcdef"] * count),
+        "segments": pa.ListArray.from_arrays(pa.array(np.zeros(count + 1, np.int32)), pa.array([], pa.string())),
+        "feature_age_ms": pa.nulls(count, pa.int64()),
+    }
+    return Output("predictions", [i.encode() for i in ids], columns=pa.record_batch(columns))
+
+
+def _outcomes(keys: list[str], values: NDArray[np.int64], place: NDArray[np.int64], base_ms: int) -> Output:
+    order = np.argsort(place, kind="stable")
+    ids = [keys[i] for i in order.tolist()]
+    columns = {
+        "request_id": pa.array(ids),
+        "outcome": pa.array(values[order].astype(np.float64)),
+        "outcome_time": pa.array(base_ms + place[order] * STEP_MS),
+    }
+    return Output("outcomes", [i.encode() for i in ids], columns=pa.record_batch(columns))
+
+
+def _windows(at_ms: NDArray[np.int64], used: NDArray[np.int64], right: NDArray[np.bool_]) -> dict[int, tuple[int, int, int]]:
+    starts, where = np.unique(at_ms // MINUTE_MS * MINUTE_MS, return_inverse=True)
+    size = len(starts)
+    parts = (where, where[used], where[used][right[used]])
+    made, matched, correct = (np.bincount(part, minlength=size).tolist() for part in parts)
+    return dict(zip(starts.tolist(), zip(made, matched, correct, strict=True), strict=True))
+
+
+def _users(count: int) -> pa.Array:
+    return pa.array([f"user-{i % 5000:05d}" for i in range(count)])
+
+
+def _base_ms(count: int) -> int:
+    """The start of a minute so long ago that the last event is in the past."""
+    return (int(time.time() * 1000) - (count + 2 * _SHUFFLE) * STEP_MS) // MINUTE_MS * MINUTE_MS

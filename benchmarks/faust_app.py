@@ -1,0 +1,178 @@
+"""The peer: the same jobs as plain Faust agents, written as its documentation shows. Started as a process of its own.
+
+scoring: ``take(1000, within=0.05)``, one ``predict_proba`` a batch, one ``send`` a prediction.
+join: two agents share a Table keyed by request id, in RocksDB with a changelog; a second Table holds the counts, told once a second.
+"""
+
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import fastavro
+import faust
+import numpy as np
+from faust.serializers import codecs
+
+from benchmarks.data import FAUST_STARTS, FEATURES, MINUTE_MS, MODEL, VERSION
+
+
+PARTITIONS = 2
+_SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
+_PREFIX = os.environ["LEADLINE_PREFIX"]
+_MATCH = {
+    "type": "record",
+    "name": "Match",
+    "fields": [
+        {"name": "request_id", "type": "string"},
+        {"name": "model_version", "type": "string"},
+        {"name": "event_time", "type": "long"},
+        {"name": "label", "type": "long"},
+        {"name": "outcome", "type": "double"},
+    ],
+}
+
+
+class _Avro(codecs.Codec):  # type: ignore[misc]
+    """Avro with fastavro, behind the ten bytes of the single-object header where there is one."""
+
+    def __init__(self, schema: dict[str, Any], header: int) -> None:
+        super().__init__()
+        self._schema, self._header = fastavro.parse_schema(schema), header
+
+    def _loads(self, s: bytes) -> Any:
+        return fastavro.schemaless_reader(io.BytesIO(s[self._header :]), self._schema)
+
+    def _dumps(self, obj: Any) -> bytes:
+        out = io.BytesIO(bytes(self._header))
+        out.seek(self._header)
+        fastavro.schemaless_writer(out, self._schema, obj)
+        return out.getvalue()
+
+
+def _schema(name: str) -> dict[str, Any]:
+    """A schema with times as plain numbers: cheaper to read than dates."""
+    schema: dict[str, Any] = json.loads((_SCHEMAS / f"{name}.avsc").read_text("utf-8"))
+    for field in schema["fields"]:
+        if isinstance(field["type"], dict) and "logicalType" in field["type"]:
+            field["type"] = "long"
+    return schema
+
+
+for _name in ("prediction_request", "prediction", "outcome"):
+    codecs.register(_name, _Avro(_schema(_name), 10))
+codecs.register("match", _Avro(_MATCH, 0))
+
+app = faust.App(
+    f"{_PREFIX}.faust",
+    broker=f"kafka://{os.environ['KAFKA_BOOTSTRAP']}",
+    store="rocksdb://",
+    datadir=f"{os.environ['LEADLINE_STATE']}/faust",
+    web_enabled=False,
+    topic_partitions=PARTITIONS,
+    topic_replication_factor=1,
+    topic_disable_leader=True,
+    key_serializer="raw",
+    value_serializer="raw",
+    consumer_auto_offset_reset="earliest",
+    producer_linger=0.005,
+)
+_told: list[bool] = []
+
+
+def _topic(noun: str, codec: str) -> Any:
+    return app.topic(f"{_PREFIX}.{noun}", partitions=PARTITIONS, key_type=str, key_serializer="raw", value_serializer=codec)
+
+
+def _tell_start() -> None:
+    if not _told:
+        _told.append(True)
+        print(FAUST_STARTS, flush=True)
+
+
+def scoring() -> None:
+    """Requests to predictions."""
+    from benchmarks.model import trained
+
+    model, predictions = trained(), _topic("predictions", "prediction")
+
+    @app.agent(_topic("prediction-requests", "prediction_request"))  # type: ignore[untyped-decorator]
+    async def score(stream: Any) -> None:
+        async for rows in stream.take(1000, within=0.05):
+            _tell_start()
+            matrix = np.array([[row["features"][name] for name in FEATURES] for row in rows])
+            for row, values, value in zip(rows, matrix.tolist(), model.predict_proba(matrix)[:, 1].tolist(), strict=True):
+                await predictions.send(key=row["request_id"], value=_prediction(row, values, value))
+
+
+def _prediction(row: dict[str, Any], values: list[float], score: float) -> dict[str, Any]:
+    return {
+        "request_id": row["request_id"],
+        "model": MODEL,
+        "model_version": VERSION,
+        "role": "champion",
+        "user_id": row["user_id"],
+        "event_time": row["event_time"],
+        "scored_at": row["event_time"],
+        "score": score,
+        "predicted_label": int(score >= 0.5),
+        "features": values,
+        "signature": "",
+        "segments": [],
+        "feature_age_ms": None,
+    }
+
+
+def join() -> None:
+    """Predictions and outcomes to matches and counts."""
+    options = {"driver": "rocksdict"}
+    pending = app.Table("pending", key_type=str, partitions=PARTITIONS, options=options)
+    counts = app.Table("counts", key_type=str, partitions=PARTITIONS, options=options)
+    matches = _topic("matches", "match")
+    metrics = app.topic(f"{_PREFIX}.counts", partitions=PARTITIONS, key_type=str, key_serializer="raw", value_serializer="json")
+    changed: dict[tuple[str, int], list[int]] = {}
+
+    async def matched(key: str, version: str, event_time: int, label: int, outcome: float, partition: int) -> None:
+        pending[key] = [True]
+        match = {"request_id": key, "model_version": version, "event_time": event_time, "label": label, "outcome": outcome}
+        await matches.send(key=key, value=match)
+        window = f"{version}|{event_time // MINUTE_MS * MINUTE_MS}"
+        total, right = counts.get(window) or (0, 0)
+        counts[window] = changed[window, partition] = [total + 1, right + (label == outcome)]
+
+    @app.agent(_topic("predictions", "prediction"))  # type: ignore[untyped-decorator]
+    async def on_prediction(stream: Any) -> None:
+        async for event in stream.events():
+            _tell_start()
+            made = event.value
+            key, known = made["request_id"], (made["model_version"], made["event_time"], made["predicted_label"])
+            held = pending.get(key)
+            if held is None:
+                pending[key] = known
+            elif len(held) == 2:
+                await matched(key, *known, held[0], event.message.partition)
+
+    @app.agent(_topic("outcomes", "outcome"))  # type: ignore[untyped-decorator]
+    async def on_outcome(stream: Any) -> None:
+        async for event in stream.events():
+            _tell_start()
+            given = event.value
+            key = given["request_id"]
+            held = pending.get(key)
+            if held is None:
+                pending[key] = [given["outcome"], None]
+            elif len(held) == 3:
+                await matched(key, *held, given["outcome"], event.message.partition)
+
+    @app.timer(1.0)  # type: ignore[untyped-decorator]
+    async def tell() -> None:
+        rows = list(changed.items())
+        changed.clear()
+        for (window, partition), (total, right) in rows:
+            await metrics.send(key=f"{window}|{partition}", value=[window, total, right])
+
+
+if __name__ == "__main__":
+    {"scoring": scoring, "join": join}[os.environ["LEADLINE_BENCH_JOB"]]()
+    app.main()

@@ -1,0 +1,95 @@
+"""The join: predictions and outcomes, by request id, with state in RocksDB and a changelog."""
+
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from leadline.agents import cluster
+from leadline.agents.lane import to_run
+from leadline.agents.sender import CHANGELOG_BYTES
+from leadline.records import JoinCounts, WindowPartial
+from leadline.topology import step
+from leadline.wire.codec import decode
+
+from benchmarks.data import FAUST_STARTS, MODEL, JoinAnswer, join_logs
+from benchmarks.measure import Cost, Work, publish, run, topics
+
+TOPICS = ("predictions", "outcomes", "labeled-predictions", "window-partials", "dead-letters")
+
+
+async def leadline(bootstrap: str, count: int, folder: Path, command: list[str]) -> Cost:
+    """Leadline's worker with the one step."""
+    predictions, outcomes, answer = join_logs(count)
+    write_settings(folder / "models")
+    async with topics(bootstrap, TOPICS, ("rollouts", "join-changelog")) as prefix:
+        await publish(bootstrap, prefix, [predictions, outcomes])
+        environment = {**os.environ, "KAFKA_BOOTSTRAP": bootstrap, "LEADLINE_PREFIX": prefix, "LEADLINE_MODELS": str(folder / "models")}
+        work = Work(
+            "leadline", [*command, "-m", "leadline", "worker", "--step=join"], environment, '"assigned"',
+            f"{prefix}.labeled-predictions", answer.classes["matched"],
+        )  # fmt: skip
+        events = len(predictions.keys) + len(outcomes.keys)
+        return await run(bootstrap, work, events, lambda: _wrong(bootstrap, prefix, answer))
+
+
+def write_settings(models: Path) -> None:
+    """The model's file: windows of a minute."""
+    folder = models / MODEL
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.toml").write_text(f'name = "{MODEL}"\nwindow = "1m"\n', "utf-8")
+
+
+async def _wrong(bootstrap: str, prefix: str, answer: JoinAnswer) -> AsyncIterator[str]:
+    """What the newest window partials and join counts say that is not so."""
+    left = sum((await cluster.lag(bootstrap, prefix, step("join"))).values())
+    newest: dict[bytes, WindowPartial | JoinCounts] = {}
+    async for record in cluster.read_all(bootstrap, f"{prefix}.window-partials"):
+        [value] = decode(to_run("window-partials", [record]), CHANGELOG_BYTES)[0].records
+        assert isinstance(value, WindowPartial | JoinCounts)
+        newest[record.key] = value
+    classes: Counter[str] = Counter()
+    windows: dict[int, tuple[int, int, int]] = {}
+    for value in newest.values():
+        if isinstance(value, JoinCounts):
+            classes.update({name: getattr(value, name) for name in answer.classes})
+        else:
+            made, matched, right = windows.get(value.window_start, (0, 0, 0))
+            windows[value.window_start] = (made + value.predictions, matched + value.matched, right + value.tp + value.tn)
+    for name, expected in answer.classes.items():
+        if classes[name] != expected:
+            yield f"{name} {classes[name]:,}, not {expected:,}"
+    if windows != answer.windows:
+        yield "counts of windows differ"
+    if left:
+        yield f"{left:,} records left"
+    if dead := sum((await cluster.sizes(bootstrap, [f"{prefix}.dead-letters"])).values()):
+        yield f"{dead:,} dead letters"
+
+
+async def faust(bootstrap: str, count: int, folder: Path) -> Cost:
+    """The Faust peer; see `benchmarks.faust_app`."""
+    predictions, outcomes, answer = join_logs(count)
+    async with topics(bootstrap, ("predictions", "outcomes", "matches", "counts")) as prefix:
+        await publish(bootstrap, prefix, [predictions, outcomes])
+        environment = {**os.environ, "KAFKA_BOOTSTRAP": bootstrap, "LEADLINE_PREFIX": prefix, "LEADLINE_BENCH_JOB": "join"}
+        work = Work(
+            "faust", [sys.executable, "-m", "benchmarks.faust_app", "worker", "--without-web", "-l", "warn"], environment,
+            FAUST_STARTS, f"{prefix}.matches", answer.classes["matched"],
+        )  # fmt: skip
+        events = len(predictions.keys) + len(outcomes.keys)
+        return await run(bootstrap, work, events, lambda: _wrong_counts(bootstrap, prefix, answer))
+
+
+async def _wrong_counts(bootstrap: str, prefix: str, answer: JoinAnswer) -> AsyncIterator[str]:
+    newest = {r.key: json.loads(r.value) async for r in cluster.read_all(bootstrap, f"{prefix}.counts")}
+    matched: Counter[int] = Counter()
+    right: Counter[int] = Counter()
+    for window, total, correct in newest.values():
+        start = int(window.partition("|")[2])
+        matched[start] += total
+        right[start] += correct
+    if {start: (matched[start], right[start]) for start in matched} != {start: w[1:] for start, w in answer.windows.items() if w[1]}:
+        yield f"counts of windows differ: {matched.total():,} matched, not {answer.classes['matched']:,}"

@@ -1,0 +1,141 @@
+"""One run of one worker on a backlog: topics, input, the worker as a child process, and what it cost.
+
+The input is published before the worker starts, so that it always has work and a run does not depend on how fast we publish. The clock
+and the processor time start when the worker says in its log that it is about to read: Leadline's ``assigned`` (its partitions and
+state are there, nothing is fetched yet), Faust's first record in the agent (its first fetch is already done: in doubt in favour of
+Faust). They end when the last expected record is in the output topic. So imports, joining the group and opening state are left out on both
+sides; fetching, decoding, deciding, state, changelog and sending are in. The broker is a process of its own and counts for neither.
+"""
+
+import asyncio
+import tempfile
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.structs import TopicPartition
+from leadline.agents import cluster
+from leadline.agents.sender import CHANGELOG_BYTES, Sender
+from leadline.core.batch import Output
+from leadline.embedded.child import Child, last_lines
+
+from benchmarks.usage import cpu_seconds, peak_rss_mb
+
+PARTITIONS = 2
+_CHUNK = 20_000
+_START_S, _STALL_S = 60.0, 60.0
+
+
+class BenchError(Exception):
+    """A run came to no end, or to a wrong answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A worker's process, the words in its log with which it starts reading, and what it has to put out."""
+
+    name: str
+    command: Sequence[str | Path]
+    environment: Mapping[str, str]
+    starts: str
+    output: str
+    expected: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a run cost between its first and its last record."""
+
+    name: str
+    events: int
+    cpu_s: float
+    wall_s: float
+    rss_mb: int
+
+    @property
+    def per_cpu_s(self) -> float:
+        """Events per second of processor time."""
+        return self.events / self.cpu_s
+
+
+@asynccontextmanager
+async def topics(bootstrap: str, nouns: Sequence[str], compacted: Sequence[str] = ()) -> AsyncIterator[str]:
+    """Topics under a prefix of their own; all topics of the prefix go at the end."""
+    prefix = f"leadline-bench-{uuid.uuid4().hex[:8]}"
+    kept, limit = {"retention.ms": "-1"}, {"max.message.bytes": str(2 * CHANGELOG_BYTES)}
+    wanted = [NewTopic(f"{prefix}.{noun}", PARTITIONS, 1, topic_configs=kept | limit) for noun in nouns]
+    wanted += [
+        NewTopic(f"{prefix}.{noun}", 1 if noun == "rollouts" else PARTITIONS, 1, topic_configs={"cleanup.policy": "compact"} | limit)
+        for noun in compacted
+    ]
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        await admin.create_topics(wanted)
+    finally:
+        await admin.close()
+    try:
+        yield prefix
+    finally:
+        await cluster.remove(bootstrap, prefix)
+
+
+async def publish(bootstrap: str, prefix: str, outputs: Sequence[Output]) -> None:
+    """Put all records into their topics."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=bootstrap, enable_idempotence=True, max_batch_size=CHANGELOG_BYTES, max_request_size=2 * CHANGELOG_BYTES
+    )
+    await producer.start()
+    try:
+        sender = Sender(producer, prefix, pass_on_arrival=False)
+        for output in outputs:
+            if output.columns is None:
+                await asyncio.gather(*await sender.send_outputs([output]))
+            for start in range(0, len(output.keys) if output.columns is not None else 0, _CHUNK):
+                part = Output(output.topic, output.keys[start : start + _CHUNK], columns=output.columns.slice(start, _CHUNK))
+                await asyncio.gather(*await sender.send_outputs([part]))
+    finally:
+        await producer.stop()
+
+
+async def run(bootstrap: str, work: Work, events: int, answer: Callable[[], AsyncIterator[str]]) -> Cost:
+    """Run the worker on what is published; ``answer`` yields what is wrong with its answer, until nothing is."""
+    with tempfile.TemporaryDirectory(prefix="leadline-bench-") as folder:
+        child = Child(work.name, work.command, Path(folder) / "worker.log", {**work.environment, "LEADLINE_STATE": folder})
+        try:
+            await asyncio.to_thread(child.wait_until, lambda: work.starts in child.log.read_text("utf-8"), _START_S)
+            cost = await _cost(bootstrap, child, work, events)
+            await _right(child, answer)
+        finally:
+            child.stop()
+    return cost
+
+
+async def _cost(bootstrap: str, child: Child, work: Work, events: int) -> Cost:
+    started, before = time.monotonic(), cpu_seconds(child.pid)
+    partitions = [TopicPartition(work.output, number) for number in range(PARTITIONS)]
+    done, moved = 0, started
+    async with AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False) as reader:
+        while done < work.expected:
+            await asyncio.sleep(0.05)
+            now, cpu = time.monotonic(), cpu_seconds(child.pid)
+            have = sum((await reader.end_offsets(partitions)).values())
+            done, moved = have, now if have > done else moved
+            if not child.running or now - moved > _STALL_S:
+                raise BenchError(f"{work.name} stopped at {done:,} of {work.expected:,}:\n{last_lines(child.log)}")
+        now, cpu = time.monotonic(), cpu_seconds(child.pid)
+    return Cost(work.name, events, cpu - before, now - started, peak_rss_mb(child.pid))
+
+
+async def _right(child: Child, answer: Callable[[], AsyncIterator[str]]) -> None:
+    """Wait until the answer is right; raises BenchError when it does not become so."""
+    deadline = time.monotonic() + 20
+    while wrong := [line async for line in answer()]:
+        if time.monotonic() > deadline or not child.running:
+            raise BenchError(f"{child.name}: wrong answer: {'; '.join(wrong[:5])}\n{last_lines(child.log)}")
+        await asyncio.sleep(0.5)

@@ -1,0 +1,172 @@
+"""Alerts: when they open, tell more and resolve."""
+
+import pytest
+
+from leadline.core.alerting import WINDOWS, Alerting
+from leadline.core.catalog import ReferenceProfile
+from leadline.core.performance import METRICS
+from leadline.records import DriftReport, Metric, WindowMetrics
+from leadline.settings import AlertLimits, ModelSettings
+from stages import Host, Models, records_batch, version
+
+
+def models(profile=None, **limits):
+    limits = {"reference": 0.8, "margin": 0.05, **limits}
+    settings = ModelSettings(name="m", window=100, alerts=AlertLimits(**limits), runbook="see the wiki")
+    return Models({"m": settings}, {("m", "v1"): version(settings, profile)} if profile else {})
+
+
+def window(place, high=0.9, coverage=0.9, revision=1, segment="*", metric="accuracy", low=0.1):
+    named = dict.fromkeys(METRICS) | {metric: None if high is None else Metric((low + high) / 2, low, high)}
+    counts = dict.fromkeys("predictions matched pending expired tp fp fn tn".split(), 9)
+    return WindowMetrics(
+        "m",
+        "v1",
+        segment,
+        place * 100,
+        place * 100 + 100,
+        revision,
+        0,
+        "mature",
+        "binary",
+        **counts,
+        coverage=coverage,
+        **named,
+    )
+
+
+def report(place, feature, drifted, revision=1):
+    kind = "score" if feature == "score" else "numeric"
+    return DriftReport(
+        "m",
+        "v1",
+        place * 100,
+        place * 100 + 100,
+        feature,
+        kind,
+        "psi+chi2",
+        0.3,
+        0.1,
+        1e-9,
+        drifted,
+        500,
+        1000,
+        revision,
+        0,
+    )
+
+
+def host(catalog=None, fresh=False):
+    return Host(lambda store: Alerting(store, catalog or models()), fresh)
+
+
+def feed(run, *records):
+    return [(alert.state, alert.window_start // 100) for alert in run.feed(records_batch("metrics", records))]
+
+
+def test_opens_after_two_bad_and_resolves_after_two_good():
+    run = host()
+    #                0     1     2       3       4     5     6       7
+    highs = [0.9, 0.7, 0.9, 0.7, 0.74, 0.7, 0.9, 0.76, 0.9]
+    states = [told for place, high in enumerate(highs) for told in feed(run, window(place, high))]
+    assert states == [("opened", 4), ("updated", 5), ("updated", 6), ("resolved", 7)]
+    opened, *_, resolved = run.told
+    assert {alert.alert_id for alert in run.told} == {opened.alert_id}
+    assert [alert.revision for alert in run.told] == [1, 2, 3, 4]
+    assert (opened.severity, opened.kind, opened.segment, opened.runbook) == (
+        "critical",
+        "performance",
+        "*",
+        "see the wiki",
+    )
+    assert opened.evidence == {
+        "metric": "accuracy", "value": "0.42", "interval": "0.1 to 0.74", "reference": "0.8", "limit": "0.75", "coverage": "0.9",
+        "matched": "9", "windows": "1970-01-01T00:00:00.300000+00:00, 1970-01-01T00:00:00.400000+00:00",
+    }  # fmt: skip
+    assert resolved.window_end == 800
+    assert run.keys[0] == opened.alert_id.encode()
+    assert run.routes[0] == b"m"
+
+
+def test_windows_without_labels_are_passed_over():
+    run = host()
+    told = feed(
+        run,
+        window(0, 0.7),
+        window(1, 0.7, coverage=0.4),
+        window(2, 0.7, coverage=None),
+        window(3, None),
+        window(4, 0.7),
+    )
+    assert told == [("opened", 4)]
+    assert feed(run, window(5, 0.9), window(6, 0.9, coverage=0.1)) == [("updated", 5)]
+
+
+def test_a_restated_window_tells_only_when_the_state_changes():
+    run = host()
+    feed(run, window(0, 0.7), window(1, 0.7))
+    assert feed(run, window(1, 0.72, revision=2), window(0, 0.71, revision=2)) == []
+    assert feed(run, window(0, 0.9, revision=1), window(1, 0.9, revision=1)) == []
+    assert feed(run, window(0, 0.9, revision=3), window(1, 0.9, revision=3)) == [("resolved", 1)]
+
+
+def test_order_of_arrival_does_not_matter_for_the_row():
+    assert feed(host(), window(5, 0.7), window(3, 0.9), window(4, 0.7)) == [("opened", 5)]
+    assert feed(host(), window(5, 0.7), window(3, 0.7), window(4, 0.9)) == [("opened", 5), ("updated", 5)]
+
+
+def test_segments_are_their_own_subjects_and_warn():
+    run = host()
+    told = feed(run, window(0, 0.7), window(0, 0.7, segment="a=b"), window(1, 0.9), window(1, 0.7, segment="a=b"))
+    assert told == [("opened", 1)]
+    assert (run.told[0].severity, run.told[0].segment) == ("warning", "a=b")
+
+
+@pytest.mark.parametrize(("low", "bad"), [(0.84, False), (0.86, True)])
+def test_less_is_better_for_errors(low, bad):
+    run = host(models(metric="mae"))
+    told = feed(run, *(window(place, 2.0, metric="mae", low=low) for place in range(2)))
+    assert told == ([("opened", 1)] if bad else [])
+
+
+def test_the_reference_is_that_of_the_version_where_none_is_set():
+    bad = window(0, 0.7), window(1, 0.7)
+    assert feed(host(models(reference=None)), *bad) == []
+    assert feed(host(models(ReferenceProfile(1, [], {"auc": 0.9}), reference=None)), *bad) == []
+    assert feed(host(models(ReferenceProfile(1, [], {"accuracy": 0.8}), reference=None)), *bad) == [("opened", 1)]
+    assert feed(host(models(ReferenceProfile(1, [], {"accuracy": 0.7}), reference=None)), *bad) == []
+
+
+def test_one_drift_alert_for_all_features_of_a_window():
+    run = host()
+    first = report(0, "x", True), report(0, "y", False), report(0, "score", False)
+    assert feed(run, *first) == []
+    assert feed(run, report(1, "x", False), report(1, "y", True)) == []
+    assert feed(run, report(1, "score", True)) == [("opened", 1)]
+    (alert,) = run.told
+    assert (alert.kind, alert.severity) == ("drift", "warning")
+    assert alert.evidence["numeric y"] == alert.evidence["score"] == "psi 0.3 above 0.1, p 1e-09, n 500"
+    assert set(alert.evidence) == {"numeric y", "score", "windows"}
+
+
+def test_half_a_restatement_changes_nothing():
+    run = host()
+    feed(run, report(0, "x", True), report(0, "score", False), report(1, "x", True), report(1, "score", False))
+    feed(run, report(2, "x", False), report(2, "score", False))
+    assert [alert.state for alert in run.told] == ["opened", "updated"]
+    assert feed(run, report(1, "x", False, revision=2)) == []
+    assert feed(run, report(1, "score", False, revision=1)) == []
+    assert feed(run, report(1, "score", False, revision=2)) == [("resolved", 2)]
+
+
+def test_memory_is_bounded_and_what_is_older_is_ignored():
+    run = host()
+    feed(run, *(window(place, 0.9) for place in range(1000, 1000 + 3 * WINDOWS)))
+    size = max(len(value) for _, value in run.store.scan(b"a", b"b"))
+    assert feed(run, *(window(place, 0.7) for place in range(500, 600))) == []
+    feed(run, *(window(place, 0.9) for place in range(2000, 2000 + WINDOWS)))
+    assert max(len(value) for _, value in run.store.scan(b"a", b"b")) < 1.1 * size
+
+
+def test_unknown_models_are_passed_over():
+    assert feed(host(Models()), window(0, 0.1), window(1, 0.1), report(0, "score", True)) == []

@@ -1,0 +1,94 @@
+"""When training is asked for, and when it is not."""
+
+from dataclasses import replace
+
+import pytest
+
+from leadline.core.retraining import Retraining
+from leadline.records import Alert
+from leadline.settings import ModelSettings
+from stages import Host, Models, records_batch, version
+
+DAY = 86_400_000
+SETTINGS = ModelSettings(name="m", retrain_cooldown="7d")
+EVIDENCE = {
+    "metric": "accuracy", "value": "0.7", "interval": "0.68 to 0.72", "reference": "0.8", "limit": "0.78", "coverage": "0.9",
+    "matched": "900", "windows": "Monday, Tuesday",
+}  # fmt: skip
+OPENED = Alert("a1", "performance", "critical", "opened", "m", "v1", "*", 0, DAY, 1, EVIDENCE, "")
+
+
+def host(models=None, fresh=False):
+    return Host(lambda store: Retraining(store, models or Models({"m": SETTINGS})), fresh)
+
+
+def feed(run, *alerts):
+    return [told.alert_id for told in run.feed(records_batch("alerts", alerts))]
+
+
+def alert(alert_id, day, **changed):
+    return replace(OPENED, alert_id=alert_id, window_end=day * DAY, **changed)
+
+
+def test_a_request_names_its_cause():
+    run = host()
+    (told,) = run.feed(records_batch("alerts", [OPENED]))
+    assert (told.model, told.model_version, told.event_time, told.alert_id) == ("m", "v1", DAY, "a1")
+    assert (
+        told.cause
+        == "accuracy 0.7 (0.68 to 0.72) is worse than its limit 0.78 (reference 0.8) in the windows of Monday, Tuesday"
+    )
+    assert told.evidence == EVIDENCE
+    assert run.keys == [b"m"]
+    assert host().feed(records_batch("alerts", [OPENED]))[0].retrain_id == told.retrain_id
+
+
+@pytest.mark.parametrize(
+    "changed", [{"kind": "drift"}, {"segment": "a=b"}, {"state": "updated"}, {"state": "resolved"}, {"model": "other"}]
+)
+def test_nothing_else_asks_for_training(changed):
+    assert feed(host(), replace(OPENED, **changed)) == []
+
+
+def test_single_flight_until_resolved():
+    run = host()
+    assert feed(run, alert("a1", 1), alert("a2", 30, model_version="v2")) == ["a1"]
+    assert feed(run, alert("a9", 31, state="resolved"), alert("a3", 32)) == []
+    assert feed(run, alert("a1", 33, state="resolved"), alert("a4", 34)) == ["a4"]
+
+
+def test_cooldown_of_event_time():
+    run = host()
+    feed(run, alert("a1", 1), alert("a1", 2, state="resolved"))
+    assert feed(run, alert("a2", 7)) == []
+    assert feed(run, alert("a3", 8)) == ["a3"]
+
+
+def test_an_alert_that_opens_again_asks_once():
+    run = host()
+    feed(run, alert("a1", 1), alert("a1", 2, state="resolved"))
+    assert feed(run, alert("a1", 60)) == []
+
+
+def test_a_replay_asks_for_nothing_more():
+    run = host()
+    log = [alert("a1", 1), alert("a1", 2, state="resolved"), alert("a2", 9)]
+    assert feed(run, *log) == ["a1", "a2"]
+    assert feed(run, *log[-1:]) == []
+    assert feed(run, *log[-2:]) == []
+
+
+def test_done_when_another_version_answers():
+    models = Models({"m": SETTINGS}, champions={"m": version(SETTINGS, name="v1")})
+    run = host(models)
+    assert feed(run, alert("a1", 1), alert("a2", 20)) == ["a1"]
+    models.champions["m"] = version(SETTINGS, name="v2")
+    assert feed(run, alert("a3", 21, model_version="v2")) == ["a3"]
+
+
+def test_models_do_not_wait_for_each_other():
+    models = Models({"m": SETTINGS, "n": SETTINGS})
+    steady, woken = host(models), host(models, fresh=True)
+    for told in (alert("a1", 1), alert("b1", 1, model="n"), alert("a1", 1, state="resolved"), alert("a2", 20)):
+        assert feed(steady, told) == feed(woken, told)
+    assert [request.alert_id for request in steady.told] == ["a1", "b1", "a2"]
