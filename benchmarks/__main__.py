@@ -10,13 +10,13 @@ from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
-from leadline.embedded import EmbeddedError, progress_bar, servers
-from leadline.settings import load_settings
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks import join
 from benchmarks.measure import BenchError, Cost
+from leadline.embedded import EmbeddedError, progress_bar, servers
+from leadline.settings import load_settings
 
 _JOBS = {"join": join}
 
@@ -38,11 +38,15 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("job", choices=sorted(_JOBS))
-    parser.add_argument("--events", type=int, default=300_000, help="requests, or predictions with about as many outcomes")
+    parser.add_argument(
+        "--events", type=int, default=300_000, help="requests, or predictions with about as many outcomes"
+    )
     parser.add_argument("--faust-events", type=int, default=30_000, help="the same for Faust, which takes longer")
     parser.add_argument("--pairs", type=int, default=2, help="how often the two take turns")
     parser.add_argument("--no-faust", action="store_true", help="Leadline alone")
-    parser.add_argument("--profile", type=Path, help="write Leadline's cProfile to this file; its figures are slower then")
+    parser.add_argument(
+        "--profile", type=Path, help="write Leadline's cProfile to this file; its figures are slower then"
+    )
     return parser.parse_args()
 
 
@@ -53,7 +57,7 @@ async def _pairs(asked: argparse.Namespace, bootstrap: str) -> list[Cost]:
         with tempfile.TemporaryDirectory(prefix="leadline-bench-") as folder:
             costs.append(_told(asked.job, await job.leadline(bootstrap, asked.events, Path(folder), command)))
             if not asked.no_faust:
-                costs.append(_told(asked.job, await job.faust(bootstrap, asked.faust_events, Path(folder))))
+                costs.append(_told(asked.job, await job.faust(bootstrap, asked.faust_events)))
     return costs
 
 
@@ -67,7 +71,9 @@ def _table(job: str, costs: Sequence[Cost]) -> Table:
     table = Table(title=f"{job}: medians; the answers of all runs were right")
     for name in ("worker", "events", "events / CPU-s", "x Faust", "of each run", "wall s", "peak RSS MB"):
         table.add_column(name, justify="left" if name == "worker" else "right")
-    rates = {name: median(c.per_cpu_s for c in costs if c.name == name) for name in dict.fromkeys(c.name for c in costs)}
+    rates = {
+        name: median(c.per_cpu_s for c in costs if c.name == name) for name in dict.fromkeys(c.name for c in costs)
+    }
     for name, rate in rates.items():
         own = [cost for cost in costs if cost.name == name]
         ratio = f"{rate / rates['faust']:.1f}" if "faust" in rates else ""

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from leadline.core.batch import Output
 from numpy.typing import NDArray
+
+from leadline.core.batch import Output
 
 MODEL, VERSION = "bench", "v1"
 FEATURES = [f"f{i}" for i in range(10)]
@@ -27,7 +28,7 @@ class JoinAnswer:
 
 def request_ids(count: int, salt: int = 0) -> list[str]:
     """Ids that look random to a sorted store."""
-    return [f"{(i * _ODD + salt) & (2**64 - 1):016x}-{i:07d}" for i in range(count)]
+    return [f"{(i * _ODD + salt) & (2**64 - 1):016x}-0000-7000-{i:09d}" for i in range(count)]
 
 
 def features(count: int) -> NDArray[np.float64]:
@@ -55,7 +56,8 @@ def requests(count: int) -> Output:
 
 def join_logs(count: int) -> tuple[Output, Output, JoinAnswer]:
     """Predictions, and outcomes that come 1 to 50,000 predictions later: 95 in 100 have one, 2 in 100 of these come again
-    (half of them contradict the first), 1 in 100 belongs to no prediction."""
+    (half of them contradict the first), 1 in 100 belongs to no prediction.
+    """
     random = np.random.default_rng(11)
     at_ms = _base_ms(count) + np.arange(count) * STEP_MS - random.integers(0, 2000, count)
     score, truth = random.random(count), random.integers(0, 2, count)
@@ -67,7 +69,9 @@ def join_logs(count: int) -> tuple[Output, Output, JoinAnswer]:
     conflicting = np.arange(len(again)) % 2 == 0
     ids = request_ids(count)
     keys = [ids[i] for i in (*used.tolist(), *again.tolist())] + orphans
-    values = np.concatenate([truth[used], np.where(conflicting, 1 - truth[again], truth[again]), np.ones(len(orphans), int)])
+    values = np.concatenate(
+        [truth[used], np.where(conflicting, 1 - truth[again], truth[again]), np.ones(len(orphans), int)]
+    )
     later = place[again] + random.integers(1, _SHUFFLE, len(again))
     order = np.concatenate([place[used], later, random.integers(0, count, len(orphans))])
     windows = _windows(at_ms, used, label == truth)
@@ -80,7 +84,9 @@ def join_logs(count: int) -> tuple[Output, Output, JoinAnswer]:
     return _predictions(ids, at_ms, score, label), outcomes, JoinAnswer(classes, windows)
 
 
-def _predictions(ids: list[str], at_ms: NDArray[np.int64], score: NDArray[np.float64], label: NDArray[np.int64]) -> Output:
+def _predictions(
+    ids: list[str], at_ms: NDArray[np.int64], score: NDArray[np.float64], label: NDArray[np.int64]
+) -> Output:
     count = len(ids)
     offsets = pa.array(np.arange(count + 1, dtype=np.int32) * len(FEATURES))
     columns = {
@@ -112,7 +118,9 @@ def _outcomes(keys: list[str], values: NDArray[np.int64], place: NDArray[np.int6
     return Output("outcomes", [i.encode() for i in ids], columns=pa.record_batch(columns))
 
 
-def _windows(at_ms: NDArray[np.int64], used: NDArray[np.int64], right: NDArray[np.bool_]) -> dict[int, tuple[int, int, int]]:
+def _windows(
+    at_ms: NDArray[np.int64], used: NDArray[np.int64], right: NDArray[np.bool_]
+) -> dict[int, tuple[int, int, int]]:
     starts, where = np.unique(at_ms // MINUTE_MS * MINUTE_MS, return_inverse=True)
     size = len(starts)
     parts = (where, where[used], where[used][right[used]])

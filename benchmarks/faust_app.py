@@ -17,7 +17,6 @@ from faust.serializers import codecs
 
 from benchmarks.data import FAUST_STARTS, FEATURES, MINUTE_MS, MODEL, VERSION
 
-
 PARTITIONS = 2
 _SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
 _PREFIX = os.environ["LEADLINE_PREFIX"]
@@ -82,13 +81,15 @@ _told: list[bool] = []
 
 
 def _topic(noun: str, codec: str) -> Any:
-    return app.topic(f"{_PREFIX}.{noun}", partitions=PARTITIONS, key_type=str, key_serializer="raw", value_serializer=codec)
+    return app.topic(
+        f"{_PREFIX}.{noun}", partitions=PARTITIONS, key_type=str, key_serializer="raw", value_serializer=codec
+    )
 
 
 def _tell_start() -> None:
     if not _told:
         _told.append(True)
-        print(FAUST_STARTS, flush=True)
+        os.write(1, FAUST_STARTS.encode() + b"\n")  # with --quiet, print is silenced
 
 
 def scoring() -> None:
@@ -102,7 +103,9 @@ def scoring() -> None:
         async for rows in stream.take(1000, within=0.05):
             _tell_start()
             matrix = np.array([[row["features"][name] for name in FEATURES] for row in rows])
-            for row, values, value in zip(rows, matrix.tolist(), model.predict_proba(matrix)[:, 1].tolist(), strict=True):
+            for row, values, value in zip(
+                rows, matrix.tolist(), model.predict_proba(matrix)[:, 1].tolist(), strict=True
+            ):
                 await predictions.send(key=row["request_id"], value=_prediction(row, values, value))
 
 
@@ -130,12 +133,20 @@ def join() -> None:
     pending = app.Table("pending", key_type=str, partitions=PARTITIONS, options=options)
     counts = app.Table("counts", key_type=str, partitions=PARTITIONS, options=options)
     matches = _topic("matches", "match")
-    metrics = app.topic(f"{_PREFIX}.counts", partitions=PARTITIONS, key_type=str, key_serializer="raw", value_serializer="json")
+    metrics = app.topic(
+        f"{_PREFIX}.counts", partitions=PARTITIONS, key_type=str, key_serializer="raw", value_serializer="json"
+    )
     changed: dict[tuple[str, int], list[int]] = {}
 
     async def matched(key: str, version: str, event_time: int, label: int, outcome: float, partition: int) -> None:
         pending[key] = [True]
-        match = {"request_id": key, "model_version": version, "event_time": event_time, "label": label, "outcome": outcome}
+        match = {
+            "request_id": key,
+            "model_version": version,
+            "event_time": event_time,
+            "label": label,
+            "outcome": outcome,
+        }
         await matches.send(key=key, value=match)
         window = f"{version}|{event_time // MINUTE_MS * MINUTE_MS}"
         total, right = counts.get(window) or (0, 0)

@@ -7,15 +7,14 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from benchmarks.data import FAUST_STARTS, MODEL, JoinAnswer, join_logs
+from benchmarks.measure import Cost, Work, publish, run, topics
 from leadline.agents import cluster
 from leadline.agents.lane import to_run
 from leadline.agents.sender import CHANGELOG_BYTES
 from leadline.records import JoinCounts, WindowPartial
 from leadline.topology import step
 from leadline.wire.codec import decode
-
-from benchmarks.data import FAUST_STARTS, MODEL, JoinAnswer, join_logs
-from benchmarks.measure import Cost, Work, publish, run, topics
 
 TOPICS = ("predictions", "outcomes", "labeled-predictions", "window-partials", "dead-letters")
 
@@ -26,7 +25,12 @@ async def leadline(bootstrap: str, count: int, folder: Path, command: list[str])
     write_settings(folder / "models")
     async with topics(bootstrap, TOPICS, ("rollouts", "join-changelog")) as prefix:
         await publish(bootstrap, prefix, [predictions, outcomes])
-        environment = {**os.environ, "KAFKA_BOOTSTRAP": bootstrap, "LEADLINE_PREFIX": prefix, "LEADLINE_MODELS": str(folder / "models")}
+        environment = {
+            **os.environ,
+            "KAFKA_BOOTSTRAP": bootstrap,
+            "LEADLINE_PREFIX": prefix,
+            "LEADLINE_MODELS": str(folder / "models"),
+        }
         work = Work(
             "leadline", [*command, "-m", "leadline", "worker", "--step=join"], environment, '"assigned"',
             f"{prefix}.labeled-predictions", answer.classes["matched"],
@@ -57,7 +61,11 @@ async def _wrong(bootstrap: str, prefix: str, answer: JoinAnswer) -> AsyncIterat
             classes.update({name: getattr(value, name) for name in answer.classes})
         else:
             made, matched, right = windows.get(value.window_start, (0, 0, 0))
-            windows[value.window_start] = (made + value.predictions, matched + value.matched, right + value.tp + value.tn)
+            windows[value.window_start] = (
+                made + value.predictions,
+                matched + value.matched,
+                right + value.tp + value.tn,
+            )
     for name, expected in answer.classes.items():
         if classes[name] != expected:
             yield f"{name} {classes[name]:,}, not {expected:,}"
@@ -69,14 +77,19 @@ async def _wrong(bootstrap: str, prefix: str, answer: JoinAnswer) -> AsyncIterat
         yield f"{dead:,} dead letters"
 
 
-async def faust(bootstrap: str, count: int, folder: Path) -> Cost:
+async def faust(bootstrap: str, count: int) -> Cost:
     """The Faust peer; see `benchmarks.faust_app`."""
     predictions, outcomes, answer = join_logs(count)
     async with topics(bootstrap, ("predictions", "outcomes", "matches", "counts")) as prefix:
         await publish(bootstrap, prefix, [predictions, outcomes])
-        environment = {**os.environ, "KAFKA_BOOTSTRAP": bootstrap, "LEADLINE_PREFIX": prefix, "LEADLINE_BENCH_JOB": "join"}
+        environment = {
+            **os.environ,
+            "KAFKA_BOOTSTRAP": bootstrap,
+            "LEADLINE_PREFIX": prefix,
+            "LEADLINE_BENCH_JOB": "join",
+        }
         work = Work(
-            "faust", [sys.executable, "-m", "benchmarks.faust_app", "worker", "--without-web", "-l", "warn"], environment,
+            "faust", [sys.executable, "-m", "benchmarks.faust_app", "--quiet", "worker", "--without-web", "-l", "warn"], environment,
             FAUST_STARTS, f"{prefix}.matches", answer.classes["matched"],
         )  # fmt: skip
         events = len(predictions.keys) + len(outcomes.keys)
@@ -91,5 +104,7 @@ async def _wrong_counts(bootstrap: str, prefix: str, answer: JoinAnswer) -> Asyn
         start = int(window.partition("|")[2])
         matched[start] += total
         right[start] += correct
-    if {start: (matched[start], right[start]) for start in matched} != {start: w[1:] for start, w in answer.windows.items() if w[1]}:
+    if {start: (matched[start], right[start]) for start in matched} != {
+        start: w[1:] for start, w in answer.windows.items() if w[1]
+    }:
         yield f"counts of windows differ: {matched.total():,} matched, not {answer.classes['matched']:,}"

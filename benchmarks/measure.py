@@ -19,12 +19,12 @@ from pathlib import Path
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.structs import TopicPartition
+
+from benchmarks.usage import cpu_seconds, peak_rss_mb
 from leadline.agents import cluster
 from leadline.agents.sender import CHANGELOG_BYTES, Sender
 from leadline.core.batch import Output
 from leadline.embedded.child import Child, last_lines
-
-from benchmarks.usage import cpu_seconds, peak_rss_mb
 
 PARTITIONS = 2
 _CHUNK = 20_000
@@ -70,7 +70,12 @@ async def topics(bootstrap: str, nouns: Sequence[str], compacted: Sequence[str] 
     kept, limit = {"retention.ms": "-1"}, {"max.message.bytes": str(2 * CHANGELOG_BYTES)}
     wanted = [NewTopic(f"{prefix}.{noun}", PARTITIONS, 1, topic_configs=kept | limit) for noun in nouns]
     wanted += [
-        NewTopic(f"{prefix}.{noun}", 1 if noun == "rollouts" else PARTITIONS, 1, topic_configs={"cleanup.policy": "compact"} | limit)
+        NewTopic(
+            f"{prefix}.{noun}",
+            1 if noun == "rollouts" else PARTITIONS,
+            1,
+            topic_configs={"cleanup.policy": "compact"} | limit,
+        )
         for noun in compacted
     ]
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
@@ -88,7 +93,10 @@ async def topics(bootstrap: str, nouns: Sequence[str], compacted: Sequence[str] 
 async def publish(bootstrap: str, prefix: str, outputs: Sequence[Output]) -> None:
     """Put all records into their topics."""
     producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap, enable_idempotence=True, max_batch_size=CHANGELOG_BYTES, max_request_size=2 * CHANGELOG_BYTES
+        bootstrap_servers=bootstrap,
+        enable_idempotence=True,
+        max_batch_size=CHANGELOG_BYTES,
+        max_request_size=2 * CHANGELOG_BYTES,
     )
     await producer.start()
     try:
@@ -97,7 +105,9 @@ async def publish(bootstrap: str, prefix: str, outputs: Sequence[Output]) -> Non
             if output.columns is None:
                 await asyncio.gather(*await sender.send_outputs([output]))
             for start in range(0, len(output.keys) if output.columns is not None else 0, _CHUNK):
-                part = Output(output.topic, output.keys[start : start + _CHUNK], columns=output.columns.slice(start, _CHUNK))
+                part = Output(
+                    output.topic, output.keys[start : start + _CHUNK], columns=output.columns.slice(start, _CHUNK)
+                )
                 await asyncio.gather(*await sender.send_outputs([part]))
     finally:
         await producer.stop()
@@ -106,7 +116,9 @@ async def publish(bootstrap: str, prefix: str, outputs: Sequence[Output]) -> Non
 async def run(bootstrap: str, work: Work, events: int, answer: Callable[[], AsyncIterator[str]]) -> Cost:
     """Run the worker on what is published; ``answer`` yields what is wrong with its answer, until nothing is."""
     with tempfile.TemporaryDirectory(prefix="leadline-bench-") as folder:
-        child = Child(work.name, work.command, Path(folder) / "worker.log", {**work.environment, "LEADLINE_STATE": folder})
+        child = Child(
+            work.name, work.command, Path(folder) / "worker.log", {**work.environment, "LEADLINE_STATE": folder}
+        )
         try:
             await asyncio.to_thread(child.wait_until, lambda: work.starts in child.log.read_text("utf-8"), _START_S)
             cost = await _cost(bootstrap, child, work, events)

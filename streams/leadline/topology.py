@@ -6,15 +6,15 @@ A stage is its own consumer group. Its instance on one partition number is a tas
 from collections.abc import Callable
 from dataclasses import dataclass
 
-Alerting = None
+from leadline.core.alerting import Alerting
 from leadline.core.batch import Processor, Store
 from leadline.core.catalog import Catalog
-Drift = None
+from leadline.core.drift import Drift
 from leadline.core.join import Join
 from leadline.core.performance import Performance
-Profiling = None
-Retraining = None
-Scoring = None
+from leadline.core.profiling import Profiling
+from leadline.core.retraining import Retraining
+from leadline.core.scoring import Scoring
 
 
 @dataclass(frozen=True, slots=True)

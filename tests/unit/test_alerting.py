@@ -1,13 +1,28 @@
 """Alerts: when they open, tell more and resolve."""
 
+import json
+import re
+from dataclasses import asdict
+from pathlib import Path
+
+import fastavro
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from leadline.core.alerting import WINDOWS, Alerting
-from leadline.core.catalog import ReferenceProfile
-from leadline.core.performance import METRICS
+from leadline.core.batch import Batch
+from leadline.core.catalog import ReferenceProfile, Signature
+from leadline.core.drift import Drift
+from leadline.core.performance import METRICS, Performance
+from leadline.core.profile import build_profile
+from leadline.core.profiling import Profiling
+from leadline.core.retraining import Retraining
 from leadline.records import DriftReport, Metric, WindowMetrics
 from leadline.settings import AlertLimits, ModelSettings
-from stages import Host, Models, records_batch, version
+from stages import Host, Models, partial, records_batch, version
+
+SCHEMAS = Path(__file__).parents[2] / "schemas"
 
 
 def models(profile=None, **limits):
@@ -122,6 +137,12 @@ def test_segments_are_their_own_subjects_and_warn():
     assert (run.told[0].severity, run.told[0].segment) == ("warning", "a=b")
 
 
+def test_an_interval_that_reaches_the_limit_is_good():
+    assert feed(host(models(reference=0.5, margin=0.25)), window(0, 0.25), window(1, 0.25)) == []
+    errors = (window(place, 2.0, metric="mae", low=0.75) for place in range(2))
+    assert feed(host(models(metric="mae", reference=0.5, margin=0.25)), *errors) == []
+
+
 @pytest.mark.parametrize(("low", "bad"), [(0.84, False), (0.86, True)])
 def test_less_is_better_for_errors(low, bad):
     run = host(models(metric="mae"))
@@ -162,11 +183,65 @@ def test_half_a_restatement_changes_nothing():
 def test_memory_is_bounded_and_what_is_older_is_ignored():
     run = host()
     feed(run, *(window(place, 0.9) for place in range(1000, 1000 + 3 * WINDOWS)))
-    size = max(len(value) for _, value in run.store.scan(b"a", b"b"))
+    ((_, before),) = run.store.scan(b"a", b"b")
     assert feed(run, *(window(place, 0.7) for place in range(500, 600))) == []
+    assert next(run.store.scan(b"a", b"b"))[1] == before
     feed(run, *(window(place, 0.9) for place in range(2000, 2000 + WINDOWS)))
-    assert max(len(value) for _, value in run.store.scan(b"a", b"b")) < 1.1 * size
+    assert max(len(value) for _, value in run.store.scan(b"a", b"b")) < 1.1 * len(before)
 
 
 def test_unknown_models_are_passed_over():
     assert feed(host(Models()), window(0, 0.1), window(1, 0.1), report(0, "score", True)) == []
+
+
+def test_from_scores_and_partials_to_alerts_and_one_retrain_request():
+    """Inputs and quality change from window 3 on: a drift alert, a performance alert, one request."""
+    rng = np.random.default_rng(21)
+    signature = Signature("s", ["x"], [], {})
+    profile = build_profile(signature, rng.normal(size=(5000, 1)), rng.uniform(size=5000), {"accuracy": 0.9})
+    catalog = models(profile, reference=None)
+    catalog.versions["m", "v1"] = version(catalog.known["m"], profile, signature=signature)
+    stages = [
+        Host(lambda store, make=make: make(store), fresh=True)
+        for make in (
+            lambda store: Profiling(0, store, catalog), lambda store: Drift(store, catalog), Performance,
+            lambda store: Alerting(store, catalog), lambda store: Retraining(store, catalog),
+        )
+    ]  # fmt: skip
+    profiling, drift, performance, alerting, retraining = stages
+    for place in range(6):
+        moved = place >= 3
+        closed = profiling.feed(predictions(place * 100, rng.normal(2 * moved, 1, 400), rng.uniform(size=400)))
+        alerting.feed(records_batch("drift", drift.feed(records_batch("window-profiles", closed))))
+        right = [(0.9, float(rng.uniform() < (0.6 if moved else 0.9)), 1) for _ in range(400)]
+        told = performance.feed(records_batch("window-partials", [partial(right, start=place * 100)]))
+        alerting.feed(records_batch("metrics", told))
+    assert [(alert.kind, alert.state, alert.window_start) for alert in alerting.told] == [
+        ("performance", "opened", 400), ("drift", "opened", 400), ("performance", "updated", 500),
+    ]  # fmt: skip
+    requests = retraining.feed(records_batch("alerts", alerting.told))
+    assert [request.alert_id for request in requests] == [alerting.told[0].alert_id]
+    assert requests[0].cause.startswith("accuracy 0.")
+    for stage in stages:
+        for record in stage.told:
+            assert fastavro.validate(asdict(record), schema(record))
+
+
+def predictions(start, values, scores):
+    """A window's predictions; arrival is at the window's start, so that it closes with the next one."""
+    count = len(values)
+    columns = pa.record_batch(
+        {
+            "model": ["m"] * count,
+            "model_version": ["v1"] * count,
+            "event_time": pa.array([start] * count, pa.int64()),
+            "score": scores,
+            "features": pa.array([[value] for value in values.tolist()], pa.list_(pa.float64())),
+        }
+    )
+    return Batch("predictions", 0, np.arange(count), np.full(count, start), [b""] * count, count - 1, start, columns)
+
+
+def schema(record):
+    name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(record).__name__).lower()
+    return json.loads((SCHEMAS / f"{name}.avsc").read_text("utf-8"))

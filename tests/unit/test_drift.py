@@ -170,6 +170,7 @@ def test_lower_revisions_are_ignored_and_newer_ones_replace():
     run = host()
     feed(run, profile(0, 3, [50, 50, 0], [50, 50, 0]))
     assert feed(run, profile(0, 2, [1, 0, 0], [1, 0, 0])) == []
+    assert [told.n for told in feed(run, profile(0, 3, [55, 55, 0], [55, 55, 0]))] == [110, 110]
     assert [told.n for told in feed(run, profile(0, 5, [60, 60, 0], [60, 60, 0]))] == [120, 120]
 
 
@@ -177,6 +178,7 @@ def test_open_windows_and_unknown_versions_are_not_reported():
     run = host()
     assert feed(run, profile(0, 1, [50, 50, 0], [50, 50, 0], closed=False)) == []
     assert feed(run, profile(0, 1, [50, 50, 0], [50, 50, 0], name="v9")) == []
+    assert feed(run, profile(1, 1, [50, 50, 0], [50, 50, 0])) == []
     assert len(feed(run, profile(0, 2, [50, 50, 0], [50, 50, 0]))) == 2
 
 

@@ -118,6 +118,14 @@ def test_a_perfect_auc_of_few_is_not_certain():
     assert found.low < 0.7
 
 
+def test_the_auc_interval_is_widened_by_what_the_bins_hide():
+    found, error = auc(np.array([500]), np.array([500]))
+    assert (found.value, error, found.low, found.high) == (0.5, 0.5, 0.0, 1.0)
+    sharp, blurred = auc(np.array([50, 0, 50]), np.array([50, 0, 50])), auc(np.array([50, 50]), np.array([50, 50]))
+    assert sharp == blurred
+    assert blurred[0].low < 0.5 - blurred[1] == 0.25
+
+
 def test_lower_revisions_are_ignored_and_equal_ones_replace():
     host = Host(Performance)
     host.feed(records_batch("window-partials", [partial([(0.9, 1.0, 1)], revision=5)]))

@@ -74,7 +74,8 @@ def test_a_later_record_changes_a_closed_window():
 
 def test_what_comes_when_the_join_takes_it_no_more_is_not_counted():
     run = host()
-    run.feed(predictions([(0, 0.2, [10.0, 0])], 401))
+    run.feed(predictions([(0, 0.2, [10.0, 0])], 400))
+    assert run.feed(predictions([(1, 0.2, [10.0, 0])], 401))[0].predictions == 2
     assert run.feed(predictions([(1, 0.2, [10.0, 0])], 401)) == []
     run.pass_time(402, "predictions")
     assert run.stage.wake_at_ms is None

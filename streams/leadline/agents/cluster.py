@@ -31,18 +31,18 @@ async def lag(bootstrap: str, prefix: str, step: Step) -> dict[Place, int]:
 async def sizes(bootstrap: str, topics: Iterable[str]) -> dict[Place, int]:
     """End offset of each partition of each topic."""
     async with AIOKafkaConsumer(bootstrap_servers=bootstrap) as reader:
-        partitions = [tp for topic in topics for tp in await _partitions(reader, topic)]
-        ends = await reader.end_offsets(partitions)
+        places = [tp for topic in topics for tp in await partitions(reader, topic)]
+        ends = await reader.end_offsets(places)
     return {(tp.topic, tp.partition): end for tp, end in ends.items()}
 
 
 async def read_all(bootstrap: str, topic: str) -> AsyncIterator[ConsumerRecord]:
     """Every record that is in a topic now."""
     async with AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False) as reader:
-        partitions = await _partitions(reader, topic)
-        ends = await reader.end_offsets(partitions)
-        reader.assign(partitions)
-        await reader.seek_to_beginning(*partitions)
+        places = await partitions(reader, topic)
+        ends = await reader.end_offsets(places)
+        reader.assign(places)
+        await reader.seek_to_beginning(*places)
         while any([await reader.position(tp) < end for tp, end in ends.items()]):
             for tp, records in (await reader.getmany(timeout_ms=500)).items():
                 for record in records:
@@ -50,7 +50,7 @@ async def read_all(bootstrap: str, topic: str) -> AsyncIterator[ConsumerRecord]:
                         yield record
 
 
-async def _partitions(reader: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
+async def partitions(reader: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
     await reader._client._wait_on_metadata(topic)  # noqa: SLF001 - partitions_for_topic does not ask the broker
     return [TopicPartition(topic, number) for number in sorted(reader.partitions_for_topic(topic) or ())]
 

@@ -85,10 +85,14 @@ class Profiling:
         self._revision += 1
         self._stage_ms = max(self._stage_ms, now_ms)
         self._store.put(b"m", _META.pack(self._revision, self._stage_ms))
-        told = sorted({*touched, *self._close()})
+        due = self._due()
+        closed = [window for window in due if self._close(window)]
+        told = sorted({*touched, *closed})
         profiles = [profile for profile in map(self._profile, told) if profile is not None]
         keys = [_key(profile) for profile in profiles]
         routes = [profile.model.encode() for profile in profiles]
+        for window in set(due) - set(closed):
+            self._store.delete(window.key)
         return Effects([Output("window-profiles", keys, records=profiles, routes=routes)] if profiles else [])
 
     # -- counting -----------------------------------------------------------------------------------------------------
@@ -129,25 +133,23 @@ class Profiling:
     def _watch(self, window: _Window, when_ms: int) -> None:
         self._store.put(b"d" + _DUE.pack(when_ms + _BIAS) + window.key, b"")
 
-    def _close(self) -> list[_Window]:
-        """Windows that have ended by now; those closed long ago are forgotten."""
-        due = list(self._store.scan(b"d", b"d" + _DUE.pack(max(0, self._stage_ms + _BIAS + 1))))
-        return [window for key, _ in due if (window := self._turn(key)) is not None]
+    def _due(self) -> list[_Window]:
+        """Windows to be closed now, or, where they are, to be forgotten."""
+        keys = [key for key, _ in self._store.scan(b"d", b"d" + _DUE.pack(max(0, self._stage_ms + _BIAS + 1)))]
+        for key in keys:
+            self._store.delete(key)
+        return [_Window(*json.loads(key[1 + _DUE.size + 1 :])) for key in keys]
 
-    def _turn(self, key: bytes) -> _Window | None:
-        self._store.delete(key)
-        window = _Window(*json.loads(key[1 + _DUE.size + 1 :]))
+    def _close(self, window: _Window) -> bool:
+        """Whether the window was open until now; from here on it is kept as long as the join takes its records."""
         value, counter = self._store.get(window.key), self._counter(window.model, window.version)
-        if value is None or counter is None:
-            return None
-        held = _Counted.unpack(value)
-        if held.closed:
-            self._store.delete(window.key)
-            return None
+        held = _Counted.unpack(value) if value else None
+        if held is None or counter is None or held.closed:
+            return False
         self._store.put(window.key, held._replace(closed=True).pack())
         if counter.keep_ms is not None:
             self._watch(window, max(window.start + counter.size_ms + counter.keep_ms, self._stage_ms) + 1)
-        return window
+        return True
 
     def _profile(self, window: _Window) -> WindowProfile | None:
         value, counter = self._store.get(window.key), self._counter(window.model, window.version)

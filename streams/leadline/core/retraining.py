@@ -75,11 +75,10 @@ class Retraining:
 
 
 def _request(alert: Alert) -> RetrainRequest:
-    told = alert.evidence
-    cause = (
-        f"{told['metric']} {told['value']} ({told['interval']}) is worse than its limit {told['limit']} "
-        f"(reference {told['reference']}) in the windows of {told['windows']}"
+    metric, value, interval, limit, reference, windows = (
+        alert.evidence.get(name, "unknown") for name in "metric value interval limit reference windows".split()
     )
+    cause = f"{metric} {value} ({interval}) is worse than its limit {limit} (reference {reference}) in the windows of {windows}"
     retrain_id = sha256(alert.alert_id.encode()).hexdigest()[:16]
     return RetrainRequest(
         retrain_id, alert.model, alert.model_version, alert.window_end, cause, alert.alert_id, alert.evidence

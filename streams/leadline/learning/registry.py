@@ -1,8 +1,193 @@
-from leadline.settings import load_model_settings
+"""The models on this disk, verified before they are read, and which version of each answers.
+
+``<root>/<model>/model.toml`` holds the settings; ``<root>/<model>/<version>/`` the files of `FILES` and a manifest with
+their digests. Digests find damage and mix-ups, not an attacker who can write the manifest too: guard the folder.
+"""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any, TypeVar
+
+import structlog
+from pydantic import TypeAdapter, ValidationError
+
+from leadline.core.catalog import ReferenceProfile, Signature, Version
+from leadline.learning.errors import RegistryError
+from leadline.learning.models import model_of, read_model
+from leadline.records import Rollout
+from leadline.settings import ModelSettings, SettingsError, explain, load_model_settings
+
+__all__ = [
+    "FILES",
+    "MODEL",
+    "PROFILE",
+    "SETTINGS",
+    "SIGNATURE",
+    "Registry",
+    "RegistryError",
+    "signature_id",
+    "valid_name",
+]
+
+SETTINGS = "model.toml"
+MANIFEST = "manifest.json"
+MODEL, SIGNATURE, PROFILE = "model.skops", "signature.json", "profile.json"
+FILES = (MODEL, SIGNATURE, PROFILE)
+"""Every file of a version but its manifest."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_log = structlog.get_logger(__name__)
+_T = TypeVar("_T")
+
+
+def valid_name(name: str) -> bool:
+    r"""Whether a model or version may be called so: it is one folder, never a path.
+
+    >>> valid_name("fraud-2"), valid_name("../fraud"), valid_name("a/b"), valid_name(""), valid_name("v1\n")
+    (True, False, False, False, False)
+    """
+    return _NAME.fullmatch(name) is not None
+
+
 class Registry:
-    def __init__(self, root): self.root=root; self.c={p.parent.name:load_model_settings(p) for p in root.glob('*/model.toml')}
-    def models(self): return list(self.c)
-    def settings(self,m): return self.c.get(m)
-    def champion(self,m): return None
-    def version(self,m,v): return None
-    def apply(self,r): pass
+    """A `leadline.core.catalog.Catalog` of the models below ``root``; what was read once stays in memory."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._settings: dict[str, ModelSettings] = {}
+        self._versions: dict[tuple[str, str], Version] = {}
+        self._champions: dict[str, str] = {}
+
+    def models(self) -> list[str]:
+        """Names of the folders with a settings file, sorted; whether it can be read is not looked at."""
+        return sorted(each.parent.name for each in self._root.glob(f"*/{SETTINGS}") if valid_name(each.parent.name))
+
+    def settings(self, model: str) -> ModelSettings | None:
+        """Settings of a model; None where there is no such model. Raises SettingsError that names the broken file."""
+        known = self._settings.get(model)
+        if known is not None:
+            return known
+        path = self._root / model / SETTINGS
+        if not valid_name(model) or not path.is_file():
+            return None
+        found = load_model_settings(path)
+        if found.name != model:
+            raise SettingsError(f"{path}: name is {found.name!r}, and the folder is {model!r}; make them equal")
+        self._settings[model] = found
+        return found
+
+    def champion(self, model: str) -> Version | None:
+        """The version that the newest applied rollout names; None before one. Raises as `version`."""
+        name = self._champions.get(model)
+        return None if name is None else self.version(model, name)
+
+    def version(self, model: str, version: str) -> Version | None:
+        """A version, read and verified on first use; None where it has no folder.
+
+        Raises RegistryError where a file is missing, changed or not allowed, SettingsError where the settings are broken.
+        """
+        known = self._versions.get((model, version))
+        if known is not None:
+            return known
+        if not self._has(model, version):
+            return None
+        found = self._read(model, version)
+        self._versions[model, version] = found
+        return found
+
+    def apply(self, rollout: Rollout) -> None:
+        """Take over a rollout; rollouts come in the order of their log, so the last of a model holds.
+
+        One that names a version without a folder here is logged, and the champion stays who it was.
+        """
+        if self._has(rollout.model, rollout.champion):
+            self._champions[rollout.model] = rollout.champion
+            return
+        _log.error(
+            "rollout ignored: this version is not on this disk; copy its folder here and restart, or roll out again",
+            model=rollout.model,
+            version=rollout.champion,
+            keeps=self._champions.get(rollout.model),
+            folder=str(self._root),
+        )
+
+    def _has(self, model: str, version: str) -> bool:
+        return valid_name(model) and valid_name(version) and (self._root / model / version).is_dir()
+
+    def _read(self, model: str, version: str) -> Version:
+        settings = self.settings(model)
+        if settings is None:
+            raise RegistryError(
+                f"{self._root / model / SETTINGS} is missing: restore it, no version is used without it"
+            )
+        folder = self._root / model / version
+        files = _verified(folder, model, version)
+        signature = _signature(files[SIGNATURE], folder / SIGNATURE)
+        profile = _typed(ReferenceProfile, files[PROFILE], folder / PROFILE)
+        estimator = read_model(files[MODEL], str(folder / MODEL))
+        predictor = model_of(estimator, settings, len(signature.names), str(folder / MODEL))
+        return Version(settings, version, signature, profile, predictor)
+
+
+def signature_id(numeric: list[str], categorical: list[str], categories: dict[str, list[str]]) -> str:
+    """The id of a signature: 16 hex digits, equal for equal inputs.
+
+    >>> signature_id(["age"], [], {})
+    '9966198a79d70469'
+    """
+    inputs = {"numeric": numeric, "categorical": categorical, "categories": categories}
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:16]
+
+
+def _verified(folder: Path, model: str, version: str) -> dict[str, bytes]:
+    """Bytes of the files of a version, each with the digest that the manifest says."""
+    manifest = _manifest(folder / MANIFEST)
+    if (manifest.get("model"), manifest.get("version")) != (model, version):
+        raise RegistryError(f"{folder / MANIFEST} is of another model or version; {_RESTORE}")
+    digests = manifest.get("files")
+    if not isinstance(digests, dict) or set(digests) != set(FILES):
+        raise RegistryError(f"{folder / MANIFEST} does not list exactly {', '.join(FILES)}; {_RESTORE}")
+    return {name: _checked(folder / name, digests[name]) for name in FILES}
+
+
+_RESTORE = "copy the whole folder again from where it was made, or add a new version"
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(_bytes(path))
+    except ValueError as error:
+        raise RegistryError(f"{path} is not JSON ({error}); {_RESTORE}") from None
+    if not isinstance(found, dict):
+        raise RegistryError(f"{path} is not a JSON object; {_RESTORE}")
+    return found
+
+
+def _checked(path: Path, digest: Any) -> bytes:
+    data = _bytes(path)
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise RegistryError(f"{path} is not the file that its manifest names (sha256 differs); {_RESTORE}")
+    return data
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RegistryError(f"{path} cannot be read ({error.strerror}); {_RESTORE}") from None
+
+
+def _signature(data: bytes, path: Path) -> Signature:
+    found = _typed(Signature, data, path)
+    if found.id != signature_id(found.numeric, found.categorical, found.categories):
+        raise RegistryError(f"{path}: the id is not that of its features; {_RESTORE}")
+    return found
+
+
+def _typed(kind: type[_T], data: bytes, path: Path) -> _T:
+    try:
+        return TypeAdapter(kind).validate_json(data)
+    except ValidationError as error:
+        raise RegistryError(f"{path}: {explain(error)}; {_RESTORE}") from None

@@ -1,73 +1,307 @@
-"""TEMPORARY minimal codec."""
-import io, json, dataclasses
-from decimal import Decimal, Context
-from pathlib import Path
-import fastavro, numpy as np, pyarrow as pa, pyruhvro
-from leadline import records as R
+"""Runs of bytes to batches, and outputs to bytes.
+
+Topics of many events are decoded and encoded a column at a time (Rust, through Arrow); fastavro is the reference, and reads each record
+that the columnar decoder refuses or that is not as long as its contents. Whatever cannot be read becomes a dead letter with a reason.
+"""
+
+import io
+import json
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import fastavro
+import numpy as np
+import pyarrow as pa
+import pyruhvro
+
 from leadline.core.batch import Batch, Output
+from leadline.records import JoinCounts, LabeledPrediction, Record, Rollout, WindowMetrics, WindowPartial, WindowProfile
+from leadline.wire.forms import to_dict, to_record
+from leadline.wire.json_form import JsonError, read_json
+from leadline.wire.rules import broken
 from leadline.wire.run import ARRIVAL_HEADER, DeadLetter, Run
-D=Path(__file__).resolve().parents[3]/'schemas'
-RAW={json.loads(p.read_text())['name']:json.loads(p.read_text()) for p in D.glob('*.avsc')}
-PARSED={n:fastavro.parse_schema(json.loads(json.dumps(s))) for n,s in RAW.items()}
-FP={n:bytes.fromhex(fastavro.schema.fingerprint(fastavro.schema.to_parsing_canonical_form(RAW[n]),'CRC-64-AVRO')) for n in RAW}
-HEAD={n:b'\xc3\x01'+FP[n][::1] for n in RAW}
-BY={h:n for n,h in HEAD.items()}
-HOT={'prediction-requests':'PredictionRequest','predictions':'Prediction','outcomes':'Outcome','labeled-predictions':'LabeledPrediction'}
-def plain(s):
-    if isinstance(s,dict):
-        if 'logicalType' in s and s['type']=='long': return 'long'
-        return {k:plain(v) for k,v in s.items()}
-    if isinstance(s,list): return [plain(x) for x in s]
-    return s
-TXT={n:json.dumps(plain(s)) for n,s in RAW.items()}
-TAIL=json.dumps({'type':'record','name':'Tail','fields':plain(RAW['LabeledPrediction'])['fields'][1:]})
-def arrivals(run):
-    out=[]
-    for t,h in zip(run.timestamps,run.headers):
-        a=t
-        for k,v in h:
-            if k==ARRIVAL_HEADER: a=int(v)
-        out.append(a)
-    return out
-def decode(run, max_bytes):
-    arr=arrivals(run); keep=[i for i,v in enumerate(run.values) if v is not None]; dead=[]
-    if run.topic in HOT:
-        bodies=[run.values[i][10:] for i in keep]
-        cols=pyruhvro.deserialize_array(bodies,TXT[HOT[run.topic]]) if keep else None
-        if run.topic=='predictions' and keep:
-            bad=~np.isfinite(cols['score'].to_numpy())
-            if bad.any():
-                for j in np.flatnonzero(bad): dead.append(DeadLetter(run.topic,run.partition,run.offsets[keep[j]],run.keys[keep[j]],run.values[keep[j]],'score-not-finite',''))
-                keep=[k for k,b in zip(keep,bad) if not b]; return decode(Run(run.topic,run.partition,*[[c[k] for k in keep] for c in (run.offsets,run.timestamps,run.keys,run.values,run.headers)]),max_bytes)[0], dead
-        recs=[]
+from leadline.wire.schemas import HEAD_BYTES, head, parsed, plain, released
+from leadline.wire.sizes import encoded_sizes
+
+MANY = {
+    "prediction-requests": "PredictionRequest",
+    "predictions": "Prediction",
+    "outcomes": "Outcome",
+    "labeled-predictions": "LabeledPrediction",
+}
+"""Topics of many events: one schema each, decoded to columns."""
+FEW = {
+    "window-partials": ("WindowPartial", "JoinCounts"),
+    "metrics": ("WindowMetrics", "JoinCounts"),
+    "window-profiles": ("WindowProfile",),
+    "drift": ("DriftReport",),
+    "alerts": ("Alert",),
+    "retrain-requests": ("RetrainRequest",),
+    "rollouts": ("Rollout",),
+}
+"""Topics of few records, decoded to record objects."""
+JSON_TOPICS = ("prediction-requests", "outcomes")
+NO_TIME = -(2**63)
+
+
+class _UnreadableError(Exception):
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+# -- decoding -----------------------------------------------------------------------------------------------------------
+
+
+def decode(run: Run, max_bytes: int) -> tuple[Batch, list[DeadLetter]]:
+    """The readable records of a run, and a dead letter for each other one; records over ``max_bytes`` are not read."""
+    arrival = _arrivals(run)
+    letters: list[DeadLetter] = []
+    if run.topic in MANY:
+        at, columns, bodies = _columns(run, max_bytes, letters)
+        records: list[Record] = []
     else:
-        cols=None; bodies=[]; recs=[]
-        for i in keep:
-            v=run.values[i]; n=BY[v[:10]]
-            recs.append(build(getattr(R,n),fastavro.schemaless_reader(io.BytesIO(v[10:]),PARSED[n])))
-    return Batch(run.topic,run.partition,np.array([run.offsets[i] for i in keep],np.int64),np.array([arr[i] for i in keep],np.int64),[run.keys[i] for i in keep],run.offsets[-1] if run.offsets else -1,max(arr,default=-2**63),cols,bodies,recs), dead
-def ms(v):
-    import datetime as dt
-    if isinstance(v,dt.datetime): return round((v-dt.datetime(1970,1,1,tzinfo=dt.timezone.utc))/dt.timedelta(milliseconds=1))
-    if isinstance(v,Decimal): return int(v.scaleb(12))
-    return v
-def build(cls,d):
-    kw={}
-    for f in dataclasses.fields(cls):
-        v=ms(d[f.name])
-        if isinstance(v,dict) and 'value' in v: v=R.Metric(**v)
-        if f.name=='features' and v and isinstance(v[0],dict): v=[R.FeatureCounts(**x) for x in v]
-        kw[f.name]=v
-    return cls(**kw)
-def value_of(r):
-    d=dataclasses.asdict(r); n=type(r).__name__
-    for k in d:
-        if k.endswith('_sum'): d[k]=Decimal(d[k]).scaleb(-12, Context(prec=60))
-    b=io.BytesIO(); b.write(HEAD[n]); fastavro.schemaless_writer(b,PARSED[n],d); return b.getvalue()
-def encode(o):
-    if o.records: return [value_of(r) for r in o.records]
-    if o.columns is None or not o.columns.num_rows: return []
-    if o.bodies:
-        t=pyruhvro.serialize_record_batch(o.columns,TAIL,1)[0].to_pylist(); h=HEAD['LabeledPrediction']; return [h+b+x for b,x in zip(o.bodies,t)]
-    n=HOT[o.topic]; h=HEAD[n]
-    return [h+x for x in pyruhvro.serialize_record_batch(o.columns,TXT[n],1)[0].to_pylist()]
+        columns, bodies = None, []
+        at, records = _records(run, max_bytes, letters)
+    whole = len(at) == len(run)
+    batch = Batch(
+        run.topic,
+        run.partition,
+        np.array(run.offsets if whole else [run.offsets[i] for i in at], np.int64),
+        np.array(arrival if whole else [arrival[i] for i in at], np.int64),
+        [key or b"" for key in run.keys] if whole else [run.keys[i] or b"" for i in at],
+        run.offsets[-1] if len(run) else -1,
+        max(arrival, default=NO_TIME),
+        columns,
+        bodies,
+        records,
+    )
+    return batch, letters
+
+
+def _arrivals(run: Run) -> list[int]:
+    return [
+        time if not headers else _arrival(time, headers)
+        for time, headers in zip(run.timestamps, run.headers, strict=True)
+    ]
+
+
+def _arrival(time: int, headers: Sequence[tuple[str, bytes]]) -> int:
+    for name, value in headers:
+        if name == ARRIVAL_HEADER:
+            try:
+                said = int(value)
+            except ValueError:
+                return time
+            return said if abs(said) < 2**62 else time
+    return time
+
+
+def _letter(run: Run, i: int, reason: str, detail: str) -> DeadLetter:
+    return DeadLetter(run.topic, run.partition, run.offsets[i], run.keys[i], run.values[i], reason, detail)
+
+
+def _is_clock(run: Run, i: int) -> bool:
+    return run.values[i] is None and any(name == ARRIVAL_HEADER for name, _ in run.headers[i])
+
+
+def _columns(
+    run: Run, max_bytes: int, letters: list[DeadLetter]
+) -> tuple[list[int], pa.RecordBatch | None, list[bytes]]:
+    name = MANY[run.topic]
+    at, bodies = _bodies(run, name, max_bytes, letters)
+    columns = _to_columns(bodies, name) if bodies else None
+    if bodies and columns is None:
+        at, bodies = _weed(run, at, bodies, name, letters)
+        columns = _to_columns(bodies, name)
+    if not bodies:
+        return [], None, []
+    odd = np.flatnonzero(encoded_sizes(columns, plain(name)) != [len(body) for body in bodies])
+    if len(odd):
+        at, bodies = _weed(run, at, bodies, name, letters, set(odd.tolist()))
+        columns = _to_columns(bodies, name)
+    return _lawful(run, at, bodies, columns, name, letters)
+
+
+def _bodies(run: Run, name: str, max_bytes: int, letters: list[DeadLetter]) -> tuple[list[int], list[bytes]]:
+    mark, values = head(name), run.values
+    if all(value is not None and value[:HEAD_BYTES] == mark and len(value) <= max_bytes for value in values):
+        return list(range(len(run))), [value[HEAD_BYTES:] for value in values]  # type: ignore[index]
+    at, bodies = [], []
+    for i, value in enumerate(values):
+        if _is_clock(run, i):
+            continue
+        try:
+            bodies.append(_body(value, run.topic, name, max_bytes))
+            at.append(i)
+        except _UnreadableError as error:
+            letters.append(_letter(run, i, error.reason, error.detail))
+    return at, bodies
+
+
+def _body(value: bytes | None, topic: str, name: str, max_bytes: int) -> bytes:
+    """The body of a record in today's schema, whatever known form it came in."""
+    if value is None:
+        raise _UnreadableError("empty-value", "a record without value says nothing")
+    if len(value) > max_bytes:
+        raise _UnreadableError("record-too-large", f"{len(value)} bytes, over the limit of {max_bytes}")
+    if value[:HEAD_BYTES] == head(name):
+        return value[HEAD_BYTES:]
+    if topic in JSON_TOPICS and value.lstrip()[:1] == b"{":
+        try:
+            return _write(name, read_json(name, value))
+        except JsonError as error:
+            raise _UnreadableError("json-not-a-record", str(error)) from None
+    older = released().get(value[:HEAD_BYTES])
+    if older is None or older[0] != name:
+        raise _UnreadableError(
+            "unknown-schema", f"neither {name} in single-object encoding nor, where it is accepted, JSON"
+        )
+    return _write(name, _read(older[1], value[HEAD_BYTES:], parsed(name)))
+
+
+def _to_columns(bodies: list[bytes], name: str) -> pa.RecordBatch | None:
+    """Columns, or None where any body is refused; the decoder itself lets strings pass that are not UTF-8."""
+    try:
+        columns = pyruhvro.deserialize_array(bodies, _text(name))
+        columns.validate(full=True)
+    except Exception:  # noqa: BLE001 - its Rust errors come as any kind
+        return None
+    return columns
+
+
+def _weed(
+    run: Run, at: list[int], bodies: list[bytes], name: str, letters: list[DeadLetter], odd: set[int] | None = None
+) -> tuple[list[int], list[bytes]]:
+    """Read the odd ones (None: all) by the reference decoder; what it reads is written anew, what it cannot is a dead letter."""
+    kept, written = [], []
+    for place, (i, body) in enumerate(zip(at, bodies, strict=True)):
+        try:
+            written.append(body if odd is not None and place not in odd else _write(name, _read(parsed(name), body)))
+            kept.append(i)
+        except _UnreadableError as error:
+            letters.append(_letter(run, i, error.reason, error.detail))
+    return kept, written
+
+
+def _lawful(
+    run: Run, at: list[int], bodies: list[bytes], columns: pa.RecordBatch, name: str, letters: list[DeadLetter]
+) -> tuple[list[int], pa.RecordBatch, list[bytes]]:
+    bad = np.zeros(len(at), bool)
+    for rows, reason, detail in broken(name, columns, [run.keys[i] for i in at]):
+        letters += [_letter(run, at[i], reason, detail) for i in np.flatnonzero(rows & ~bad).tolist()]
+        bad |= rows
+    if not bad.any():
+        return at, columns, bodies
+    good = np.flatnonzero(~bad)
+    return [at[i] for i in good.tolist()], columns.take(pa.array(good)), [bodies[i] for i in good.tolist()]
+
+
+def _records(run: Run, max_bytes: int, letters: list[DeadLetter]) -> tuple[list[int], list[Record]]:
+    at, records = [], []
+    for i, value in enumerate(run.values):
+        if _is_clock(run, i):
+            continue
+        try:
+            records.append(_record(value, run.topic, max_bytes))
+            at.append(i)
+        except _UnreadableError as error:
+            letters.append(_letter(run, i, error.reason, error.detail))
+    return at, records
+
+
+def _record(value: bytes | None, topic: str, max_bytes: int) -> Record:
+    names = (MANY[topic],) if topic in MANY else FEW[topic]
+    name = next((each for each in names if value is not None and value[:HEAD_BYTES] == head(each)), names[0])
+    return to_record(name, _read(parsed(name), _body(value, topic, name, max_bytes)))
+
+
+def _read(written: dict[str, Any], body: bytes, reader: dict[str, Any] | None = None) -> dict[str, Any]:
+    """One record by fastavro, all of the body; raises _UnreadableError."""
+    stream = io.BytesIO(body)
+    try:
+        values = fastavro.schemaless_reader(stream, written, reader)
+    except Exception as error:  # noqa: BLE001 - hostile bytes raise many kinds
+        raise _UnreadableError("undecodable", f"{type(error).__name__}: {error}"[:300]) from None
+    if stream.tell() != len(body):
+        raise _UnreadableError("trailing-bytes", f"{len(body) - stream.tell()} bytes behind the record")
+    return values  # type: ignore[return-value]
+
+
+def read(topic: str, value: bytes | None) -> Record:
+    """One record of a topic, for looking at; raises ValueError with the reason."""
+    try:
+        return _record(value, topic, 1 << 30)
+    except _UnreadableError as error:
+        raise ValueError(f"{error.reason}: {error.detail}") from None
+
+
+# -- encoding -----------------------------------------------------------------------------------------------------------
+
+
+@cache
+def _text(name: str) -> str:
+    return json.dumps(plain(name))
+
+
+@cache
+def _tail_text() -> str:
+    """What follows the prediction in a labeled prediction."""
+    return json.dumps({"type": "record", "name": "Tail", "fields": plain("LabeledPrediction")["fields"][1:]})
+
+
+def _write(name: str, values: dict[str, Any]) -> bytes:
+    stream = io.BytesIO()
+    fastavro.schemaless_writer(stream, parsed(name), values)
+    return stream.getvalue()
+
+
+def encode(output: Output) -> list[bytes]:
+    """The records of an output as bytes, in their order."""
+    if output.columns is None:
+        return [value_of(record) for record in output.records]
+    if not output.columns.num_rows:
+        return []
+    name = MANY[output.topic]
+    written = pyruhvro.serialize_record_batch(output.columns, _tail_text() if output.bodies else _text(name), 1)[
+        0
+    ].to_pylist()
+    mark = head(name)
+    if output.bodies:
+        return [mark + body + tail for body, tail in zip(output.bodies, written, strict=True)]
+    return [mark + body for body in written]
+
+
+def value_of(record: Record) -> bytes:
+    """One record in single-object encoding."""
+    name = type(record).__name__
+    return head(name) + _write(name, to_dict(record))
+
+
+def key_of(record: Record) -> bytes:
+    """The key of a record: the request id, or the identity as a JSON array."""
+    identity: list[Any]
+    match record:
+        case WindowPartial():
+            identity = [
+                record.model,
+                record.model_version,
+                record.segment,
+                record.window_start,
+                record.source_partition,
+            ]
+        case WindowMetrics():
+            identity = [record.model, record.model_version, record.segment, record.window_start]
+        case WindowProfile():
+            identity = [record.model, record.model_version, record.window_start, record.source_partition]
+        case JoinCounts():
+            identity = ["counts", record.model, record.source_partition]
+        case Rollout():
+            return record.model.encode()
+        case LabeledPrediction():
+            return record.prediction.request_id.encode()
+        case _:
+            return str(getattr(record, "request_id", getattr(record, "alert_id", ""))).encode()
+    return json.dumps(identity, separators=(",", ":")).encode()

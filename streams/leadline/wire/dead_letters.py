@@ -1,2 +1,22 @@
-def to_record(letter, prefix):
-    return (letter.key, letter.value, [("reason", letter.reason.encode())])
+"""Records that cannot be used, with the reason: original bytes, headers as Kafka Connect names them, and one of ours."""
+
+from leadline.wire.run import DeadLetter, Headers
+
+REASON_HEADER = "leadline-reason"
+
+
+def to_record(letter: DeadLetter, prefix: str) -> tuple[bytes | None, bytes | None, Headers]:
+    """Key, value and headers of a dead letter.
+
+    >>> letter = DeadLetter("outcomes", 1, 7, b"r1", b"?", "undecodable", "no record of a known schema")
+    >>> dict(to_record(letter, "leadline")[2])["__connect.errors.topic"]
+    b'leadline.outcomes'
+    """
+    headers = {
+        "__connect.errors.topic": f"{prefix}.{letter.topic}",
+        "__connect.errors.partition": str(letter.partition),
+        "__connect.errors.offset": str(letter.offset),
+        "__connect.errors.exception.message": letter.detail,
+        REASON_HEADER: letter.reason,
+    }
+    return letter.key, letter.value, [(name, text.encode()) for name, text in headers.items()]

@@ -1,0 +1,90 @@
+"""``leadline metrics``: live metrics as a table."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+from aiokafka import AIOKafkaConsumer
+from rich.live import Live
+from rich.table import Table
+
+from leadline.cli.common import out, reached, wait_for
+from leadline.records import Metric, WindowMetrics
+
+Place = tuple[str, str, str, int]
+
+
+def metrics(
+    model: Annotated[str, typer.Option(help="Only this model.")] = "",
+    segment: Annotated[str, typer.Option(help="Only this segment, such as origin=JFK.")] = "",
+    windows: Annotated[int, typer.Option(min=1, help="Newest windows of each segment.")] = 3,
+    once: Annotated[bool, typer.Option("--once", help="Show what is there now, and end.")] = False,
+) -> None:
+    """Show live metrics, with their label coverage and 95 % intervals, as they change."""
+    settings, bootstrap = reached()
+    wait_for(_show(bootstrap, settings.prefix, model, segment, windows, once))
+
+
+async def _show(bootstrap: str, prefix: str, model: str, segment: str, windows: int, once: bool) -> None:
+    from leadline.agents.cluster import partitions
+    from leadline.agents.lane import to_run
+    from leadline.wire.codec import decode
+
+    held: dict[Place, WindowMetrics] = {}
+    async with AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False) as reader:
+        places = await partitions(reader, f"{prefix}.metrics")
+        reader.assign(places)
+        await reader.seek_to_beginning(*places)
+        ends = await reader.end_offsets(places)
+        with Live(console=out, auto_refresh=False, transient=once) as live:
+            while True:
+                for records in (await reader.getmany(timeout_ms=300)).values():
+                    for record in decode(to_run("metrics", records), 1 << 30)[0].records:
+                        if isinstance(record, WindowMetrics) and model in ("", record.model) and segment in ("", record.segment):
+                            keep_newest(held, record)
+                if not once:
+                    live.update(table(held, windows), refresh=True)
+                elif all([await reader.position(tp) >= end for tp, end in ends.items()]):
+                    break
+                await asyncio.sleep(0)
+    out.print(table(held, windows))
+
+
+def keep_newest(held: dict[Place, WindowMetrics], record: WindowMetrics) -> None:
+    """Keep the highest revision of each window."""
+    place = record.model, record.model_version, record.segment, record.window_start
+    if place not in held or record.revision >= held[place].revision:
+        held[place] = record
+
+
+def table(held: dict[Place, WindowMetrics], windows: int) -> Table:
+    """The newest windows of each segment."""
+    shown = Table("model", "version", "segment", "window", "state", "predictions", "coverage", "accuracy", "AUC", "log loss", "MAE")
+    groups: dict[tuple[str, str, str], list[WindowMetrics]] = {}
+    for record in held.values():
+        groups.setdefault((record.model, record.model_version, record.segment), []).append(record)
+    for _, group in sorted(groups.items()):
+        for record in sorted(group, key=lambda each: each.window_start)[-windows:]:
+            shown.add_row(*_row(record))
+    return shown
+
+
+def _row(record: WindowMetrics) -> list[str]:
+    from leadline.replay.report import iso
+
+    coverage = "–" if record.coverage is None else f"{record.coverage:.1%}"
+    cells = [interval(metric) for metric in (record.accuracy, record.auc, record.logloss, record.mae)]
+    window = iso(record.window_start)[:16].replace("T", " ")
+    return [record.model, record.model_version, record.segment, window, record.state, str(record.predictions), coverage, *cells]
+
+
+def interval(metric: Metric | None) -> str:
+    """A number with its interval; a dash where it is not known.
+
+    >>> interval(Metric(0.9123, 0.89, 0.93)), interval(None)
+    ('0.912 [0.890, 0.930]', '–')
+    """
+    if metric is None:
+        return "–"
+    span = "" if metric.low is None or metric.high is None else f" [{metric.low:.3f}, {metric.high:.3f}]"
+    return f"{metric.value:.3f}{span}"

@@ -1,0 +1,65 @@
+"""``leadline send``: a file to the requests or the outcomes."""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from aiokafka import AIOKafkaProducer
+
+from leadline.cli.common import err, reached, wait_for
+from leadline.cli.tables import read_rows, to_outcome, to_request
+from leadline.records import Outcome, PredictionRequest
+from leadline.settings import Settings, SettingsError, load_model_settings
+
+_AT_ONCE = 2000
+
+
+def send(
+    file: Annotated[Path, typer.Argument(help="A .csv, .jsonl (either may be .gz) or .parquet file.")],
+    to: Annotated[str, typer.Option(help="requests or outcomes")],
+    model: Annotated[str, typer.Option(help="For requests: the model to ask.")] = "",
+) -> None:
+    """Send each row of FILE as a prediction request or an outcome."""
+    settings, bootstrap = reached()
+    if to not in ("requests", "outcomes"):
+        raise SettingsError(f"--to {to!r}: say requests or outcomes")
+    records = _outcomes(file) if to == "outcomes" else _requests(file, settings, model)
+    count = wait_for(_send(records, bootstrap, settings.prefix, "outcomes" if to == "outcomes" else "prediction-requests"))
+    err.print(f"sent {count} {to}")
+
+
+def _outcomes(file: Path) -> Iterator[Outcome]:
+    return (to_outcome(row) for row in read_rows(file))
+
+
+def _requests(file: Path, settings: Settings, model: str) -> Iterator[PredictionRequest]:
+    if not model:
+        raise SettingsError("--model is missing: name the model that the requests ask")
+    known = load_model_settings(settings.models / model / "model.toml")
+    return (to_request(row, known) for row in read_rows(file))
+
+
+async def _send(records: Iterator[Outcome] | Iterator[PredictionRequest], bootstrap: str, prefix: str, noun: str) -> int:
+    from leadline.agents.sender import Sender, partition_of
+    from leadline.wire.codec import value_of
+
+    topic, count, told_at = f"{prefix}.{noun}", 0, time.monotonic()
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=True, max_batch_size=1 << 20) as producer:
+        sender, partitions = Sender(producer, prefix, pass_on_arrival=False), len(await producer.partitions_for(topic))
+        while some := list(islice(records, _AT_ONCE)):
+            rows = defaultdict(list)
+            for record in some:
+                key = record.request_id.encode()
+                rows[partition_of(key, partitions)].append((key, value_of(record), []))
+            for partition, part in rows.items():
+                await asyncio.gather(*await sender.send(topic, partition, part))
+            count += len(some)
+            if time.monotonic() - told_at > 1:
+                told_at = time.monotonic()
+                err.print(f"sent {count} …", end="\r")
+    return count

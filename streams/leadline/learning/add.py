@@ -1,0 +1,164 @@
+"""Adds a version of a model to the disk, so that no worker ever sees half of it."""
+
+import hashlib
+import json
+import os
+import platform
+import re
+import secrets
+import shutil
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from leadline.core.catalog import Version
+from leadline.core.columns import Floats
+from leadline.core.profile import build_profile
+from leadline.learning.models import model_of, read_model
+from leadline.learning.quality import quality
+from leadline.learning.reference import matrix, read_reference, signature_of
+from leadline.learning.registry import (
+    MANIFEST,
+    MODEL,
+    PROFILE,
+    SETTINGS,
+    SIGNATURE,
+    Registry,
+    RegistryError,
+    valid_name,
+)
+from leadline.learning.toml import settings_toml
+from leadline.learning.train import outcomes
+from leadline.settings import ModelSettings, load_model_settings
+
+__all__ = ["add_version", "matrix", "next_version", "read_reference"]
+
+
+def add_version(
+    root: Path, settings: ModelSettings, version: str | None, model: Any, reference: pa.Table, outcome: str
+) -> Version:
+    """Write a version and its model's settings below ``root``; returns it as workers will read it.
+
+    ``version``: None takes the next number. ``model``: a fitted estimator, or the path of a skops file; it must be
+    trained on `matrix` of the signature that ``reference`` has, since categories are numbered by it. ``reference``: data
+    that stands for live data, with the column ``outcome``. Raises RegistryError where the version exists, a name is not
+    allowed, the settings differ from those on disk, or the model does not fit; ValueError for a wrong reference.
+    """
+    version = next_version(root, settings.name) if version is None else version
+    _check_free(root, settings, version)
+    files = _files(settings, model, reference, outcome)
+    _write_settings(root / settings.name / SETTINGS, settings)
+    facts = _facts(outcome, len(reference))
+    _write(root / settings.name / version, {**files, MANIFEST: _manifest(settings.name, version, files, facts)})
+    added = Registry(root).version(settings.name, version)
+    assert added is not None, "its folder was just made"
+    return added
+
+
+def next_version(root: Path, model: str) -> str:
+    """``v`` and the number after the highest one of the model; other names do not count."""
+    found = [re.fullmatch(r"v([0-9]{1,18})", each.name) for each in (root / model).glob("v*")]
+    return f"v{max((int(match[1]) for match in found if match), default=0) + 1}"
+
+
+def _check_free(root: Path, settings: ModelSettings, version: str) -> None:
+    for what, name in (("model", settings.name), ("version", version)):
+        if not valid_name(name):
+            raise RegistryError(f"{name!r} cannot name a {what}: use letters, digits, '.', '_', '-', at most 100")
+    if (root / settings.name / version).exists():
+        raise RegistryError(f"{root / settings.name / version} exists; a version never changes: use another name")
+    path = root / settings.name / SETTINGS
+    if path.exists():
+        _check_same(path, settings)
+
+
+def _check_same(path: Path, settings: ModelSettings) -> None:
+    there = load_model_settings(path)
+    differ = [name for name in ModelSettings.model_fields if getattr(there, name) != getattr(settings, name)]
+    if differ:
+        raise RegistryError(f"{path} differs in {', '.join(differ)}; add the version with the settings of that file")
+
+
+def _files(settings: ModelSettings, model: Any, reference: pa.Table, outcome: str) -> dict[str, bytes]:
+    """The files of a version but its manifest; the model is read back from its bytes, as a worker would."""
+    signature = signature_of(reference, settings)
+    data = model.read_bytes() if isinstance(model, Path) else _dump(model)
+    predictor = model_of(read_model(data, "the model"), settings, len(signature.names))
+    rows = matrix(reference, signature)
+    scores = predictor.predict(rows)
+    _check_scores(scores)
+    profile = build_profile(signature, rows, scores, quality(scores, outcomes(reference, outcome), settings))
+    return {MODEL: data, SIGNATURE: _json(asdict(signature)), PROFILE: _json(asdict(profile))}
+
+
+def _dump(model: Any) -> bytes:
+    from skops.io import dumps
+
+    found: bytes = dumps(model)
+    return found
+
+
+def _check_scores(scores: Floats) -> None:
+    bad = int(np.isnan(scores).sum())
+    if bad:
+        raise ValueError(
+            f"the model gives no score to {bad} of {len(scores)} rows of the reference: "
+            "a feature is missing or infinite there; leave those rows out, or train a model that takes them"
+        )
+
+
+def _facts(outcome: str, rows: int) -> dict[str, Any]:
+    versions = {name: metadata.version(name) for name in ("leadline", "scikit-learn", "skops")}
+    return {"outcome": outcome, "reference_rows": rows, "python": platform.python_version(), **versions}
+
+
+def _manifest(model: str, version: str, files: dict[str, bytes], facts: dict[str, Any]) -> bytes:
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    return _json({"model": model, "version": version, "files": digests, "facts": facts})
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=1, allow_nan=False) + "\n").encode()
+
+
+def _write_settings(path: Path, settings: ModelSettings) -> None:
+    """Written whole, and only where there is none; who loses a race must agree with the winner."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(_hidden(SETTINGS))
+    _durable(new, settings_toml(settings).encode())
+    try:
+        os.link(new, path)
+    except FileExistsError:
+        _check_same(path, settings)
+    finally:
+        new.unlink()
+
+
+def _write(folder: Path, files: dict[str, bytes]) -> None:
+    """A folder with these files, or none."""
+    new = folder.with_name(_hidden(folder.name))
+    new.mkdir()
+    try:
+        for name, data in files.items():
+            _durable(new / name, data)
+        new.rename(folder)
+    except OSError as error:
+        raise RegistryError(f"{folder} could not be written: {error.strerror}; nothing is left of it") from error
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _hidden(name: str) -> str:
+    """A name that is no valid version, and nobody else's."""
+    return f".{name}.{secrets.token_hex(6)}"
+
+
+def _durable(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())

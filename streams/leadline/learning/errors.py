@@ -1,0 +1,5 @@
+"""What goes wrong with models on disk."""
+
+
+class RegistryError(Exception):
+    """A model file is missing, changed or not allowed; the message says which, where, and what to do."""

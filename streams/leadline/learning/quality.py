@@ -1,0 +1,69 @@
+"""How well scores did where the outcomes are known."""
+
+import numpy as np
+from scipy.stats import rankdata
+
+from leadline.core.columns import Bools, Floats
+from leadline.settings import ModelSettings
+
+_TINY = float(np.finfo(np.float64).eps)
+
+
+def quality(scores: Floats, outcomes: Floats, settings: ModelSettings) -> dict[str, float]:
+    """Metrics by the names of `leadline.records.WindowMetrics`; what is not defined is left out. At least one row.
+
+    A score at the threshold or above it counts as the positive label, as it does live.
+
+    >>> quality(np.array([1.0, 4.0]), np.array([2.0, 2.0]), ModelSettings(name="m", task="regression"))["bias"]
+    0.5
+    """
+    if settings.task == "regression":
+        return _regression(scores - outcomes)
+    positive = outcomes == settings.positive
+    found = {**_labels(scores >= settings.threshold, positive), **_probabilities(scores, positive)}
+    return {name: float(value) for name, value in found.items() if value is not None}
+
+
+def _regression(errors: Floats) -> dict[str, float]:
+    return {
+        "mae": float(np.abs(errors).mean()),
+        "rmse": float(np.sqrt(np.square(errors).mean())),
+        "bias": float(errors.mean()),
+    }
+
+
+def _labels(said: Bools, positive: Bools) -> dict[str, float | None]:
+    tp, fp, fn = (int((a & b).sum()) for a, b in ((said, positive), (said, ~positive), (~said, positive)))
+    return {
+        "accuracy": float((said == positive).mean()),
+        "precision": _share(tp, tp + fp),
+        "recall": _share(tp, tp + fn),
+        "f1": _share(2 * tp, 2 * tp + fp + fn),
+    }
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _probabilities(scores: Floats, positive: Bools) -> dict[str, float | None]:
+    safe = np.clip(scores, _TINY, 1 - _TINY)
+    return {
+        "logloss": -float(np.log(np.where(positive, safe, 1 - safe)).mean()),
+        "brier": float(np.square(scores - positive).mean()),
+        "auc": _auc(scores, positive),
+    }
+
+
+def _auc(scores: Floats, positive: Bools) -> float | None:
+    """Share of (positive, negative) pairs in the right order, ties half; None where there is no pair.
+
+    >>> _auc(np.array([0.1, 0.9, 0.9]), np.array([False, True, False]))
+    0.75
+    """
+    ones = int(positive.sum())
+    pairs = ones * (len(positive) - ones)
+    if not pairs:
+        return None
+    ranks: Floats = rankdata(scores)
+    return float((ranks[positive].sum() - ones * (ones + 1) / 2) / pairs)

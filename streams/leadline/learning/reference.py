@@ -1,0 +1,123 @@
+"""The reference: a table of past requests with their outcomes, and the matrix that a model sees."""
+
+import gzip
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv, json, parquet
+
+from leadline.core.catalog import Signature
+from leadline.core.columns import Floats, floats
+from leadline.learning.registry import signature_id
+from leadline.settings import ModelSettings
+
+_MAX_BLOCK = 2**31 - 1
+
+
+def read_reference(path: Path, text: Iterable[str] = ()) -> pa.Table:
+    """A table from CSV, JSON lines (either may end in .gz) or Parquet; an empty CSV field is missing.
+
+    ``text``: columns that are text even where they look like numbers, such as postal codes: name the categories here.
+    Raises ValueError that names the file where it cannot be read, or its kind is not known.
+    """
+    kind = path.name.removesuffix(".gz").rpartition(".")[2].lower()
+    try:
+        if kind == "parquet":
+            return parquet.read_table(path)
+        if kind == "csv":
+            return _csv(_bytes(path), text)
+        if kind in ("jsonl", "ndjson"):
+            return _json(_bytes(path))
+    except (pa.ArrowException, OSError, EOFError) as error:
+        raise ValueError(f"{path}: cannot be read: {error}") from error
+    raise ValueError(f"{path}: write the reference as .csv, .csv.gz, .jsonl, .jsonl.gz or .parquet")
+
+
+def _bytes(path: Path) -> bytes:
+    data = path.read_bytes()
+    return gzip.decompress(data) if path.name.endswith(".gz") else data
+
+
+def _csv(data: bytes, text: Iterable[str]) -> pa.Table:
+    """One block, so that types are taken from all rows and not from the first ones."""
+    options = csv.ConvertOptions(
+        column_types=dict.fromkeys(text, pa.string()), null_values=[""], strings_can_be_null=True
+    )
+    block = csv.ReadOptions(block_size=_block(data))
+    return csv.read_csv(pa.BufferReader(data), block, convert_options=options)
+
+
+def _json(data: bytes) -> pa.Table:
+    return json.read_json(pa.BufferReader(data), json.ReadOptions(block_size=_block(data)))
+
+
+def _block(data: bytes) -> int:
+    return min(len(data) + 1, _MAX_BLOCK)
+
+
+def signature_of(reference: pa.Table, settings: ModelSettings) -> Signature:
+    """The inputs that the settings name, with the categories of the reference: most frequent first, then by name.
+
+    Raises ValueError for a column that is missing.
+
+    >>> table = pa.table({"age": [1, 2, 3], "colour": ["red", "green", "green"]})
+    >>> signature_of(table, ModelSettings(name="m", numeric=["age"], categorical=["colour"])).categories
+    {'colour': ['green', 'red']}
+    """
+    numeric, categorical = list(settings.numeric), list(settings.categorical)
+    categories = {name: _by_frequency(_texts(reference, name)) for name in categorical}
+    for name in numeric:
+        numbers(reference, name)
+    return Signature(signature_id(numeric, categorical, categories), numeric, categorical, categories)
+
+
+def _by_frequency(column: pa.Array) -> list[str]:
+    counts = ((entry["values"], entry["counts"]) for entry in pc.value_counts(column.drop_null()).to_pylist())
+    return [name for name, _ in sorted(counts, key=lambda entry: (-entry[1], entry[0]))]
+
+
+def matrix(table: pa.Table, signature: Signature) -> Floats:
+    """Rows x features in the order of ``signature.names``; a category is its index, one never seen -1, missing NaN.
+
+    Raises ValueError for a column that is missing or of another type.
+
+    >>> signature = Signature("s1", ["age"], ["colour"], {"colour": ["green", "red"]})
+    >>> matrix(pa.table({"colour": ["red", "blue", None], "age": [30, None, 50]}), signature).tolist()
+    [[30.0, 1.0], [nan, -1.0], [50.0, nan]]
+    """
+    columns = [numbers(table, name) for name in signature.numeric]
+    columns += [_indexes(_texts(table, name), signature.categories[name]) for name in signature.categorical]
+    return np.column_stack(columns) if columns else np.empty((len(table), 0))
+
+
+def _indexes(column: pa.Array, categories: list[str]) -> Floats:
+    found = pc.fill_null(pc.index_in(column, pa.array(categories, pa.string())), -1)
+    return np.where(column.is_null().to_numpy(zero_copy_only=False), np.nan, floats(found))
+
+
+def numbers(table: pa.Table, name: str) -> Floats:
+    """A column as floats, null is NaN; a boolean is 0 or 1. Raises ValueError where it is missing or not numeric."""
+    column = _column(table, name)
+    if pa.types.is_boolean(column.type) or pa.types.is_null(column.type) or pa.types.is_decimal(column.type):
+        column = column.cast(pa.float64())
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        raise ValueError(f"column {name!r} is {column.type}, and should be numbers")
+    return floats(column)
+
+
+def _texts(table: pa.Table, name: str) -> pa.Array:
+    column = _column(table, name)
+    try:
+        return column.cast(pa.string())
+    except pa.ArrowException:
+        raise ValueError(f"column {name!r} is {column.type}, and should be text") from None
+
+
+def _column(table: pa.Table, name: str) -> pa.Array:
+    if name not in table.column_names:
+        raise ValueError(f"column {name!r} is missing; the table has {', '.join(table.column_names)}")
+    column = table.column(name).combine_chunks()
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column

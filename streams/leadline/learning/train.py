@@ -1,0 +1,73 @@
+"""Training of a model on a reference."""
+
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from leadline.core.catalog import Signature
+from leadline.core.columns import Floats
+from leadline.learning.reference import matrix, numbers, signature_of
+from leadline.settings import ModelSettings
+
+Kind = Literal["boosting", "logistic"]
+MAX_CATEGORIES = 255
+"""Categories of one feature that boosting tells apart; the rarer ones count as missing."""
+
+
+def train(table: pa.Table, settings: ModelSettings, outcome: str, kind: Kind = "boosting", seed: int = 0) -> Any:
+    """A scikit-learn model fitted to the columns that the settings name; equal input gives an equal model.
+
+    ``outcome``: the column of the truth. ``kind`` logistic (binary) takes categories as numbers and nothing missing;
+    boosting takes both as they are. Raises ValueError that names the column and what to do.
+    """
+    signature = signature_of(table, settings)
+    rows, truth = matrix(table, signature), outcomes(table, outcome)
+    if settings.task == "binary":
+        _check_classes(truth, settings, outcome)
+    if kind == "logistic":
+        return _logistic(rows, truth, settings, signature)
+    return _boosting(rows, truth, settings, signature, seed)
+
+
+def outcomes(table: pa.Table, outcome: str) -> Floats:
+    """The truth of each row. Raises ValueError where there are no rows, or one lacks its outcome."""
+    truth = numbers(table, outcome)
+    missing = int((~np.isfinite(truth)).sum())
+    if missing:
+        raise ValueError(f"column {outcome!r}: {missing} of {len(truth)} rows have no finite outcome; leave them out")
+    if not len(truth):
+        raise ValueError("the reference has no rows")
+    return truth
+
+
+def _check_classes(truth: Floats, settings: ModelSettings, outcome: str) -> None:
+    classes = np.unique(truth).tolist()
+    if len(classes) != 2 or settings.positive not in classes:
+        raise ValueError(f"column {outcome!r} has the values {classes[:5]}: should be two, one {settings.positive}")
+
+
+def _logistic(rows: Floats, truth: Floats, settings: ModelSettings, signature: Signature) -> Any:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    if settings.task != "binary":
+        raise ValueError("logistic is for task = binary; use boosting for regression")
+    missing = [name for name, column in zip(signature.names, rows.T, strict=True) if not np.isfinite(column).all()]
+    if missing:
+        raise ValueError(
+            f"logistic takes no missing values: {', '.join(missing)}; leave those rows out or use boosting"
+        )
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(rows, truth)
+
+
+def _boosting(rows: Floats, truth: Floats, settings: ModelSettings, signature: Signature, seed: int) -> Any:
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    first = len(signature.numeric)
+    codes = rows[:, first:]
+    codes[codes >= MAX_CATEGORIES] = np.nan
+    kind = HistGradientBoostingClassifier if settings.task == "binary" else HistGradientBoostingRegressor
+    categorical = list(range(first, rows.shape[1])) or None
+    return kind(categorical_features=categorical, random_state=seed).fit(rows, truth)

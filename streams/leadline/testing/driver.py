@@ -1,0 +1,172 @@
+"""The topology in memory: topics are lists, time is an argument, and a worker can be killed between any two effects.
+
+The processors, the codec and the order of effects are those of the real host; what is missing is said here: one broker that never fails,
+no consumer group (a task runs here until it is killed), and no clock but yours.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from aiokafka.partitioner import murmur2
+
+from leadline.core.batch import Effects, Output
+from leadline.core.catalog import Catalog
+from leadline.records import Record
+from leadline.state.memory import MemoryStore
+from leadline.state.overlay import Change
+from leadline.state.task import HostedTask
+from leadline.topology import STEPS, Step
+from leadline.wire.codec import decode, encode
+from leadline.wire.dead_letters import to_record
+from leadline.wire.run import ARRIVAL_HEADER, DeadLetter, Headers, Run
+
+Row = tuple[bytes | None, bytes | None, Headers, int]
+
+
+class Crash(Exception):  # noqa: N818 - it is what happens, not what went wrong
+    """The worker died here."""
+
+
+class Driver:
+    """Runs the steps over in-memory topics of ``partitions`` partitions each.
+
+    ``on_effect(name)`` is called before each effect of a run (outputs, changelog, state, commit); it may raise `Crash`.
+    """
+
+    def __init__(
+        self, catalog: Catalog, steps: Sequence[Step] = STEPS, partitions: int = 1, on_effect: Callable[[str], None] | None = None
+    ) -> None:
+        self.catalog = catalog
+        self.partitions = partitions
+        self.topics: defaultdict[tuple[str, int], list[Row]] = defaultdict(list)
+        self._steps = steps
+        self._on_effect = on_effect or (lambda name: None)
+        self._changelogs: defaultdict[tuple[str, int], list[list[Change]]] = defaultdict(list)
+        self._committed: defaultdict[tuple[str, str, int], int] = defaultdict(int)
+        self._tasks: dict[tuple[str, int], HostedTask] = {}
+
+    # -- in and out ---------------------------------------------------------------------------------------------------
+
+    def publish(self, noun: str, key: bytes | None, value: bytes | None, arrival_ms: int) -> None:
+        """Append a record, to the partition of its key."""
+        header = [(ARRIVAL_HEADER, b"%d" % arrival_ms)]
+        self.topics[noun, self._partition(key or b"")].append((key, value, header, max(0, arrival_ms)))
+
+    def tick(self, noun: str, now_ms: int) -> None:
+        """Append a record that only says what time it is, to every partition."""
+        for partition in range(self.partitions):
+            self.topics[noun, partition].append((b"", None, [(ARRIVAL_HEADER, b"%d" % now_ms)], max(0, now_ms)))
+
+    def read(self, noun: str) -> list[Record]:
+        """All records of a topic of few, partition by partition."""
+        records: list[Record] = []
+        for partition in range(self.partitions):
+            rows = self.topics[noun, partition]
+            records += decode(_run(noun, partition, rows, 0), 1 << 30)[0].records
+        return records
+
+    def rows(self, noun: str) -> list[dict[str, Any]]:
+        """All records of a topic of many, partition by partition, as dicts."""
+        found: list[dict[str, Any]] = []
+        for partition in range(self.partitions):
+            batch, _ = decode(_run(noun, partition, self.topics[noun, partition], 0), 1 << 30)
+            found += batch.columns.to_pylist() if batch.columns is not None else []
+        return found
+
+    # -- work ---------------------------------------------------------------------------------------------------------
+
+    def settle(self, most: int = 1000) -> None:
+        """Work, in runs of up to ``most`` records, until nothing is left."""
+        while any([self.work(step, partition, noun, most) for step in self._steps for partition in range(self.partitions) for noun in step.reads]):
+            pass
+
+    def work(self, step: Step, partition: int, noun: str, most: int) -> int:
+        """Let one task take one run; how many records it took. Kills the task if an effect crashes."""
+        try:
+            return self._work(self._task(step, partition), noun, most)
+        except Crash:
+            self.kill(step, partition)
+            raise
+
+    def pass_time(self, now_ms: int) -> None:
+        """Tell every task the time; sources that have nothing left to read follow it."""
+        for step in self._steps:
+            for partition in range(self.partitions):
+                task = self._task(step, partition)
+                idle = frozenset(noun for noun in step.reads if not self._left(task, noun))
+                self._finish(task, task.processor.on_time(now_ms, idle), [])
+
+    def kill(self, step: Step, partition: int, disk_too: bool = False) -> None:
+        """Kill a task; it starts again from its disk, or from its changelog alone."""
+        task = self._tasks.pop((step.name, partition), None)
+        if task is not None and not disk_too:
+            task.store.rollback()
+            self._tasks[step.name, partition] = self._restored(step, partition, task.store)
+
+    def _task(self, step: Step, partition: int) -> HostedTask:
+        if (step.name, partition) not in self._tasks:
+            self._tasks[step.name, partition] = self._restored(step, partition, MemoryStore())
+        return self._tasks[step.name, partition]
+
+    def _restored(self, step: Step, partition: int, store: Any) -> HostedTask:
+        task = HostedTask(step, partition, store, self.catalog)
+        changelog = self._changelogs[step.name, partition]
+        for batch in changelog[task.restored_to() :]:
+            task.store.commit(batch)
+        task.commit(len(changelog))
+        task.begin()
+        return task
+
+    def _position(self, task: HostedTask, noun: str) -> int:
+        if task.step.stateful:
+            return task.applied.get(noun, -1) + 1
+        return self._committed[task.step.name, noun, task.partition]
+
+    def _left(self, task: HostedTask, noun: str) -> int:
+        return len(self.topics[noun, task.partition]) - self._position(task, noun)
+
+    def _work(self, task: HostedTask, noun: str, most: int) -> int:
+        start = self._position(task, noun)
+        rows = self.topics[noun, task.partition][start : start + most]
+        if not rows:
+            return 0
+        run = _run(noun, task.partition, rows, start)
+        batch, letters = decode(run, 1 << 30)
+        effects = task.processor.on_batch(batch)
+        for reject in effects.rejects:
+            at = run.offsets.index(int(batch.offsets[reject.index]))
+            letters.append(DeadLetter(noun, run.partition, run.offsets[at], run.keys[at], run.values[at], reject.reason, reject.detail))
+        task.apply(noun, run.offsets[-1])
+        self._finish(task, effects, letters)
+        self._on_effect("commit")
+        self._committed[task.step.name, noun, task.partition] = run.offsets[-1] + 1
+        return len(rows)
+
+    def _finish(self, task: HostedTask, effects: Effects, letters: Iterable[DeadLetter]) -> None:
+        for output in effects.outputs:
+            self._on_effect("outputs")
+            self._send(output)
+        for letter in letters:
+            key, value, headers = to_record(letter, "leadline")
+            self.topics["dead-letters", self._partition(key or b"")].append((key, value, headers, 0))
+        self._on_effect("changelog")
+        changelog = self._changelogs[task.step.name, task.partition]
+        changelog.append(task.store.changes())
+        self._on_effect("state")
+        task.commit(len(changelog))
+
+    def _send(self, output: Output) -> None:
+        arrivals = output.arrival_ms.tolist() if output.arrival_ms is not None else [0] * len(output.keys)
+        for key, route, value, arrival_ms in zip(output.keys, output.routes or output.keys, encode(output), arrivals, strict=True):
+            partition = self._partition(route) if output.partition is None else output.partition
+            headers = [(ARRIVAL_HEADER, b"%d" % arrival_ms)] if output.arrival_ms is not None else []
+            self.topics[output.topic, partition].append((key, value, headers, max(0, arrival_ms)))
+
+    def _partition(self, key: bytes) -> int:
+        return int((murmur2(key) & 0x7FFFFFFF) % self.partitions)
+
+
+def _run(noun: str, partition: int, rows: Sequence[Row], start: int) -> Run:
+    keys, values, headers, times = ([row[at] for row in rows] for at in range(4))
+    return Run(noun, partition, list(range(start, start + len(rows))), times, keys, values, headers)  # type: ignore[arg-type]

@@ -1,0 +1,51 @@
+"""What a readable record must still be, a column at a time."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+Bools = NDArray[np.bool_]
+
+EARLIEST_MS, LATEST_MS = -62_135_596_800_000, 253_402_300_799_999
+MAX_ID_BYTES = 1000
+_TIMES = {"PredictionRequest": ["event_time"], "Prediction": ["event_time", "scored_at"], "Outcome": ["outcome_time"]}
+
+
+def broken(name: str, columns: pa.RecordBatch, keys: list[bytes | None]) -> Iterator[tuple[Bools, str, str]]:
+    """Rows that break a rule, with the reason and what to do; a row may break several."""
+    ids = columns["prediction"].field("request_id") if name == "LabeledPrediction" else columns["request_id"]
+    sizes = pc.binary_length(ids).to_numpy(zero_copy_only=False)
+    yield sizes == 0, "request-id-empty", "give each request an id of its own"
+    yield sizes > MAX_ID_BYTES, "request-id-too-long", f"a request id has at most {MAX_ID_BYTES} bytes"
+    yield (
+        _other_key(ids, keys),
+        "key-mismatch",
+        "the record's key must be the request_id in UTF-8: it decides the partition",
+    )
+    for field in _TIMES.get(name, []):
+        times = columns[field].to_numpy()
+        yield (
+            (times < EARLIEST_MS) | (times > LATEST_MS),
+            "time-out-of-range",
+            f"{field} is not within the years 1 to 9999 (milliseconds?)",
+        )
+    if name == "Prediction":
+        yield ~np.isfinite(columns["score"].to_numpy()), "score-not-finite", "the score is NaN or infinite"
+    if name == "Outcome":
+        outcome = columns["outcome"].to_numpy(zero_copy_only=False)
+        said = columns["outcome"].is_valid().to_numpy(zero_copy_only=False)
+        yield (
+            said & ~np.isfinite(outcome.astype(np.float64)),
+            "outcome-not-finite",
+            "an outcome is a finite number, or null",
+        )
+
+
+def _other_key(ids: pa.Array, keys: list[bytes | None]) -> Bools:
+    wanted = [each.encode() for each in ids.to_pylist()]
+    if wanted == keys:
+        return np.zeros(len(keys), bool)
+    return np.array([one != other for one, other in zip(wanted, keys, strict=True)], bool)

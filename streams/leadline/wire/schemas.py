@@ -1,0 +1,88 @@
+"""The schemas in ``schemas/``, and the ten bytes by which a record names its own.
+
+Avro single-object encoding: two marker bytes, the CRC-64-AVRO fingerprint of the schema (little endian), then the body.
+"""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import fastavro
+from fastavro.schema import fingerprint, to_parsing_canonical_form
+
+Schema = dict[str, Any]
+
+MARKER = b"\xc3\x01"
+HEAD_BYTES = 10
+
+
+def schemas_dir() -> Path:
+    """Where the .avsc files are: inside the package, or beside the source of an editable install."""
+    packaged = Path(__file__).parents[1] / "schemas"
+    return packaged if packaged.is_dir() else Path(__file__).parents[3] / "schemas"
+
+
+@cache
+def schema(name: str) -> Schema:
+    """The schema of a record class, as it is written.
+
+    >>> [field["name"] for field in schema("Outcome")["fields"]]
+    ['request_id', 'outcome', 'outcome_time']
+    """
+    return {each["name"]: each for each in map(_load, sorted(schemas_dir().glob("*.avsc")))}[name]
+
+
+def _load(path: Path) -> Schema:
+    loaded: Schema = json.loads(path.read_text("utf-8"))
+    return loaded
+
+
+@cache
+def plain(name: str) -> Schema:
+    """The schema without logical types: times are longs, decimals are bytes. Reads and writes the same bytes."""
+    stripped: Schema = _plain(schema(name))
+    return stripped
+
+
+def _plain(part: Any) -> Any:
+    if isinstance(part, list):
+        return [_plain(each) for each in part]
+    if not isinstance(part, dict):
+        return part
+    if "logicalType" in part:
+        return part["type"]
+    return {key: _plain(value) for key, value in part.items() if key != "doc"}
+
+
+@cache
+def parsed(name: str) -> Schema:
+    """The plain schema as fastavro wants it."""
+    made: Schema = fastavro.parse_schema(json.loads(json.dumps(plain(name))))  # type: ignore[assignment]
+    return made
+
+
+@cache
+def head(name: str) -> bytes:
+    """The ten bytes in front of each record of this schema.
+
+    >>> head("Outcome")[:2].hex(), len(head("Outcome"))
+    ('c301', 10)
+    """
+    return MARKER + fingerprint_of(schema(name))
+
+
+def fingerprint_of(written: Schema | str) -> bytes:
+    """The CRC-64-AVRO fingerprint, little endian as in the single-object encoding.
+
+    >>> fingerprint_of("int").hex()
+    '8f5c393f1ad57572'
+    """
+    return bytes.fromhex(fingerprint(to_parsing_canonical_form(written), "CRC-64-AVRO"))
+
+
+@cache
+def released() -> dict[bytes, tuple[str, Schema]]:
+    """Older forms of the schemas that may still be in a log: head -> (name, schema as written)."""
+    older = [_load(path) for path in sorted((schemas_dir() / "released").glob("*.avsc"))]
+    return {MARKER + fingerprint_of(each): (each["name"], each) for each in older}

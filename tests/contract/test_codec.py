@@ -1,0 +1,230 @@
+"""The columnar codec against the reference, and both against hostile bytes."""
+
+import io
+import json
+import math
+import random
+
+import fastavro
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from leadline.core.batch import Output
+from leadline.records import (
+    Alert,
+    DriftReport,
+    FeatureCounts,
+    JoinCounts,
+    Metric,
+    Outcome,
+    Prediction,
+    PredictionRequest,
+    RetrainRequest,
+    Rollout,
+    WindowMetrics,
+    WindowPartial,
+    WindowProfile,
+)
+from leadline.wire.codec import FEW, MANY, decode, encode, key_of, value_of
+from leadline.wire.run import ARRIVAL_HEADER, Run
+from leadline.wire.schemas import head, parsed
+
+LIMIT = 1 << 20
+TEXT = st.text(st.characters(codec="utf-8"), max_size=8)
+IDS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
+TIMES = st.integers(-62_135_596_800_000, 253_402_300_799_999)
+FLOATS = st.floats(allow_nan=False, allow_infinity=False)
+REQUESTS = st.builds(
+    PredictionRequest, IDS, TEXT, TIMES, st.dictionaries(TEXT, FLOATS, max_size=4), TEXT, st.dictionaries(TEXT, TEXT, max_size=3)
+)
+OUTCOMES = st.builds(Outcome, IDS, st.none() | FLOATS, TIMES)
+PREDICTIONS = st.builds(
+    Prediction, IDS, TEXT, TEXT, TEXT, TEXT, TIMES, TIMES, FLOATS, st.none() | st.integers(-1, 2), st.lists(FLOATS, max_size=4),
+    TEXT, st.lists(TEXT, max_size=3), st.none() | st.integers(0, 2**40),
+)  # fmt: skip
+HOT = [("prediction-requests", REQUESTS), ("outcomes", OUTCOMES), ("predictions", PREDICTIONS)]
+SUM = -(10**20) + 7
+PARTIAL = WindowPartial("m", "v", "*", -10, 5, 1, 9, -3, "mature", "binary", *range(7), SUM, 0, 1, -1, 2**70, 127, 128, [1], [2], [3])
+METRICS = WindowMetrics(
+    "m", "v", "a=ü", 0, 1, 2, 3, "sealed", "binary", *range(8), 0.5, Metric(0.5, 0.1, 0.9), Metric(1.0), *[None] * 10, None
+)
+COLD = [
+    ("window-partials", PARTIAL),
+    ("window-partials", JoinCounts("", -1, 3, 4, *range(16))),
+    ("metrics", METRICS),
+    ("window-profiles", WindowProfile("m", "v", 0, 1, 2, 3, 4, True, 5, [FeatureCounts("f", [1, 2]), FeatureCounts("score", [])])),
+    ("drift", DriftReport("m", "v", 0, 1, "f", "numeric", "psi", 0.3, 0.1, 0.001, True, 100, 1000, 2, 3)),
+    ("alerts", Alert("id", "drift", "warning", "opened", "m", "v", "*", 0, 1, 2, {"psi f": "0.3"}, "")),
+    ("retrain-requests", RetrainRequest("id", "m", "v", 5, "cause", "alert", {})),
+    ("rollouts", Rollout("m", "v1", 5, "me", "first")),
+]
+
+
+def run_of(topic, pairs, headers=()):
+    keys, values = [key for key, _ in pairs], [value for _, value in pairs]
+    return Run(topic, 0, list(range(10, 10 + len(pairs))), [5] * len(pairs), keys, values, [headers] * len(pairs))
+
+
+def rows(batch):
+    return [] if batch.columns is None else [dict(row, **{k: dict(v) for k, v in row.items() if k in ("features", "categories") and k == "categories" or isinstance(v, list) and v and isinstance(v[0], tuple)}) for row in batch.columns.to_pylist()]
+
+
+def reference(topic, value):
+    return fastavro.schemaless_reader(io.BytesIO(value[10:]), parsed(MANY[topic]))
+
+
+@pytest.mark.parametrize(("topic", "kind"), HOT, ids=[topic for topic, _ in HOT])
+def test_columns_equal_the_reference_and_write_the_same_bytes(topic, kind):
+    @given(st.lists(kind, min_size=1, max_size=20))
+    @settings(max_examples=80, deadline=None)
+    def check(records):
+        pairs = [(key_of(record), value_of(record)) for record in records]
+        batch, letters = decode(run_of(topic, pairs), LIMIT)
+        assert not letters
+        assert batch.bodies == [value[10:] for _, value in pairs]
+        for row, (_, value) in zip(batch.columns.to_pylist(), pairs, strict=True):
+            wanted = reference(topic, value)
+            assert {name: dict(v) if isinstance(wanted[name], dict) else v for name, v in row.items()} == wanted
+        again = encode(Output(topic, [key for key, _ in pairs], 0, columns=batch.columns))
+        assert [reference(topic, value) for value in again] == [reference(topic, value) for _, value in pairs]
+
+    check()
+
+
+@pytest.mark.parametrize(("topic", "record"), COLD, ids=[type(record).__name__ for _, record in COLD])
+def test_records_come_back_as_they_were(topic, record):
+    batch, letters = decode(run_of(topic, [(key_of(record), value_of(record))]), LIMIT)
+    assert not letters
+    assert batch.records == [record]
+
+
+def test_a_decimal_is_what_any_avro_reader_sees():
+    from leadline.wire.schemas import schema
+
+    values = fastavro.schemaless_reader(io.BytesIO(value_of(PARTIAL)[10:]), fastavro.parse_schema(schema("WindowPartial")))
+    assert int(values["score_sum"].scaleb(12)) == SUM
+
+
+@pytest.mark.parametrize(("topic", "kind"), HOT, ids=[topic for topic, _ in HOT])
+def test_hostile_bytes_become_rows_or_dead_letters(topic, kind):
+    @given(st.lists(kind, min_size=1, max_size=8), st.randoms(use_true_random=False))
+    @settings(max_examples=150, deadline=None)
+    def check(records, rng):
+        pairs = [(key_of(record), mutated(value_of(record), rng)) for record in records]
+        batch, letters = decode(run_of(topic, pairs), LIMIT)
+        places = [int(offset) for offset in batch.offsets] + [letter.offset for letter in letters]
+        assert sorted(places) == list(range(10, 10 + len(pairs)))
+        assert len(batch) == (batch.columns.num_rows if batch.columns is not None else 0) == len(batch.bodies)
+        for letter in letters:
+            assert (letter.key, letter.value) == pairs[letter.offset - 10]
+            assert letter.reason
+
+    check()
+
+
+def mutated(value, rng):
+    """The value with a byte changed, cut, added or put in, or as it was."""
+    value = bytearray(value)
+    for _ in range(rng.choice([0, 1, 1, 3])):
+        match rng.randrange(4):
+            case 0 if value:
+                value[rng.randrange(len(value))] = rng.randrange(256)
+            case 1:
+                del value[rng.randrange(len(value) + 1) :]
+            case 2:
+                value += rng.randbytes(rng.randint(1, 4))
+            case 3:
+                at = rng.randrange(len(value) + 1)
+                value[at:at] = rng.randbytes(1)
+    return bytes(value)
+
+
+GOOD = Outcome("r1", 1.0, 5)
+
+
+@pytest.mark.parametrize(
+    ("topic", "key", "value", "reason"),
+    [
+        ("outcomes", b"r1", None, "empty-value"),
+        ("outcomes", b"r1", b"", "unknown-schema"),
+        ("outcomes", b"r1", b"\xc3\x01" + bytes(8), "unknown-schema"),
+        ("outcomes", b"r1", value_of(GOOD)[:-1], "undecodable"),
+        ("outcomes", b"r1", value_of(GOOD) + b"\0", "trailing-bytes"),
+        ("outcomes", b"r2", value_of(GOOD), "key-mismatch"),
+        ("outcomes", None, value_of(GOOD), "key-mismatch"),
+        ("outcomes", b"", value_of(Outcome("", 1.0, 5)), "request-id-empty"),
+        ("outcomes", b"x" * 1001, value_of(Outcome("x" * 1001, 1.0, 5)), "request-id-too-long"),
+        ("outcomes", b"r1", value_of(Outcome("r1", math.nan, 5)), "outcome-not-finite"),
+        ("outcomes", b"r1", value_of(Outcome("r1", math.inf, 5)), "outcome-not-finite"),
+        ("outcomes", b"r1", value_of(Outcome("r1", 1.0, 2**60)), "time-out-of-range"),
+        ("outcomes", b"r1", b" " * (LIMIT + 1), "record-too-large"),
+        ("outcomes", b"r1", b'{"request_id": "r1", "outcome_time": 5}', "json-not-a-record"),
+        ("outcomes", b"r1", b'{"request_id": "r1", "outcome": true, "outcome_time": 5}', "json-not-a-record"),
+        ("outcomes", b"r1", b'{"request_id": "r1", "outcome": 1, "outcome_time": "2024-01-01T00:00:00"}', "json-not-a-record"),
+        ("outcomes", b"r1", b"{" * 100_000, "json-not-a-record"),
+        ("outcomes", b"r1", value_of(PARTIAL), "unknown-schema"),
+        ("prediction-requests", b"r1", head("PredictionRequest") + b"\x04r1\x02m\0\0" + b"\xfe" * 9 + b"\x01", "undecodable"),
+        ("predictions", b"r1", b"{}", "unknown-schema"),
+        ("metrics", b"r1", b"{}", "unknown-schema"),
+    ],
+)
+def test_what_cannot_be_used_says_why(topic, key, value, reason):
+    good = [(b"r1", value_of(GOOD))] if topic == "outcomes" else []
+    batch, letters = decode(run_of(topic, [*good, (key, value), *good]), LIMIT)
+    assert [letter.reason for letter in letters] == [reason]
+    assert len(batch) == 2 * len(good)
+
+
+def test_a_score_that_is_not_finite():
+    record = Prediction("r1", "m", "v", "champion", "", 0, 0, math.nan, None, [math.nan], "", [], None)
+    _, letters = decode(run_of("predictions", [(b"r1", value_of(record))]), LIMIT)
+    assert [letter.reason for letter in letters] == ["score-not-finite"]
+
+
+def test_json_rows_stand_in_log_order_beside_avro_ones():
+    text = json.dumps({"request_id": "ü", "model": "m", "event_time": "1969-12-31T23:59:59.5Z", "features": {"a": 1, "b": None}, "more": 1})
+    avro = PredictionRequest("r2", "m", 7, {"x": 2.0})
+    batch, letters = decode(run_of("prediction-requests", [("ü".encode(), text.encode()), (b"r2", value_of(avro))]), LIMIT)
+    assert not letters
+    assert batch.columns["request_id"].to_pylist() == ["ü", "r2"]
+    assert batch.columns["event_time"].to_pylist() == [-500, 7]
+    assert [dict(row) for row in batch.columns["features"].to_pylist()] == [{"a": 1.0}, {"x": 2.0}]
+
+
+def test_legal_but_unusual_blocks_are_read():
+    """A map written in two blocks, the first with its size in bytes, as some writers do."""
+    body = b"\x04r1\x02m\0\x0e" + b"\x01\x14\x02a" + bytes(8) + b"\x02\x02b" + bytes(8) + b"\0" + b"\0"
+    batch, letters = decode(run_of("prediction-requests", [(b"r1", head("PredictionRequest") + body)]), LIMIT)
+    assert not letters
+    assert dict(batch.columns["features"].to_pylist()[0]) == {"a": 0.0, "b": 0.0}
+
+
+def test_arrival_and_clock():
+    clock = [(ARRIVAL_HEADER, b"-77")]
+    run = Run("outcomes", 0, [1, 2], [5, 6], [b"r1", b""], [value_of(GOOD), None], [[(ARRIVAL_HEADER, b"-99")], clock])
+    batch, letters = decode(run, LIMIT)
+    assert not letters
+    assert (batch.arrival_ms.tolist(), batch.arrival_max_ms, batch.last_offset) == ([-99], -77, 2)
+
+
+def test_huge_claimed_counts_end_at_once():
+    rng = random.Random(3)
+    for name, topic in ((name, topic) for topic, name in MANY.items()):
+        for _ in range(300):
+            value = head(name) + b"\x02a" * rng.randint(0, 6) + b"\xfe\xff\xff\xff\xff\xff\xff\xff\x7f"[: rng.randint(1, 9)] + rng.randbytes(rng.randint(0, 9))
+            batch, letters = decode(run_of(topic, [(b"a", value)]), LIMIT)
+            assert len(batch) + len(letters) == 1
+
+
+def test_every_topic_has_one_form():
+    assert not set(MANY) & set(FEW)
+
+
+def test_nulls_and_slices_keep_their_rows():
+    columns = pa.record_batch(
+        {"request_id": ["a", "b", "c"], "outcome": pa.array([1.0, None, 0.0]), "outcome_time": pa.array(np.array([1, 2, 3]))}
+    ).slice(1, 2)
+    batch, _ = decode(run_of("outcomes", list(zip([b"b", b"c"], encode(Output("outcomes", [b"b", b"c"], 0, columns=columns)), strict=True))), LIMIT)
+    assert batch.columns["outcome"].to_pylist() == [None, 0.0]
