@@ -13,12 +13,12 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import join
+from benchmarks import join, scoring
 from benchmarks.measure import BenchError, Cost
 from leadline.embedded import EmbeddedError, progress_bar, servers
 from leadline.settings import load_settings
 
-_JOBS = {"join": join}
+_JOBS = {"join": join, "scoring": scoring}
 
 
 def main() -> int:

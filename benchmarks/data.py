@@ -31,6 +31,11 @@ def request_ids(count: int, salt: int = 0) -> list[str]:
     return [f"{(i * _ODD + salt) & (2**64 - 1):016x}-0000-7000-{i:09d}" for i in range(count)]
 
 
+def request_number(request_id: str) -> int:
+    """The number of the request that has the id."""
+    return int(request_id.rpartition("-")[2])
+
+
 def features(count: int) -> NDArray[np.float64]:
     """Ten features a request."""
     return np.random.default_rng(7).standard_normal((count, len(FEATURES)))

@@ -4,64 +4,17 @@ scoring: ``take(1000, within=0.05)``, one ``predict_proba`` a batch, one ``send`
 join: two agents share a Table keyed by request id, in RocksDB with a changelog; a second Table holds the counts, told once a second.
 """
 
-import io
-import json
 import os
-from pathlib import Path
 from typing import Any
 
-import fastavro
 import faust
 import numpy as np
-from faust.serializers import codecs
 
+from benchmarks.avro import MATCH, OUTCOME, PREDICTION, REQUEST, Avro
 from benchmarks.data import FAUST_STARTS, FEATURES, MINUTE_MS, MODEL, VERSION
 
 PARTITIONS = 2
-_SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
 _PREFIX = os.environ["LEADLINE_PREFIX"]
-_MATCH = {
-    "type": "record",
-    "name": "Match",
-    "fields": [
-        {"name": "request_id", "type": "string"},
-        {"name": "model_version", "type": "string"},
-        {"name": "event_time", "type": "long"},
-        {"name": "label", "type": "long"},
-        {"name": "outcome", "type": "double"},
-    ],
-}
-
-
-class _Avro(codecs.Codec):  # type: ignore[misc]
-    """Avro with fastavro, behind the ten bytes of the single-object header where there is one."""
-
-    def __init__(self, schema: dict[str, Any], header: int) -> None:
-        super().__init__()
-        self._schema, self._header = fastavro.parse_schema(schema), header
-
-    def _loads(self, s: bytes) -> Any:
-        return fastavro.schemaless_reader(io.BytesIO(s[self._header :]), self._schema)
-
-    def _dumps(self, obj: Any) -> bytes:
-        out = io.BytesIO(bytes(self._header))
-        out.seek(self._header)
-        fastavro.schemaless_writer(out, self._schema, obj)
-        return out.getvalue()
-
-
-def _schema(name: str) -> dict[str, Any]:
-    """A schema with times as plain numbers: cheaper to read than dates."""
-    schema: dict[str, Any] = json.loads((_SCHEMAS / f"{name}.avsc").read_text("utf-8"))
-    for field in schema["fields"]:
-        if isinstance(field["type"], dict) and "logicalType" in field["type"]:
-            field["type"] = "long"
-    return schema
-
-
-for _name in ("prediction_request", "prediction", "outcome"):
-    codecs.register(_name, _Avro(_schema(_name), 10))
-codecs.register("match", _Avro(_MATCH, 0))
 
 app = faust.App(
     f"{_PREFIX}.faust",
@@ -80,7 +33,7 @@ app = faust.App(
 _told: list[bool] = []
 
 
-def _topic(noun: str, codec: str) -> Any:
+def _topic(noun: str, codec: Avro) -> Any:
     return app.topic(
         f"{_PREFIX}.{noun}", partitions=PARTITIONS, key_type=str, key_serializer="raw", value_serializer=codec
     )
@@ -96,9 +49,9 @@ def scoring() -> None:
     """Requests to predictions."""
     from benchmarks.model import trained
 
-    model, predictions = trained(), _topic("predictions", "prediction")
+    model, predictions = trained(), _topic("predictions", PREDICTION)
 
-    @app.agent(_topic("prediction-requests", "prediction_request"))  # type: ignore[untyped-decorator]
+    @app.agent(_topic("prediction-requests", REQUEST))  # type: ignore[untyped-decorator]
     async def score(stream: Any) -> None:
         async for rows in stream.take(1000, within=0.05):
             _tell_start()
@@ -132,7 +85,7 @@ def join() -> None:
     options = {"driver": "rocksdict"}
     pending = app.Table("pending", key_type=str, partitions=PARTITIONS, options=options)
     counts = app.Table("counts", key_type=str, partitions=PARTITIONS, options=options)
-    matches = _topic("matches", "match")
+    matches = _topic("matches", MATCH)
     metrics = app.topic(
         f"{_PREFIX}.counts", partitions=PARTITIONS, key_type=str, key_serializer="raw", value_serializer="json"
     )
@@ -152,7 +105,7 @@ def join() -> None:
         total, right = counts.get(window) or (0, 0)
         counts[window] = changed[window, partition] = [total + 1, right + (label == outcome)]
 
-    @app.agent(_topic("predictions", "prediction"))  # type: ignore[untyped-decorator]
+    @app.agent(_topic("predictions", PREDICTION))  # type: ignore[untyped-decorator]
     async def on_prediction(stream: Any) -> None:
         async for event in stream.events():
             _tell_start()
@@ -164,7 +117,7 @@ def join() -> None:
             elif len(held) == 2:
                 await matched(key, *known, held[0], event.message.partition)
 
-    @app.agent(_topic("outcomes", "outcome"))  # type: ignore[untyped-decorator]
+    @app.agent(_topic("outcomes", OUTCOME))  # type: ignore[untyped-decorator]
     async def on_outcome(stream: Any) -> None:
         async for event in stream.events():
             _tell_start()

@@ -129,7 +129,9 @@ class Settings(BaseSettings):
     prefix: str = Field("leadline", pattern=r"^[A-Za-z0-9._-]{1,100}$")
     models: Path = Path("models")
     state: Path = Path(".leadline/state")
-    cache: Path = Field(default_factory=lambda: Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "leadline")
+    cache: Path = Field(
+        default_factory=lambda: Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "leadline"
+    )
     partitions: int = Field(2, ge=1)
     replication: int = Field(1, ge=1)
     clock: Literal["wall", "records"] = "wall"

@@ -84,7 +84,9 @@ def worker(steps: Sequence[Step], settings: Settings, bootstrap: str) -> int:
     registry = Registry(settings.models)
     settings.state.mkdir(parents=True, exist_ok=True)
     app = _App("leadline", broker=f"kafka://{bootstrap}", datadir=str(settings.state / "faust"), web_enabled=False)
-    host = faust.Worker(app, Lanes(steps, settings, bootstrap, registry), quiet=True, override_logging=False, redirect_stdouts=False)
+    host = faust.Worker(
+        app, Lanes(steps, settings, bootstrap, registry), quiet=True, override_logging=False, redirect_stdouts=False
+    )
     try:
         host.execute_from_commandline()
     except SystemExit as ended:

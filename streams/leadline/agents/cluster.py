@@ -51,7 +51,7 @@ async def read_all(bootstrap: str, topic: str) -> AsyncIterator[ConsumerRecord]:
 
 
 async def partitions(reader: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
-    await reader._client._wait_on_metadata(topic)  # noqa: SLF001 - partitions_for_topic does not ask the broker
+    await reader._client._wait_on_metadata(topic)
     return [TopicPartition(topic, number) for number in sorted(reader.partitions_for_topic(topic) or ())]
 
 
@@ -65,14 +65,18 @@ async def remove(bootstrap: str, prefix: str) -> None:
         await admin.close()
 
 
-async def create(bootstrap, prefix, nouns, steps, partitions, replication):
-    from aiokafka.admin import NewTopic
+async def has_members(bootstrap: str, groups: Iterable[str]) -> bool:
+    """Whether each group has a member that works."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
-    cc = {"cleanup.policy": "compact", "max.message.bytes": str(16 << 20)}
-    ts = [NewTopic(f"{prefix}.{n}", partitions if n != "rollouts" else 1, replication, topic_configs={"max.message.bytes": str(4 << 20), "retention.ms": "-1"}) for n in nouns]
-    ts += [NewTopic(f"{prefix}.{n}-changelog", partitions, replication, topic_configs=cc) for n in steps]
     try:
-        await admin.create_topics(ts)
+        states = [
+            state
+            for response in await admin.describe_consumer_groups(list(groups))
+            for _, _, state, *_ in response.groups
+        ]
+    except GroupCoordinatorNotAvailableError:
+        return False
     finally:
         await admin.close()
+    return bool(states) and all(state == "Stable" for state in states)

@@ -21,12 +21,12 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from leadline.agents.changelog import check_complete, restore
 from leadline.agents.sender import Sender, TooLargeError
-from leadline.state.task import HostedTask, state_path
 from leadline.core.batch import Batch, Effects, Lookups
 from leadline.core.catalog import Catalog
 from leadline.settings import Settings
 from leadline.state.memory import MemoryStore
 from leadline.state.rocksdb import RocksStore
+from leadline.state.task import HostedTask, state_path
 from leadline.topology import Step
 from leadline.wire.codec import decode
 from leadline.wire.dead_letters import to_record
@@ -43,7 +43,15 @@ Enrich = Callable[[Batch], Awaitable[Lookups]]
 class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
     """Hosts one stage on the partitions that its group gives to this worker; `run` until `stop`."""
 
-    def __init__(self, step: Step, settings: Settings, bootstrap: str, catalog: Catalog, sender: Sender, enrich: Enrich | None = None) -> None:
+    def __init__(
+        self,
+        step: Step,
+        settings: Settings,
+        bootstrap: str,
+        catalog: Catalog,
+        sender: Sender,
+        enrich: Enrich | None = None,
+    ) -> None:
         self.step = step
         self._settings = settings
         self._bootstrap = bootstrap
@@ -126,7 +134,9 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
                     self._close_tasks()
                     return
                 sources = [tp for tp in assigned if tp.partition == partition]
-                check_complete(task, changelog, {self._noun(tp.topic): await self.consumer.committed(tp) for tp in sources})
+                check_complete(
+                    task, changelog, {self._noun(tp.topic): await self.consumer.committed(tp) for tp in sources}
+                )
                 for tp in sources:
                     if self._noun(tp.topic) in task.applied:
                         self.consumer.seek(tp, task.applied[self._noun(tp.topic)] + 1)
@@ -214,7 +224,13 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         for task in self._tasks.values():
             wake_at_ms = task.processor.wake_at_ms
             if wake_at_ms is not None and wake_at_ms <= now_ms:
-                idle = frozenset([noun for noun in self.step.reads if await self._is_idle(TopicPartition(self._topic(noun), task.partition))])
+                idle = frozenset(
+                    [
+                        noun
+                        for noun in self.step.reads
+                        if await self._is_idle(TopicPartition(self._topic(noun), task.partition))
+                    ]
+                )
                 await self._finish(task, task.processor.on_time(now_ms, idle), [])
 
     async def _is_idle(self, tp: TopicPartition) -> bool:
@@ -247,4 +263,3 @@ def to_run(topic: str, records: list[ConsumerRecord]) -> Run:
 def _rejected(run: Run, batch: Batch, index: int, reason: str, detail: str) -> DeadLetter:
     at = run.offsets.index(int(batch.offsets[index]))
     return DeadLetter(run.topic, run.partition, run.offsets[at], run.keys[at], run.values[at], reason, detail)
-

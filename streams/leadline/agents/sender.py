@@ -28,7 +28,7 @@ class Sender:
 
     def __init__(self, producer: AIOKafkaProducer, prefix: str, pass_on_arrival: bool) -> None:
         self._producer = producer
-        self._prefix = prefix
+        self.prefix = prefix
         self._pass_on_arrival = pass_on_arrival
 
     async def send(self, topic: str, partition: int, rows: Iterable[Row]) -> list[asyncio.Future[RecordMetadata]]:
@@ -39,7 +39,9 @@ class Sender:
                 sent.append(await self._producer.send_batch(builder, topic, partition=partition))
                 builder = self._producer.create_batch()
             if builder.append(timestamp=now_ms, key=key, value=value, headers=headers) is None:
-                raise TooLargeError(f"{topic}/{partition}: a record of {len(value or b'')} bytes is over the limit of {CHANGELOG_BYTES}")
+                raise TooLargeError(
+                    f"{topic}/{partition}: a record of {len(value or b'')} bytes is over the limit of {CHANGELOG_BYTES}"
+                )
         if builder.record_count():
             sent.append(await self._producer.send_batch(builder, topic, partition=partition))
         return sent
@@ -48,7 +50,7 @@ class Sender:
         """Send dead letters; they keep the key that they had."""
         if not rows:
             return []
-        topic = f"{self._prefix}.dead-letters"
+        topic = f"{self.prefix}.dead-letters"
         count = len(await self._producer.partitions_for(topic))
         routed: defaultdict[int, list[Row]] = defaultdict(list)
         for row in rows:
@@ -57,7 +59,7 @@ class Sender:
 
     async def send_clock(self, noun: str, partition: int, now_ms: int) -> list[asyncio.Future[RecordMetadata]]:
         """Send a record that says only what time it is; see `leadline.wire.run.ARRIVAL_HEADER`."""
-        return await self.send(f"{self._prefix}.{noun}", partition, [(b"", None, [(ARRIVAL_HEADER, b"%d" % now_ms)])])
+        return await self.send(f"{self.prefix}.{noun}", partition, [(b"", None, [(ARRIVAL_HEADER, b"%d" % now_ms)])])
 
     @staticmethod
     def check_whole(rows: Sequence[tuple[bytes, bytes | None]]) -> None:
@@ -71,7 +73,9 @@ class Sender:
         builder, now_ms = self._producer.create_batch(), int(time.time() * 1000)
         for key, value in rows:
             if builder.append(timestamp=now_ms, key=key, value=value, headers=[]) is None:
-                raise TooLargeError(f"{topic}/{partition}: {len(rows)} changes are over the limit of {CHANGELOG_BYTES} bytes")
+                raise TooLargeError(
+                    f"{topic}/{partition}: {len(rows)} changes are over the limit of {CHANGELOG_BYTES} bytes"
+                )
         future = await self._producer.send_batch(builder, topic, partition=partition)
         metadata: RecordMetadata = await future
         return int(metadata.offset) + len(rows) - 1
@@ -80,7 +84,7 @@ class Sender:
         """Encode and send what a processor put out."""
         sent: list[asyncio.Future[RecordMetadata]] = []
         for output in outputs:
-            topic = f"{self._prefix}.{output.topic}"
+            topic = f"{self.prefix}.{output.topic}"
             for partition, rows in (await self._routed(topic, output)).items():
                 sent += await self.send(topic, partition, rows)
         return sent

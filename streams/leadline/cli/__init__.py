@@ -7,15 +7,23 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from rich.console import Console
 from rich.markup import escape
 
-from leadline.cli import replay, worker
+from leadline.cli import doctor, metrics, model, replay, send, tail, topics, up, worker
 from leadline.embedded import EmbeddedError
 from leadline.replay.logs import LogError
 from leadline.replay.run import StallError
 from leadline.settings import SettingsError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app.command("up")(up.up)
 app.command("worker")(worker.worker)
+app.add_typer(topics.app, name="topics")
+app.command("asyncapi")(topics.asyncapi)
+app.add_typer(model.app, name="model")
+app.command("send")(send.send)
+app.command("tail")(tail.tail)
+app.command("metrics")(metrics.metrics)
 app.command("replay")(replay.replay)
+app.command("doctor")(doctor.doctor)
 
 
 def main() -> None:
@@ -23,7 +31,9 @@ def main() -> None:
     try:
         app()
     except KafkaConnectionError as error:
-        _fail(f"no Kafka to talk to: {error}. Set KAFKA_BOOTSTRAP to your broker's host:port, or start one with `leadline up`")
+        _fail(
+            f"no Kafka to talk to: {error}. Set KAFKA_BOOTSTRAP to your broker's host:port, or start one with `leadline up`"
+        )
     except (SettingsError, EmbeddedError, LogError, StallError, KafkaError) as error:
         _fail(str(error))
 

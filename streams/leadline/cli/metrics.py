@@ -40,7 +40,11 @@ async def _show(bootstrap: str, prefix: str, model: str, segment: str, windows: 
             while True:
                 for records in (await reader.getmany(timeout_ms=300)).values():
                     for record in decode(to_run("metrics", records), 1 << 30)[0].records:
-                        if isinstance(record, WindowMetrics) and model in ("", record.model) and segment in ("", record.segment):
+                        if (
+                            isinstance(record, WindowMetrics)
+                            and model in ("", record.model)
+                            and segment in ("", record.segment)
+                        ):
                             keep_newest(held, record)
                 if not once:
                     live.update(table(held, windows), refresh=True)
@@ -59,7 +63,19 @@ def keep_newest(held: dict[Place, WindowMetrics], record: WindowMetrics) -> None
 
 def table(held: dict[Place, WindowMetrics], windows: int) -> Table:
     """The newest windows of each segment."""
-    shown = Table("model", "version", "segment", "window", "state", "predictions", "coverage", "accuracy", "AUC", "log loss", "MAE")
+    shown = Table(
+        "model",
+        "version",
+        "segment",
+        "window",
+        "state",
+        "predictions",
+        "coverage",
+        "accuracy",
+        "AUC",
+        "log loss",
+        "MAE",
+    )
     groups: dict[tuple[str, str, str], list[WindowMetrics]] = {}
     for record in held.values():
         groups.setdefault((record.model, record.model_version, record.segment), []).append(record)
@@ -75,7 +91,16 @@ def _row(record: WindowMetrics) -> list[str]:
     coverage = "–" if record.coverage is None else f"{record.coverage:.1%}"
     cells = [interval(metric) for metric in (record.accuracy, record.auc, record.logloss, record.mae)]
     window = iso(record.window_start)[:16].replace("T", " ")
-    return [record.model, record.model_version, record.segment, window, record.state, str(record.predictions), coverage, *cells]
+    return [
+        record.model,
+        record.model_version,
+        record.segment,
+        window,
+        record.state,
+        str(record.predictions),
+        coverage,
+        *cells,
+    ]
 
 
 def interval(metric: Metric | None) -> str:

@@ -18,8 +18,12 @@ def replay(
     horizon: Annotated[str, typer.Option(help="How long after the event an outcome counts, such as 12h.")],
     window: Annotated[str, typer.Option(help="Size of the windows, such as 1d.")],
     policy: Annotated[str, typer.Option(help="Which of several outcomes counts: first or latest.")] = "first",
-    grace: Annotated[str | None, typer.Option(help="How much longer a record may take to arrive. Default: for ever.")] = None,
-    as_of: Annotated[str | None, typer.Option(help="The moment to answer for, ISO-8601. Default: the latest time in the logs.")] = None,
+    grace: Annotated[
+        str | None, typer.Option(help="How much longer a record may take to arrive. Default: for ever.")
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="The moment to answer for, ISO-8601. Default: the latest time in the logs.")
+    ] = None,
     model: Annotated[str, typer.Option(help="Name of the model.")] = "default",
     out: Annotated[Path, typer.Option(help="Where the metrics of each window go.")] = Path("metrics.csv"),
     summary: Annotated[Path, typer.Option(help="Where the counts go.")] = Path("summary.json"),

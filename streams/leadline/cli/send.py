@@ -29,7 +29,9 @@ def send(
     if to not in ("requests", "outcomes"):
         raise SettingsError(f"--to {to!r}: say requests or outcomes")
     records = _outcomes(file) if to == "outcomes" else _requests(file, settings, model)
-    count = wait_for(_send(records, bootstrap, settings.prefix, "outcomes" if to == "outcomes" else "prediction-requests"))
+    count = wait_for(
+        _send(records, bootstrap, settings.prefix, "outcomes" if to == "outcomes" else "prediction-requests")
+    )
     err.print(f"sent {count} {to}")
 
 
@@ -44,12 +46,16 @@ def _requests(file: Path, settings: Settings, model: str) -> Iterator[Prediction
     return (to_request(row, known) for row in read_rows(file))
 
 
-async def _send(records: Iterator[Outcome] | Iterator[PredictionRequest], bootstrap: str, prefix: str, noun: str) -> int:
+async def _send(
+    records: Iterator[Outcome] | Iterator[PredictionRequest], bootstrap: str, prefix: str, noun: str
+) -> int:
     from leadline.agents.sender import Sender, partition_of
     from leadline.wire.codec import value_of
 
     topic, count, told_at = f"{prefix}.{noun}", 0, time.monotonic()
-    async with AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=True, max_batch_size=1 << 20) as producer:
+    async with AIOKafkaProducer(
+        bootstrap_servers=bootstrap, enable_idempotence=True, max_batch_size=1 << 20
+    ) as producer:
         sender, partitions = Sender(producer, prefix, pass_on_arrival=False), len(await producer.partitions_for(topic))
         while some := list(islice(records, _AT_ONCE)):
             rows = defaultdict(list)

@@ -24,7 +24,10 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
         elif name.endswith(".csv"):
             yield from _csv_rows(path)
         elif name.endswith((".jsonl", ".ndjson")):
-            with pa.OSFile(str(path)) as file, pa.CompressedInputStream(file, "gzip") if path.suffix == ".gz" else file as stream:
+            with (
+                pa.OSFile(str(path)) as file,
+                pa.CompressedInputStream(file, "gzip") if path.suffix == ".gz" else file as stream,
+            ):
                 yield from _json_rows(path, stream.read())
         else:
             raise SettingsError(f"{path}: send takes .csv, .jsonl and .parquet (the first two also as .gz)")
@@ -37,7 +40,9 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
 def _csv_rows(path: Path) -> Iterator[dict[str, Any]]:
     header = pyarrow.csv.open_csv(path).schema.names
     kinds = dict.fromkeys(header, pa.string())
-    for batch in pyarrow.csv.open_csv(path, convert_options=pyarrow.csv.ConvertOptions(column_types=kinds, strings_can_be_null=False)):
+    for batch in pyarrow.csv.open_csv(
+        path, convert_options=pyarrow.csv.ConvertOptions(column_types=kinds, strings_can_be_null=False)
+    ):
         yield from batch.to_pylist()
 
 
@@ -60,12 +65,20 @@ def to_outcome(row: dict[str, Any]) -> Outcome:
 
 def to_request(row: dict[str, Any], model: ModelSettings) -> PredictionRequest:
     """A request from the columns ``request_id, event_time`` (``user_id``) and one column a feature, or ``features`` and ``categories``."""
-    given = row["features"] if isinstance(row.get("features"), dict) else {name: row.get(name) for name in model.numeric}
-    said = row["categories"] if isinstance(row.get("categories"), dict) else {name: row.get(name) for name in model.categorical}
+    given = (
+        row["features"] if isinstance(row.get("features"), dict) else {name: row.get(name) for name in model.numeric}
+    )
+    said = (
+        row["categories"]
+        if isinstance(row.get("categories"), dict)
+        else {name: row.get(name) for name in model.categorical}
+    )
     features = {name: value for name in given if (value := _number(given, name)) is not None and not math.isnan(value)}
     categories = {name: str(value) for name, value in said.items() if value not in (None, "")}
     user_id = str(row.get("user_id") or "")
-    return PredictionRequest(_text(row, "request_id"), model.name, _time(row, "event_time"), features, user_id, categories)
+    return PredictionRequest(
+        _text(row, "request_id"), model.name, _time(row, "event_time"), features, user_id, categories
+    )
 
 
 def _text(row: dict[str, Any], name: str) -> str:

@@ -30,7 +30,12 @@ async def _tail(bootstrap: str, prefix: str, noun: str, start: bool, count: int)
         reader.assign(places)
         await (reader.seek_to_beginning if start else reader.seek_to_end)(*places)
         async for record in reader:
-            out.print(json.dumps(_shown(noun, record), ensure_ascii=False, default=str), soft_wrap=True, markup=False, highlight=False)
+            out.print(
+                json.dumps(_shown(noun, record), ensure_ascii=False, default=str),
+                soft_wrap=True,
+                markup=False,
+                highlight=False,
+            )
             shown += 1
             if shown == count:
                 return
@@ -38,13 +43,16 @@ async def _tail(bootstrap: str, prefix: str, noun: str, start: bool, count: int)
 
 def _shown(noun: str, record: ConsumerRecord) -> dict[str, Any]:
     from leadline.wire.codec import read
-    from leadline.wire.run import DeadLetter
 
     place = {"partition": record.partition, "offset": record.offset}
     if noun == "dead-letters":
         headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
-        return place | {"key": (record.key or b"").decode("utf-8", "replace"), "headers": headers, "bytes": len(record.value or b"")}
-    found = read(noun, record.key, record.value, list(record.headers))
-    if isinstance(found, DeadLetter):
-        return place | {"unreadable": found.reason, "detail": found.detail}
-    return place | asdict(found)
+        return place | {
+            "key": (record.key or b"").decode("utf-8", "replace"),
+            "headers": headers,
+            "bytes": len(record.value or b""),
+        }
+    try:
+        return place | asdict(read(noun, record.value))
+    except ValueError as error:
+        return place | {"unreadable": str(error)}

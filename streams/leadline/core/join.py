@@ -409,7 +409,9 @@ def _by_shape(
     """Places of the records whose request is known in the one or the other wanted `shape` and is met once in this run; then all others."""
     once = {key for key, times in Counter(keys).items() if times == 1}
     number = {of: place for place, of in enumerate(wanted)}
-    kind = np.array([number.get(shape(row), 2) if key in once else 2 for key, row in zip(keys, held, strict=True)], np.int64)
+    kind = np.array(
+        [number.get(shape(row), 2) if key in once else 2 for key, row in zip(keys, held, strict=True)], np.int64
+    )
     if allowed is not None:
         kind[~allowed] = 2
     one, other, rest = (np.flatnonzero(kind == place) for place in range(3))

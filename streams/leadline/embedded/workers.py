@@ -49,7 +49,9 @@ class Workers:
             fast = time.monotonic() - self._started_at[number] < _FAST_S
             self._fast_deaths[number] = self._fast_deaths[number] + 1 if fast else 0
             if self._fast_deaths[number] >= _FAST_DEATHS:
-                raise EmbeddedError(f"{child.name} does not stay alive; the end of its log {child.log}:\n{last_lines(child.log)}")
+                raise EmbeddedError(
+                    f"{child.name} does not stay alive; the end of its log {child.log}:\n{last_lines(child.log)}"
+                )
             child.stop()
             self._children[number] = self._start(number)
 

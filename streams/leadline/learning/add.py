@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from leadline.core.catalog import Version
+from leadline.core.catalog import Signature, Version
 from leadline.core.columns import Floats
 from leadline.core.profile import build_profile
 from leadline.learning.models import model_of, read_model
@@ -35,25 +35,37 @@ from leadline.learning.toml import settings_toml
 from leadline.learning.train import outcomes
 from leadline.settings import ModelSettings, load_model_settings
 
-__all__ = ["add_version", "matrix", "next_version", "read_reference"]
+__all__ = ["add_version", "matrix", "next_version", "read_reference", "signature_of"]
 
 
 def add_version(
-    root: Path, settings: ModelSettings, version: str | None, model: Any, reference: pa.Table, outcome: str
+    root: Path,
+    settings: ModelSettings,
+    version: str | None,
+    model: Any,
+    reference: pa.Table,
+    outcome: str,
+    signature: Signature | None = None,
 ) -> Version:
     """Write a version and its model's settings below ``root``; returns it as workers will read it.
 
-    ``version``: None takes the next number. ``model``: a fitted estimator, or the path of a skops file; it must be
-    trained on `matrix` of the signature that ``reference`` has, since categories are numbered by it. ``reference``: data
-    that stands for live data, with the column ``outcome``. Raises RegistryError where the version exists, a name is not
-    allowed, the settings differ from those on disk, or the model does not fit; ValueError for a wrong reference.
+    ``version``: None takes the next number. ``model``: a fitted estimator, or the path of a skops file. ``reference``:
+    data that stands for live data, with the column ``outcome``. ``signature``: by which the model was trained, since
+    that numbers the categories; None where it was trained on ``reference`` itself, or has no categories.
+    Raises RegistryError where the version exists, a name is not allowed, the settings differ from those on disk, or the
+    model does not fit; ValueError for a wrong reference.
     """
     version = next_version(root, settings.name) if version is None else version
     _check_free(root, settings, version)
-    files = _files(settings, model, reference, outcome)
-    _write_settings(root / settings.name / SETTINGS, settings)
-    facts = _facts(outcome, len(reference))
-    _write(root / settings.name / version, {**files, MANIFEST: _manifest(settings.name, version, files, facts)})
+    signature = signature_of(reference, settings) if signature is None else signature
+    _check_signature(signature, settings)
+    files = _files(settings, model, reference, outcome, signature)
+    files[MANIFEST] = _manifest(settings.name, version, files, _facts(outcome, len(reference)))
+    try:
+        _write_settings(root / settings.name / SETTINGS, settings)
+        _write(root / settings.name / version, files)
+    except OSError as error:
+        raise RegistryError(f"{root / settings.name / version} was not added: {error}; make room or rights") from error
     added = Registry(root).version(settings.name, version)
     assert added is not None, "its folder was just made"
     return added
@@ -83,9 +95,15 @@ def _check_same(path: Path, settings: ModelSettings) -> None:
         raise RegistryError(f"{path} differs in {', '.join(differ)}; add the version with the settings of that file")
 
 
-def _files(settings: ModelSettings, model: Any, reference: pa.Table, outcome: str) -> dict[str, bytes]:
+def _check_signature(signature: Signature, settings: ModelSettings) -> None:
+    if (signature.numeric, signature.categorical) != (settings.numeric, settings.categorical):
+        raise RegistryError(f"the signature has {signature.names}: not the features of the settings, in their order")
+
+
+def _files(
+    settings: ModelSettings, model: Any, reference: pa.Table, outcome: str, signature: Signature
+) -> dict[str, bytes]:
     """The files of a version but its manifest; the model is read back from its bytes, as a worker would."""
-    signature = signature_of(reference, settings)
     data = model.read_bytes() if isinstance(model, Path) else _dump(model)
     predictor = model_of(read_model(data, "the model"), settings, len(signature.names))
     rows = matrix(reference, signature)
@@ -126,16 +144,16 @@ def _json(value: Any) -> bytes:
 
 
 def _write_settings(path: Path, settings: ModelSettings) -> None:
-    """Written whole, and only where there is none; who loses a race must agree with the winner."""
+    """Written whole, and only where there is none."""
+    if path.exists():
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(_hidden(SETTINGS))
-    _durable(new, settings_toml(settings).encode())
     try:
-        os.link(new, path)
-    except FileExistsError:
-        _check_same(path, settings)
+        _durable(new, settings_toml(settings).encode())
+        new.replace(path)
     finally:
-        new.unlink()
+        new.unlink(missing_ok=True)
 
 
 def _write(folder: Path, files: dict[str, bytes]) -> None:
@@ -146,8 +164,6 @@ def _write(folder: Path, files: dict[str, bytes]) -> None:
         for name, data in files.items():
             _durable(new / name, data)
         new.rename(folder)
-    except OSError as error:
-        raise RegistryError(f"{folder} could not be written: {error.strerror}; nothing is left of it") from error
     finally:
         shutil.rmtree(new, ignore_errors=True)
 

@@ -38,15 +38,15 @@ def read_model(data: bytes, name: str) -> Any:
     ``name``: what messages call the file. Raises RegistryError where the file is damaged or has a type that is not allowed.
     """
     from skops.io import get_untrusted_types, loads
+    from skops.io.exceptions import UntrustedTypesFoundException
 
     try:
-        refused = sorted(set(get_untrusted_types(data=data)) - set(ALLOWED_TYPES))
-        found = None if refused else loads(data, trusted=ALLOWED_TYPES)
+        return loads(data, trusted=ALLOWED_TYPES)
+    except UntrustedTypesFoundException as error:
+        refused = ", ".join(sorted(set(get_untrusted_types(data=data)) - set(ALLOWED_TYPES)))
+        raise RegistryError(f"{name} has types that are not allowed: {refused}; use plain scikit-learn") from error
     except Exception as error:  # what is not a skops file fails in many ways
         raise RegistryError(f"{name} is no skops file ({type(error).__name__}: {error}); save it again") from error
-    if refused:
-        raise RegistryError(f"{name} has types that are not allowed: {', '.join(refused)}; use plain scikit-learn")
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def _binary(estimator: Any, settings: ModelSettings, name: str) -> Scores:
 
 
 def _positive(estimator: Any, settings: ModelSettings, name: str) -> int:
-    classes = list(estimator.classes_)
+    classes = list(getattr(estimator, "classes_", ()))
     for column, label in enumerate(classes):
         if _number(label) == settings.positive:
             return column
@@ -154,8 +154,8 @@ def _fast(estimator: Any, settings: ModelSettings) -> Scores | None:
     if last is None or len(last.classes_) != 2:
         return None
     sign = 1.0 if _number(last.classes_[1]) == settings.positive else -1.0
-    mean = 0.0 if scaler is None or scaler.mean_ is None else scaler.mean_
-    scale = 1.0 if scaler is None or scaler.scale_ is None else scaler.scale_
+    mean = 0.0 if scaler is None or not scaler.with_mean else scaler.mean_
+    scale = 1.0 if scaler is None or not scaler.with_std else scaler.scale_
     weights, intercept = sign * last.coef_[0], sign * float(last.intercept_[0])
 
     def scores(matrix: Floats) -> Floats:

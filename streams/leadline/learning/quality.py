@@ -6,7 +6,8 @@ from scipy.stats import rankdata
 from leadline.core.columns import Bools, Floats
 from leadline.settings import ModelSettings
 
-_TINY = float(np.finfo(np.float64).eps)
+_TINY = 1e-15
+"""How near to 0 and 1 a score counts in the log loss, as in `leadline.core.windows`."""
 
 
 def quality(scores: Floats, outcomes: Floats, settings: ModelSettings) -> dict[str, float]:

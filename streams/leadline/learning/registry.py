@@ -7,6 +7,7 @@ their digests. Digests find damage and mix-ups, not an attacker who can write th
 import hashlib
 import json
 import re
+from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -146,10 +147,19 @@ def _verified(folder: Path, model: str, version: str) -> dict[str, bytes]:
     manifest = _manifest(folder / MANIFEST)
     if (manifest.get("model"), manifest.get("version")) != (model, version):
         raise RegistryError(f"{folder / MANIFEST} is of another model or version; {_RESTORE}")
+    _compare_library(manifest.get("facts"), folder)
     digests = manifest.get("files")
     if not isinstance(digests, dict) or set(digests) != set(FILES):
         raise RegistryError(f"{folder / MANIFEST} does not list exactly {', '.join(FILES)}; {_RESTORE}")
     return {name: _checked(folder / name, digests[name]) for name in FILES}
+
+
+def _compare_library(facts: Any, folder: Path) -> None:
+    """Log where the model was made with another release of scikit-learn: its scores may differ."""
+    made = facts.get("scikit-learn") if isinstance(facts, dict) else None
+    here = metadata.version("scikit-learn")
+    if made is not None and str(made).split(".")[:2] != here.split(".")[:2]:
+        _log.warning("the model was made with another scikit-learn", folder=str(folder), made_with=made, here=here)
 
 
 _RESTORE = "copy the whole folder again from where it was made, or add a new version"

@@ -45,7 +45,7 @@ def _value(value: Any) -> str:
     r"""One value; finite floats keep their digits, ``inf`` and ``nan`` are TOML too.
 
     >>> _value([1, 2.5, True, 'a"b'])
-    '[1, 2.5, true, "a\\\\"b"]'
+    '[1, 2.5, true, "a\\"b"]'
     """
     if isinstance(value, bool):
         return str(value).lower()

@@ -15,13 +15,21 @@ MAX_CATEGORIES = 255
 """Categories of one feature that boosting tells apart; the rarer ones count as missing."""
 
 
-def train(table: pa.Table, settings: ModelSettings, outcome: str, kind: Kind = "boosting", seed: int = 0) -> Any:
+def train(
+    table: pa.Table,
+    settings: ModelSettings,
+    outcome: str,
+    kind: Kind = "boosting",
+    seed: int = 0,
+    signature: Signature | None = None,
+) -> Any:
     """A scikit-learn model fitted to the columns that the settings name; equal input gives an equal model.
 
     ``outcome``: the column of the truth. ``kind`` logistic (binary) takes categories as numbers and nothing missing;
-    boosting takes both as they are. Raises ValueError that names the column and what to do.
+    boosting takes both as they are. ``signature``: how categories are numbered, None as in the table; give the same one
+    to `leadline.learning.add.add_version` where its reference is another table. Raises ValueError that names the column and what to do.
     """
-    signature = signature_of(table, settings)
+    signature = signature_of(table, settings) if signature is None else signature
     rows, truth = matrix(table, signature), outcomes(table, outcome)
     if settings.task == "binary":
         _check_classes(truth, settings, outcome)

@@ -73,7 +73,13 @@ def read_outcomes(path: Path) -> Log:
     return _log("outcomes", table, columns, arrival_ms, outcome_time)
 
 
-def _log(topic: str, table: pa.RecordBatch, columns: dict[str, pa.Array], arrival_ms: NDArray[np.int64], times: NDArray[np.int64]) -> Log:
+def _log(
+    topic: str,
+    table: pa.RecordBatch,
+    columns: dict[str, pa.Array],
+    arrival_ms: NDArray[np.int64],
+    times: NDArray[np.int64],
+) -> Log:
     keys = [key.encode() for key in table["request_id"].to_pylist()]
     latest = int(max(arrival_ms.max(initial=-(2**62)), times.max(initial=-(2**62))))
     return Log(topic, keys, pa.record_batch(columns), arrival_ms, latest)
@@ -83,7 +89,9 @@ def _read(path: Path, names: tuple[str, ...]) -> pa.RecordBatch:
     types = dict.fromkeys(names, pa.string())
     convert = pyarrow.csv.ConvertOptions(column_types=types, include_columns=list(names), strings_can_be_null=False)
     try:
-        table = pyarrow.csv.read_csv(path, parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True), convert_options=convert)
+        table = pyarrow.csv.read_csv(
+            path, parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True), convert_options=convert
+        )
     except FileNotFoundError:
         raise LogError(f"{path}: no such file") from None
     except (pa.ArrowInvalid, pa.ArrowKeyError, OSError) as error:
@@ -94,7 +102,9 @@ def _read(path: Path, names: tuple[str, ...]) -> pa.RecordBatch:
 
 def _times(path: Path, table: pa.RecordBatch, name: str) -> NDArray[np.int64]:
     try:
-        times: NDArray[np.int64] = pc.cast(table[name], pa.timestamp("ms", "UTC")).cast(pa.int64()).to_numpy(zero_copy_only=False)
+        times: NDArray[np.int64] = (
+            pc.cast(table[name], pa.timestamp("ms", "UTC")).cast(pa.int64()).to_numpy(zero_copy_only=False)
+        )
     except pa.ArrowInvalid as error:
         raise LogError(f"{path}: {name}: {error}; write ISO-8601 with zone, such as 2013-04-01T00:00:00Z") from None
     return times

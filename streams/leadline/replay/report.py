@@ -40,7 +40,11 @@ def metrics_csv(windows: Iterable[WindowMetrics]) -> str:
 
 def counts(totals: Iterable[JoinCounts], dead_letters: int) -> dict[str, int]:
     """The counts of all models together, and of the records that could not be used."""
-    names = [name for name in JoinCounts.__dataclass_fields__ if name not in ("model", "source_partition", "revision", "as_of")]
+    names = [
+        name
+        for name in JoinCounts.__dataclass_fields__
+        if name not in ("model", "source_partition", "revision", "as_of")
+    ]
     held = list(totals)
     summed = {name: sum(getattr(record, name) for record in held) for name in names}
     summed["pending"] = summed["predictions"] - summed["matched"] - summed["expired"]

@@ -12,6 +12,7 @@ from pathlib import Path
 from aiokafka import AIOKafkaProducer
 
 from leadline.agents import cluster
+from leadline.agents.admin import apply_topics
 from leadline.agents.lane import to_run
 from leadline.agents.sender import CHANGELOG_BYTES, Sender
 from leadline.core.batch import Output
@@ -54,15 +55,21 @@ Tell = Callable[[str], None]
 Progress = Callable[[str, int, int], None]
 
 
-def run(replay: Replay, settings: Settings, bootstrap: str, folder: Path, tell: Tell, progress: Progress) -> tuple[str, dict[str, object]]:
+def run(
+    replay: Replay, settings: Settings, bootstrap: str, folder: Path, tell: Tell, progress: Progress
+) -> tuple[str, dict[str, object]]:
     """The metrics as CSV, and the summary; raises LogError, StallError, EmbeddedError."""
     logs = read_predictions(replay.predictions, replay.model), read_outcomes(replay.outcomes)
     as_of_ms = max(log.latest_ms for log in logs) if replay.as_of_ms is None else replay.as_of_ms
     prefix = f"leadline-replay-{uuid.uuid4().hex[:8]}"
-    own = settings.model_copy(update={"prefix": prefix, "clock": "records", "state": folder / "state", "models": folder / "models"})
+    own = settings.model_copy(
+        update={"prefix": prefix, "clock": "records", "state": folder / "state", "models": folder / "models"}
+    )
     _write_model(replay, own.models)
     try:
-        return asyncio.run(_replay(replay, own, bootstrap, folder, [log.until(as_of_ms) for log in logs], as_of_ms, tell, progress))
+        return asyncio.run(
+            _replay(replay, own, bootstrap, folder, [log.until(as_of_ms) for log in logs], as_of_ms, tell, progress)
+        )
     finally:
         if replay.keep:
             tell(f"kept: topics and groups {prefix}.*, state in {folder}")
@@ -86,9 +93,16 @@ def _write_model(replay: Replay, models: Path) -> None:
 
 
 async def _replay(
-    replay: Replay, own: Settings, bootstrap: str, folder: Path, logs: list[Log], as_of_ms: int, tell: Tell, progress: Progress
+    replay: Replay,
+    own: Settings,
+    bootstrap: str,
+    folder: Path,
+    logs: list[Log],
+    as_of_ms: int,
+    tell: Tell,
+    progress: Progress,
 ) -> tuple[str, dict[str, object]]:
-    await cluster.create(bootstrap, own.prefix, TOPICS, STEPS, replay.partitions, own.replication)
+    await apply_topics(bootstrap, own.prefix, replay.partitions, own.replication, None, STEPS, TOPICS)
     environment = {
         "KAFKA_BOOTSTRAP": bootstrap,
         "LEADLINE_PREFIX": own.prefix,
@@ -108,17 +122,27 @@ async def _replay(
     return await _answer(bootstrap, own.prefix, replay, as_of_ms)
 
 
-async def _publish(bootstrap: str, prefix: str, logs: list[Log], as_of_ms: int, partitions: int, progress: Progress) -> None:
+async def _publish(
+    bootstrap: str, prefix: str, logs: list[Log], as_of_ms: int, partitions: int, progress: Progress
+) -> None:
     """Both logs, each in its own order and side by side in time; then the clock, on every partition."""
     producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap, enable_idempotence=True, max_batch_size=CHANGELOG_BYTES, max_request_size=2 * CHANGELOG_BYTES
+        bootstrap_servers=bootstrap,
+        enable_idempotence=True,
+        max_batch_size=CHANGELOG_BYTES,
+        max_request_size=2 * CHANGELOG_BYTES,
     )
     await producer.start()
     try:
         sender = Sender(producer, prefix, pass_on_arrival=True)
         total, done = sum(map(len, logs)), 0
         for log, start, stop in _side_by_side(logs):
-            output = Output(log.topic, log.keys[start:stop], columns=log.columns.slice(start, stop - start), arrival_ms=log.arrival_ms[start:stop])
+            output = Output(
+                log.topic,
+                log.keys[start:stop],
+                columns=log.columns.slice(start, stop - start),
+                arrival_ms=log.arrival_ms[start:stop],
+            )
             await asyncio.gather(*await sender.send_outputs([output]))
             done += stop - start
             progress("published", done, total)
@@ -153,7 +177,12 @@ class _Waiting:
             self._before, self._moved_at = left, time.monotonic()
         self._progress("left to join", left["join"], 0)
         if time.monotonic() - self._moved_at > STALL_S:
-            named = ", ".join(f"{topic}/{partition}: {count}" for lag in lags.values() for (topic, partition), count in lag.items() if count)
+            named = ", ".join(
+                f"{topic}/{partition}: {count}"
+                for lag in lags.values()
+                for (topic, partition), count in lag.items()
+                if count
+            )
             raise StallError(f"nothing has moved for {STALL_S:.0f} s; records left: {named or 'none'}")
         return not any(left.values())
 

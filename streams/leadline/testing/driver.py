@@ -35,7 +35,11 @@ class Driver:
     """
 
     def __init__(
-        self, catalog: Catalog, steps: Sequence[Step] = STEPS, partitions: int = 1, on_effect: Callable[[str], None] | None = None
+        self,
+        catalog: Catalog,
+        steps: Sequence[Step] = STEPS,
+        partitions: int = 1,
+        on_effect: Callable[[str], None] | None = None,
     ) -> None:
         self.catalog = catalog
         self.partitions = partitions
@@ -78,7 +82,14 @@ class Driver:
 
     def settle(self, most: int = 1000) -> None:
         """Work, in runs of up to ``most`` records, until nothing is left."""
-        while any([self.work(step, partition, noun, most) for step in self._steps for partition in range(self.partitions) for noun in step.reads]):
+        while any(
+            [
+                self.work(step, partition, noun, most)
+                for step in self._steps
+                for partition in range(self.partitions)
+                for noun in step.reads
+            ]
+        ):
             pass
 
     def work(self, step: Step, partition: int, noun: str, most: int) -> int:
@@ -136,7 +147,11 @@ class Driver:
         effects = task.processor.on_batch(batch)
         for reject in effects.rejects:
             at = run.offsets.index(int(batch.offsets[reject.index]))
-            letters.append(DeadLetter(noun, run.partition, run.offsets[at], run.keys[at], run.values[at], reject.reason, reject.detail))
+            letters.append(
+                DeadLetter(
+                    noun, run.partition, run.offsets[at], run.keys[at], run.values[at], reject.reason, reject.detail
+                )
+            )
         task.apply(noun, run.offsets[-1])
         self._finish(task, effects, letters)
         self._on_effect("commit")
@@ -158,7 +173,9 @@ class Driver:
 
     def _send(self, output: Output) -> None:
         arrivals = output.arrival_ms.tolist() if output.arrival_ms is not None else [0] * len(output.keys)
-        for key, route, value, arrival_ms in zip(output.keys, output.routes or output.keys, encode(output), arrivals, strict=True):
+        for key, route, value, arrival_ms in zip(
+            output.keys, output.routes or output.keys, encode(output), arrivals, strict=True
+        ):
             partition = self._partition(route) if output.partition is None else output.partition
             headers = [(ARRIVAL_HEADER, b"%d" % arrival_ms)] if output.arrival_ms is not None else []
             self.topics[output.topic, partition].append((key, value, headers, max(0, arrival_ms)))

@@ -1,0 +1,148 @@
+"""``leadline doctor``: what is wrong here, and what to do."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
+
+from leadline.cli.common import out, wait_for
+from leadline.settings import Settings, SettingsError, load_model_settings, load_settings
+
+_SAMPLE = 500
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at; ``mend`` is empty where all is well."""
+
+    what: str
+    found: str
+    mend: str
+
+
+def doctor() -> None:
+    """Check the broker, the topics, who writes to them, Redis, the models and the folders; exit code 1 where something is wrong."""
+    settings = load_settings()
+    if wait_for(_examine(settings)):
+        raise SystemExit(1)
+
+
+async def _examine(settings: Settings) -> bool:
+    wrong = False
+    async for finding in _findings(settings):
+        wrong |= bool(finding.mend)
+        mark = "[red]✗[/]" if finding.mend else "[green]✓[/]"
+        out.print(
+            f"{mark} {finding.what}: {finding.found}" + (f"\n    {finding.mend}" if finding.mend else ""),
+            highlight=False,
+        )
+    return wrong
+
+
+async def _findings(settings: Settings) -> AsyncIterator[Finding]:
+    for folder, name in ((settings.state, "LEADLINE_STATE"), (settings.cache, "LEADLINE_CACHE")):
+        yield _folder(folder, name)
+    needs_redis = False
+    for path in sorted(settings.models.glob("*/model.toml")):
+        try:
+            model = load_model_settings(path)
+            needs_redis |= bool(model.lookups)
+            yield Finding(f"model {model.name}", f"horizon {model.horizon} ms, window {model.window} ms", "")
+        except SettingsError as error:
+            yield Finding(f"model {path.parent.name}", str(error), "mend the file")
+    if not any(settings.models.glob("*/model.toml")):
+        yield Finding(
+            "models",
+            f"none in {settings.models}",
+            "add one with `leadline model add`, or name their folder in LEADLINE_MODELS",
+        )
+    if needs_redis:
+        yield await _redis(settings)
+    async for finding in _kafka(settings):
+        yield finding
+
+
+def _folder(folder: object, name: str) -> Finding:
+    from pathlib import Path
+
+    place = Path(str(folder))
+    near = next(each for each in (place, *place.absolute().parents) if each.exists())
+    fine = os.access(near, os.W_OK)
+    return Finding(name, str(place), "" if fine else f"{near} cannot be written: choose another folder with {name}")
+
+
+async def _redis(settings: Settings) -> Finding:
+    import redis.asyncio as client
+    from redis.exceptions import RedisError
+
+    if settings.redis_url is None:
+        return Finding(
+            "Redis", "a model looks features up, but REDIS_URL is not set", "set REDIS_URL, or use `leadline up`"
+        )
+    reached = client.from_url(settings.redis_url.get_secret_value(), socket_timeout=2, socket_connect_timeout=2)
+    try:
+        await reached.ping()
+    except (RedisError, OSError) as error:
+        return Finding("Redis", f"does not answer: {type(error).__name__}", "check REDIS_URL, and that the server runs")
+    finally:
+        await reached.aclose()
+    return Finding("Redis", "answers", "")
+
+
+async def _kafka(settings: Settings) -> AsyncIterator[Finding]:
+    from leadline.agents.admin import plan_topics
+    from leadline.topology import STEPS
+
+    if settings.kafka_bootstrap is None:
+        yield Finding("Kafka", "KAFKA_BOOTSTRAP is not set", "name your broker's host:port, or use `leadline up`")
+        return
+    steps = [step.name for step in STEPS if step.stateful]
+    try:
+        plan = await asyncio.wait_for(
+            plan_topics(settings.kafka_bootstrap, settings.prefix, settings.partitions, None, steps), 15
+        )
+    except (KafkaError, OSError, TimeoutError) as error:
+        yield Finding(
+            "Kafka",
+            f"{settings.kafka_bootstrap} does not answer: {error}",
+            "check KAFKA_BOOTSTRAP, and that the broker runs",
+        )
+        return
+    yield Finding("Kafka", f"{settings.kafka_bootstrap} answers", "")
+    for reason in plan.refuse:
+        yield Finding(
+            "topics", reason, "make them anew with the right number of partitions, or set LEADLINE_PARTITIONS"
+        )
+    missing = len(plan.create)
+    yield Finding(
+        "topics",
+        f"{missing} missing" if missing else "all there",
+        "create them with `leadline topics apply`" if missing else "",
+    )
+    for noun in () if missing else ("prediction-requests", "outcomes"):
+        yield await _keys(settings.kafka_bootstrap, f"{settings.prefix}.{noun}")
+
+
+async def _keys(bootstrap: str, topic: str) -> Finding:
+    """Whether producers put keys where Kafka's own clients put them: others do not, and then outcomes miss their predictions."""
+    from leadline.agents.cluster import partitions
+    from leadline.agents.sender import partition_of
+
+    seen = strays = 0
+    async with AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False) as reader:
+        places = await partitions(reader, topic)
+        reader.assign(places)
+        for place, end in (await reader.end_offsets(places)).items():
+            reader.seek(place, max(0, end - _SAMPLE))
+        while fetched := await reader.getmany(timeout_ms=500, max_records=_SAMPLE):
+            for records in fetched.values():
+                seen += len(records)
+                strays += sum(
+                    partition_of(record.key or b"", len(places)) != record.partition for record in records if record.key
+                )
+            if seen >= _SAMPLE * len(places):
+                break
+    mend = "set the producer's partitioner to murmur2_random (librdkafka's default is another)" if strays else ""
+    return Finding(topic, f"{strays} of the newest {seen} keys on another partition than murmur2's", mend)

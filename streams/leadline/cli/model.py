@@ -1,0 +1,68 @@
+"""``leadline model``: put a model where the workers find it."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from aiokafka import AIOKafkaProducer
+
+from leadline.cli.common import err, reached, wait_for
+from leadline.records import Rollout
+from leadline.settings import SettingsError, load_model_settings, load_settings
+
+app = typer.Typer(no_args_is_help=True, help=__doc__)
+
+
+@app.callback()
+def _model() -> None:
+    """Put a model where the workers find it."""
+
+
+@app.command()
+def add(
+    file: Annotated[Path, typer.Argument(help="The trained model, a .skops file.")],
+    settings: Annotated[Path, typer.Option(help="The model's settings, a .toml file.")],
+    reference: Annotated[Path, typer.Option(help="Labelled data of the training period (.csv, .jsonl, .parquet).")],
+    outcome: Annotated[str, typer.Option(help="The column of the reference that holds the outcome.")] = "outcome",
+    version: Annotated[str, typer.Option(help="Name of the version. Default: the next number.")] = "",
+    champion: Annotated[bool, typer.Option("--champion", help="Let this version answer from now on.")] = False,
+    reason: Annotated[str, typer.Option(help="Why it is made champion.")] = "added",
+) -> None:
+    """Register FILE as a version of a model: its signature and reference profile are made from the reference data."""
+    from leadline.learning.add import add_version, read_reference
+
+    where = load_settings()
+    model = load_model_settings(settings)
+    added = add_version(where.models, model, file, read_reference(reference), outcome=outcome, version=version or None)
+    err.print(f"added {model.name} {added} in {where.models / model.name / added}")
+    if champion:
+        appoint(Rollout(model.name, added, int(time.time() * 1000), "leadline model add", reason))
+        err.print(f"{model.name} {added} is champion")
+
+
+@app.command()
+def promote(
+    name: Annotated[str, typer.Argument(help="The model.")],
+    version: Annotated[str, typer.Argument(help="The version that is to answer.")],
+    reason: Annotated[str, typer.Option(help="Why.")] = "promoted by hand",
+) -> None:
+    """Let a version that is already there answer from now on."""
+    where = load_settings()
+    if not (where.models / name / version).is_dir():
+        raise SettingsError(f"{where.models / name / version}: no such version; add it with `leadline model add`")
+    appoint(Rollout(name, version, int(time.time() * 1000), "leadline model promote", reason))
+
+
+def appoint(rollout: Rollout) -> None:
+    """Publish which version answers."""
+    settings, bootstrap = reached()
+    wait_for(publish(rollout, bootstrap, settings.prefix))
+
+
+async def publish(rollout: Rollout, bootstrap: str, prefix: str) -> None:
+    """Write a rollout, and wait until the broker has it."""
+    from leadline.wire.codec import key_of, value_of
+
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
+        await producer.send_and_wait(f"{prefix}.rollouts", value_of(rollout), key=key_of(rollout), partition=0)

@@ -1,0 +1,93 @@
+"""``leadline topics`` and ``leadline asyncapi``: the topics as a contract."""
+
+import json
+from importlib import metadata
+from typing import Annotated
+
+import typer
+
+from leadline.cli.common import err, out, reached, wait_for
+from leadline.settings import SettingsError, duration_ms
+from leadline.wire.topics import Plan
+
+app = typer.Typer(no_args_is_help=True, help="Look at the topics, and make them as they should be.")
+
+Partitions = Annotated[
+    int | None, typer.Option(min=1, help="Partitions of each topic. Default: LEADLINE_PARTITIONS, or 2.")
+]
+Retention = Annotated[str, typer.Option(help="How long records are kept, such as 30d, or never deleted: never.")]
+
+
+@app.command("plan")
+def show_plan(partitions: Partitions = None, retention: Retention = "30d") -> None:
+    """Show what apply would do; exit code 1 where it would refuse."""
+    from leadline.agents.admin import plan_topics
+
+    settings, bootstrap = reached()
+    made = wait_for(
+        plan_topics(bootstrap, settings.prefix, partitions or settings.partitions, _retention(retention), _stateful())
+    )
+    _show(made, "would be")
+    if made.refuse:
+        raise SystemExit(1)
+
+
+@app.command("apply")
+def apply(
+    partitions: Partitions = None,
+    replication: Annotated[
+        int | None, typer.Option(min=1, help="Replicas. Default: LEADLINE_REPLICATION, or 1.")
+    ] = None,
+    retention: Retention = "30d",
+) -> None:
+    """Create missing topics and set their configuration; a wrong number of partitions is refused, never changed."""
+    from leadline.agents.admin import TopicsError, apply_topics
+
+    settings, bootstrap = reached()
+    try:
+        done = wait_for(
+            apply_topics(
+                bootstrap, settings.prefix, partitions or settings.partitions, replication or settings.replication,
+                _retention(retention), _stateful(),
+            )
+        )  # fmt: skip
+    except TopicsError as error:
+        raise SettingsError(str(error)) from None
+    _show(done, "was")
+
+
+def asyncapi() -> None:
+    """Print the contract as an AsyncAPI 3.0 document."""
+    from leadline.settings import load_settings
+    from leadline.wire.asyncapi import document
+
+    out.print_json(json.dumps(document(load_settings().prefix, metadata.version("leadline"))))
+
+
+def _stateful() -> list[str]:
+    from leadline.topology import STEPS
+
+    return [step.name for step in STEPS if step.stateful]
+
+
+def _retention(text: str) -> int | None:
+    if text == "never":
+        return None
+    try:
+        return duration_ms(text)
+    except ValueError as error:
+        raise SettingsError(f"--retention: {error}, or never") from None
+
+
+def _show(made: Plan, verb: str) -> None:
+    for name, count, config in made.create:
+        err.print(
+            f"{name} {verb} created: {count} partition(s), {', '.join(f'{k}={v}' for k, v in config.items())}",
+            highlight=False,
+        )
+    for name, config in made.alter:
+        err.print(f"{name} {verb} altered: {', '.join(f'{k}={v}' for k, v in config.items())}", highlight=False)
+    for reason in made.refuse:
+        err.print(f"[red]refused:[/] {reason}", highlight=False)
+    if not (made.create or made.alter or made.refuse):
+        err.print("nothing to do")

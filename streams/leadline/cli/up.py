@@ -1,0 +1,69 @@
+"""``leadline up``: everything on this machine, for development and for trying it."""
+
+import asyncio
+import signal
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from leadline.cli.common import err
+from leadline.settings import Settings, load_model_settings, load_settings
+
+
+def up(
+    workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
+    port: Annotated[int, typer.Option(help="Port of the embedded Kafka; 0: a free one.")] = 9092,
+    data: Annotated[Path, typer.Option(help="Where topics and state stay between runs.")] = Path(".leadline"),
+) -> None:
+    """Start Kafka (and Redis where a model looks features up), make the topics, and run workers until Ctrl-C.
+
+    KAFKA_BOOTSTRAP and REDIS_URL, where set, are used instead of embedded servers.
+    """
+    from leadline.embedded import progress_bar, servers
+    from leadline.embedded.workers import Workers
+    from leadline.topology import STEPS
+
+    settings = load_settings()
+    with ExitStack() as stack:
+        with progress_bar(err) as progress:
+            reached = stack.enter_context(
+                servers(settings, redis=wants_redis(settings), folder=data, port=port, progress=progress)
+            )
+            make_topics(settings, reached.bootstrap)
+        environment = {
+            "KAFKA_BOOTSTRAP": reached.bootstrap,
+            **({"REDIS_URL": reached.redis_url} if reached.redis_url else {}),
+        }
+        names = [step.name for step in STEPS]
+        running = stack.enter_context(Workers(workers, names, environment, data / "workers", data / "logs", err.print))
+        err.print(f"Kafka is at {reached.bootstrap}; logs are in {data / 'logs'}; Ctrl-C stops everything")
+        tend(running.tend)
+
+
+def wants_redis(settings: Settings) -> bool:
+    """Whether any model looks features up."""
+    return any(load_model_settings(path).lookups for path in sorted(settings.models.glob("*/model.toml")))
+
+
+def make_topics(settings: Settings, bootstrap: str, retention_ms: int | None = None) -> None:
+    """Create what is missing; None keeps records for ever."""
+    from leadline.agents.admin import apply_topics
+    from leadline.topology import STEPS
+
+    steps = [step.name for step in STEPS if step.stateful]
+    asyncio.run(
+        apply_topics(bootstrap, settings.prefix, settings.partitions, settings.replication, retention_ms, steps)
+    )
+
+
+def tend(once: object) -> None:
+    """Call again and again until SIGTERM or Ctrl-C."""
+    ending: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda got, _: ending.append(got))
+    while not ending:
+        once()  # type: ignore[operator]
+        time.sleep(0.2)

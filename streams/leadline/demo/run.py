@@ -1,0 +1,169 @@
+"""The demo from end to end; see `scripts/demo`."""
+
+import asyncio
+import shutil
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+from aiokafka import AIOKafkaConsumer
+from rich.console import Console
+from rich.live import Live
+
+from leadline.agents import cluster
+from leadline.agents.admin import apply_topics
+from leadline.agents.lane import to_run
+from leadline.demo.feed import Feed, tell_time
+from leadline.demo.flights import history, model_settings, month
+from leadline.demo.screen import Screen
+from leadline.embedded import progress_bar, servers
+from leadline.embedded.workers import Workers
+from leadline.learning.add import add_version, signature_of
+from leadline.learning.train import train
+from leadline.records import Rollout
+from leadline.settings import Settings, load_settings
+from leadline.topology import STEPS
+from leadline.wire.codec import decode, key_of, value_of
+
+WATCHED = ("metrics", "drift", "alerts", "retrain-requests")
+HOUR_MS = 3_600_000
+
+
+def demo(seconds: float, keep: bool) -> None:
+    """Train on the winter, live through a month of summer storms in so many seconds, and show what Leadline notices."""
+    console = Console()
+    folder = Path(tempfile.mkdtemp(prefix="leadline-demo-"))
+    settings = load_settings(clock="records", models=folder / "models", state=folder / "state")
+    try:
+        with ExitStack() as stack:
+            with progress_bar(console) as progress:
+                reached = stack.enter_context(servers(settings, redis=True, progress=progress))
+            assert reached.redis_url is not None
+            console.print(f"Kafka is at {reached.bootstrap}, Redis at {reached.redis_url.rsplit('@', 1)[-1]}")
+            accuracy = _train(console, settings)
+            asyncio.run(_prepare(settings, reached.bootstrap))
+            environment = {
+                "KAFKA_BOOTSTRAP": reached.bootstrap, "REDIS_URL": reached.redis_url, "LEADLINE_CLOCK": "records",
+                "LEADLINE_MODELS": str(settings.models), "LEADLINE_PREFIX": settings.prefix,
+            }  # fmt: skip
+            names = [step.name for step in STEPS]
+            workers = stack.enter_context(
+                Workers(1, names, environment, settings.state, folder / "logs", console.print)
+            )
+            screen = Screen(console, accuracy)
+            asyncio.run(_live(settings, reached.bootstrap, reached.redis_url, workers, screen, seconds))
+            _tell_more(console, settings, reached.bootstrap, screen, keep)
+            while keep:
+                workers.tend()
+                time.sleep(0.5)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _train(console: Console, settings: Settings) -> float:
+    """Train v1 on January and February, with March as its reference; its accuracy there."""
+    model = model_settings()
+    with console.status("training v1 on January and February"):
+        past, reference = history()
+        signature = signature_of(past, model)
+        added = add_version(settings.models, model, "v1", train(past, model, "label"), reference, "label", signature)
+    assert added.profile is not None
+    accuracy = added.profile.metrics["accuracy"]
+    console.print(f"trained flights v1 on {len(past):,} flights; accuracy in March: {accuracy:.1%}")
+    return accuracy
+
+
+async def _prepare(settings: Settings, bootstrap: str) -> None:
+    steps = [step.name for step in STEPS if step.stateful]
+    await cluster.remove(bootstrap, settings.prefix)
+    await apply_topics(bootstrap, settings.prefix, settings.partitions, settings.replication, None, steps)
+    rollout = Rollout("flights", "v1", 0, "demo", "first version")
+    from aiokafka import AIOKafkaProducer
+
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
+        await producer.send_and_wait(f"{settings.prefix}.rollouts", value_of(rollout), key=key_of(rollout), partition=0)
+
+
+async def _live(
+    settings: Settings, bootstrap: str, redis_url: str, workers: Workers, screen: Screen, seconds: float
+) -> None:
+    requests, outcomes, weather = month()
+    feed = Feed(requests, outcomes, weather, requests[0].event_time)
+    watching = [asyncio.create_task(_watch(bootstrap, settings.prefix, noun, screen)) for noun in WATCHED]
+    with screen.console.status("waiting for the worker") as status:
+        await _until_ready(bootstrap, settings.prefix, workers)
+        status.stop()
+    with Live(screen.render(), console=screen.console, auto_refresh=False, transient=False) as live:
+        feeding = asyncio.create_task(feed.run(bootstrap, redis_url, settings.prefix, settings.partitions, seconds))
+        drawing = asyncio.create_task(_draw(bootstrap, settings.prefix, feed, screen, live))
+        try:
+            while not feeding.done():
+                workers.tend()
+                await asyncio.wait([feeding], timeout=0.5)
+            await feeding
+            end = feed.now_ms + 13 * HOUR_MS
+            for nouns in ((), ("predictions", "outcomes")):
+                await tell_time(bootstrap, settings.prefix, settings.partitions, nouns, end)
+                await _settle(bootstrap, settings.prefix, workers)
+        finally:
+            for task in (drawing, *watching):
+                task.cancel()
+            await asyncio.gather(drawing, *watching, return_exceptions=True)
+        live.update(screen.render(), refresh=True)
+
+
+async def _until_ready(bootstrap: str, prefix: str, workers: Workers) -> None:
+    """Until every stage has committed once, or 30 s."""
+    for _ in range(60):
+        workers.tend()
+        if await cluster.has_members(bootstrap, [f"{prefix}.{step.name}" for step in STEPS]):
+            return
+        await asyncio.sleep(0.5)
+
+
+async def _settle(bootstrap: str, prefix: str, workers: Workers) -> None:
+    for step in STEPS:
+        while sum((await cluster.lag(bootstrap, prefix, step)).values()):
+            workers.tend()
+            await asyncio.sleep(0.2)
+    await asyncio.sleep(0.5)
+
+
+async def _watch(bootstrap: str, prefix: str, noun: str, screen: Screen) -> None:
+    async with AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False) as reader:
+        places = await cluster.partitions(reader, f"{prefix}.{noun}")
+        reader.assign(places)
+        await reader.seek_to_beginning(*places)
+        while True:
+            for records in (await reader.getmany(timeout_ms=300)).values():
+                for record in decode(to_run(noun, records), 1 << 30)[0].records:
+                    screen.take(record)
+
+
+async def _draw(bootstrap: str, prefix: str, feed: Feed, screen: Screen, live: Live) -> None:
+    before, at = 0, time.monotonic()
+    while True:
+        screen.predictions = sum((await cluster.sizes(bootstrap, [f"{prefix}.predictions"])).values())
+        now = time.monotonic()
+        screen.rate, before, at = (screen.predictions - before) / max(now - at, 0.1), screen.predictions, now
+        screen.now_ms = feed.now_ms
+        if screen.console.is_terminal:
+            live.update(screen.render(), refresh=True)
+        await asyncio.sleep(0.4)
+
+
+def _tell_more(console: Console, settings: Settings, bootstrap: str, screen: Screen, keep: bool) -> None:
+    console.print(
+        f"\n{screen.predictions:,} predictions, {screen.counts['alerts']} alerts, {screen.counts['retrain']} retrain request(s).\n"
+        "What you saw came from Kafka topics that any client reads. With your own broker:\n"
+        f"  export KAFKA_BOOTSTRAP=host:port && leadline topics apply && leadline worker\n"
+        f"  produce to   {settings.prefix}.prediction-requests and {settings.prefix}.outcomes (JSON or Avro, key = request_id)\n"
+        f"  consume from {settings.prefix}.predictions, {settings.prefix}.metrics, {settings.prefix}.alerts, {settings.prefix}.retrain-requests\n"
+    )
+    if keep:
+        console.print(
+            f"Still running at {bootstrap} (Ctrl-C stops it). In another terminal:\n"
+            f"  KAFKA_BOOTSTRAP={bootstrap} .venv/bin/leadline metrics --once\n"
+            f"  KAFKA_BOOTSTRAP={bootstrap} .venv/bin/leadline tail alerts --from-beginning"
+        )

@@ -1,0 +1,125 @@
+"""What the demo shows while it runs: predictions, live accuracy by airport, and what was noticed."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from leadline.records import Alert, DriftReport, Metric, RetrainRequest, WindowMetrics
+
+_LINES = 9
+
+
+def day(time_ms: int) -> str:
+    """The day of a time, such as Jun 13."""
+    return f"{datetime.fromtimestamp(time_ms / 1000, UTC):%b %d}"
+
+
+def interval(metric: Metric | None) -> str:
+    """A share with its interval."""
+    if metric is None:
+        return "–"
+    span = "" if metric.low is None or metric.high is None else f"  [{metric.low:.1%} – {metric.high:.1%}]"
+    return f"{metric.value:.1%}{span}"
+
+
+@dataclass(slots=True)
+class Screen:
+    """Holds what came from the topics; `render` draws it. Without a terminal only events are printed, as they come."""
+
+    console: Console
+    reference: float
+    predictions: int = 0
+    rate: float = 0.0
+    now_ms: int = 0
+    windows: dict[tuple[str, int], WindowMetrics] = field(default_factory=dict)
+    events: deque[Text] = field(default_factory=lambda: deque(maxlen=_LINES))
+    drifted: dict[int, set[str]] = field(default_factory=dict)
+    seen: set[tuple[str, ...]] = field(default_factory=set)
+    counts: dict[str, int] = field(default_factory=lambda: {"alerts": 0, "retrain": 0})
+
+    def take(self, record: object) -> None:
+        """A record came from one of the topics that are watched."""
+        match record:
+            case WindowMetrics():
+                place = record.segment, record.window_start
+                if place not in self.windows or record.revision >= self.windows[place].revision:
+                    self.windows[place] = record
+            case DriftReport() if record.drifted:
+                self._drift(record)
+            case Alert() if self._new("alert", record.alert_id, record.state, str(record.window_start)):
+                self._alert(record)
+            case RetrainRequest() if self._new("retrain", record.retrain_id):
+                self.counts["retrain"] += 1
+                self._tell("retrain", record.event_time, f"train {record.model} again: {record.cause}", "magenta")
+
+    def _new(self, *identity: str) -> bool:
+        fresh = identity not in self.seen
+        self.seen.add(identity)
+        return fresh
+
+    def _drift(self, report: DriftReport) -> None:
+        features = self.drifted.setdefault(report.window_start, set())
+        if report.feature not in features:
+            features.add(report.feature)
+            if self._new("drift", report.feature):
+                self._tell(
+                    "drift",
+                    report.window_start,
+                    f"{report.feature} moved: {report.method} {report.statistic:.2f} over {report.threshold:.2f}, p {report.p_value:.1g}",
+                    "yellow",
+                )
+
+    def _alert(self, alert: Alert) -> None:
+        self.counts["alerts"] += alert.state == "opened"
+        if alert.state == "updated":
+            return
+        color = "red" if alert.state == "opened" else "green"
+        said = ", ".join(f"{name} {value}" for name, value in list(alert.evidence.items())[:4])
+        self._tell("alert", alert.window_start, f"{alert.kind} of {alert.segment} {alert.state}: {said}"[:150], color)
+
+    def _tell(self, what: str, time_ms: int, text: str, color: str) -> None:
+        line = Text.assemble((f"{day(time_ms)}  ", "dim"), (f"{what:8}", f"bold {color}"), text)
+        self.events.append(line)
+        if not self.console.is_terminal:
+            self.console.print(line)
+
+    def render(self) -> RenderableType:
+        """The screen as it stands."""
+        head = f"[bold]{day(self.now_ms)} 2013[/]   {self.predictions:,} predictions   {self.rate:,.0f}/s   reference accuracy {self.reference:.1%}"
+        lines = Group(*self.events) if self.events else Text("nothing yet", style="dim")
+        return Group(Text.from_markup(head), self.table(), Panel(lines, title="noticed", title_align="left"))
+
+    def table(self) -> Table:
+        """The newest days by airport: first what is still coming in, then what is known."""
+        table = Table(
+            "airport",
+            "day",
+            "state",
+            "predictions",
+            "label coverage",
+            "live accuracy  [95 % interval]",
+            "AUC",
+            title_justify="left",
+        )
+        for segment in sorted({segment for segment, _ in self.windows}):
+            days = sorted(start for place, start in self.windows if place == segment)[-3:]
+            for start in days:
+                table.add_row(*self._row(self.windows[segment, start]))
+        return table
+
+    def _row(self, window: WindowMetrics) -> list[str]:
+        name = "all" if window.segment == "*" else window.segment.removeprefix("origin=")
+        coverage = "–" if window.coverage is None else f"{window.coverage:.0%}"
+        auc = "–" if window.auc is None else f"{window.auc.value:.3f}"
+        bad = (
+            window.accuracy is not None
+            and window.accuracy.high is not None
+            and window.accuracy.high < self.reference - 0.05
+        )
+        accuracy = f"[red]{interval(window.accuracy)}[/]" if bad else interval(window.accuracy)
+        return [name, day(window.window_start), window.state, f"{window.predictions:,}", coverage, accuracy, auc]

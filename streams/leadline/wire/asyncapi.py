@@ -1,0 +1,81 @@
+"""The topic table and the schemas as an AsyncAPI 3.0 document, for users of any language."""
+
+from typing import Any
+
+from leadline.wire.codec import JSON_TOPICS
+from leadline.wire.schemas import schema
+from leadline.wire.topics import TOPICS, Topic
+
+_SENT = ("prediction-requests", "outcomes")
+_AVRO = "application/vnd.apache.avro;version=1.9.0"
+
+
+def document(prefix: str, version: str) -> dict[str, Any]:
+    """What can be sent to and received from Leadline, by an application that uses it.
+
+    >>> document("leadline", "1")["operations"]["send-outcomes"]["channel"]
+    {'$ref': '#/channels/outcomes'}
+    """
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Leadline",
+            "version": version,
+            "description": "Produce requests and outcomes; consume predictions, live metrics, drift, alerts and retrain requests. "
+            "Values are in Avro single-object encoding; requests and outcomes may be plain JSON. Keys are UTF-8, partitioned by murmur2.",
+            "license": {"name": "Apache-2.0"},
+        },
+        "defaultContentType": "application/avro",
+        "channels": {topic.noun: _channel(topic, prefix) for topic in TOPICS},
+        "operations": dict(_operation(topic) for topic in TOPICS),
+        "components": {"messages": {name: _message(name) for name in _names()} | {"DeadLetter": _dead_letter()}},
+    }
+
+
+def _names() -> list[str]:
+    return sorted({name for topic in TOPICS for name in topic.schemas})
+
+
+def _channel(topic: Topic, prefix: str) -> dict[str, Any]:
+    names = topic.schemas or ("DeadLetter",)
+    policy = "compact" if topic.compacted else "delete"
+    kafka = {
+        "topic": f"{prefix}.{topic.noun}",
+        "topicConfiguration": {"cleanup.policy": [policy]},
+        "bindingVersion": "0.5.0",
+    }
+    also = " Plain JSON is accepted." if topic.noun in JSON_TOPICS else ""
+    return {
+        "address": f"{prefix}.{topic.noun}",
+        "description": f"{topic.about} Key: {topic.key}.{also}",
+        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in names},
+        "bindings": {"kafka": kafka},
+    }
+
+
+def _operation(topic: Topic) -> tuple[str, dict[str, Any]]:
+    action = "send" if topic.noun in _SENT else "receive"
+    return f"{action}-{topic.noun}", {
+        "action": action,
+        "channel": {"$ref": f"#/channels/{topic.noun}"},
+        "summary": topic.about,
+    }
+
+
+def _message(name: str) -> dict[str, Any]:
+    written = schema(name)
+    return {
+        "name": name,
+        "summary": written["doc"],
+        "contentType": "application/avro",
+        "payload": {"schemaFormat": _AVRO, "schema": written},
+        "bindings": {"kafka": {"key": {"type": "string"}, "bindingVersion": "0.5.0"}},
+    }
+
+
+def _dead_letter() -> dict[str, Any]:
+    return {
+        "name": "DeadLetter",
+        "summary": "The original bytes; headers leadline-reason and __connect.errors.* say where they stood and why they cannot be used.",
+        "contentType": "application/octet-stream",
+    }

@@ -1,0 +1,324 @@
+"""The models on disk: what is refused, what is remembered, who answers."""
+
+import hashlib
+import io
+import json
+import pickle
+import zipfile
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import skops.io
+import structlog
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, SGDClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+from leadline.core.catalog import Catalog
+from leadline.learning.add import add_version
+from leadline.learning.models import read_model
+from leadline.learning.registry import FILES, MANIFEST, MODEL, Registry, RegistryError
+from leadline.records import Rollout
+from leadline.settings import ModelSettings, SettingsError
+
+SETTINGS = ModelSettings(name="fraud", numeric=["a", "b"])
+BINARY = [
+    LogisticRegression(),
+    SGDClassifier(loss="log_loss", random_state=0),
+    make_pipeline(StandardScaler(), LogisticRegression()),
+    HistGradientBoostingClassifier(max_iter=5, categorical_features=[1]),
+    HistGradientBoostingClassifier(max_iter=5, early_stopping=True),
+    RandomForestClassifier(5),
+    GradientBoostingClassifier(n_estimators=5),
+    DecisionTreeClassifier(),
+]
+REGRESSION = [
+    LinearRegression(),
+    Ridge(),
+    make_pipeline(StandardScaler(), LinearRegression()),
+    HistGradientBoostingRegressor(max_iter=5, categorical_features=[1]),
+    RandomForestRegressor(5),
+    GradientBoostingRegressor(n_estimators=5),
+    DecisionTreeRegressor(),
+]
+
+
+def reference(rows: int = 200) -> pa.Table:
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(size=rows), rng.integers(0, 4, rows).astype(float)
+    return pa.table({"a": a, "b": b, "y": (a + rng.normal(size=rows) > 0).astype(float)})
+
+
+def fitted(model=None):
+    table = reference()
+    rows = np.column_stack([table["a"], table["b"]])
+    return (LogisticRegression() if model is None else model).fit(rows, table["y"].to_numpy())
+
+
+def add(root: Path, version: str | None = "v1", settings: ModelSettings = SETTINGS):
+    return add_version(root, settings, version, fitted(), reference(), "y")
+
+
+def rollout(version: str, model: str = "fraud") -> Rollout:
+    return Rollout(model, version, 0, "me", "because")
+
+
+def reseal(folder: Path, name: str, data: bytes) -> None:
+    """Replace a file as somebody would who can write the manifest too."""
+    (folder / name).write_bytes(data)
+    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest["files"][name] = hashlib.sha256(data).hexdigest()
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+
+
+def test_nothing_there(tmp_path):
+    registry: Catalog = Registry(tmp_path / "none")
+    assert registry.models() == []
+    assert registry.settings("fraud") is None
+    assert registry.champion("fraud") is None
+    assert registry.version("fraud", "v1") is None
+
+
+def test_reads_what_was_added_once(tmp_path):
+    added = add(tmp_path)
+    registry = Registry(tmp_path)
+    found = registry.version("fraud", "v1")
+    assert found is registry.version("fraud", "v1")
+    assert (found.signature, found.profile, found.settings) == (added.signature, added.profile, SETTINGS)
+    assert registry.settings("fraud") is registry.settings("fraud")
+    assert registry.models() == ["fraud"]
+
+
+@pytest.mark.parametrize("name", [*FILES, MANIFEST])
+@pytest.mark.parametrize("harm", ["flip", "truncate", "empty", "append", "remove"])
+def test_harm_to_any_file_is_refused_by_name(tmp_path, name, harm):
+    add(tmp_path)
+    path = tmp_path / "fraud" / "v1" / name
+    data = path.read_bytes()
+    middle = len(data) // 2
+    changed = {
+        "flip": data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :],
+        "truncate": data[:middle],
+        "empty": b"",
+        "append": data + b"x",
+    }
+    path.unlink() if harm == "remove" else path.write_bytes(changed[harm])
+    with pytest.raises(RegistryError, match=r"copy the whole folder again"):
+        Registry(tmp_path).version("fraud", "v1")
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [[], {}, {"files": {}}, {"files": dict.fromkeys([*FILES, "../x"], "")}, {"files": dict.fromkeys(FILES)}],
+)
+def test_a_manifest_of_another_shape_is_refused(tmp_path, manifest):
+    add(tmp_path)
+    text = {"model": "fraud", "version": "v1", **manifest} if isinstance(manifest, dict) else manifest
+    (tmp_path / "fraud" / "v1" / MANIFEST).write_text(json.dumps(text))
+    with pytest.raises(RegistryError):
+        Registry(tmp_path).version("fraud", "v1")
+
+
+def test_a_folder_under_another_name_is_refused(tmp_path):
+    add(tmp_path)
+    (tmp_path / "fraud" / "v1").rename(tmp_path / "fraud" / "v2")
+    with pytest.raises(RegistryError, match="of another model or version"):
+        Registry(tmp_path).version("fraud", "v2")
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    add(tmp_path)
+    (tmp_path / "fraud" / "v2").mkdir()
+    with pytest.raises(RegistryError, match=r"manifest\.json cannot be read"):
+        Registry(tmp_path).version("fraud", "v2")
+
+
+@pytest.mark.parametrize("name", ["signature.json", "profile.json"])
+@pytest.mark.parametrize(
+    "data", [b"{}", b"[]", b"\xff", b'{"id": "x", "numeric": ["a"], "categorical": [], "categories": {}}']
+)
+def test_a_sealed_file_of_another_shape_is_refused(tmp_path, name, data):
+    add(tmp_path)
+    reseal(tmp_path / "fraud" / "v1", name, data)
+    with pytest.raises(RegistryError, match=name):
+        Registry(tmp_path).version("fraud", "v1")
+
+
+@pytest.mark.parametrize(
+    "name", ["..", ".", "", "../fraud", "/etc", "a/b", "v1\n", "v1/", "-v", ".v1", "a" * 101, "é", "\0"]
+)
+def test_names_are_never_paths(tmp_path, name):
+    add(tmp_path / "root")
+    registry = Registry(tmp_path / "root")
+    registry.apply(rollout(name))
+    registry.apply(rollout("v1", name))
+    assert registry.settings(name) is None
+    assert registry.version(name, "v1") is None
+    assert registry.version("fraud", name) is None
+    assert registry.champion("fraud") is None
+    with pytest.raises(RegistryError, match="cannot name a version"):
+        add(tmp_path / "root", name)
+
+
+def test_broken_settings_name_the_file_when_asked(tmp_path):
+    add(tmp_path)
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "model.toml").write_text("name = ")
+    registry = Registry(tmp_path)
+    assert registry.models() == ["bad", "fraud"]
+    assert registry.settings("fraud") == SETTINGS
+    with pytest.raises(SettingsError, match=r"bad/model\.toml"):
+        registry.settings("bad")
+
+
+def test_settings_of_another_name_are_refused(tmp_path):
+    add(tmp_path)
+    (tmp_path / "fraud").rename(tmp_path / "other")
+    with pytest.raises(SettingsError, match="make them equal"):
+        Registry(tmp_path).settings("other")
+
+
+def test_a_version_without_settings_is_refused(tmp_path):
+    add(tmp_path)
+    (tmp_path / "fraud" / "model.toml").unlink()
+    with pytest.raises(RegistryError, match="restore it"):
+        Registry(tmp_path).version("fraud", "v1")
+
+
+def test_the_last_rollout_holds(tmp_path):
+    add(tmp_path, "v1")
+    add(tmp_path, "v2")
+    registry = Registry(tmp_path)
+    assert registry.champion("fraud") is None
+    for version in ("v1", "v2", "v1"):
+        registry.apply(rollout(version))
+        assert registry.champion("fraud").version == version
+
+
+def test_a_rollout_of_what_is_not_here_changes_nothing_and_is_logged(tmp_path):
+    add(tmp_path)
+    registry = Registry(tmp_path)
+    registry.apply(rollout("v1"))
+    with structlog.testing.capture_logs() as lines:
+        registry.apply(rollout("v9"))
+        registry.apply(rollout("v1", "unknown"))
+    assert registry.champion("fraud").version == "v1"
+    assert registry.champion("unknown") is None
+    assert [(line["model"], line["version"], line["keeps"]) for line in lines] == [
+        ("fraud", "v9", "v1"),
+        ("unknown", "v1", None),
+    ]
+
+
+@pytest.mark.parametrize("model", BINARY, ids=lambda model: type(model).__name__)
+def test_binary_models_read_back_equal(tmp_path, model):
+    check(tmp_path, model, SETTINGS, lambda rows: model.predict_proba(rows)[:, 1])
+
+
+@pytest.mark.parametrize("model", REGRESSION, ids=lambda model: type(model).__name__)
+def test_regressors_read_back_equal(tmp_path, model):
+    check(tmp_path, model, SETTINGS.model_copy(update={"task": "regression"}), model.predict)
+
+
+def check(root, model, settings, expected):
+    add_version(root, settings, "v1", fitted(model), reference(), "y")
+    rows = np.column_stack([np.random.default_rng(7).normal(size=50), np.arange(50.0) % 4])
+    found = Registry(root).version("fraud", "v1").predictor.predict(rows)
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found, expected(rows), rtol=0, atol=1e-9)
+
+
+def ran(path: str) -> None:
+    """What an attacker would run."""
+    Path(path).write_text("ran")
+
+
+class Pickled:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return ran, (self.path,)
+
+
+def test_a_pickle_in_place_of_a_model_is_refused_and_never_runs(tmp_path):
+    add(tmp_path)
+    mark = tmp_path / "mark"
+    reseal(tmp_path / "fraud" / "v1", MODEL, pickle.dumps(Pickled(str(mark))))
+    with pytest.raises(RegistryError, match="no skops file"):
+        Registry(tmp_path).version("fraud", "v1")
+    assert not mark.exists()
+
+
+def swapped(data: bytes, change) -> bytes:
+    """A skops file with another schema."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(out, "w") as new:
+        for name in old.namelist():
+            text = old.read(name)
+            new.writestr(name, change(text) if name == "schema.json" else text)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("module", "kind"), [("os", "system"), ("builtins", "eval"), ("subprocess", "Popen"), ("test_registry", "Pickled")]
+)
+def test_a_type_smuggled_into_a_model_is_named_and_refused(tmp_path, module, kind):
+    add(tmp_path)
+    folder = tmp_path / "fraud" / "v1"
+
+    def change(text):
+        schema = json.loads(text)
+        schema["__module__"], schema["__class__"] = module, kind
+        return json.dumps(schema).encode()
+
+    reseal(folder, MODEL, swapped((folder / MODEL).read_bytes(), change))
+    with pytest.raises(RegistryError, match=rf"not allowed: {module}\.{kind}"):
+        Registry(tmp_path).version("fraud", "v1")
+
+
+def test_a_pickled_array_inside_a_model_is_refused_and_never_runs(tmp_path):
+    mark = tmp_path / "mark"
+    data = skops.io.dumps(fitted())
+    out, poison = io.BytesIO(), io.BytesIO()
+    np.save(poison, np.array([Pickled(str(mark))], object), allow_pickle=True)
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(out, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, poison.getvalue() if name.endswith(".npy") else old.read(name))
+    with pytest.raises(RegistryError, match="no skops file"):
+        read_model(out.getvalue(), "it")
+    assert not mark.exists()
+
+
+def test_a_function_of_the_owner_is_refused(tmp_path):
+    model = make_pipeline(FunctionTransformer(ran), LogisticRegression())
+    with pytest.raises(RegistryError, match=r"not allowed: .*ran"):
+        read_model(skops.io.dumps(model), "it")
+
+
+def test_a_partial_of_another_function_is_refused():
+
+    model = make_pipeline(FunctionTransformer(partial(ran, "x")), LogisticRegression())
+    with pytest.raises(RegistryError, match=r"not allowed: .*ran"):
+        read_model(skops.io.dumps(model), "it")
+
+
+def test_a_model_of_other_features_is_refused(tmp_path):
+    add(tmp_path)
+    rows = np.random.default_rng(0).normal(size=(20, 3))
+    model = LogisticRegression().fit(rows, rows[:, 0] > 0)
+    reseal(tmp_path / "fraud" / "v1", MODEL, skops.io.dumps(model))
+    with pytest.raises(RegistryError, match="does not score a matrix of 2 features"):
+        Registry(tmp_path).version("fraud", "v1")
