@@ -6,6 +6,7 @@ from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
+
 from leadline.core.batch import Batch
 from leadline.core.join import Join
 from leadline.records import JoinCounts, WindowPartial
@@ -119,7 +120,9 @@ class JoinRun:
                     self.labels.setdefault(key.decode(), []).append(row)
 
     def counts(self):
-        names = [n for n in JoinCounts.__dataclass_fields__ if n not in ("model", "source_partition", "revision", "as_of")]
+        names = [
+            n for n in JoinCounts.__dataclass_fields__ if n not in ("model", "source_partition", "revision", "as_of")
+        ]
         counts = {name: sum(getattr(total, name) for total in self.totals.values()) for name in names}
         return counts | {"pending": counts["predictions"] - counts["matched"] - counts["expired"]}
 

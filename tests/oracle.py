@@ -50,7 +50,11 @@ def join(predictions, outcomes, *, horizon, window, policy, as_of=None, grace=No
         start = math.floor(p["event_time"] / window) * window
         for segment in {"*", *([p["segment"]] if p["segment"] is not None else [])}:
             rows[p["model_version"], start, segment].append((p, labels[key], states[key]))
-    return counts, {place: _metrics(entries) for place, entries in rows.items()}, {k: v and v[1]["outcome"] for k, v in labels.items()}
+    return (
+        counts,
+        {place: _metrics(entries) for place, entries in rows.items()},
+        {k: v and v[1]["outcome"] for k, v in labels.items()},
+    )
 
 
 def _sealed(p, o, horizon, grace):
@@ -58,7 +62,9 @@ def _sealed(p, o, horizon, grace):
 
 
 def _winner(p, entries, horizon, policy, grace):
-    usable = [e for e in entries if e[1]["outcome_time"] <= p["event_time"] + horizon and not _sealed(p, e[1], horizon, grace)]
+    usable = [
+        e for e in entries if e[1]["outcome_time"] <= p["event_time"] + horizon and not _sealed(p, e[1], horizon, grace)
+    ]
     if policy == "latest":
         best = max(usable, key=lambda e: (e[1]["outcome_time"], e[0]), default=None)
         return None if best is None or best[1]["outcome"] is None else best
@@ -73,7 +79,10 @@ def _state(p, label, entries, horizon, as_of, grace):
         return "matched"
     if as_of is None or as_of <= deadline:
         return "pending"
-    late = any(o["outcome"] is not None and o["outcome_time"] > deadline and not _sealed(p, o, horizon, grace) for _, o in entries)
+    late = any(
+        o["outcome"] is not None and o["outcome_time"] > deadline and not _sealed(p, o, horizon, grace)
+        for _, o in entries
+    )
     return "expired_late_outcome" if late else "expired_no_outcome"
 
 

@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
+
 import oracle
 from leadline.core.windows import score_bin
 from leadline.settings import duration_ms
@@ -29,10 +30,14 @@ def start(folder, bootstrap, predictions, outcomes, *options):
 def expected(predictions, outcomes, horizon, window, policy, as_of=None):
     """What the oracle says, with logs that have NaN scores or such left out as the product leaves them out."""
     logs = read_log(predictions), read_log(outcomes)
-    times = [r[name] for log in logs for r in log for name in ("arrival_time", "event_time", "outcome_time") if name in r]
+    times = [
+        r[name] for log in logs for r in log for name in ("arrival_time", "event_time", "outcome_time") if name in r
+    ]
     as_of = max(times) if as_of is None else as_of
     usable = [p for p in logs[0] if p["score"] is not None and 0 <= p["score"] <= 1]
-    answer = oracle.join(usable, logs[1], horizon=duration_ms(horizon), window=duration_ms(window), policy=policy, as_of=as_of)
+    answer = oracle.join(
+        usable, logs[1], horizon=duration_ms(horizon), window=duration_ms(window), policy=policy, as_of=as_of
+    )
     return (*answer, usable)
 
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from leadline.core.batch import Output
 from leadline.records import (
     Alert,
@@ -37,7 +38,13 @@ IDS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
 TIMES = st.integers(-62_135_596_800_000, 253_402_300_799_999)
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 REQUESTS = st.builds(
-    PredictionRequest, IDS, TEXT, TIMES, st.dictionaries(TEXT, FLOATS, max_size=4), TEXT, st.dictionaries(TEXT, TEXT, max_size=3)
+    PredictionRequest,
+    IDS,
+    TEXT,
+    TIMES,
+    st.dictionaries(TEXT, FLOATS, max_size=4),
+    TEXT,
+    st.dictionaries(TEXT, TEXT, max_size=3),
 )
 OUTCOMES = st.builds(Outcome, IDS, st.none() | FLOATS, TIMES)
 PREDICTIONS = st.builds(
@@ -46,15 +53,34 @@ PREDICTIONS = st.builds(
 )  # fmt: skip
 HOT = [("prediction-requests", REQUESTS), ("outcomes", OUTCOMES), ("predictions", PREDICTIONS)]
 SUM = -(10**20) + 7
-PARTIAL = WindowPartial("m", "v", "*", -10, 5, 1, 9, -3, "mature", "binary", *range(7), SUM, 0, 1, -1, 2**70, 127, 128, [1], [2], [3])
+PARTIAL = WindowPartial(
+    "m", "v", "*", -10, 5, 1, 9, -3, "mature", "binary", *range(7), SUM, 0, 1, -1, 2**70, 127, 128, [1], [2], [3]
+)
 METRICS = WindowMetrics(
-    "m", "v", "a=ü", 0, 1, 2, 3, "sealed", "binary", *range(8), 0.5, Metric(0.5, 0.1, 0.9), Metric(1.0), *[None] * 10, None
+    "m",
+    "v",
+    "a=ü",
+    0,
+    1,
+    2,
+    3,
+    "sealed",
+    "binary",
+    *range(8),
+    0.5,
+    Metric(0.5, 0.1, 0.9),
+    Metric(1.0),
+    *[None] * 10,
+    None,
 )
 COLD = [
     ("window-partials", PARTIAL),
     ("window-partials", JoinCounts("", -1, 3, 4, *range(16))),
     ("metrics", METRICS),
-    ("window-profiles", WindowProfile("m", "v", 0, 1, 2, 3, 4, True, 5, [FeatureCounts("f", [1, 2]), FeatureCounts("score", [])])),
+    (
+        "window-profiles",
+        WindowProfile("m", "v", 0, 1, 2, 3, 4, True, 5, [FeatureCounts("f", [1, 2]), FeatureCounts("score", [])]),
+    ),
     ("drift", DriftReport("m", "v", 0, 1, "f", "numeric", "psi", 0.3, 0.1, 0.001, True, 100, 1000, 2, 3)),
     ("alerts", Alert("id", "drift", "warning", "opened", "m", "v", "*", 0, 1, 2, {"psi f": "0.3"}, "")),
     ("retrain-requests", RetrainRequest("id", "m", "v", 5, "cause", "alert", {})),
@@ -68,7 +94,22 @@ def run_of(topic, pairs, headers=()):
 
 
 def rows(batch):
-    return [] if batch.columns is None else [dict(row, **{k: dict(v) for k, v in row.items() if k in ("features", "categories") and k == "categories" or isinstance(v, list) and v and isinstance(v[0], tuple)}) for row in batch.columns.to_pylist()]
+    return (
+        []
+        if batch.columns is None
+        else [
+            dict(
+                row,
+                **{
+                    k: dict(v)
+                    for k, v in row.items()
+                    if (k in ("features", "categories") and k == "categories")
+                    or (isinstance(v, list) and v and isinstance(v[0], tuple))
+                },
+            )
+            for row in batch.columns.to_pylist()
+        ]
+    )
 
 
 def reference(topic, value):
@@ -103,7 +144,9 @@ def test_records_come_back_as_they_were(topic, record):
 def test_a_decimal_is_what_any_avro_reader_sees():
     from leadline.wire.schemas import schema
 
-    values = fastavro.schemaless_reader(io.BytesIO(value_of(PARTIAL)[10:]), fastavro.parse_schema(schema("WindowPartial")))
+    values = fastavro.schemaless_reader(
+        io.BytesIO(value_of(PARTIAL)[10:]), fastavro.parse_schema(schema("WindowPartial"))
+    )
     assert int(values["score_sum"].scaleb(12)) == SUM
 
 
@@ -162,10 +205,20 @@ GOOD = Outcome("r1", 1.0, 5)
         ("outcomes", b"r1", b" " * (LIMIT + 1), "record-too-large"),
         ("outcomes", b"r1", b'{"request_id": "r1", "outcome_time": 5}', "json-not-a-record"),
         ("outcomes", b"r1", b'{"request_id": "r1", "outcome": true, "outcome_time": 5}', "json-not-a-record"),
-        ("outcomes", b"r1", b'{"request_id": "r1", "outcome": 1, "outcome_time": "2024-01-01T00:00:00"}', "json-not-a-record"),
+        (
+            "outcomes",
+            b"r1",
+            b'{"request_id": "r1", "outcome": 1, "outcome_time": "2024-01-01T00:00:00"}',
+            "json-not-a-record",
+        ),
         ("outcomes", b"r1", b"{" * 100_000, "json-not-a-record"),
         ("outcomes", b"r1", value_of(PARTIAL), "unknown-schema"),
-        ("prediction-requests", b"r1", head("PredictionRequest") + b"\x04r1\x02m\0\0" + b"\xfe" * 9 + b"\x01", "undecodable"),
+        (
+            "prediction-requests",
+            b"r1",
+            head("PredictionRequest") + b"\x04r1\x02m\0\0" + b"\xfe" * 9 + b"\x01",
+            "undecodable",
+        ),
         ("predictions", b"r1", b"{}", "unknown-schema"),
         ("metrics", b"r1", b"{}", "unknown-schema"),
     ],
@@ -184,9 +237,19 @@ def test_a_score_that_is_not_finite():
 
 
 def test_json_rows_stand_in_log_order_beside_avro_ones():
-    text = json.dumps({"request_id": "ü", "model": "m", "event_time": "1969-12-31T23:59:59.5Z", "features": {"a": 1, "b": None}, "more": 1})
+    text = json.dumps(
+        {
+            "request_id": "ü",
+            "model": "m",
+            "event_time": "1969-12-31T23:59:59.5Z",
+            "features": {"a": 1, "b": None},
+            "more": 1,
+        }
+    )
     avro = PredictionRequest("r2", "m", 7, {"x": 2.0})
-    batch, letters = decode(run_of("prediction-requests", [("ü".encode(), text.encode()), (b"r2", value_of(avro))]), LIMIT)
+    batch, letters = decode(
+        run_of("prediction-requests", [("ü".encode(), text.encode()), (b"r2", value_of(avro))]), LIMIT
+    )
     assert not letters
     assert batch.columns["request_id"].to_pylist() == ["ü", "r2"]
     assert batch.columns["event_time"].to_pylist() == [-500, 7]
@@ -213,7 +276,12 @@ def test_huge_claimed_counts_end_at_once():
     rng = random.Random(3)
     for name, topic in ((name, topic) for topic, name in MANY.items()):
         for _ in range(300):
-            value = head(name) + b"\x02a" * rng.randint(0, 6) + b"\xfe\xff\xff\xff\xff\xff\xff\xff\x7f"[: rng.randint(1, 9)] + rng.randbytes(rng.randint(0, 9))
+            value = (
+                head(name)
+                + b"\x02a" * rng.randint(0, 6)
+                + b"\xfe\xff\xff\xff\xff\xff\xff\xff\x7f"[: rng.randint(1, 9)]
+                + rng.randbytes(rng.randint(0, 9))
+            )
             batch, letters = decode(run_of(topic, [(b"a", value)]), LIMIT)
             assert len(batch) + len(letters) == 1
 
@@ -224,7 +292,17 @@ def test_every_topic_has_one_form():
 
 def test_nulls_and_slices_keep_their_rows():
     columns = pa.record_batch(
-        {"request_id": ["a", "b", "c"], "outcome": pa.array([1.0, None, 0.0]), "outcome_time": pa.array(np.array([1, 2, 3]))}
+        {
+            "request_id": ["a", "b", "c"],
+            "outcome": pa.array([1.0, None, 0.0]),
+            "outcome_time": pa.array(np.array([1, 2, 3])),
+        }
     ).slice(1, 2)
-    batch, _ = decode(run_of("outcomes", list(zip([b"b", b"c"], encode(Output("outcomes", [b"b", b"c"], 0, columns=columns)), strict=True))), LIMIT)
+    batch, _ = decode(
+        run_of(
+            "outcomes",
+            list(zip([b"b", b"c"], encode(Output("outcomes", [b"b", b"c"], 0, columns=columns)), strict=True)),
+        ),
+        LIMIT,
+    )
     assert batch.columns["outcome"].to_pylist() == [None, 0.0]

@@ -1,8 +1,9 @@
 """The join equals a naive batch join, whatever the order, the runs, the restarts and the faults in the log."""
 
-import oracle
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import oracle
 from leadline.settings import ModelSettings
 from logs import JoinRun, differences, feed_all
 
@@ -24,7 +25,12 @@ PREDICTIONS = st.lists(
 )
 OUTCOMES = st.lists(
     st.fixed_dictionaries(
-        {"request_id": IDS | st.just("r99"), "outcome": st.sampled_from([0.0, 1.0, 1.0, None]), "outcome_time": TIMES, "arrival_time": TIMES}
+        {
+            "request_id": IDS | st.just("r99"),
+            "outcome": st.sampled_from([0.0, 1.0, 1.0, None]),
+            "outcome_time": TIMES,
+            "arrival_time": TIMES,
+        }
     ),
     max_size=25,
 )
@@ -49,7 +55,9 @@ def test_equals_the_batch_join_at_every_moment(predictions, outcomes, random, po
     assert not differences(run, oracle.join(predictions, outcomes, horizon=200, window=100, policy=policy, as_of=as_of))
 
 
-@given(PREDICTIONS, OUTCOMES, st.randoms(use_true_random=False), st.sampled_from(["first", "latest"]), st.integers(0, 300))
+@given(
+    PREDICTIONS, OUTCOMES, st.randoms(use_true_random=False), st.sampled_from(["first", "latest"]), st.integers(0, 300)
+)
 @settings(max_examples=200, deadline=None)
 def test_what_arrives_after_the_grace_changes_nothing(predictions, outcomes, random, policy, grace):
     """Nothing is forgotten here: the clock stands still until everything is in."""
@@ -72,7 +80,9 @@ def test_what_arrives_after_the_grace_changes_nothing(predictions, outcomes, ran
     for record in predictions:
         run.feed("predictions", [record | {"arrival_time": -400}])
     assert held is run.join
-    expected = oracle.join(predictions, [*late, *outcomes], horizon=200, window=100, policy=policy, grace=grace, as_of=None)
+    expected = oracle.join(
+        predictions, [*late, *outcomes], horizon=200, window=100, policy=policy, grace=grace, as_of=None
+    )
     assert not differences(run, expected)
 
 

@@ -4,8 +4,9 @@ import json
 import random
 from pathlib import Path
 
-import oracle
 import pytest
+
+import oracle
 from leadline.settings import ModelSettings
 from logs import JoinRun, differences, feed_all, ms
 
@@ -52,7 +53,9 @@ def test_the_oracle_on_the_conformance_case(policy, expected):
     }
     for row in expected["windows"]:
         got = windows[row["model_version"], ms(row["window_start"]), row["segment"]]
-        assert {name: value if value is None else round(value, 6) for name, value in got.items()} == {name: row[name] for name in got}
+        assert {name: value if value is None else round(value, 6) for name, value in got.items()} == {
+            name: row[name] for name in got
+        }
 
 
 def prediction(request_id="r1", event_time=0, score=0.5, offset=0, **changes):
@@ -61,7 +64,13 @@ def prediction(request_id="r1", event_time=0, score=0.5, offset=0, **changes):
 
 
 def outcome(request_id="r1", value=1.0, outcome_time=10, offset=0, **changes):
-    return {"request_id": request_id, "outcome": value, "outcome_time": outcome_time, "arrival_time": outcome_time, "offset": offset} | changes
+    return {
+        "request_id": request_id,
+        "outcome": value,
+        "outcome_time": outcome_time,
+        "arrival_time": outcome_time,
+        "offset": offset,
+    } | changes
 
 
 @pytest.mark.parametrize(
@@ -115,7 +124,9 @@ def test_regression_sums_are_exact_for_any_order():
         for offset, i in enumerate(order):
             run.feed("predictions", [prediction(f"r{i}", score=scores[i], offset=offset)])
             run.feed("outcomes", [outcome(f"r{i}", 0.2, offset=offset)])
-    sums = [(r.error_sum, r.absolute_error_sum, r.squared_error_sum) for r in (run.windows["v1", 0, "*"] for run in runs)]
+    sums = [
+        (r.error_sum, r.absolute_error_sum, r.squared_error_sum) for r in (run.windows["v1", 0, "*"] for run in runs)
+    ]
     assert sums[0] == sums[1]
     assert sums[0][0] == pytest.approx(sum(s - 0.2 for s in scores) * 1e12, abs=1e6)
 
@@ -130,4 +141,13 @@ def test_a_retraction_after_a_label_takes_it_back():
     assert run.windows["v1", 0, "*"].logloss_sum == 0
     assert not run.windows["v1", 0, "*"].score_bins
     assert run.counts()["outcomes_retractions"] == 1
-    assert not differences(run, oracle.join([prediction()], [outcome(), outcome(value=None, outcome_time=20)], horizon=3_600_000, window=3_600_000, policy="latest"))
+    assert not differences(
+        run,
+        oracle.join(
+            [prediction()],
+            [outcome(), outcome(value=None, outcome_time=20)],
+            horizon=3_600_000,
+            window=3_600_000,
+            policy="latest",
+        ),
+    )

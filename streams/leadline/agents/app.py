@@ -23,16 +23,16 @@ from leadline.topology import Step
 __all__ = ["Lanes", "worker"]
 
 
-class _OnlyServices(BootStrategy):  # type: ignore[misc]
+class _OnlyServices(BootStrategy):
     enable_kafka = False
     enable_web = False
 
 
-class _App(faust.App):  # type: ignore[misc]
+class _App(faust.App):
     BootStrategy = _OnlyServices
 
 
-class Lanes(Service):  # type: ignore[misc]
+class Lanes(Service):
     """Runs a lane for each step; if one fails all stop, and the process with them."""
 
     def __init__(self, steps: Sequence[Step], settings: Settings, bootstrap: str, registry: Registry) -> None:

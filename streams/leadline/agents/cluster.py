@@ -63,20 +63,3 @@ async def remove(bootstrap: str, prefix: str) -> None:
         await admin.delete_topics([topic for topic in await admin.list_topics() if topic.startswith(f"{prefix}.")])
     finally:
         await admin.close()
-
-
-async def has_members(bootstrap: str, groups: Iterable[str]) -> bool:
-    """Whether each group has a member that works."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        states = [
-            state
-            for response in await admin.describe_consumer_groups(list(groups))
-            for _, _, state, *_ in response.groups
-        ]
-    except GroupCoordinatorNotAvailableError:
-        return False
-    finally:
-        await admin.close()
-    return bool(states) and all(state == "Stable" for state in states)

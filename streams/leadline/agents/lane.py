@@ -37,7 +37,7 @@ log = structlog.get_logger("leadline.lane")
 COMMIT_EVERY_S = 0.5
 WAIT_MS = 200
 
-Enrich = Callable[[Batch], Awaitable[Lookups]]
+Enrich = Callable[[Batch], Awaitable[Lookups | None]]
 
 
 class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -111,7 +111,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
 
     # -- rebalance ----------------------------------------------------------------------------------------------------
 
-    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:  # noqa: ARG002 - all go, eagerly
         """Finish the run at hand, commit what is done, and let go of the tasks."""
         async with self._turn:
             await self._commit()

@@ -88,7 +88,7 @@ def table(held: dict[Place, WindowMetrics], windows: int) -> Table:
 def _row(record: WindowMetrics) -> list[str]:
     from leadline.replay.report import iso
 
-    coverage = "–" if record.coverage is None else f"{record.coverage:.1%}"
+    coverage = "-" if record.coverage is None else f"{record.coverage:.1%}"
     cells = [interval(metric) for metric in (record.accuracy, record.auc, record.logloss, record.mae)]
     window = iso(record.window_start)[:16].replace("T", " ")
     return [
@@ -107,9 +107,9 @@ def interval(metric: Metric | None) -> str:
     """A number with its interval; a dash where it is not known.
 
     >>> interval(Metric(0.9123, 0.89, 0.93)), interval(None)
-    ('0.912 [0.890, 0.930]', '–')
+    ('0.912 [0.890, 0.930]', '-')
     """
     if metric is None:
-        return "–"
+        return "-"
     span = "" if metric.low is None or metric.high is None else f" [{metric.low:.3f}, {metric.high:.3f}]"
     return f"{metric.value:.3f}{span}"

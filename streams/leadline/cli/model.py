@@ -34,7 +34,8 @@ def add(
 
     where = load_settings()
     model = load_model_settings(settings)
-    added = add_version(where.models, model, file, read_reference(reference), outcome=outcome, version=version or None)
+    data = read_reference(reference, text=model.categorical)
+    added = add_version(where.models, model, version or None, file, data, outcome).version
     err.print(f"added {model.name} {added} in {where.models / model.name / added}")
     if champion:
         appoint(Rollout(model.name, added, int(time.time() * 1000), "leadline model add", reason))

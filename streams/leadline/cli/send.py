@@ -49,7 +49,7 @@ def _requests(file: Path, settings: Settings, model: str) -> Iterator[Prediction
 async def _send(
     records: Iterator[Outcome] | Iterator[PredictionRequest], bootstrap: str, prefix: str, noun: str
 ) -> int:
-    from leadline.agents.sender import Sender, partition_of
+    from leadline.agents.sender import Row, Sender, partition_of
     from leadline.wire.codec import value_of
 
     topic, count, told_at = f"{prefix}.{noun}", 0, time.monotonic()
@@ -57,8 +57,8 @@ async def _send(
         bootstrap_servers=bootstrap, enable_idempotence=True, max_batch_size=1 << 20
     ) as producer:
         sender, partitions = Sender(producer, prefix, pass_on_arrival=False), len(await producer.partitions_for(topic))
-        while some := list(islice(records, _AT_ONCE)):
-            rows = defaultdict(list)
+        while some := list[Outcome | PredictionRequest](islice(records, _AT_ONCE)):
+            rows: defaultdict[int, list[Row]] = defaultdict(list)
             for record in some:
                 key = record.request_id.encode()
                 rows[partition_of(key, partitions)].append((key, value_of(record), []))

@@ -93,7 +93,7 @@ def _number(row: dict[str, Any], name: str) -> float | None:
     if value in (None, ""):
         return None
     try:
-        return float(value)  # type: ignore[arg-type]
+        return float(value)
     except (TypeError, ValueError):
         raise SettingsError(f"{name} is {value!r}, not a number, in {_short(row)}") from None
 

@@ -86,8 +86,12 @@ def _show(made: Plan, verb: str) -> None:
             highlight=False,
         )
     for name, config in made.alter:
-        err.print(f"{name} {verb} altered: {', '.join(f'{k}={v}' for k, v in config.items())}", highlight=False)
+        err.print(
+            f"{name} {verb} altered: {', '.join(f'{k}={v}' for k, v in config.items())}",
+            highlight=False,
+            soft_wrap=True,
+        )
     for reason in made.refuse:
-        err.print(f"[red]refused:[/] {reason}", highlight=False)
+        err.print(f"[red]refused:[/] {reason}", highlight=False, soft_wrap=True)
     if not (made.create or made.alter or made.refuse):
         err.print("nothing to do")

@@ -1,5 +1,6 @@
 """``leadline worker``: the stages, in this process."""
 
+import os
 import sys
 from typing import Annotated
 
@@ -12,6 +13,7 @@ def worker(
     step: Annotated[list[str] | None, typer.Option(help="Stage to run; repeat for more. Default: all.")] = None,
 ) -> None:
     """Run the stages until stopped (SIGTERM or Ctrl-C). Workers of the same prefix share the partitions."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # before scikit-learn is imported: a batch is too small for more
     from leadline.agents.app import worker as work
     from leadline.logs import configure_logs
     from leadline.topology import STEPS

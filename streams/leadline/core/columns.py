@@ -1,5 +1,6 @@
 """Small helpers for columns."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,6 @@ def floats(column: pa.Array) -> Floats:
     return values
 
 
-def pick(values: list[Any], rows: Ints) -> list[Any]:
+def pick(values: Sequence[Any], rows: Ints) -> list[Any]:
     """The values at these places."""
     return [values[i] for i in rows.tolist()]

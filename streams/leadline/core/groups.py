@@ -97,11 +97,12 @@ class Groups:
 
 
 def _codes(column: pa.Array) -> NDArray[np.int64]:
-    return column.dictionary_encode().indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    codes: NDArray[np.int64] = column.dictionary_encode().indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return codes
 
 
 def _list_codes(column: pa.Array) -> NDArray[np.int64]:
-    sizes = column.value_lengths().to_numpy(zero_copy_only=False).astype(np.int64)
+    sizes: NDArray[np.int64] = column.value_lengths().to_numpy(zero_copy_only=False).astype(np.int64)
     values = _codes(column.flatten())
     code, starts = sizes.copy(), np.cumsum(sizes) - sizes
     for place in range(int(sizes.max(initial=0))):

@@ -57,14 +57,17 @@ class _Made(NamedTuple):
     score: Floats
     label: Ints
 
+    @classmethod
+    def of(cls, front: NDArray[np.void]) -> "_Made":
+        """The predictions in the fronts of rows."""
+        event_time, group, label = (front[name].astype(np.int64) for name in ("event_time", "group", "label"))
+        return cls(event_time, group, front["score"].astype(np.float64), label)
+
     def take(self, rows: Ints) -> "_Made":
-        return _Made(*(column[rows] for column in self))
+        return _Made(self.event_time[rows], self.group[rows], self.score[rows], self.label[rows])
 
     def one(self, row: int, body: bytes) -> Made:
         return Made(int(self.event_time[row]), int(self.group[row]), float(self.score[row]), int(self.label[row]), body)
-
-
-_MADE = (("event_time", np.int64), ("group", np.int64), ("score", np.float64), ("label", np.int64))
 
 
 class Join:
@@ -173,7 +176,7 @@ class Join:
 
     def _predicted_labels(self, columns: pa.RecordBatch, group: Ints, score: Floats) -> Ints:
         given = columns["predicted_label"]
-        labels = given.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+        labels = ints(given.fill_null(-1))
         for number in np.unique(group[group >= 0]).tolist():
             own, settings = group == number, self._groups[number].settings
             own_label = np.where(labels[own] < 0, score[own] >= settings.threshold, labels[own] > 0).astype(np.int64)
@@ -299,8 +302,7 @@ class Join:
             return
         rows = [row or b"" for row in held]
         self._store.put_many([b"r" + key for key in keys], with_outcomes(rows, given))
-        front = fronts(rows)
-        made = _Made(*(front[name].astype(kind) for name, kind in _MADE))
+        made = _Made.of(fronts(rows))
         usable, late, overdue = self._pair(keys, made, given, [row[SIMPLE.itemsize :] for row in rows])
         count, group = self._ledger.count, made.group
         count(self._groups, group[usable & overdue], "expired", -1)

@@ -80,7 +80,7 @@ class Row:
         at += outcomes * _GIVEN.size
         made = []
         for *fixed, length in _ASKED.iter_unpack(value[_HEAD.size : _HEAD.size + predictions * _ASKED.size]):
-            made.append(Made(*fixed, value[at : at + length]))
+            made.append(Made._make([*fixed, value[at : at + length]]))
             at += length
         return cls(made, given)
 

@@ -5,6 +5,7 @@ One run writes one block for each stretch of time, not one entry for each key.
 
 import struct
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,7 @@ class Timeline:
         stretch = when_ms // max(1, width_ms)
         order = np.argsort(stretch, kind="stable")
         bounds = [0, *(np.flatnonzero(np.diff(stretch[order])) + 1).tolist(), len(order)]
-        for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+        for start, stop in pairwise(bounds):
             part = order[start:stop]
             self._put(when_ms[part], [keys[i] for i in part.tolist()], sequence)
 
@@ -74,4 +75,4 @@ def _unpack(value: bytes) -> tuple[NDArray[np.int64], list[bytes]]:
     times = np.frombuffer(value, "<i8", count, 4)
     ends = np.cumsum(np.frombuffer(value, "<u4", count, 4 + 8 * count)) + 4 + 12 * count
     starts = [4 + 12 * count, *ends.tolist()]
-    return times, [value[a:b] for a, b in zip(starts, starts[1:], strict=False)]
+    return times, [value[a:b] for a, b in pairwise(starts)]

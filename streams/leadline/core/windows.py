@@ -7,6 +7,7 @@ and stays sharp for scores near 0 and 1.
 
 import struct
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -161,8 +162,8 @@ def _bins(totals: list[WindowCounts], matched: Matched, binary: Ints) -> None:
     counts = np.zeros(len(spots), np.int64)
     np.add.at(counts, inverse, matched.sign[binary])
     place, rest = np.divmod(spots, 2 * SCORE_BINS)
-    bounds = np.flatnonzero(np.r_[True, np.diff(place) != 0, True])
-    for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+    bounds = [0, *(np.flatnonzero(np.diff(place)) + 1).tolist(), len(place)]
+    for start, stop in pairwise(bounds):
         totals[place[start]].bins.reshape(-1)[rest[start:stop]] += counts[start:stop]
 
 

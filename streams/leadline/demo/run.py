@@ -91,9 +91,6 @@ async def _live(
     requests, outcomes, weather = month()
     feed = Feed(requests, outcomes, weather, requests[0].event_time)
     watching = [asyncio.create_task(_watch(bootstrap, settings.prefix, noun, screen)) for noun in WATCHED]
-    with screen.console.status("waiting for the worker") as status:
-        await _until_ready(bootstrap, settings.prefix, workers)
-        status.stop()
     with Live(screen.render(), console=screen.console, auto_refresh=False, transient=False) as live:
         feeding = asyncio.create_task(feed.run(bootstrap, redis_url, settings.prefix, settings.partitions, seconds))
         drawing = asyncio.create_task(_draw(bootstrap, settings.prefix, feed, screen, live))
@@ -111,15 +108,6 @@ async def _live(
                 task.cancel()
             await asyncio.gather(drawing, *watching, return_exceptions=True)
         live.update(screen.render(), refresh=True)
-
-
-async def _until_ready(bootstrap: str, prefix: str, workers: Workers) -> None:
-    """Until every stage has committed once, or 30 s."""
-    for _ in range(60):
-        workers.tend()
-        if await cluster.has_members(bootstrap, [f"{prefix}.{step.name}" for step in STEPS]):
-            return
-        await asyncio.sleep(0.5)
 
 
 async def _settle(bootstrap: str, prefix: str, workers: Workers) -> None:
@@ -159,7 +147,7 @@ def _tell_more(console: Console, settings: Settings, bootstrap: str, screen: Scr
         "What you saw came from Kafka topics that any client reads. With your own broker:\n"
         f"  export KAFKA_BOOTSTRAP=host:port && leadline topics apply && leadline worker\n"
         f"  produce to   {settings.prefix}.prediction-requests and {settings.prefix}.outcomes (JSON or Avro, key = request_id)\n"
-        f"  consume from {settings.prefix}.predictions, {settings.prefix}.metrics, {settings.prefix}.alerts, {settings.prefix}.retrain-requests\n"
+        f"  consume from {settings.prefix}.predictions, .metrics, .drift, .alerts and .retrain-requests\n"
     )
     if keep:
         console.print(

@@ -22,8 +22,8 @@ def day(time_ms: int) -> str:
 def interval(metric: Metric | None) -> str:
     """A share with its interval."""
     if metric is None:
-        return "–"
-    span = "" if metric.low is None or metric.high is None else f"  [{metric.low:.1%} – {metric.high:.1%}]"
+        return "-"
+    span = "" if metric.low is None or metric.high is None else f"  [{metric.low:.1%} to {metric.high:.1%}]"
     return f"{metric.value:.1%}{span}"
 
 
@@ -90,7 +90,8 @@ class Screen:
 
     def render(self) -> RenderableType:
         """The screen as it stands."""
-        head = f"[bold]{day(self.now_ms)} 2013[/]   {self.predictions:,} predictions   {self.rate:,.0f}/s   reference accuracy {self.reference:.1%}"
+        head = f"[bold]{day(self.now_ms)} 2013[/]   {self.predictions:,} predictions   {self.rate:,.0f}/s"
+        head += f"   reference accuracy {self.reference:.1%}"
         lines = Group(*self.events) if self.events else Text("nothing yet", style="dim")
         return Group(Text.from_markup(head), self.table(), Panel(lines, title="noticed", title_align="left"))
 
@@ -114,8 +115,8 @@ class Screen:
 
     def _row(self, window: WindowMetrics) -> list[str]:
         name = "all" if window.segment == "*" else window.segment.removeprefix("origin=")
-        coverage = "–" if window.coverage is None else f"{window.coverage:.0%}"
-        auc = "–" if window.auc is None else f"{window.auc.value:.3f}"
+        coverage = "-" if window.coverage is None else f"{window.coverage:.0%}"
+        auc = "-" if window.auc is None else f"{window.auc.value:.3f}"
         bad = (
             window.accuracy is not None
             and window.accuracy.high is not None

@@ -17,7 +17,10 @@ Tell = Callable[[str], None]
 
 
 class Workers:
-    """``count`` workers on the given steps, each with a folder of its own under ``state``; `tend` starts dead ones again, and gives up on one that dies at once, again and again."""
+    """``count`` workers on the given steps, each with a folder of its own under ``state``.
+
+    `tend` starts dead ones again, and gives up on one that dies at once, again and again.
+    """
 
     def __init__(
         self, count: int, steps: Sequence[str], environment: Mapping[str, str], state: Path, folder: Path, tell: Tell

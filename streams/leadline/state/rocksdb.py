@@ -27,7 +27,7 @@ def _options() -> Options:
     options.set_max_open_files(256)
     table = BlockBasedOptions()
     table.set_block_cache(_cache)
-    table.set_bloom_filter(10.0, block_based=False)
+    table.set_bloom_filter(10, block_based=False)
     options.set_block_based_table_factory(table)
     return options
 
@@ -41,20 +41,19 @@ class RocksStore(Overlay):
         path.mkdir(parents=True, exist_ok=True)
         try:
             self._db = Rdict(str(path), _options())
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - its Rust errors are plain Exceptions
             raise StoreError(
                 f"{path}: state cannot be opened ({error}); stop the other worker that uses it, or delete the folder"
             ) from None
 
     def _read_many(self, keys: list[bytes]) -> list[bytes | None]:
-        values: list[bytes | None] = self._db.get(keys)
+        values: list[bytes | None] = self._db.get(keys)  # type: ignore[arg-type,assignment]
         return values
 
     def _read_range(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
         bounds = ReadOptions()
         bounds.set_iterate_upper_bound(stop)
-        for key, value in self._db.items(from_key=start, read_opt=bounds):
-            yield key, value
+        yield from self._db.items(from_key=start, read_opt=bounds)
 
     def _write(self, changes: list[Change]) -> None:
         batch = WriteBatch(raw_mode=True)

@@ -45,7 +45,7 @@ class Driver:
         self.partitions = partitions
         self.topics: defaultdict[tuple[str, int], list[Row]] = defaultdict(list)
         self._steps = steps
-        self._on_effect = on_effect or (lambda name: None)
+        self._on_effect = on_effect or (lambda _: None)
         self._changelogs: defaultdict[tuple[str, int], list[list[Change]]] = defaultdict(list)
         self._committed: defaultdict[tuple[str, str, int], int] = defaultdict(int)
         self._tasks: dict[tuple[str, int], HostedTask] = {}
@@ -82,14 +82,13 @@ class Driver:
 
     def settle(self, most: int = 1000) -> None:
         """Work, in runs of up to ``most`` records, until nothing is left."""
-        while any(
-            [
-                self.work(step, partition, noun, most)
-                for step in self._steps
-                for partition in range(self.partitions)
-                for noun in step.reads
-            ]
-        ):
+        places = [
+            (step, partition, noun)
+            for step in self._steps
+            for partition in range(self.partitions)
+            for noun in step.reads
+        ]
+        while sum([self.work(*place, most) for place in places]):
             pass
 
     def work(self, step: Step, partition: int, noun: str, most: int) -> int:

@@ -65,7 +65,8 @@ def _blocks(lengths: pa.Array, items: Ints) -> Ints:
     counts = lengths.to_numpy(zero_copy_only=False).astype(np.int64)
     total = np.concatenate([[0], np.cumsum(items)])
     ends = np.cumsum(counts)
-    return np.where(counts > 0, _number(counts) + total[ends] - total[ends - counts], 0) + 1
+    inside: Ints = np.where(counts > 0, _number(counts) + total[ends] - total[ends - counts], 0)
+    return inside + 1
 
 
 def _number(values: Ints) -> Ints:

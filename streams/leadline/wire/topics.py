@@ -114,7 +114,7 @@ def plan(existing: Mapping[str, tuple[int, Mapping[str, str]]], topics: Iterable
     """What to create and to alter, given the partitions and the configuration of the topics that exist.
 
     >>> plan({"leadline.outcomes": (3, {})}, wanted("leadline", [], ["outcomes"]), 2).refuse
-    ['leadline.outcomes has 3 partitions, not 2: a request, its prediction and its outcome must have one partition number']
+    ['leadline.outcomes has 3 partitions, not 2: a request, its prediction and its outcome need one partition number']
     """
     made = Plan()
     for topic in topics:
@@ -125,7 +125,7 @@ def plan(existing: Mapping[str, tuple[int, Mapping[str, str]]], topics: Iterable
         found, config = existing[topic.name]
         if found != count:
             made.refuse.append(
-                f"{topic.name} has {found} partitions, not {count}: a request, its prediction and its outcome must have one partition number"
+                f"{topic.name} has {found} partitions, not {count}: a request, its prediction and its outcome need one partition number"
             )
         other = {name: value for name, value in topic.config.items() if config.get(name) != value}
         if other:
