@@ -11,12 +11,12 @@ import sys
 from pathlib import Path
 
 DATA = Path(__file__).parents[1] / "streams" / "leadline" / "demo" / "data"
-FLIGHT = ["request_id", "event_time", "outcome_time", "label", "origin", "carrier", "dest", "distance", "sched_dep_min", "dow", "sched_block_min"]
+FLIGHT = "request_id event_time outcome_time label origin carrier dest distance sched_dep_min dow sched_block_min".split()
 WEATHER = ["temp", "humid", "wind_speed", "precip", "pressure", "visib"]
 
 
 def main(source: Path) -> None:
-    """Write history.csv.gz (January to March, every fourth flight, with its weather), live.csv.gz and weather.csv.gz (June 10 to July 9)."""
+    """Write history.csv.gz (January to March, every fourth flight with its weather), live.csv.gz and weather.csv.gz (June 10 on)."""
     with gzip.open(source, "rt", encoding="utf-8", newline="") as rows:
         flights = [row | {"origin": row["segment"]} for row in csv.DictReader(rows)]
     history = [row for i, row in enumerate(flights) if row["event_time"] < "2013-04-01" and i % 4 == 0 and row["label"]]

@@ -33,7 +33,7 @@ class OneModel:
 
 
 def ms(text):
-    return round(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1000)
+    return round(datetime.fromisoformat(text).timestamp() * 1000)
 
 
 def read_log(path):
@@ -154,12 +154,18 @@ def differences(run, expected):
         wrong.append(("windows", set(run.windows) ^ set(windows)))
     for place, row in windows.items():
         partial = run.windows.get(place)
-        for name in ("predictions", "matched", "expired", "tp", "fp", "fn", "tn"):
-            if partial is not None and getattr(partial, name) != row[name]:
-                wrong.append((place, name, getattr(partial, name), row[name]))
-        for name in ("logloss", "brier", "mean_score", "outcome_rate"):
-            if partial is not None and row[name] is not None and abs(_mean(partial, name) - row[name]) > 1e-9:
-                wrong.append((place, name, _mean(partial, name), row[name]))
+        if partial is None:
+            continue
+        exact = ("predictions", "matched", "expired", "tp", "fp", "fn", "tn")
+        close = [name for name in ("logloss", "brier", "mean_score", "outcome_rate") if row[name] is not None]
+        wrong += [
+            (place, name, getattr(partial, name), row[name]) for name in exact if getattr(partial, name) != row[name]
+        ]
+        wrong += [
+            (place, name, _mean(partial, name), row[name])
+            for name in close
+            if abs(_mean(partial, name) - row[name]) > 1e-9
+        ]
     return wrong
 
 

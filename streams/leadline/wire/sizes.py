@@ -66,7 +66,7 @@ def _blocks(lengths: pa.Array, items: Ints) -> Ints:
     total = np.concatenate([[0], np.cumsum(items)])
     ends = np.cumsum(counts)
     inside: Ints = np.where(counts > 0, _number(counts) + total[ends] - total[ends - counts], 0)
-    return inside + 1
+    return np.add(inside, 1)
 
 
 def _number(values: Ints) -> Ints:

@@ -1,0 +1,58 @@
+"""Every store behaves like a dict with commits."""
+
+import random
+
+import pytest
+from leadline.state.memory import MemoryStore
+from leadline.state.rocksdb import RocksStore, StoreError
+
+
+@pytest.fixture(params=["memory", "rocksdb"])
+def store(request, tmp_path):
+    made = MemoryStore() if request.param == "memory" else RocksStore(tmp_path / "state")
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_reads_see_writes_and_rollback_forgets_them(store, seed):
+    rng, committed, changed = random.Random(seed), {}, {}
+    for i in range(1500):
+        key = bytes([rng.choice(b"ab"), rng.randrange(40)])
+        match rng.choice(["put", "put", "delete", "get", "scan", "commit", "rollback"]):
+            case "put":
+                store.put(key, b"%d" % i)
+                changed[key] = b"%d" % i
+            case "delete":
+                store.delete(key)
+                changed[key] = None
+            case "commit" if rng.random() < 0.2:
+                assert dict(store.changes()) == changed
+                store.commit([(b"z-local", b"%d" % i)])
+                committed = {k: v for k, v in (committed | changed).items() if v is not None}
+                changed = {}
+            case "rollback" if rng.random() < 0.2:
+                store.rollback()
+                changed = {}
+        now = {k: v for k, v in (committed | changed).items() if v is not None}
+        assert store.get(key) == now.get(key)
+        assert store.get_many([key, b"a\1"]) == [now.get(key), now.get(b"a\1")]
+        assert list(store.scan(b"a\5", b"a\x20")) == sorted((k, v) for k, v in now.items() if b"a\5" <= k < b"a\x20")
+
+
+def test_what_was_committed_survives_and_what_was_not_does_not(tmp_path):
+    first = RocksStore(tmp_path / "state")
+    first.put(b"a", b"1")
+    first.commit()
+    first.put(b"a", b"2")
+    first.close()
+    again = RocksStore(tmp_path / "state")
+    assert again.get(b"a") == b"1"
+    again.close()
+
+
+def test_a_second_user_of_the_same_folder_is_refused(tmp_path):
+    first = RocksStore(tmp_path / "state")
+    with pytest.raises(StoreError, match="stop the other worker"):
+        RocksStore(tmp_path / "state")
+    first.close()

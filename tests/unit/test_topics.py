@@ -1,0 +1,54 @@
+"""The topic table and the plan."""
+
+from leadline.topology import STEPS
+from leadline.wire.codec import FEW, MANY
+from leadline.wire.topics import TOPICS, plan, wanted
+
+STATEFUL = [step.name for step in STEPS if step.stateful]
+
+
+def existing(partitions=2, **changes):
+    topics = wanted("p", STATEFUL)
+    return {topic.name: (topic.partitions or partitions, topic.config | changes) for topic in topics}
+
+
+def test_every_topic_of_the_topology_is_in_the_table_and_has_a_form():
+    nouns = {topic.noun for topic in TOPICS}
+    assert {noun for step in STEPS for noun in (*step.reads, *step.writes)} <= nouns
+    assert set(MANY) | set(FEW) | {"dead-letters"} == nouns
+    for topic in TOPICS:
+        assert topic.schemas == FEW.get(topic.noun, (MANY[topic.noun],) if topic.noun in MANY else ())
+
+
+def test_nothing_is_there_so_everything_is_created():
+    made = plan({}, wanted("p", STATEFUL), 3)
+    counts = {name: count for name, count, _ in made.create}
+    assert counts["p.outcomes"] == counts["p.join-changelog"] == 3
+    assert counts["p.rollouts"] == 1
+    assert not made.alter
+    assert not made.refuse
+
+
+def test_nothing_is_to_do_where_all_is_as_wanted():
+    made = plan(existing(), wanted("p", STATEFUL), 2)
+    assert (made.create, made.alter, made.refuse) == ([], [], [])
+
+
+def test_other_settings_are_altered():
+    made = plan(existing(**{"max.message.bytes": "1"}), wanted("p", ["join"], ["outcomes"]), 2)
+    assert [(name, list(config)) for name, config in made.alter] == [
+        ("p.outcomes", ["max.message.bytes"]),
+        ("p.join-changelog", ["max.message.bytes"]),
+    ]
+
+
+def test_a_wrong_number_of_partitions_is_refused_and_says_why():
+    made = plan(existing(2), wanted("p", [], ["outcomes"]), 4)
+    assert made.refuse == [
+        "p.outcomes has 2 partitions, not 4: a request, its prediction and its outcome need one partition number"
+    ]
+
+
+def test_nobody_but_the_broker_stamps_what_people_send():
+    stamped = {t.name for t in wanted("p", []) if t.config.get("message.timestamp.type") == "LogAppendTime"}
+    assert stamped == {"p.prediction-requests", "p.predictions", "p.outcomes"}
