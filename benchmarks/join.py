@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.data import FAUST_STARTS, MODEL, JoinAnswer, join_logs
 from benchmarks.measure import Cost, Work, publish, run, topics
 from leadline.agents import cluster
-from leadline.agents.lane import to_run
+from leadline.agents.fetch import to_run
 from leadline.agents.sender import CHANGELOG_BYTES
 from leadline.records import JoinCounts, WindowPartial
 from leadline.topology import step
@@ -51,7 +51,7 @@ async def _wrong(bootstrap: str, prefix: str, answer: JoinAnswer) -> AsyncIterat
     left = sum((await cluster.lag(bootstrap, prefix, step("join"))).values())
     newest: dict[bytes, WindowPartial | JoinCounts] = {}
     async for record in cluster.read_all(bootstrap, f"{prefix}.window-partials"):
-        [value] = decode(to_run("window-partials", [record]), CHANGELOG_BYTES)[0].records
+        [value] = decode(to_run("window-partials", record.partition, [record]), CHANGELOG_BYTES)[0].records
         assert isinstance(value, WindowPartial | JoinCounts)
         newest[record.key] = value
     classes: Counter[str] = Counter()

@@ -13,7 +13,7 @@ from benchmarks.data import FAUST_STARTS, FEATURES, MODEL, VERSION, features, re
 from benchmarks.measure import PARTITIONS, Cost, Work, publish, run, topics
 from benchmarks.model import exact_scores, trained, training_data
 from leadline.agents import cluster
-from leadline.agents.lane import to_run
+from leadline.agents.fetch import to_run
 from leadline.agents.sender import CHANGELOG_BYTES
 from leadline.core.batch import Output
 from leadline.learning.add import add_version
@@ -57,7 +57,7 @@ async def _wrong(bootstrap: str, prefix: str, count: int) -> AsyncIterator[str]:
     for number in range(PARTITIONS):
         own = [record for record in records if record.partition == number]
         if own:
-            columns = decode(to_run("predictions", own), CHANGELOG_BYTES)[0].columns
+            columns = decode(to_run("predictions", number, own), CHANGELOG_BYTES)[0].columns
             assert columns is not None
             ids += columns["request_id"].to_pylist()
             scores += columns["score"].to_pylist()

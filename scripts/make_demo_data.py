@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 
 DATA = Path(__file__).parents[1] / "streams" / "leadline" / "demo" / "data"
-FLIGHT = "request_id event_time outcome_time label origin carrier dest distance sched_dep_min dow sched_block_min".split()
+FLIGHT = (
+    "request_id event_time outcome_time label origin carrier dest distance sched_dep_min dow sched_block_min".split()
+)
 WEATHER = ["temp", "humid", "wind_speed", "precip", "pressure", "visib"]
 
 
@@ -22,7 +24,10 @@ def main(source: Path) -> None:
     history = [row for i, row in enumerate(flights) if row["event_time"] < "2013-04-01" and i % 4 == 0 and row["label"]]
     live = [row for row in flights if "2013-06-10" <= row["event_time"] < "2013-07-10"]
     hours = {(row["event_time"][:13] + ":00:00Z", row["origin"]): row for row in live if row["temp"]}
-    weather = [{"time": time, "origin": origin} | {name: row[name] for name in WEATHER} for (time, origin), row in sorted(hours.items())]
+    weather = [
+        {"time": time, "origin": origin} | {name: row[name] for name in WEATHER}
+        for (time, origin), row in sorted(hours.items())
+    ]
     write("history.csv.gz", [*FLIGHT, *WEATHER], history)
     write("live.csv.gz", FLIGHT, live)
     write("weather.csv.gz", ["time", "origin", *WEATHER], weather)

@@ -3,6 +3,7 @@
 import random
 
 import pytest
+
 from leadline.state.memory import MemoryStore
 from leadline.state.rocksdb import RocksStore, StoreError
 

@@ -2,8 +2,9 @@
 
 import random
 
-import oracle
 import pytest
+
+import oracle
 from leadline.records import JoinCounts, Outcome, Prediction, WindowMetrics
 from leadline.replay.report import counts, newest
 from leadline.settings import ModelSettings
@@ -23,9 +24,16 @@ def logs(rng):
         request = f"r{rng.randint(0, 25)}"
         if rng.random() < 0.5:
             predictions.append(
-                {"request_id": request, "model_version": rng.choice(["v1", "v2"]), "event_time": time - rng.randint(0, 60),
-                 "score": rng.choice([0.0, 1.0, rng.random()]), "label_pred": rng.randint(0, 1), "segment": rng.choice("ab"), "arrival_time": time}
-            )  # fmt: skip
+                {
+                    "request_id": request,
+                    "model_version": rng.choice(["v1", "v2"]),
+                    "event_time": time - rng.randint(0, 60),
+                    "score": rng.choice([0.0, 1.0, rng.random()]),
+                    "label_pred": rng.randint(0, 1),
+                    "segment": rng.choice("ab"),
+                    "arrival_time": time,
+                }
+            )
         else:
             outcome = rng.choice([0.0, 1.0, 1.0, None])
             outcomes.append(

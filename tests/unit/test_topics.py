@@ -1,5 +1,7 @@
 """The topic table and the plan."""
 
+import pytest
+
 from leadline.topology import STEPS
 from leadline.wire.codec import FEW, MANY
 from leadline.wire.topics import TOPICS, plan, wanted
@@ -8,8 +10,8 @@ STATEFUL = [step.name for step in STEPS if step.stateful]
 
 
 def existing(partitions=2, **changes):
-    topics = wanted("p", STATEFUL)
-    return {topic.name: (topic.partitions or partitions, topic.config | changes) for topic in topics}
+    made = plan({}, wanted(STATEFUL), "p", partitions).create
+    return {topic.name: (topic.partitions, dict(topic.config) | changes) for topic in made}
 
 
 def test_every_topic_of_the_topology_is_in_the_table_and_has_a_form():
@@ -21,8 +23,8 @@ def test_every_topic_of_the_topology_is_in_the_table_and_has_a_form():
 
 
 def test_nothing_is_there_so_everything_is_created():
-    made = plan({}, wanted("p", STATEFUL), 3)
-    counts = {name: count for name, count, _ in made.create}
+    made = plan({}, wanted(STATEFUL), "p", 3)
+    counts = {topic.name: topic.partitions for topic in made.create}
     assert counts["p.outcomes"] == counts["p.join-changelog"] == 3
     assert counts["p.rollouts"] == 1
     assert not made.alter
@@ -30,25 +32,29 @@ def test_nothing_is_there_so_everything_is_created():
 
 
 def test_nothing_is_to_do_where_all_is_as_wanted():
-    made = plan(existing(), wanted("p", STATEFUL), 2)
+    made = plan(existing(), wanted(STATEFUL), "p", 2)
     assert (made.create, made.alter, made.refuse) == ([], [], [])
 
 
 def test_other_settings_are_altered():
-    made = plan(existing(**{"max.message.bytes": "1"}), wanted("p", ["join"], ["outcomes"]), 2)
-    assert [(name, list(config)) for name, config in made.alter] == [
-        ("p.outcomes", ["max.message.bytes"]),
-        ("p.join-changelog", ["max.message.bytes"]),
+    made = plan(existing(**{"max.message.bytes": "1"}), wanted(["join"], ["outcomes"]), "p", 2)
+    assert [(topic.name, dict(topic.changes)) for topic in made.alter] == [
+        ("p.outcomes", {"max.message.bytes": ("1", str(4 << 20))}),
+        ("p.join-changelog", {"max.message.bytes": ("1", str(16 << 20))}),
     ]
 
 
 def test_a_wrong_number_of_partitions_is_refused_and_says_why():
-    made = plan(existing(2), wanted("p", [], ["outcomes"]), 4)
-    assert made.refuse == [
-        "p.outcomes has 2 partitions, not 4: a request, its prediction and its outcome need one partition number"
-    ]
+    made = plan(existing(2), wanted([], ["outcomes"]), "p", 4)
+    assert len(made.refuse) == 1
+    assert made.refuse[0].startswith("p.outcomes has 2 partitions, wanted is 4: a request, its prediction, its outcome")
 
 
 def test_nobody_but_the_broker_stamps_what_people_send():
-    stamped = {t.name for t in wanted("p", []) if t.config.get("message.timestamp.type") == "LogAppendTime"}
-    assert stamped == {"p.prediction-requests", "p.predictions", "p.outcomes"}
+    stamped = {t.name for t in wanted([]) if t.config.get("message.timestamp.type") == "LogAppendTime"}
+    assert stamped == {"prediction-requests", "predictions", "outcomes"}
+
+
+def test_unknown_nouns_are_an_error():
+    with pytest.raises(ValueError, match="no such topics: outcome"):
+        wanted([], ["outcome"])

@@ -17,9 +17,10 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError
-from aiokafka.structs import ConsumerRecord, TopicPartition
+from aiokafka.structs import TopicPartition
 
 from leadline.agents.changelog import check_complete, restore
+from leadline.agents.fetch import keep_bare, to_run
 from leadline.agents.sender import Sender, TooLargeError
 from leadline.core.batch import Batch, Effects, Lookups
 from leadline.core.catalog import Catalog
@@ -170,11 +171,14 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             if assigned is not None and {tp.partition for tp in assigned} != set(self._tasks):
                 self._close_tasks()
                 await self._open_tasks(assigned)
+        keep_bare(self.consumer)
         fetched = await self.consumer.getmany(timeout_ms=WAIT_MS, max_records=self._settings.run_records)
         for tp in sorted(fetched, key=lambda tp: self.step.reads.index(self._noun(tp.topic))):
             async with self._turn:
                 if self._assigned is assigned and tp.partition in self._tasks:
-                    await self._work(self._tasks[tp.partition], tp, fetched[tp])
+                    await self._work(
+                        self._tasks[tp.partition], tp, to_run(self._noun(tp.topic), tp.partition, fetched[tp])
+                    )
         async with self._turn:
             if self._assigned is assigned:
                 if not fetched:
@@ -182,11 +186,11 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
                 if time.monotonic() - self._committed_at > COMMIT_EVERY_S:
                     await self._commit()
 
-    async def _work(self, task: HostedTask, tp: TopicPartition, records: list[ConsumerRecord]) -> None:
-        run = task.unseen(to_run(self._noun(tp.topic), records))
-        if len(run):
-            await self._run(task, run)
-        self._processed[tp] = records[-1].offset + 1
+    async def _work(self, task: HostedTask, tp: TopicPartition, run: Run) -> None:
+        unseen = task.unseen(run)
+        if len(unseen):
+            await self._run(task, unseen)
+        self._processed[tp] = run.offsets[-1] + 1
 
     async def _run(self, task: HostedTask, run: Run) -> None:
         batch, letters = decode(run, self._settings.record_bytes)
@@ -245,19 +249,6 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             await self.consumer.commit(dict(self._processed))
         except KafkaError as error:
             log.warning("not committed", step=self.step.name, error=repr(error))
-
-
-def to_run(topic: str, records: list[ConsumerRecord]) -> Run:
-    """Fetched records as columns."""
-    return Run(
-        topic,
-        records[0].partition,
-        [r.offset for r in records],
-        [r.timestamp for r in records],
-        [r.key for r in records],
-        [r.value for r in records],
-        [r.headers for r in records],
-    )
 
 
 def _rejected(run: Run, batch: Batch, index: int, reason: str, detail: str) -> DeadLetter:

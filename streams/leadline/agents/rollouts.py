@@ -5,7 +5,7 @@ import asyncio
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
-from leadline.agents.lane import to_run
+from leadline.agents.fetch import to_run
 from leadline.learning.registry import Registry
 from leadline.records import Rollout
 from leadline.wire.codec import decode
@@ -37,8 +37,8 @@ class RolloutFollower:
             await self._take(1000)
 
     async def _take(self, timeout_ms: int) -> None:
-        for records in (await self._consumer.getmany(timeout_ms=timeout_ms)).values():
-            batch, _ = decode(to_run("rollouts", records), self._max_bytes)
+        for place, records in (await self._consumer.getmany(timeout_ms=timeout_ms)).items():
+            batch, _ = decode(to_run("rollouts", place.partition, records), self._max_bytes)
             for record in batch.records:
                 if isinstance(record, Rollout):
                     self._registry.apply(record)

@@ -80,17 +80,14 @@ def _retention(text: str) -> int | None:
 
 
 def _show(made: Plan, verb: str) -> None:
-    for name, count, config in made.create:
+    for new in made.create:
+        config = ", ".join(f"{entry}={value}" for entry, value in new.config.items())
         err.print(
-            f"{name} {verb} created: {count} partition(s), {', '.join(f'{k}={v}' for k, v in config.items())}",
-            highlight=False,
+            f"{new.name} {verb} created: {new.partitions} partition(s), {config}", highlight=False, soft_wrap=True
         )
-    for name, config in made.alter:
-        err.print(
-            f"{name} {verb} altered: {', '.join(f'{k}={v}' for k, v in config.items())}",
-            highlight=False,
-            soft_wrap=True,
-        )
+    for kept in made.alter:
+        changes = ", ".join(f"{entry}={value} (was {was})" for entry, (was, value) in kept.changes.items())
+        err.print(f"{kept.name} {verb} altered: {changes}", highlight=False, soft_wrap=True)
     for reason in made.refuse:
         err.print(f"[red]refused:[/] {reason}", highlight=False, soft_wrap=True)
     if not (made.create or made.alter or made.refuse):

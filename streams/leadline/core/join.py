@@ -91,6 +91,7 @@ class Join:
         self._restated: dict[bytes, tuple[Row, Row]] = {}
         self._rejects: list[Reject] = []
         self._scheduled: list[tuple[list[bytes], Ints, Ints]] = []
+        self._waiting: list[tuple[bytes, int]] = []
 
     # -- the contract -------------------------------------------------------------------------------------------------
 
@@ -241,9 +242,16 @@ class Join:
         return usable, late, deadline < self._progress.stage_ms
 
     def _schedule(self) -> None:
-        """File the predictions of this run under their deadline, and under the time to forget them."""
-        if not self._scheduled:
-            return
+        """File what this run brought: predictions under their deadline, and requests under the time to forget them."""
+        if self._scheduled:
+            self._schedule_predictions()
+        retention = self._retention_ms() if self._waiting else None
+        if retention is not None:
+            keys, arrival_ms = zip(*self._waiting, strict=True)
+            when_ms = np.array(arrival_ms, np.int64) + retention
+            self._forgets.add(when_ms, keys, retention // 32, self._progress.sequence)
+
+    def _schedule_predictions(self) -> None:
         keys = [key for part, _, _ in self._scheduled for key in part]
         group = np.concatenate([part for _, part, _ in self._scheduled])
         event_time = np.concatenate([part for *_, part in self._scheduled])
@@ -315,12 +323,7 @@ class Join:
         self._store.put_many([b"r" + key for key in keys], pack_outcomes(given))
         self._ledger.classes["", "outcome_records"] += len(keys)
         self._ledger.classes["", "outcomes_orphan"] += len(keys)
-        self._keep_waiting(keys, given["arrival_ms"].astype(np.int64))
-
-    def _keep_waiting(self, keys: list[bytes], arrival_ms: Ints) -> None:
-        retention = self._retention_ms()
-        if retention is not None:
-            self._forgets.add(arrival_ms + retention, keys, retention // 32, self._progress.sequence)
+        self._waiting += zip(keys, given["arrival_ms"].tolist(), strict=True)
 
     def _another_outcome(self, index: int, row: Row, given: Given, key: bytes) -> None:
         if len(row.outcomes) >= MAX_OUTCOMES:
@@ -328,7 +331,7 @@ class Join:
             return
         row.outcomes.append(given)
         if not row.predictions:
-            self._keep_waiting([key], np.array([given.arrival_ms]))
+            self._waiting.append((key, given.arrival_ms))
 
     def _retention_ms(self) -> int | None:
         """How long an outcome waits for its prediction: as long as the longest-lived model remembers; None: for ever."""
@@ -386,8 +389,10 @@ class Join:
         return [rows[i] for i in np.flatnonzero(~usable).tolist()]
 
     def _forget(self) -> None:
-        stage_ms, retention = self._progress.stage_ms, self._retention_ms()
-        for key in self._forgets.take(stage_ms, self._progress.sequence):
+        stage_ms = self._progress.stage_ms
+        due = self._forgets.take(stage_ms, self._progress.sequence)
+        retention = self._retention_ms() if due else None
+        for key in due:
             row = _row(self._store.get(b"r" + key))
             ends = [made.event_time + self._groups[made.group].forget_ms for made in row.predictions]
             if not row.predictions:

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer
 
 from leadline.agents import cluster
 from leadline.agents.admin import apply_topics
-from leadline.agents.lane import to_run
+from leadline.agents.fetch import to_run
 from leadline.agents.sender import CHANGELOG_BYTES, Sender
 from leadline.core.batch import Output
 from leadline.embedded.workers import Workers
@@ -189,7 +189,11 @@ class _Waiting:
 
 async def _answer(bootstrap: str, prefix: str, replay: Replay, as_of_ms: int) -> tuple[str, dict[str, object]]:
     fetched = [record async for record in cluster.read_all(bootstrap, f"{prefix}.metrics")]
-    records = [record for one in fetched for record in decode(to_run("metrics", [one]), CHANGELOG_BYTES)[0].records]
+    records = [
+        record
+        for one in fetched
+        for record in decode(to_run("metrics", one.partition, [one]), CHANGELOG_BYTES)[0].records
+    ]
     windows, totals = newest([record for record in records if isinstance(record, WindowMetrics | JoinCounts)])
     dead_letters = sum((await cluster.sizes(bootstrap, [f"{prefix}.dead-letters"])).values())
     summary: dict[str, object] = {

@@ -3,14 +3,17 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from weakref import WeakSet
 
-from rocksdict import BlockBasedOptions, Cache, Options, Rdict, ReadOptions, WriteBatch
+from rocksdict import BlockBasedOptions, Cache, Options, Rdict, ReadOptions, WriteBatch, WriteOptions
 
 from leadline.state.overlay import Change, Overlay
 
-_CACHE_BYTES = 64 << 20
+_CACHE_BYTES = 128 << 20
+_RECENT_BYTES = 128 << 20
 _MEMTABLE_BYTES = 16 << 20
 _cache = Cache(_CACHE_BYTES)
+_open_stores: "WeakSet[RocksStore]" = WeakSet()
 
 
 class StoreError(Exception):
@@ -18,11 +21,17 @@ class StoreError(Exception):
 
 
 def _options() -> Options:
-    """Memory is bounded: one block cache for the process, at most three memtables a task."""
+    """Memory is bounded: one block cache for the process, at most three memtables a task.
+
+    Many small files at level 0 cost little to read (each has a bloom filter) and save rewriting.
+    """
     options = Options(raw_mode=True)
     options.create_if_missing(True)
     options.set_write_buffer_size(_MEMTABLE_BYTES)
     options.set_max_write_buffer_number(3)
+    options.set_memtable_prefix_bloom_ratio(0.1)
+    options.set_memtable_whole_key_filtering(True)
+    options.set_level_zero_file_num_compaction_trigger(16)
     options.set_keep_log_file_num(2)
     options.set_max_open_files(256)
     table = BlockBasedOptions()
@@ -32,12 +41,26 @@ def _options() -> Options:
     return options
 
 
+def _without_log() -> WriteOptions:
+    """The changelog topic is the log: what a killed process had not written out yet comes from there."""
+    options = WriteOptions()
+    options.disable_wal = True
+    return options
+
+
 class RocksStore(Overlay):
-    """Keyed bytes in RocksDB under ``path``; a commit is one atomic write batch."""
+    """Keyed bytes in RocksDB under ``path``; a commit is one atomic write batch.
+
+    What was written lately is kept in memory too, in two generations of which the older is dropped whole: a label often comes soon.
+    """
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.path = path
+        self._write_options = _without_log()
+        self._young: dict[bytes, bytes | None] = {}
+        self._old: dict[bytes, bytes | None] = {}
+        self._young_bytes = 0
         path.mkdir(parents=True, exist_ok=True)
         try:
             self._db = Rdict(str(path), _options())
@@ -45,9 +68,16 @@ class RocksStore(Overlay):
             raise StoreError(
                 f"{path}: state cannot be opened ({error}); stop the other worker that uses it, or delete the folder"
             ) from None
+        _open_stores.add(self)
 
     def _read_many(self, keys: list[bytes]) -> list[bytes | None]:
-        values: list[bytes | None] = self._db.get(keys)  # type: ignore[arg-type,assignment]
+        young, old = self._young, self._old
+        values = [young.get(key) or old.get(key) for key in keys]
+        absent = [i for i, value in enumerate(values) if value is None]
+        if absent:
+            held: list[bytes | None] = self._db.get([keys[i] for i in absent])  # type: ignore[arg-type,assignment]
+            for i, value in zip(absent, held, strict=True):
+                values[i] = value
         return values
 
     def _read_range(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -60,11 +90,19 @@ class RocksStore(Overlay):
         for key, value in changes:
             if value is None:
                 batch.delete(key)
+                self._old.pop(key, None)
             else:
                 batch.put(key, value)
-        self._db.write(batch)
+                self._young_bytes += len(value)
+        self._db.write(batch, self._write_options)
+        self._young.update(changes)
+        if self._young_bytes > _RECENT_BYTES // (2 * len(_open_stores)):
+            self._young, self._old, self._young_bytes = {}, self._young, 0
 
     def close(self) -> None:
+        self._young.clear()
+        self._old.clear()
+        _open_stores.discard(self)
         self._db.close()
 
     def destroy(self) -> None:

@@ -38,16 +38,15 @@ def _names() -> list[str]:
 
 def _channel(topic: Topic, prefix: str) -> dict[str, Any]:
     names = topic.schemas or ("DeadLetter",)
-    policy = "compact" if topic.compacted else "delete"
     kafka = {
         "topic": f"{prefix}.{topic.noun}",
-        "topicConfiguration": {"cleanup.policy": [policy]},
+        "topicConfiguration": {"cleanup.policy": [topic.cleanup]},
         "bindingVersion": "0.5.0",
     }
     also = " Plain JSON is accepted." if topic.noun in JSON_TOPICS else ""
     return {
         "address": f"{prefix}.{topic.noun}",
-        "description": f"{topic.about} Key: {topic.key}.{also}",
+        "description": f"{topic.description} Key: {topic.key}.{also}",
         "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in names},
         "bindings": {"kafka": kafka},
     }
@@ -58,7 +57,7 @@ def _operation(topic: Topic) -> tuple[str, dict[str, Any]]:
     return f"{action}-{topic.noun}", {
         "action": action,
         "channel": {"$ref": f"#/channels/{topic.noun}"},
-        "summary": topic.about,
+        "summary": topic.description,
     }
 
 

@@ -23,10 +23,14 @@ def encoded_sizes(columns: pa.RecordBatch, schema: dict[str, Any]) -> Ints:
     >>> encoded_sizes(rows, {"fields": fields}).tolist()
     [3, 6]
     """
-    sizes = np.zeros(columns.num_rows, np.int64)
-    for field in schema["fields"]:
-        sizes += _sizes(columns[field["name"]], field["type"])
-    return sizes
+    return _sum(columns.num_rows, [_sizes(columns[f["name"]], f["type"]) for f in schema["fields"]])
+
+
+def _sum(rows: int, sizes: list[Ints]) -> Ints:
+    total = np.zeros(rows, np.int64)
+    for each in sizes:
+        total += each
+    return total
 
 
 def _sizes(column: pa.Array, kind: Any) -> Ints:
@@ -34,9 +38,7 @@ def _sizes(column: pa.Array, kind: Any) -> Ints:
         return _union(column, kind)
     name = kind["type"] if isinstance(kind, dict) else kind
     if name == "record":
-        return sum(
-            (_sizes(column.field(f["name"]), f["type"]) for f in kind["fields"]), np.zeros(len(column), np.int64)
-        )
+        return _sum(len(column), [_sizes(column.field(f["name"]), f["type"]) for f in kind["fields"]])
     if name == "array":
         return _blocks(column.value_lengths(), _sizes(column.flatten(), kind["items"]))
     if name == "map":
