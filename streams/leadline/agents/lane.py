@@ -210,12 +210,11 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _finish(self, task: HostedTask, effects: Effects, letters: list[DeadLetter]) -> None:
         """Outputs, then the changelog, then the disk."""
-        changes = task.store.changes() if self.step.stateful else []
-        self._sender.check_whole(changes)
+        changes = self._sender.whole(task.store.changes()) if self.step.stateful else None
         sent = await self._sender.send_outputs(effects.outputs)
         sent += await self._sender.send_letters([to_record(letter, self._settings.prefix) for letter in letters])
         await asyncio.gather(*sent)
-        if changes:
+        if changes is not None and changes.record_count():
             end = await self._sender.send_whole(self._topic(f"{self.step.name}-changelog"), task.partition, changes)
             task.commit(end + 1)
         else:

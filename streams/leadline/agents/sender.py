@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import murmur2
+from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata
 
 from leadline.core.batch import Output
@@ -33,17 +34,16 @@ class Sender:
 
     async def send(self, topic: str, partition: int, rows: Iterable[Row]) -> list[asyncio.Future[RecordMetadata]]:
         """Send rows to one partition; the futures are done when the broker has them."""
-        now_ms, builder, sent = int(time.time() * 1000), self._producer.create_batch(), []
-        for key, value, headers in rows:
-            if builder.size() > BATCH_BYTES:
-                sent.append(await self._producer.send_batch(builder, topic, partition=partition))
-                builder = self._producer.create_batch()
-            if builder.append(timestamp=now_ms, key=key, value=value, headers=headers) is None:
+        left, sent = list(rows), []
+        while left:
+            builder = self._producer.create_batch()
+            count = _fill(builder, left, BATCH_BYTES)
+            if count == 0:
                 raise TooLargeError(
-                    f"{topic}/{partition}: a record of {len(value or b'')} bytes is over the limit of {CHANGELOG_BYTES}"
+                    f"{topic}/{partition}: a record of {len(left[0][1] or b'')} bytes is over the limit of {CHANGELOG_BYTES}"
                 )
-        if builder.record_count():
             sent.append(await self._producer.send_batch(builder, topic, partition=partition))
+            left = left[count:]
         return sent
 
     async def send_letters(self, rows: Sequence[Row]) -> list[asyncio.Future[RecordMetadata]]:
@@ -61,24 +61,18 @@ class Sender:
         """Send a record that says only what time it is; see `leadline.wire.run.ARRIVAL_HEADER`."""
         return await self.send(f"{self.prefix}.{noun}", partition, [(b"", None, [(ARRIVAL_HEADER, b"%d" % now_ms)])])
 
-    @staticmethod
-    def check_whole(rows: Sequence[tuple[bytes, bytes | None]]) -> None:
-        """Raise TooLargeError where `send_whole` could not send the rows as one batch."""
-        size = sum(len(key) + len(value or b"") + 32 for key, value in rows)
-        if size > CHANGELOG_BYTES:
-            raise TooLargeError(f"{len(rows)} changes of {size} bytes are over the limit of {CHANGELOG_BYTES}")
+    def whole(self, changes: Sequence[tuple[bytes, bytes | None]]) -> BatchBuilder:
+        """State changes as one batch, so that a reader sees all or none of them. Raises TooLargeError."""
+        builder = self._producer.create_batch()
+        if _fill(builder, [(key, value, []) for key, value in changes], 2 * CHANGELOG_BYTES) < len(changes):
+            raise TooLargeError(f"{len(changes)} changes of state are over the limit of {CHANGELOG_BYTES} bytes")
+        return builder
 
-    async def send_whole(self, topic: str, partition: int, rows: Sequence[tuple[bytes, bytes | None]]) -> int:
-        """Send rows as one batch, so that a reader sees all or none; the offset of the last row. Raises TooLargeError."""
-        builder, now_ms = self._producer.create_batch(), int(time.time() * 1000)
-        for key, value in rows:
-            if builder.append(timestamp=now_ms, key=key, value=value, headers=[]) is None:
-                raise TooLargeError(
-                    f"{topic}/{partition}: {len(rows)} changes are over the limit of {CHANGELOG_BYTES} bytes"
-                )
-        future = await self._producer.send_batch(builder, topic, partition=partition)
+    async def send_whole(self, topic: str, partition: int, batch: BatchBuilder) -> int:
+        """Send what `whole` made; the offset of the last change."""
+        future = await self._producer.send_batch(batch, topic, partition=partition)
         metadata: RecordMetadata = await future
-        return int(metadata.offset) + len(rows) - 1
+        return int(metadata.offset) + int(batch.record_count()) - 1
 
     async def send_outputs(self, outputs: Sequence[Output]) -> list[asyncio.Future[RecordMetadata]]:
         """Encode and send what a processor put out."""
@@ -103,6 +97,21 @@ class Sender:
         if output.arrival_ms is None or not self._pass_on_arrival:
             return [[]] * len(output.keys)
         return [[(ARRIVAL_HEADER, b"%d" % arrival_ms)] for arrival_ms in output.arrival_ms.tolist()]
+
+
+def _fill(builder: BatchBuilder, rows: Sequence[Row], limit: int) -> int:
+    """Append rows until the batch is full or longer than ``limit``; how many are in it.
+
+    It goes around the builder's own ``append``, which costs as much again as appending.
+    """
+    records, now_ms = builder._builder, int(time.time() * 1000)
+    append, size = records.append, records.size
+    for at, (key, value, headers) in enumerate(rows):
+        if size() > limit or append(at, now_ms, key, value, headers) is None:
+            builder._relative_offset = at
+            return at
+    builder._relative_offset = len(rows)
+    return len(rows)
 
 
 def partition_of(key: bytes, count: int) -> int:

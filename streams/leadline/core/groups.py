@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from leadline.core.batch import Store
 from leadline.core.catalog import Catalog
+from leadline.core.columns import distinct
 from leadline.settings import ModelSettings
 
 _PREFIX = b"g"
@@ -43,7 +44,7 @@ class Groups:
         self._catalog = catalog
         self._numbers: dict[tuple[str, str, tuple[str, ...]], int] = {}
         self._groups: list[Group] = []
-        self._table: NDArray[np.int64] = np.zeros((4, 0), np.int64)
+        self._table: NDArray[np.int64] = np.zeros((5, 0), np.int64)
         for _, value in store.scan(_PREFIX, _PREFIX + b"\xff" * 5):
             model, version, *segments = json.loads(value)
             self._append(model, version, tuple(segments))
@@ -67,20 +68,30 @@ class Groups:
         """Window size of each group, in ms."""
         return self._column(3, numbers)
 
+    def binary(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether each group's model has the task binary."""
+        binary: NDArray[np.bool_] = self._column(4, numbers) == 1
+        return binary
+
     def _column(self, row: int, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         if self._table.shape[1] != len(self._groups):
-            sizes = [(g.settings.horizon, g.seal_ms, g.forget_ms, g.settings.window) for g in self._groups]
-            self._table = np.array(sizes, np.int64).reshape(-1, 4).T
+            table = [
+                (g.settings.horizon, g.seal_ms, g.forget_ms, g.settings.window, g.settings.task == "binary")
+                for g in self._groups
+            ]
+            self._table = np.array(table, np.int64).reshape(-1, 5).T
         column: NDArray[np.int64] = self._table[row, numbers]
         return column
 
     def number(self, columns: pa.RecordBatch) -> NDArray[np.int64]:
         """Group of each prediction of a batch; -1 where the model is not known."""
         code = _combine(_codes(columns["model"]), _codes(columns["model_version"]), _list_codes(columns["segments"]))
-        distinct, first, inverse = np.unique(code, return_index=True, return_inverse=True)
+        codes, inverse = distinct(code)
+        first = np.zeros(len(codes), np.int64)
+        first[inverse[::-1]] = np.arange(len(code))[::-1]
         rows = columns.select(["model", "model_version", "segments"]).take(pa.array(first)).to_pylist()
         known = [self._known(row["model"], row["model_version"], tuple(row["segments"])) for row in rows]
-        return np.array(known, np.int64)[inverse] if len(distinct) else np.zeros(0, np.int64)
+        return np.array(known, np.int64)[inverse]
 
     def _known(self, model: str, version: str, segments: tuple[str, ...]) -> int:
         number = self._numbers.get((model, version, segments))
@@ -116,6 +127,5 @@ def _list_codes(column: pa.Array) -> NDArray[np.int64]:
 def _combine(*codes: NDArray[np.int64]) -> NDArray[np.int64]:
     combined = codes[0]
     for code in codes[1:]:
-        _, dense = np.unique(combined, return_inverse=True)
-        combined = dense.astype(np.int64) * (int(code.max(initial=0)) + 2) + code + 1
+        combined = distinct(combined)[1] * (int(code.max(initial=0)) + 2) + code + 1
     return combined

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from leadline.core.batch import Batch, Effects, Reject, Store
 from leadline.core.catalog import Catalog
-from leadline.core.columns import Bools, Floats, Ints, floats, ints, pick
+from leadline.core.columns import Bools, Floats, Ints, distinct, floats, ints, pick
 from leadline.core.groups import Group, Groups
 from leadline.core.labeling import Given
 from leadline.core.ledger import Ledger
@@ -38,7 +38,7 @@ from leadline.core.row import (
     pack_first,
     pack_outcomes,
     shape,
-    takes_back,
+    taken_back,
     with_outcomes,
 )
 from leadline.core.timeline import Timeline
@@ -141,9 +141,7 @@ class Join:
         keys = [batch.keys[i] for i in kept.tolist()]
         bodies = [batch.bodies[i] for i in kept.tolist()]
         held = self._store.get_many([b"r" + key for key in keys])
-        first, waited_for, others = _by_shape(
-            keys, held, (NOTHING, ONE_OUTCOME), ~np.array([takes_back(row) for row in held], bool)
-        )
+        first, waited_for, others = _by_shape(keys, held, (NOTHING, ONE_OUTCOME), taken_back(held))
         self._first_predictions(pick(keys, first), made.take(first), pick(bodies, first))
         self._awaited_predictions(
             pick(keys, waited_for), made.take(waited_for), pick(bodies, waited_for), pick(held, waited_for)
@@ -153,13 +151,11 @@ class Join:
         self._restate()
 
     def _readable(self, group: Ints, event_time: Ints, score: Floats) -> Ints:
-        binary = np.array(
-            [self._groups[g].settings.task == "binary" if g >= 0 else False for g in group.tolist()], bool
-        )
         unknown = group < 0
-        outside = np.where(binary, (score < 0) | (score > 1), np.abs(score) > _LIMIT)
+        outside = over = np.zeros(len(group), bool)
         safe = np.maximum(group, 0)
-        over = np.zeros(len(group), bool)
+        if not unknown.all():
+            outside = np.where(self._groups.binary(safe), (score < 0) | (score > 1), np.abs(score) > _LIMIT)
         if not unknown.all() and self._progress.stage_ms != NEVER:
             size = self._groups.window(safe)
             over = window_start(event_time, size) + size + self._groups.forget(safe) < self._progress.stage_ms
@@ -178,7 +174,7 @@ class Join:
     def _predicted_labels(self, columns: pa.RecordBatch, group: Ints, score: Floats) -> Ints:
         given = columns["predicted_label"]
         labels = ints(given.fill_null(-1))
-        for number in np.unique(group[group >= 0]).tolist():
+        for number in distinct(group[group >= 0])[0].tolist():
             own, settings = group == number, self._groups[number].settings
             own_label = np.where(labels[own] < 0, score[own] >= settings.threshold, labels[own] > 0).astype(np.int64)
             labels[own] = own_label if settings.task == "binary" else -1
@@ -296,8 +292,7 @@ class Join:
         keys = [batch.keys[i] for i in kept.tolist()]
         held = self._store.get_many([b"r" + key for key in keys])
         given = given[kept]
-        taken_back = np.isnan(given["value"])
-        first, early, others = _by_shape(keys, held, (ONE_PREDICTION, NOTHING), ~taken_back)
+        first, early, others = _by_shape(keys, held, (ONE_PREDICTION, NOTHING), np.isnan(given["value"]))
         self._first_outcomes(pick(keys, first), pick(held, first), given[first])
         self._early_outcomes(pick(keys, early), given[early])
         for i in others.tolist():
@@ -411,15 +406,16 @@ def _by_shape(
     keys: list[bytes],
     held: list[bytes | None],
     wanted: tuple[bytes, bytes],
-    allowed: Bools | None = None,
+    retractions: Bools,
 ) -> tuple[Ints, Ints, Ints]:
-    """Places of the records whose request is known in the one or the other wanted `shape` and is met once in this run; then all others."""
-    once = {key for key, times in Counter(keys).items() if times == 1}
-    number = {of: place for place, of in enumerate(wanted)}
-    kind = np.array(
-        [number.get(shape(row), 2) if key in once else 2 for key, row in zip(keys, held, strict=True)], np.int64
-    )
-    if allowed is not None:
-        kind[~allowed] = 2
-    one, other, rest = (np.flatnonzero(kind == place) for place in range(3))
-    return one, other, rest
+    """Places of the records whose request is known in the one or the other wanted `shape` and is met once in this run; then all others.
+
+    A request with a retraction is among the others.
+    """
+    shapes = list(map(shape, held))
+    simple = ~retractions
+    if len(set(keys)) < len(keys):
+        times = Counter(keys)
+        simple &= np.array([times[key] == 1 for key in keys], bool)
+    one, other = (np.array([of == each for of in shapes], bool) & simple for each in wanted)
+    return np.flatnonzero(one), np.flatnonzero(other), np.flatnonzero(~(one | other))

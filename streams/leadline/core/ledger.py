@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from leadline.core.columns import Ints, distinct
 from leadline.core.groups import Groups
 from leadline.core.windows import Matched, WindowCounts, fold, window_start
 
-Ints = NDArray[np.int64]
 _SIGNED = [("group", np.int64), ("event_time", np.int64), ("sign", np.int64)]
 _MATCHED = [*_SIGNED, ("score", np.float64), ("label", np.int64), ("outcome", np.float64)]
 
@@ -58,11 +58,12 @@ class Ledger:
         """The changes of each window that anything changed in."""
         predicted, expired, matched = self._predicted.table(), self._expired.table(), self._matched.table()
         spots = np.concatenate([_spots(rows, groups) for rows in (predicted, expired, matched)])
-        distinct, where = (
-            np.unique(spots, axis=0, return_inverse=True) if len(spots) else (spots, np.zeros(0, np.int64))
-        )
+        numbers, number = distinct(spots[:, 0])
+        starts, start = distinct(spots[:, 1])
+        codes, where = distinct(number * len(starts) + start)
+        spots = np.stack([numbers[codes // len(starts)], starts[codes % len(starts)]], axis=1) if len(codes) else spots
         cut = np.cumsum([len(predicted), len(expired)])
-        at_predicted, at_expired, at_matched = np.split(where.reshape(-1), cut)
+        at_predicted, at_expired, at_matched = np.split(where, cut)
         columns = Matched(
             at_matched,
             matched["sign"].copy(),
@@ -72,9 +73,9 @@ class Ledger:
             matched["outcome"].copy(),
         )
         totals = fold(
-            len(distinct), (at_predicted, predicted["sign"].copy()), columns, (at_expired, expired["sign"].copy())
+            len(spots), (at_predicted, predicted["sign"].copy()), columns, (at_expired, expired["sign"].copy())
         )
-        return _by_segment(distinct, totals, groups)
+        return _by_segment(spots, totals, groups)
 
 
 class _Rows:
@@ -105,16 +106,16 @@ def _spots(rows: NDArray[Any], groups: Groups) -> Ints:
 
 def _positive(matched: NDArray[Any], groups: Groups) -> Ints:
     positive = np.full(len(matched), -1, np.int64)
-    for number in np.unique(matched["group"]).tolist():
+    for number in distinct(matched["group"])[0].tolist():
         own = matched["group"] == number
         settings = groups[number].settings
         positive[own] = matched["outcome"][own] == settings.positive if settings.task == "binary" else -1
     return positive
 
 
-def _by_segment(distinct: Ints, totals: list[WindowCounts], groups: Groups) -> dict[Place, WindowCounts]:
+def _by_segment(spots: Ints, totals: list[WindowCounts], groups: Groups) -> dict[Place, WindowCounts]:
     places: dict[Place, WindowCounts] = {}
-    for (number, start), total in zip(distinct.tolist(), totals, strict=True):
+    for (number, start), total in zip(spots.tolist(), totals, strict=True):
         group = groups[number]
         for segment in group.segments:
             places.setdefault(Place(group.model, group.version, segment, start), WindowCounts()).add(total)

@@ -62,7 +62,7 @@ class LabeledPredictions:
         self._restated: list[tuple[bytes, bytes, Label, int, int]] = []
 
     def pair(
-        self, keys: Sequence[bytes], given: NDArray[np.void], event_time: Ints, bodies: Sequence[bytes], rows: Ints
+        self, keys: list[bytes], given: NDArray[np.void], event_time: Ints, bodies: list[bytes], rows: Ints
     ) -> None:
         """First outcomes (`leadline.core.row.GIVEN`) of first predictions, at the places ``rows``."""
         if len(rows):

@@ -7,7 +7,6 @@ prediction stands at a fixed place, so the rows of a whole run are read with one
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import isnan
 from typing import NamedTuple
 
 import numpy as np
@@ -139,6 +138,10 @@ def shape(row: bytes | None) -> bytes:
     return NOTHING if row is None else row[1:4]
 
 
-def takes_back(row: bytes | None) -> bool:
-    """Whether a row holds one outcome, no prediction, and the outcome is a retraction."""
-    return row is not None and len(row) == _HEAD.size + _GIVEN.size and isnan(_GIVEN.unpack_from(row, _HEAD.size)[3])
+def taken_back(rows: Sequence[bytes | None]) -> NDArray[np.bool_]:
+    """Whether each row holds one outcome, no prediction, and the outcome is a retraction."""
+    waiting = np.array([shape(row) == ONE_OUTCOME for row in rows], bool)
+    waiting[waiting] = np.isnan(
+        only_outcomes([row for row in rows if row is not None and shape(row) == ONE_OUTCOME])["value"]
+    )
+    return waiting

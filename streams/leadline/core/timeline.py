@@ -28,6 +28,9 @@ class Timeline:
         if not len(keys):
             return
         stretch = when_ms // max(1, width_ms)
+        if stretch.min() == stretch.max():
+            self._put(when_ms, list(keys), sequence)
+            return
         order = np.argsort(stretch, kind="stable")
         bounds = [0, *(np.flatnonzero(np.diff(stretch[order])) + 1).tolist(), len(order)]
         for start, stop in pairwise(bounds):

@@ -1,7 +1,7 @@
 """A store on disk: one RocksDB for each task."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from weakref import WeakSet
 
@@ -44,7 +44,7 @@ def _options() -> Options:
 def _without_log() -> WriteOptions:
     """The changelog topic is the log: what a killed process had not written out yet comes from there."""
     options = WriteOptions()
-    options.disable_wal = True
+    options.disable_wal = True  # type: ignore[assignment,method-assign] # a property, whatever its stub says
     return options
 
 
@@ -71,14 +71,20 @@ class RocksStore(Overlay):
         _open_stores.add(self)
 
     def _read_many(self, keys: list[bytes]) -> list[bytes | None]:
-        young, old = self._young, self._old
-        values = [young.get(key) or old.get(key) for key in keys]
-        absent = [i for i, value in enumerate(values) if value is None]
-        if absent:
-            held: list[bytes | None] = self._db.get([keys[i] for i in absent])  # type: ignore[arg-type,assignment]
-            for i, value in zip(absent, held, strict=True):
-                values[i] = value
+        values = list(map(self._young.get, keys))
+        self._fill(values, keys, lambda absent: list(map(self._old.get, absent)))
+        self._fill(values, keys, self._db.get)  # type: ignore[arg-type]
         return values
+
+    @staticmethod
+    def _fill(
+        values: list[bytes | None], keys: list[bytes], read: Callable[[list[bytes]], Sequence[bytes | None]]
+    ) -> None:
+        """Read what is still absent among the values."""
+        places = [i for i, value in enumerate(values) if value is None]
+        if places:
+            for i, value in zip(places, read([keys[i] for i in places]), strict=True):
+                values[i] = value
 
     def _read_range(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
         bounds = ReadOptions()
@@ -93,7 +99,7 @@ class RocksStore(Overlay):
                 self._old.pop(key, None)
             else:
                 batch.put(key, value)
-                self._young_bytes += len(value)
+        self._young_bytes += batch.size_in_bytes()
         self._db.write(batch, self._write_options)
         self._young.update(changes)
         if self._young_bytes > _RECENT_BYTES // (2 * len(_open_stores)):

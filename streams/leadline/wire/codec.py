@@ -126,11 +126,11 @@ def _columns(
 
 
 def _bodies(run: Run, name: str, max_bytes: int, letters: list[DeadLetter]) -> tuple[list[int], list[bytes]]:
-    mark, values = head(name), run.values
-    if all(value is not None and value[:HEAD_BYTES] == mark and len(value) <= max_bytes for value in values):
-        return list(range(len(run))), [value[HEAD_BYTES:] for value in values]  # type: ignore[index]
+    values = [value or b"" for value in run.values]
+    if {value[:HEAD_BYTES] for value in values} == {head(name)} and max(map(len, values)) <= max_bytes:
+        return list(range(len(run))), [value[HEAD_BYTES:] for value in values]
     at, bodies = [], []
-    for i, value in enumerate(values):
+    for i, value in enumerate(run.values):
         if _is_clock(run, i):
             continue
         try:

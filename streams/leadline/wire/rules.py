@@ -45,7 +45,7 @@ def broken(name: str, columns: pa.RecordBatch, keys: list[bytes | None]) -> Iter
 
 
 def _other_key(ids: pa.Array, keys: list[bytes | None]) -> Bools:
-    wanted = [each.encode() for each in ids.to_pylist()]
-    if wanted == keys:
+    said = ids.cast(pa.binary())
+    if said.equals(pa.array(keys, pa.binary())):
         return np.zeros(len(keys), bool)
-    return np.array([one != other for one, other in zip(wanted, keys, strict=True)], bool)
+    return np.array([one != other for one, other in zip(said.to_pylist(), keys, strict=True)], bool)

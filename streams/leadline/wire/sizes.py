@@ -50,7 +50,7 @@ def _sizes(column: pa.Array, kind: Any) -> Ints:
     if name == "double":
         return np.full(len(column), 8, np.int64)
     if name == "string":
-        lengths = pc.binary_length(column).to_numpy(zero_copy_only=False).astype(np.int64)
+        lengths: Ints = pc.binary_length(column).to_numpy(zero_copy_only=False).astype(np.int64)
         return _number(lengths) + lengths
     return _number(column.to_numpy(zero_copy_only=False).astype(np.int64))
 
