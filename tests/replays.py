@@ -67,7 +67,7 @@ def auc_bounds(predictions, labels, window):
     scores = score_bin(np.array([p["score"] for p in predictions])).tolist()
     for p, place in zip(predictions, scores, strict=True):
         key = p["request_id"], p["model_version"]
-        if key in seen or labels[key] is None:
+        if key in seen or labels.get(key) is None:
             continue
         seen.add(key)
         for segment in {"*", p["segment"]}:

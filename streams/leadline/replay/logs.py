@@ -101,13 +101,12 @@ def _read(path: Path, names: tuple[str, ...]) -> pa.RecordBatch:
 
 
 def _times(path: Path, table: pa.RecordBatch, name: str) -> NDArray[np.int64]:
+    """Times in ms; digits behind the milliseconds are cut off."""
     try:
-        times: NDArray[np.int64] = (
-            pc.cast(table[name], pa.timestamp("ms", "UTC")).cast(pa.int64()).to_numpy(zero_copy_only=False)
-        )
+        times: NDArray[np.int64] = pc.cast(table[name], pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy()
     except pa.ArrowInvalid as error:
         raise LogError(f"{path}: {name}: {error}; write ISO-8601 with zone, such as 2013-04-01T00:00:00Z") from None
-    return times
+    return times // 1000
 
 
 def _numbers(path: Path, table: pa.RecordBatch, name: str, kind: pa.DataType) -> pa.Array:
