@@ -86,6 +86,15 @@ STEPS = (
 )
 
 
+def answers_for(step: Step, noun: str) -> bool:
+    """Whether unreadable records of a topic become dead letters here: of several stages that read it, in the first.
+
+    >>> [each.name for each in STEPS if answers_for(each, "predictions")]
+    ['join']
+    """
+    return step == next(each for each in STEPS if noun in each.reads)
+
+
 def step(name: str) -> Step:
     """The stage of that name; raises KeyError."""
     return {each.name: each for each in STEPS}[name]

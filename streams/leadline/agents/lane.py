@@ -28,7 +28,7 @@ from leadline.settings import Settings
 from leadline.state.memory import MemoryStore
 from leadline.state.rocksdb import RocksStore
 from leadline.state.task import HostedTask, state_path
-from leadline.topology import Step
+from leadline.topology import Step, answers_for
 from leadline.wire.codec import decode
 from leadline.wire.dead_letters import to_record
 from leadline.wire.run import DeadLetter, Run
@@ -196,6 +196,8 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         batch, letters = decode(run, self._settings.record_bytes)
         if self._enrich is not None and len(batch):
             batch = replace(batch, lookups=await self._enrich(batch))
+        if not answers_for(self.step, run.topic):
+            letters = []
         effects = task.processor.on_batch(batch)
         letters += [_rejected(run, batch, reject.index, reject.reason, reject.detail) for reject in effects.rejects]
         task.apply(run.topic, run.offsets[-1])
@@ -212,7 +214,9 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         """Outputs, then the changelog, then the disk."""
         changes = self._sender.whole(task.store.changes()) if self.step.stateful else None
         sent = await self._sender.send_outputs(effects.outputs)
-        sent += await self._sender.send_letters([to_record(letter, self._settings.prefix) for letter in letters])
+        sent += await self._sender.send_letters(
+            [to_record(letter, self._settings.prefix, self.step.name) for letter in letters]
+        )
         await asyncio.gather(*sent)
         if changes is not None and changes.record_count():
             end = await self._sender.send_whole(self._topic(f"{self.step.name}-changelog"), task.partition, changes)

@@ -162,7 +162,7 @@ class Driver:
             self._on_effect("outputs")
             self._send(output)
         for letter in letters:
-            key, value, headers = to_record(letter, "leadline")
+            key, value, headers = to_record(letter, "leadline", task.step.name)
             self.topics["dead-letters", self._partition(key or b"")].append((key, value, headers, 0))
         self._on_effect("changelog")
         changelog = self._changelogs[task.step.name, task.partition]
