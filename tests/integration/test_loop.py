@@ -15,15 +15,14 @@ from aiokafka import AIOKafkaProducer
 from leadline.agents import cluster
 from leadline.agents.admin import apply_topics
 from leadline.agents.features import put_features
-from leadline.agents.sender import Sender, partition_of
 from leadline.embedded.workers import Workers
 from leadline.learning.add import add_version
 from leadline.learning.train import train
 from leadline.records import Outcome, Prediction, PredictionRequest, Rollout, WindowMetrics
 from leadline.settings import ModelSettings, load_settings
 from leadline.topology import STEPS
-from leadline.wire.codec import key_of, read, value_of
-from leadline.wire.run import ARRIVAL_HEADER
+from leadline.wire.codec import key_of, value_of
+from servers import Talk
 
 pytestmark = pytest.mark.integration
 
@@ -33,6 +32,7 @@ SETTINGS = ModelSettings(
     name="fraud", numeric=["amount", "age"], categorical=["country"], segments=["country"], horizon=HOUR, grace=HOUR,
     window=HOUR, lookups={"customers": {"key": "customer", "features": ["age"]}}, retrain_cooldown=HOUR,
 )  # fmt: skip
+NAMES = [step.name for step in STEPS]
 COUNTRIES = ["", "de", "österreich"]
 
 
@@ -43,48 +43,15 @@ def reference(rng):
     return pa.table({"amount": amount, "age": age, "country": country, "outcome": truth.astype(float)})
 
 
-class Loop:
-    """A running loop, and ways to talk to it."""
+class Loop(Talk):
+    """The running loop."""
 
-    def __init__(self, bootstrap, redis_url, settings, predictor, workers):
-        self.bootstrap, self.redis_url, self.settings = bootstrap, redis_url, settings
-        self.predictor, self.workers, self.prefix = predictor, workers, settings.prefix
+    def __init__(self, bootstrap, redis_url, settings, predictor):
+        super().__init__(bootstrap, settings, redis_url)
+        self.predictor = predictor
 
-    async def send(self, noun, rows):
-        """Send (key, value, arrival time) rows, each where its key belongs."""
-        async with AIOKafkaProducer(
-            bootstrap_servers=self.bootstrap, max_batch_size=4 << 20, max_request_size=8 << 20
-        ) as kafka:
-            sender = Sender(kafka, self.prefix, pass_on_arrival=True)
-            for partition in range(2):
-                own = [
-                    (key, value, [(ARRIVAL_HEADER, b"%d" % arrival)])
-                    for key, value, arrival in rows
-                    if partition_of(key or b"", 2) == partition
-                ]
-                await asyncio.gather(*await sender.send(f"{self.prefix}.{noun}", partition, own))
-
-    async def tell_time(self, now_ms):
-        async with AIOKafkaProducer(bootstrap_servers=self.bootstrap) as kafka:
-            sender = Sender(kafka, self.prefix, pass_on_arrival=True)
-            for noun in ("predictions", "outcomes"):
-                for partition in range(2):
-                    await asyncio.gather(*await sender.send_clock(noun, partition, now_ms))
-
-    async def settle(self, within_s=60):
-        """Wait until every stage has worked on all that is there."""
-        deadline = time.monotonic() + within_s
-        for step in STEPS:
-            while sum((await cluster.lag(self.bootstrap, self.prefix, step)).values()):
-                self.workers.tend()
-                assert time.monotonic() < deadline, f"{step.name} has records left"
-                await asyncio.sleep(0.1)
-
-    async def records(self, noun):
-        return [r async for r in cluster.read_all(self.bootstrap, f"{self.prefix}.{noun}")]
-
-    async def read(self, noun):
-        return [read(noun, r.value) for r in await self.records(noun) if r.value is not None]
+    async def settle(self):
+        await super().settle(self.workers, NAMES)
 
     async def reasons(self):
         """Reasons of the dead letters, by key."""
@@ -100,13 +67,9 @@ def loop(kafka, redis_url, tmp_path_factory):
     data = reference(np.random.default_rng(3))
     version = add_version(settings.models, SETTINGS, "v1", train(data, SETTINGS, "outcome"), data, "outcome")
     asyncio.run(prepare(kafka, redis_url, settings))
-    environment = {
-        "KAFKA_BOOTSTRAP": kafka, "REDIS_URL": redis_url, "LEADLINE_CLOCK": "records",
-        "LEADLINE_MODELS": str(settings.models), "LEADLINE_PREFIX": settings.prefix,
-    }  # fmt: skip
-    names = [step.name for step in STEPS]
-    with Workers(2, names, environment, settings.state, folder / "logs", lambda _: None) as workers:
-        yield Loop(kafka, redis_url, settings, version.predictor, workers)
+    loop = Loop(kafka, redis_url, settings, version.predictor)
+    with Workers(2, NAMES, loop.environment, settings.state, folder / "logs", lambda _: None) as loop.workers:
+        yield loop
     asyncio.run(cluster.remove(kafka, settings.prefix))
 
 

@@ -140,7 +140,8 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
                 )
                 for tp in sources:
                     if self._noun(tp.topic) in task.applied:
-                        self.consumer.seek(tp, task.applied[self._noun(tp.topic)] + 1)
+                        self._processed[tp] = task.applied[self._noun(tp.topic)] + 1
+                        self.consumer.seek(tp, self._processed[tp])
         if assigned:
             self.consumer.resume(*assigned)
         log.info("assigned", step=self.step.name, partitions=sorted({tp.partition for tp in assigned}))

@@ -83,6 +83,6 @@ def fingerprint_of(written: Schema | str) -> bytes:
 
 @cache
 def released() -> dict[bytes, tuple[str, Schema]]:
-    """Older forms of the schemas that may still be in a log: head -> (name, schema as written)."""
+    """Every schema that was released and may still be in a log: head -> (name, schema as written, without logical types)."""
     older = [_load(path) for path in sorted((schemas_dir() / "released").glob("*.avsc"))]
-    return {MARKER + fingerprint_of(each): (each["name"], each) for each in older}
+    return {MARKER + fingerprint_of(each): (each["name"], _plain(each)) for each in older}

@@ -1,0 +1,76 @@
+"""The printed contract is a valid AsyncAPI document, and says what the topic table and the schemas say."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import tarfile
+
+import fastavro
+import pytest
+from jsonschema.validators import validator_for
+
+from leadline.wire.asyncapi import document
+from leadline.wire.schemas import schema
+from leadline.wire.topics import TOPICS
+
+SPECS = "@asyncapi/specs@6.11.1"
+SHA256 = "01af8744dc33c0c7eb2e908f6a955319ee58b70ecadc9387d1aeb16c0cd28928"
+
+
+@pytest.fixture(scope="module")
+def contract():
+    return json.loads(json.dumps(document("leadline", "1.2.3")))
+
+
+def follow(contract, ref):
+    assert ref.startswith("#/")
+    for part in ref[2:].split("/"):
+        contract = contract[part]
+    return contract
+
+
+def refs(part):
+    if isinstance(part, dict):
+        for key, value in part.items():
+            yield from [value] if key == "$ref" else refs(value)
+    elif isinstance(part, list):
+        for each in part:
+            yield from refs(each)
+
+
+def test_every_topic_is_a_channel_with_its_messages(contract):
+    assert {c["address"] for c in contract["channels"].values()} == {f"leadline.{topic.noun}" for topic in TOPICS}
+    for topic in TOPICS:
+        assert tuple(contract["channels"][topic.noun]["messages"]) == (topic.schemas or ("DeadLetter",))
+    actions = {name: operation["action"] for name, operation in contract["operations"].items()}
+    assert {name for name, action in actions.items() if action == "send"} == {
+        "send-prediction-requests",
+        "send-outcomes",
+    }
+
+
+def test_every_reference_leads_somewhere(contract):
+    found = list(refs(contract))
+    assert len(found) > len(TOPICS)
+    assert all(follow(contract, ref) for ref in found)
+
+
+def test_payloads_are_the_schemas_that_are_written(contract):
+    for name, message in contract["components"]["messages"].items():
+        if name != "DeadLetter":
+            assert message["payload"]["schema"] == schema(name)
+            fastavro.parse_schema(message["payload"]["schema"])
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="the specification's JSON schema comes from npm")
+def test_the_specification_accepts_it(contract, tmp_path):
+    subprocess.run(["npm", "pack", "--silent", SPECS], cwd=tmp_path, check=True, timeout=120, stdout=subprocess.PIPE)
+    [package] = tmp_path.glob("*.tgz")
+    assert hashlib.sha256(package.read_bytes()).hexdigest() == SHA256
+    with tarfile.open(package) as files:
+        rules = json.load(files.extractfile("package/schemas/3.0.0.json"))
+    valid = validator_for(rules)(rules)
+    assert not [error.message for error in valid.iter_errors(contract)]
+    contract["operations"]["send-outcomes"]["action"] = "throw"
+    assert list(valid.iter_errors(contract))

@@ -1,0 +1,120 @@
+"""The matrix of a run equals a loop over its requests, and so do the predictions."""
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leadline.core.batch import Batch, Lookups
+from leadline.core.catalog import Signature
+from leadline.core.scoring import Scoring, to_matrix
+from leadline.settings import ModelSettings
+from stages import Models, version
+
+SETTINGS = ModelSettings(name="m", numeric=["a", "b", "ä"], categorical=["c", "d"], segments=["d", "city"])
+SIGNATURE = Signature("s1", ["a", "b", "ä"], ["c", "d"], {"c": ["x", "y"], "d": [""]})
+NAMES = st.sampled_from(["a", "b", "ä", "zz"])
+TEXTS = st.sampled_from(["", "x", "y", "münchen"])
+NUMBERS = st.floats(allow_nan=True, allow_infinity=True, width=64)
+REQUESTS = st.lists(
+    st.tuples(
+        st.one_of(st.just([("a", 1.0), ("b", 2.0), ("ä", 3.0)]), st.lists(st.tuples(NAMES, NUMBERS), max_size=5)),
+        st.lists(
+            st.tuples(st.sampled_from(["c", "d", "city", "?"]), TEXTS), max_size=4, unique_by=lambda pair: pair[0]
+        ),
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+class Total:
+    """Scores a row by its first three numbers; NaN where one is missing."""
+
+    def predict(self, matrix):
+        return 1 / (1 + np.exp(-matrix[:, :3].sum(axis=1)))
+
+
+def batch(requests, models=None):
+    count = len(requests)
+    columns = pa.record_batch(
+        {
+            "request_id": [f"r{i}" for i in range(count)],
+            "model": models or ["m"] * count,
+            "user_id": ["u"] * count,
+            "event_time": pa.array(range(count), pa.int64()),
+            "features": pa.array([features for features, _ in requests], pa.map_(pa.string(), pa.float64())),
+            "categories": pa.array([categories for _, categories in requests], pa.map_(pa.string(), pa.string())),
+        }
+    )
+    keys = [b"r%d" % i for i in range(count)]
+    return Batch("prediction-requests", 3, np.arange(count), np.arange(count) + 100, keys, count, count, columns)
+
+
+def naive_row(features, categories):
+    given = dict(features)
+    row = [given.get(name, np.nan) for name in SIGNATURE.numeric]
+    for name in SIGNATURE.categorical:
+        said, known = dict(categories).get(name), SIGNATURE.categories[name]
+        row.append(np.nan if said is None else known.index(said) if said in known else -1)
+    return row
+
+
+def catalog(settings=SETTINGS):
+    scored = replace(version(settings, signature=SIGNATURE), predictor=Total())
+    return Models({"m": settings, "bare": settings}, {("m", "v1"): scored}, {"m": scored})
+
+
+@given(REQUESTS, st.integers(0, 5))
+def test_the_matrix_equals_a_loop(requests, start):
+    part = batch(requests).columns.slice(start)
+    expected = [naive_row(*each) for each in requests[start:]]
+    assert np.array_equal(to_matrix(part, SIGNATURE), np.array(expected).reshape(-1, 5), equal_nan=True)
+
+
+@given(REQUESTS)
+def test_each_request_is_a_prediction_or_a_reject(requests):
+    effects = Scoring(catalog()).on_batch(batch(requests))
+    rows = [row for output in effects.outputs for row in output.columns.to_pylist()]
+    rejected = {reject.index: reject.reason for reject in effects.rejects}
+    assert sorted([*rejected, *(int(row["request_id"][1:]) for row in rows)]) == list(range(len(requests)))
+    for i, (features, categories) in enumerate(requests):
+        with np.errstate(all="ignore"):
+            score = Total().predict(np.array([naive_row(features, categories)]))[0]
+        assert (i in rejected) == (not np.isfinite(score))
+        assert rejected.get(i, "score-not-finite") == "score-not-finite"
+    for row in rows:
+        i = int(row["request_id"][1:])
+        said = dict(requests[i][1])
+        assert row["segments"] == [f"d={said.get('d', '')}", f"city={said.get('city', '')}"]
+        assert np.array_equal(row["features"], naive_row(*requests[i]), equal_nan=True)
+        assert (row["scored_at"], row["event_time"]) == (100 + i, i)
+        assert row["predicted_label"] == (row["score"] >= SETTINGS.threshold)
+
+
+@given(REQUESTS)
+def test_missing_features_are_refused_where_the_model_says_so(requests):
+    strict = SETTINGS.model_copy(update={"missing": "refuse"})
+    effects = Scoring(catalog(strict)).on_batch(batch(requests))
+    incomplete = {i for i, each in enumerate(requests) if np.isnan(naive_row(*each)).any()}
+    assert {r.index for r in effects.rejects if r.reason == "feature-missing"} == incomplete
+
+
+@given(REQUESTS, st.data())
+def test_what_the_request_says_comes_before_what_is_looked_up(requests, data):
+    found = data.draw(st.lists(NUMBERS, min_size=len(requests), max_size=len(requests)))
+    lookups = Lookups({"b": np.array(found)}, np.zeros(len(requests), np.int64))
+    matrix = to_matrix(batch(requests).columns, SIGNATURE, lookups)
+    for row, (features, _), looked_up in zip(matrix, requests, found, strict=True):
+        own = dict(features).get("b", np.nan)
+        assert np.array_equal(row[1], looked_up if np.isnan(own) else own, equal_nan=True)
+
+
+def test_models_of_one_run_are_told_apart():
+    requests = [([("a", 1.0), ("b", 1.0), ("ä", 1.0)], [])] * 4
+    effects = Scoring(catalog()).on_batch(batch(requests, ["m", "other", "bare", "m"]))
+    assert {reject.index: reject.reason for reject in effects.rejects} == {1: "unknown-model", 2: "no-champion"}
+    [output] = effects.outputs
+    assert (output.keys, output.partition) == ([b"r0", b"r3"], 3)

@@ -1,0 +1,64 @@
+"""Talking to a running Leadline over Kafka, as its users do."""
+
+import asyncio
+import time
+
+from aiokafka import AIOKafkaProducer
+
+from leadline.agents import cluster
+from leadline.agents.sender import Sender, partition_of
+from leadline.topology import step
+from leadline.wire.codec import read
+from leadline.wire.run import ARRIVAL_HEADER
+
+
+class Talk:
+    """Sends to and reads from the topics of one prefix, which have two partitions."""
+
+    def __init__(self, bootstrap, settings, redis_url=None):
+        self.bootstrap, self.settings, self.prefix = bootstrap, settings, settings.prefix
+        self.environment = {
+            "KAFKA_BOOTSTRAP": bootstrap,
+            "LEADLINE_CLOCK": settings.clock,
+            "LEADLINE_MODELS": str(settings.models),
+            "LEADLINE_PREFIX": settings.prefix,
+        } | ({"REDIS_URL": redis_url} if redis_url else {})
+
+    async def send(self, noun, rows):
+        """Send (key, value, arrival time) rows, each where its key belongs."""
+        async with AIOKafkaProducer(
+            bootstrap_servers=self.bootstrap, max_batch_size=4 << 20, max_request_size=8 << 20
+        ) as kafka:
+            sender = Sender(kafka, self.prefix, pass_on_arrival=True)
+            for partition in range(2):
+                own = [
+                    (key, value, [(ARRIVAL_HEADER, b"%d" % arrival)])
+                    for key, value, arrival in rows
+                    if partition_of(key or b"", 2) == partition
+                ]
+                await asyncio.gather(*await sender.send(f"{self.prefix}.{noun}", partition, own))
+
+    async def tell_time(self, now_ms):
+        """Let the clock of both join sources come to a time."""
+        async with AIOKafkaProducer(bootstrap_servers=self.bootstrap) as kafka:
+            sender = Sender(kafka, self.prefix, pass_on_arrival=True)
+            for noun in ("predictions", "outcomes"):
+                for partition in range(2):
+                    await asyncio.gather(*await sender.send_clock(noun, partition, now_ms))
+
+    async def settle(self, workers, names, within_s=60):
+        """Wait until these stages have worked on all that is there."""
+        deadline = time.monotonic() + within_s
+        for name in names:
+            while left := sum((await cluster.lag(self.bootstrap, self.prefix, step(name))).values()):
+                workers.tend()
+                assert time.monotonic() < deadline, f"{name} has {left} records left"
+                await asyncio.sleep(0.1)
+
+    async def records(self, noun):
+        """The raw records of a topic."""
+        return [r async for r in cluster.read_all(self.bootstrap, f"{self.prefix}.{noun}")]
+
+    async def read(self, noun):
+        """The records of a topic, decoded."""
+        return [read(noun, r.value) for r in await self.records(noun) if r.value is not None]
