@@ -34,3 +34,9 @@ def configure_logs(level: int = logging.INFO) -> None:
     root.setLevel(level)
     for chatty in ("aiokafka", "faust", "mode"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def quiet_libraries() -> None:
+    """Keep the libraries' warnings off the screen of a command; a worker, which configures its log, still has them."""
+    for chatty in ("aiokafka", "asyncio"):
+        logging.getLogger(chatty).addHandler(logging.NullHandler())

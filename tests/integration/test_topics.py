@@ -94,7 +94,9 @@ async def test_the_command_line_makes_topics_sends_files_and_shows_them(kafka, p
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("send", "missing.csv", "--to", "outcomes"), "missing.csv"),
+        (("send", "missing.csv", "--to", "outcomes"), "there is no topic test-errors.outcomes"),
+        (("tail", "alert"), "there is no topic test-errors.alert"),
+        (("metrics",), "there is no topic test-errors.metrics"),
         (("send", "missing.csv", "--to", "nowhere"), "say requests or outcomes"),
         (("topics", "apply", "--retention", "soon"), "--retention"),
         (("worker", "--step", "juggling"), "no stage is called juggling"),

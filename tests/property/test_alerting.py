@@ -28,7 +28,7 @@ def window(start, bad, revision):
     counts = dict.fromkeys("predictions matched pending expired tp fp fn tn".split(), 9)
     coverage = None if bad is None else 1.0
     return WindowMetrics(
-        "m", "v1", "*", start, start + 1, revision, 0, "mature", "binary", **counts, coverage=coverage, **named
+        "m", "v1", "*", start, start + 1, revision, start + 1, "mature", "binary", **counts, coverage=coverage, **named
     )
 
 

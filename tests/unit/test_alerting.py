@@ -31,7 +31,7 @@ def models(profile=None, **limits):
     return Models({"m": settings}, {("m", "v1"): version(settings, profile)} if profile else {})
 
 
-def window(place, high=0.9, coverage=0.9, revision=1, segment="*", metric="accuracy", low=0.1):
+def window(place, high=0.9, coverage=0.9, revision=1, segment="*", metric="accuracy", low=0.1, over=True):
     named = dict.fromkeys(METRICS) | {metric: None if high is None else Metric((low + high) / 2, low, high)}
     counts = dict.fromkeys("predictions matched pending expired tp fp fn tn".split(), 9)
     return WindowMetrics(
@@ -41,7 +41,7 @@ def window(place, high=0.9, coverage=0.9, revision=1, segment="*", metric="accur
         place * 100,
         place * 100 + 100,
         revision,
-        0,
+        place * 100 + (100 if over else 99),
         "mature",
         "binary",
         **counts,
@@ -115,6 +115,12 @@ def test_windows_without_labels_are_passed_over():
     )
     assert told == [("opened", 4)]
     assert feed(run, window(5, 0.9), window(6, 0.9, coverage=0.1)) == [("updated", 5)]
+
+
+def test_a_window_is_judged_when_it_is_over():
+    run = host()
+    assert feed(run, window(0, 0.7), window(1, 0.7, over=False)) == []
+    assert feed(run, window(1, 0.7, revision=2)) == [("opened", 1)]
 
 
 def test_a_restated_window_tells_only_when_the_state_changes():
@@ -214,7 +220,9 @@ def test_from_scores_and_partials_to_alerts_and_one_retrain_request():
         closed = profiling.feed(predictions(place * 100, rng.normal(2 * moved, 1, 400), rng.uniform(size=400)))
         alerting.feed(records_batch("drift", drift.feed(records_batch("window-profiles", closed))))
         right = [(0.9, float(rng.uniform() < (0.6 if moved else 0.9)), 1) for _ in range(400)]
-        told = performance.feed(records_batch("window-partials", [partial(right, start=place * 100)]))
+        told = performance.feed(
+            records_batch("window-partials", [partial(right, start=place * 100, as_of=place * 100 + 100)])
+        )
         alerting.feed(records_batch("metrics", told))
     assert [(alert.kind, alert.state, alert.window_start) for alert in alerting.told] == [
         ("performance", "opened", 400), ("drift", "opened", 400), ("performance", "updated", 500),

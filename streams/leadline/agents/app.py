@@ -9,10 +9,11 @@ import gc
 from collections.abc import Sequence
 
 import faust
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from faust.app.base import BootStrategy
 from mode import Service
 
+from leadline.agents.cluster import check_topics
 from leadline.agents.features import FeatureView
 from leadline.agents.lane import Lane
 from leadline.agents.rollouts import RolloutFollower
@@ -57,8 +58,9 @@ class Lanes(Service):
         )
         follower = RolloutFollower(self._bootstrap, settings.prefix, self._registry, settings.record_bytes)
         view = FeatureView(settings, self._registry)
-        await producer.start()
         try:
+            await self._check_topics()
+            await producer.start()
             await follower.catch_up()
             if any(step.name == "scoring" for step in self._steps):
                 self._load_champions()
@@ -77,6 +79,13 @@ class Lanes(Service):
             await view.close()
             await follower.stop()
             await producer.stop()
+
+    async def _check_topics(self) -> None:
+        nouns = {"rollouts", "dead-letters"}
+        for step in self._steps:
+            nouns |= {*step.reads, *step.writes, *([f"{step.name}-changelog"] if step.stateful else [])}
+        async with AIOKafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False) as reader:
+            await check_topics(reader, [f"{self._settings.prefix}.{noun}" for noun in nouns])
 
     def _load_champions(self) -> None:
         """Read the models now, so that the first request does not wait for it."""

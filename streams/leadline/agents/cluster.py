@@ -7,6 +7,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
+from leadline.settings import SettingsError
 from leadline.topology import Step
 
 Place = tuple[str, int]
@@ -50,7 +51,23 @@ async def read_all(bootstrap: str, topic: str) -> AsyncIterator[ConsumerRecord]:
                         yield record
 
 
+class NoTopicError(SettingsError):
+    """A topic is not there; the message says which, and what to do."""
+
+
+async def check_topics(reader: AIOKafkaConsumer, topics: Iterable[str]) -> None:
+    """Raise NoTopicError where any of the topics is not there; creates nothing."""
+    missing = sorted(set(topics) - await reader.topics())
+    if missing:
+        more = f" and {len(missing) - 1} more" if missing[1:] else ""
+        raise NoTopicError(
+            f"there is no topic {missing[0]}{more}: make it with `leadline topics apply`, or set LEADLINE_PREFIX"
+        )
+
+
 async def partitions(reader: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
+    """The partitions of a topic; raises NoTopicError."""
+    await check_topics(reader, [topic])
     await reader._client._wait_on_metadata(topic)
     return [TopicPartition(topic, number) for number in sorted(reader.partitions_for_topic(topic) or ())]
 

@@ -3,8 +3,8 @@
 import asyncio
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.structs import TopicPartition
 
+from leadline.agents.cluster import partitions
 from leadline.agents.fetch import to_run
 from leadline.learning.registry import Registry
 from leadline.records import Rollout
@@ -23,11 +23,10 @@ class RolloutFollower:
     async def catch_up(self) -> None:
         """Read the topic to its present end."""
         await self._consumer.start()
-        numbers = self._consumer.partitions_for_topic(self._topic) or {0}
-        partitions = [TopicPartition(self._topic, number) for number in numbers]
-        self._consumer.assign(partitions)
-        await self._consumer.seek_to_beginning(*partitions)
-        ends = await self._consumer.end_offsets(partitions)
+        places = await partitions(self._consumer, self._topic)
+        self._consumer.assign(places)
+        await self._consumer.seek_to_beginning(*places)
+        ends = await self._consumer.end_offsets(places)
         while any([await self._consumer.position(tp) < end for tp, end in ends.items()]):
             await self._take(200)
 

@@ -9,9 +9,10 @@ from rich.markup import escape
 
 from leadline.cli import doctor, metrics, model, replay, send, tail, topics, up, worker
 from leadline.embedded import EmbeddedError
+from leadline.logs import quiet_libraries
 from leadline.replay.logs import LogError
 from leadline.replay.run import StallError
-from leadline.settings import SettingsError
+from leadline.settings import SettingsError, load_settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.command("up")(up.up)
@@ -28,11 +29,13 @@ app.command("doctor")(doctor.doctor)
 
 def main() -> None:
     """Run the command; what the user can mend is one line and exit code 1."""
+    quiet_libraries()
     try:
         app()
-    except KafkaConnectionError as error:
+    except KafkaConnectionError:
+        where = load_settings().kafka_bootstrap or "the embedded broker"
         _fail(
-            f"no Kafka to talk to: {error}. Set KAFKA_BOOTSTRAP to your broker's host:port, or start one with `leadline up`"
+            f"{where} does not answer: set KAFKA_BOOTSTRAP to your broker's host:port, or start one with `leadline up`"
         )
     except (SettingsError, EmbeddedError, LogError, StallError, KafkaError) as error:
         _fail(str(error))

@@ -63,7 +63,9 @@ def appoint(rollout: Rollout) -> None:
 
 async def publish(rollout: Rollout, bootstrap: str, prefix: str) -> None:
     """Write a rollout, and wait until the broker has it."""
+    from leadline.agents.cluster import sizes
     from leadline.wire.codec import key_of, value_of
 
+    await sizes(bootstrap, [f"{prefix}.rollouts"])  # which must be there
     async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
         await producer.send_and_wait(f"{prefix}.rollouts", value_of(rollout), key=key_of(rollout), partition=0)

@@ -49,14 +49,16 @@ def _requests(file: Path, settings: Settings, model: str) -> Iterator[Prediction
 async def _send(
     records: Iterator[Outcome] | Iterator[PredictionRequest], bootstrap: str, prefix: str, noun: str
 ) -> int:
+    from leadline.agents.cluster import sizes
     from leadline.agents.sender import Row, Sender, partition_of
     from leadline.wire.codec import value_of
 
     topic, count, told_at = f"{prefix}.{noun}", 0, time.monotonic()
+    partitions = len(await sizes(bootstrap, [topic]))
     async with AIOKafkaProducer(
         bootstrap_servers=bootstrap, enable_idempotence=True, max_batch_size=1 << 20
     ) as producer:
-        sender, partitions = Sender(producer, prefix, pass_on_arrival=False), len(await producer.partitions_for(topic))
+        sender = Sender(producer, prefix, pass_on_arrival=False)
         while some := list[Outcome | PredictionRequest](islice(records, _AT_ONCE)):
             rows: defaultdict[int, list[Row]] = defaultdict(list)
             for record in some:

@@ -197,9 +197,12 @@ class Alerting:
 
 
 def judge(record: WindowMetrics, limits: AlertLimits, reference: float) -> tuple[bool | None, dict[str, str]]:
-    """Whether a window is bad, even where its interval says the best of it; None where too few labels are known. And the evidence."""
+    """Whether a window is bad, even where its interval says the best of it, and the evidence.
+
+    None while the window is not over, or too few labels are known: the first labels of a window are not like the others.
+    """
     metric: Metric | None = getattr(record, limits.metric)
-    known = record.coverage is not None and record.coverage >= limits.min_coverage
+    known = record.coverage is not None and record.coverage >= limits.min_coverage and record.as_of >= record.window_end
     less = limits.metric in LESS_IS_BETTER
     best = None if metric is None else metric.low if less else metric.high
     if metric is None or best is None or not known:

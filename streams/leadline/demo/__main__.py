@@ -8,6 +8,7 @@ from rich.console import Console
 
 from leadline.demo.run import demo
 from leadline.embedded import EmbeddedError
+from leadline.logs import quiet_libraries
 from leadline.settings import SettingsError
 
 
@@ -16,6 +17,7 @@ def main(
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running at the end.")] = False,
 ) -> None:
     """Score a month of real flights, join their landings hours later, and show what Leadline notices."""
+    quiet_libraries()
     try:
         demo(seconds, keep)
     except (EmbeddedError, SettingsError) as error:

@@ -64,7 +64,7 @@ class Feed:
             time = record.event_time if isinstance(record, PredictionRequest) else record.outcome_time
             rows[partition_of(key, partitions)].append((key, value_of(record), [(ARRIVAL_HEADER, b"%d" % time)]))
         for partition, part in rows.items():
-            await sender.send(f"{sender.prefix}.{noun}", partition, part)
+            await asyncio.gather(*await sender.send(f"{sender.prefix}.{noun}", partition, part))
 
 
 async def tell_time(bootstrap: str, prefix: str, partitions: int, nouns: Iterable[str], now_ms: int) -> None:

@@ -28,13 +28,15 @@ from leadline.wire.codec import decode, key_of, value_of
 
 WATCHED = ("metrics", "drift", "alerts", "retrain-requests")
 HOUR_MS = 3_600_000
+PREFIX = "leadline-demo"
+"""Topics of this prefix are deleted when the demo begins."""
 
 
 def demo(seconds: float, keep: bool) -> None:
     """Train on the winter, live through a month of summer storms in so many seconds, and show what Leadline notices."""
     console = Console()
     folder = Path(tempfile.mkdtemp(prefix="leadline-demo-"))
-    settings = load_settings(clock="records", models=folder / "models", state=folder / "state")
+    settings = load_settings(prefix=PREFIX, clock="records", models=folder / "models", state=folder / "state")
     try:
         with ExitStack() as stack:
             with progress_bar(console) as progress:
@@ -93,7 +95,7 @@ async def _live(
     watching = [asyncio.create_task(_watch(bootstrap, settings.prefix, noun, screen)) for noun in WATCHED]
     with Live(screen.render(), console=screen.console, auto_refresh=False, transient=False) as live:
         feeding = asyncio.create_task(feed.run(bootstrap, redis_url, settings.prefix, settings.partitions, seconds))
-        drawing = asyncio.create_task(_draw(bootstrap, settings.prefix, feed, screen, live))
+        drawing = asyncio.create_task(_draw(feed, screen, live))
         try:
             while not feeding.done():
                 workers.tend()
@@ -129,10 +131,9 @@ async def _watch(bootstrap: str, prefix: str, noun: str, screen: Screen) -> None
                     screen.take(record)
 
 
-async def _draw(bootstrap: str, prefix: str, feed: Feed, screen: Screen, live: Live) -> None:
+async def _draw(feed: Feed, screen: Screen, live: Live) -> None:
     before, at = 0, time.monotonic()
     while True:
-        screen.predictions = sum((await cluster.sizes(bootstrap, [f"{prefix}.predictions"])).values())
         now = time.monotonic()
         screen.rate, before, at = (screen.predictions - before) / max(now - at, 0.1), screen.predictions, now
         screen.now_ms = feed.now_ms
@@ -146,12 +147,13 @@ def _tell_more(console: Console, settings: Settings, bootstrap: str, screen: Scr
         f"\n{screen.predictions:,} predictions, {screen.counts['alerts']} alerts, {screen.counts['retrain']} retrain request(s).\n"
         "What you saw came from Kafka topics that any client reads. With your own broker:\n"
         f"  export KAFKA_BOOTSTRAP=host:port && leadline topics apply && leadline worker\n"
-        f"  produce to   {settings.prefix}.prediction-requests and {settings.prefix}.outcomes (JSON or Avro, key = request_id)\n"
-        f"  consume from {settings.prefix}.predictions, .metrics, .drift, .alerts and .retrain-requests\n"
+        "  produce to   leadline.prediction-requests and leadline.outcomes (JSON or Avro, key = request_id)\n"
+        "  consume from leadline.predictions, .metrics, .drift, .alerts and .retrain-requests\n"
     )
     if keep:
         console.print(
             f"Still running at {bootstrap} (Ctrl-C stops it). In another terminal:\n"
-            f"  KAFKA_BOOTSTRAP={bootstrap} .venv/bin/leadline metrics --once\n"
-            f"  KAFKA_BOOTSTRAP={bootstrap} .venv/bin/leadline tail alerts --from-beginning"
+            f"  export KAFKA_BOOTSTRAP={bootstrap} LEADLINE_PREFIX={settings.prefix}\n"
+            "  .venv/bin/leadline metrics --once\n"
+            "  .venv/bin/leadline tail alerts --from-beginning"
         )

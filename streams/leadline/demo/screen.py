@@ -4,6 +4,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
@@ -23,7 +24,7 @@ def interval(metric: Metric | None) -> str:
     """A share with its interval."""
     if metric is None:
         return "-"
-    span = "" if metric.low is None or metric.high is None else f"  [{metric.low:.1%} to {metric.high:.1%}]"
+    span = "" if metric.low is None or metric.high is None else f" ({metric.low:.1%} to {metric.high:.1%})"
     return f"{metric.value:.1%}{span}"
 
 
@@ -33,7 +34,6 @@ class Screen:
 
     console: Console
     reference: float
-    predictions: int = 0
     rate: float = 0.0
     now_ms: int = 0
     windows: dict[tuple[str, int], WindowMetrics] = field(default_factory=dict)
@@ -41,6 +41,11 @@ class Screen:
     drifted: dict[int, set[str]] = field(default_factory=dict)
     seen: set[tuple[str, ...]] = field(default_factory=set)
     counts: dict[str, int] = field(default_factory=lambda: {"alerts": 0, "retrain": 0})
+
+    @property
+    def predictions(self) -> int:
+        """How many the live windows have counted."""
+        return sum(window.predictions for (segment, _), window in self.windows.items() if segment == "*")
 
     def take(self, record: object) -> None:
         """A record came from one of the topics that are watched."""
@@ -97,16 +102,8 @@ class Screen:
 
     def table(self) -> Table:
         """The newest days by airport: first what is still coming in, then what is known."""
-        table = Table(
-            "airport",
-            "day",
-            "state",
-            "predictions",
-            "label coverage",
-            "live accuracy  [95 % interval]",
-            "AUC",
-            title_justify="left",
-        )
+        names = ("airport", "day", "state", "scored", "labels", "live accuracy (95 % interval)", "AUC")
+        table = Table(*names, box=SIMPLE_HEAD, pad_edge=False)
         for segment in sorted({segment for segment, _ in self.windows}):
             days = sorted(start for place, start in self.windows if place == segment)[-3:]
             for start in days:
