@@ -1,6 +1,6 @@
-"""From fetched records to runs."""
+"""From fetched bytes to runs, a record batch at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
@@ -8,29 +8,73 @@ from aiokafka import AIOKafkaConsumer
 from leadline.wire.run import Run
 
 
-def keep_bare(consumer: AIOKafkaConsumer) -> None:
-    """Have records that were fetched already handed over as they were parsed, not each copied into a ``ConsumerRecord``.
+class _Columns:
+    """All records of one record batch, in the place of one record; ``offset`` is the last."""
 
-    The copy costs 2 of the 3 microseconds that a record takes to fetch. Records that come in later are copied still; `to_run` takes both.
+    def __init__(self, batch: Any, start: int) -> None:
+        records = [record for record in batch if record.offset >= start]
+        self.offset = batch.next_offset - 1
+        self.offsets = [record.offset for record in records]
+        self.timestamps = [record.timestamp for record in records]
+        self.keys = [record.key for record in records]
+        self.values = [record.value for record in records]
+        self.headers = [record.headers for record in records]
+
+
+class _Batch:
+    """A record batch that hands over its records at once; all else is the batch's own."""
+
+    def __init__(self, batch: Any, fetched: Any) -> None:
+        self._batch = batch
+        self._fetched = fetched
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._batch, name)
+
+    def __iter__(self) -> Iterator[_Columns]:
+        yield _Columns(self._batch, self._fetched.next_fetch_offset)
+
+    def __next__(self) -> Any:
+        return next(self._batch)
+
+
+class _Batches:
+    """What was fetched, as batches of this kind."""
+
+    def __init__(self, fetched: Any) -> None:
+        self._records = fetched._records
+        self._fetched = fetched
+
+    def has_next(self) -> bool:
+        return bool(self._records.has_next())
+
+    def next_batch(self) -> _Batch:
+        return _Batch(self._records.next_batch(), self._fetched)
+
+
+def by_batch(consumer: AIOKafkaConsumer) -> None:
+    """Have what was fetched already handed over a record batch at a time, not each record copied into a ``ConsumerRecord``.
+
+    That is a third of what fetching costs. aiokafka still checks the batches, and leaves out those of aborted transactions. What comes in
+    later is handed over record by record; `to_run` takes both.
     """
     for result in consumer._fetcher._records.values():
-        records = getattr(result, "_partition_records", None)  # an error has none
-        if records is not None:
-            records._consumer_record = _bare
+        fetched = getattr(result, "_partition_records", None)  # an error has none
+        if fetched is not None and not isinstance(fetched._records, _Batches):
+            fetched._records = _Batches(fetched)
+            fetched._consumer_record = _as_it_is
 
 
-def _bare(_: Any, record: Any) -> Any:
+def _as_it_is(_: Any, record: Any) -> Any:
     return record
 
 
-def to_run(noun: str, partition: int, records: Sequence[Any]) -> Run:
+def to_run(noun: str, partition: int, fetched: Sequence[Any]) -> Run:
     """Fetched records of one partition as columns."""
-    return Run(
-        noun,
-        partition,
-        [r.offset for r in records],
-        [r.timestamp for r in records],
-        [r.key for r in records],
-        [r.value for r in records],
-        [r.headers for r in records],
-    )
+    run = Run(noun, partition, [], [], [], [], [])
+    for each in fetched:
+        if isinstance(each, _Columns):
+            run.extend(each.offsets, each.timestamps, each.keys, each.values, each.headers)
+        else:
+            run.extend([each.offset], [each.timestamp], [each.key], [each.value], [each.headers])
+    return run

@@ -20,7 +20,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from leadline.agents.changelog import check_complete, restore
-from leadline.agents.fetch import keep_bare, to_run
+from leadline.agents.fetch import by_batch, to_run
 from leadline.agents.sender import Sender, TooLargeError
 from leadline.core.batch import Batch, Effects, Lookups
 from leadline.core.catalog import Catalog
@@ -172,7 +172,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             if assigned is not None and {tp.partition for tp in assigned} != set(self._tasks):
                 self._close_tasks()
                 await self._open_tasks(assigned)
-        keep_bare(self.consumer)
+        by_batch(self.consumer)
         fetched = await self.consumer.getmany(timeout_ms=WAIT_MS, max_records=self._settings.run_records)
         for tp in sorted(fetched, key=lambda tp: self.step.reads.index(self._noun(tp.topic))):
             async with self._turn:
@@ -188,9 +188,9 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
                     await self._commit()
 
     async def _work(self, task: HostedTask, tp: TopicPartition, run: Run) -> None:
-        unseen = task.unseen(run)
-        if len(unseen):
-            await self._run(task, unseen)
+        unseen, most = task.unseen(run), self._settings.run_records
+        for start in range(0, len(unseen), most):
+            await self._run(task, unseen.part(start, start + most) if len(unseen) > most else unseen)
         self._processed[tp] = run.offsets[-1] + 1
 
     async def _run(self, task: HostedTask, run: Run) -> None:

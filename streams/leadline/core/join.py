@@ -138,8 +138,7 @@ class Join:
         event_time, score = ints(columns["event_time"]), floats(columns["score"])
         kept = self._readable(group, event_time, score)
         made = _Made(event_time[kept], group[kept], score[kept], self._predicted_labels(columns, group, score)[kept])
-        keys = [batch.keys[i] for i in kept.tolist()]
-        bodies = [batch.bodies[i] for i in kept.tolist()]
+        keys, bodies = pick(batch.keys, kept), pick(batch.bodies, kept)
         held = self._store.get_many([b"r" + key for key in keys])
         first, waited_for, others = _by_shape(keys, held, (NOTHING, ONE_OUTCOME), taken_back(held))
         self._first_predictions(pick(keys, first), made.take(first), pick(bodies, first))
@@ -289,7 +288,7 @@ class Join:
         given = np.zeros(len(batch), GIVEN)
         given["offset"], given["outcome_time"] = batch.offsets, ints(columns["outcome_time"])
         given["arrival_ms"], given["value"] = batch.arrival_ms, value
-        keys = [batch.keys[i] for i in kept.tolist()]
+        keys = pick(batch.keys, kept)
         held = self._store.get_many([b"r" + key for key in keys])
         given = given[kept]
         first, early, others = _by_shape(keys, held, (ONE_PREDICTION, NOTHING), np.isnan(given["value"]))

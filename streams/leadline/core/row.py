@@ -101,9 +101,9 @@ def pack_first(
 
 
 def fronts(rows: Sequence[bytes]) -> NDArray[np.void]:
-    """The fixed fronts (`SIMPLE`) of rows; where a row has no prediction only its head is meaningful."""
+    """The fixed fronts (`SIMPLE`) of rows that have a prediction."""
     size = SIMPLE.itemsize
-    return np.frombuffer(b"".join([row[:size].ljust(size, b"\0") for row in rows]), SIMPLE)
+    return np.frombuffer(b"".join([row[:size] for row in rows]), SIMPLE)
 
 
 def pack_outcomes(outcomes: NDArray[np.void]) -> list[bytes]:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 from weakref import WeakSet
 
@@ -93,7 +94,7 @@ class RocksStore(Overlay):
 
     def _write(self, changes: list[Change]) -> None:
         batch = WriteBatch(raw_mode=True)
-        for key, value in changes:
+        for key, value in sorted(changes, key=itemgetter(0)):  # neighbours go into the memtable at half the cost
             if value is None:
                 batch.delete(key)
                 self._old.pop(key, None)

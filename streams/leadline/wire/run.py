@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from typing import Any
 
 Headers = list[tuple[str, bytes]]
 
@@ -23,6 +24,21 @@ class Run:
 
     def __len__(self) -> int:
         return len(self.offsets)
+
+    def extend(
+        self,
+        offsets: list[int],
+        timestamps: list[int],
+        keys: list[bytes | None],
+        values: list[bytes | None],
+        headers: list[Any],
+    ) -> None:
+        """Add the records that follow."""
+        self.offsets.extend(offsets)
+        self.timestamps.extend(timestamps)
+        self.keys.extend(keys)
+        self.values.extend(values)
+        self.headers.extend(headers)
 
     def after(self, offset: int) -> "Run":
         """The records behind ``offset``.
