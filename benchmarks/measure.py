@@ -27,7 +27,7 @@ from leadline.core.batch import Output
 from leadline.embedded.child import Child, last_lines
 
 PARTITIONS = 2
-_CHUNK = 20_000
+_CHUNK = 5_000
 _START_S, _STALL_S = 60.0, 60.0
 
 
@@ -91,7 +91,7 @@ async def topics(bootstrap: str, nouns: Sequence[str], compacted: Sequence[str] 
 
 
 async def publish(bootstrap: str, prefix: str, outputs: Sequence[Output]) -> None:
-    """Put all records into their topics."""
+    """Put all records into their topics, side by side."""
     producer = AIOKafkaProducer(
         bootstrap_servers=bootstrap,
         enable_idempotence=True,
@@ -101,16 +101,17 @@ async def publish(bootstrap: str, prefix: str, outputs: Sequence[Output]) -> Non
     await producer.start()
     try:
         sender = Sender(producer, prefix, pass_on_arrival=False)
-        for output in outputs:
-            if output.columns is None:
-                await asyncio.gather(*await sender.send_outputs([output]))
-            for start in range(0, len(output.keys) if output.columns is not None else 0, _CHUNK):
-                part = Output(
-                    output.topic, output.keys[start : start + _CHUNK], columns=output.columns.slice(start, _CHUNK)
-                )
+        for start in range(0, max(len(output.keys) for output in outputs), _CHUNK):
+            for part in (_part(output, start) for output in outputs if start < len(output.keys)):
                 await asyncio.gather(*await sender.send_outputs([part]))
     finally:
         await producer.stop()
+
+
+def _part(output: Output, start: int) -> Output:
+    if output.columns is None:
+        return output
+    return Output(output.topic, output.keys[start : start + _CHUNK], columns=output.columns.slice(start, _CHUNK))
 
 
 async def run(bootstrap: str, work: Work, events: int, answer: Callable[[], AsyncIterator[str]]) -> Cost:
