@@ -16,13 +16,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.structs import TopicPartition
 
 from benchmarks.usage import cpu_seconds, peak_rss_mb
 from leadline.agents import cluster
-from leadline.agents.sender import CHANGELOG_BYTES, Sender
+from leadline.agents.sender import CHANGELOG_BYTES, Sender, new_producer
 from leadline.core.batch import Output
 from leadline.embedded.child import Child, last_lines
 
@@ -92,12 +92,7 @@ async def topics(bootstrap: str, nouns: Sequence[str], compacted: Sequence[str] 
 
 async def publish(bootstrap: str, prefix: str, outputs: Sequence[Output]) -> None:
     """Put all records into their topics, side by side."""
-    producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap,
-        enable_idempotence=True,
-        max_batch_size=CHANGELOG_BYTES,
-        max_request_size=2 * CHANGELOG_BYTES,
-    )
+    producer = new_producer(bootstrap)
     await producer.start()
     try:
         sender = Sender(producer, prefix, pass_on_arrival=False)

@@ -59,6 +59,13 @@ class Talk:
         """The raw records of a topic."""
         return [r async for r in cluster.read_all(self.bootstrap, f"{self.prefix}.{noun}")]
 
+    async def first(self, noun, within_s=30):
+        """Wait until there is a record in a topic."""
+        deadline = time.monotonic() + within_s
+        while not sum((await cluster.sizes(self.bootstrap, [f"{self.prefix}.{noun}"])).values()):
+            assert time.monotonic() < deadline, f"nothing comes in {noun}"
+            await asyncio.sleep(0.1)
+
     async def read(self, noun):
         """The records of a topic, decoded."""
         return [read(noun, r.value) for r in await self.records(noun) if r.value is not None]

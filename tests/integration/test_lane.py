@@ -1,15 +1,21 @@
 """The lane on a real broker: what it does after a bad end."""
 
+import asyncio
+import os
+import shutil
+import signal
 import uuid
 
 import pytest
 from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import TopicPartition
 
 from leadline.agents import cluster
 from leadline.agents.admin import apply_topics
+from leadline.embedded import EmbeddedError
 from leadline.embedded.workers import Workers
-from leadline.records import Outcome, Prediction
+from leadline.records import JoinCounts, Outcome, Prediction
 from leadline.settings import load_settings
 from leadline.wire.codec import value_of
 from servers import Talk
@@ -50,3 +56,58 @@ async def test_offsets_that_were_not_committed_are_committed_by_the_next_owner(t
     with workers(talk, tmp_path) as running:
         await talk.settle(running, ["join"], within_s=20)
     assert len(await talk.records("labeled-predictions")) == 100
+
+
+async def test_a_changelog_that_lost_records_is_refused(talk, kafka, tmp_path):
+    """Somebody deleted the changelog and the disk: going on would count a part of the log as all of it."""
+    made = [Prediction(f"r{n}", "m", "v1", "champion", "", n, n, 0.5, 1, [], "", [], None) for n in range(100)]
+    await talk.send("predictions", [(p.request_id.encode(), value_of(p), 1) for p in made])
+    with workers(talk, tmp_path) as running:
+        await talk.settle(running, ["join"])
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    await admin.delete_topics([f"{talk.prefix}.join-changelog"])
+    await admin.close()
+    await asyncio.sleep(1)
+    await apply_topics(kafka, talk.prefix, 2, 1, None, ["join"])
+    shutil.rmtree(talk.settings.state)
+    places = [TopicPartition(f"{talk.prefix}.predictions", n) for n in (0, 1)]
+    async with AIOKafkaConsumer(
+        bootstrap_servers=kafka, group_id=f"{talk.prefix}.join", enable_auto_commit=False
+    ) as group:
+        group.assign(places)
+        assert sum([await group.committed(place) for place in places]) == 100
+    await talk.send("predictions", [(p.request_id.encode(), value_of(p), 1) for p in made])
+    with workers(talk, tmp_path) as running, pytest.raises(EmbeddedError, match="the changelog lost records"):
+        await talk.settle(running, ["join"])
+
+
+async def test_a_worker_that_slept_longer_than_its_session_changes_nothing(talk, tmp_path):
+    """Stopped with work at hand, its partitions go to another; when it wakes it is fenced, joins again, and nothing is lost or doubled."""
+    talk.environment["LEADLINE_RUN_RECORDS"] = "50"
+    made = [Prediction(f"r{n}", "m", "v1", "champion", "", n, n, 0.5, 1, [], "", [], None) for n in range(30_000)]
+    known = [Outcome(f"r{n}", 1.0, n + 1) for n in range(30_000)]
+    with Workers(2, ["join"], talk.environment, talk.settings.state, tmp_path / "logs", lambda _: None) as running:
+        await talk.send("predictions", [(p.request_id.encode(), value_of(p), 1) for p in made])
+        await talk.send("outcomes", [(o.request_id.encode(), value_of(o), 1) for o in known])
+        await talk.first("labeled-predictions")
+        sleeper = running.pids[0]
+        os.kill(sleeper, signal.SIGSTOP)
+        try:
+            await talk.settle(running, ["join"], within_s=60)
+        finally:
+            os.kill(sleeper, signal.SIGCONT)
+        await asyncio.sleep(5)
+        assert sleeper in running.pids
+        await talk.settle(running, ["join"], within_s=30)
+    labeled = await talk.read("labeled-predictions")
+    assert sorted(each.prediction.request_id for each in labeled) == sorted(p.request_id for p in made)
+    counts = {}
+    for record in await talk.read("window-partials"):
+        if isinstance(record, JoinCounts):
+            counts[record.source_partition] = max(record, counts.get(record.source_partition, record), key=revision)
+    assert sum(record.matched for record in counts.values()) == 30_000
+
+
+def revision(record):
+    return record.revision

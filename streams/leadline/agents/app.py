@@ -9,7 +9,7 @@ import gc
 from collections.abc import Sequence
 
 import faust
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer
 from faust.app.base import BootStrategy
 from mode import Service
 
@@ -17,7 +17,6 @@ from leadline.agents.cluster import check_topics
 from leadline.agents.features import FeatureView
 from leadline.agents.lane import Lane
 from leadline.agents.rollouts import RolloutFollower
-from leadline.agents.sender import CHANGELOG_BYTES, Sender
 from leadline.learning.registry import Registry
 from leadline.settings import Settings
 from leadline.topology import Step
@@ -48,26 +47,16 @@ class Lanes(Service):
     @Service.task
     async def _work(self) -> None:
         settings = self._settings
-        producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap,
-            enable_idempotence=True,
-            max_batch_size=CHANGELOG_BYTES,
-            max_request_size=2 * CHANGELOG_BYTES,
-            linger_ms=0,
-            retry_backoff_ms=50,
-        )
         follower = RolloutFollower(self._bootstrap, settings.prefix, self._registry, settings.record_bytes)
         view = FeatureView(settings, self._registry)
         try:
             await self._check_topics()
-            await producer.start()
             await follower.catch_up()
             if any(step.name == "scoring" for step in self._steps):
                 self._load_champions()
             _tune_collector()
-            sender = Sender(producer, settings.prefix, settings.clock == "records")
             self._lanes = [
-                Lane(step, settings, self._bootstrap, self._registry, sender, view.fetch if step.lookups else None)
+                Lane(step, settings, self._bootstrap, self._registry, view.fetch if step.lookups else None)
                 for step in self._steps
             ]
             async with asyncio.TaskGroup() as group:
@@ -78,7 +67,6 @@ class Lanes(Service):
         finally:
             await view.close()
             await follower.stop()
-            await producer.stop()
 
     async def _check_topics(self) -> None:
         nouns = {"rollouts", "dead-letters"}

@@ -6,6 +6,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
 from leadline.state.task import HostedTask, restored_mark
+from leadline.wire.run import Run
 
 
 class ChangelogError(Exception):
@@ -15,7 +16,12 @@ class ChangelogError(Exception):
 async def restore(task: HostedTask, topic: str, bootstrap: str, still_ours: Callable[[], bool]) -> None:
     """Bring a task's store up to the end of its changelog, and start its processor anew."""
     partition = TopicPartition(topic, task.partition)
-    reader = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, max_partition_fetch_bytes=4 << 20)
+    reader = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        max_partition_fetch_bytes=4 << 20,
+    )
     await reader.start()
     try:
         reader.assign([partition])
@@ -38,12 +44,10 @@ async def restore(task: HostedTask, topic: str, bootstrap: str, still_ours: Call
     task.begin()
 
 
-def check_complete(task: HostedTask, topic: str, committed: dict[str, int | None]) -> None:
-    """Refuse a state that is shorter than what the group has committed: the changelog lost something."""
-    for source, offset in committed.items():
-        applied = task.applied.get(source, -1)
-        if offset is not None and offset > applied + 1:
-            raise ChangelogError(
-                f"{topic}/{task.partition} knows {source} up to offset {applied}, but {offset} was committed: the changelog lost records. "
-                f"Restore the topic, or delete it and the group's offsets to count anew from the start of {source}"
-            )
+def check_new(task: HostedTask, topic: str, run: Run, committed: int) -> None:
+    """Refuse a run that the group has committed and the state does not contain: the changelog lost something."""
+    if len(run) and run.offsets[0] < committed:
+        raise ChangelogError(
+            f"{topic}/{task.partition} knows {run.topic} up to offset {task.applied.get(run.topic, -1)}, but {committed} was "
+            "committed: the changelog lost records. Restore the topic, or delete it and the group's offsets to count anew"
+        )

@@ -31,7 +31,7 @@ async def lag(bootstrap: str, prefix: str, step: Step) -> dict[Place, int]:
 
 async def sizes(bootstrap: str, topics: Iterable[str]) -> dict[Place, int]:
     """End offset of each partition of each topic."""
-    async with AIOKafkaConsumer(bootstrap_servers=bootstrap) as reader:
+    async with AIOKafkaConsumer(bootstrap_servers=bootstrap, isolation_level="read_committed") as reader:
         places = [tp for topic in topics for tp in await partitions(reader, topic)]
         ends = await reader.end_offsets(places)
     return {(tp.topic, tp.partition): end for tp, end in ends.items()}
@@ -39,7 +39,9 @@ async def sizes(bootstrap: str, topics: Iterable[str]) -> dict[Place, int]:
 
 async def read_all(bootstrap: str, topic: str) -> AsyncIterator[ConsumerRecord]:
     """Every record that is in a topic now."""
-    async with AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False) as reader:
+    async with AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False
+    ) as reader:
         places = await partitions(reader, topic)
         ends = await reader.end_offsets(places)
         reader.assign(places)

@@ -1,9 +1,11 @@
 """The batched lane: one stage's consumer group in this worker.
 
-A run is what one fetch brought of one partition. For each run, in this order: decide (outputs and state changes, in memory), send the
-outputs, send the state changes as one batch to the changelog, and when the broker has confirmed all of them write the state to disk. The
-state holds the offset of the run, so a run that is met again changes nothing; outputs that are sent again have the same identity. The
-group's committed offsets only follow.
+A run is what one fetch brought of one partition. For each run: decide (outputs and state changes, in memory), send outputs and state
+changes in one Kafka transaction, and when that is committed write the state to disk. The state holds the offset of the run, so a run that
+is met again changes nothing. The group's committed offsets only follow. Each task has a transactional id of its own: who takes the task
+over aborts what its former owner has not finished, and fences it, however long it slept.
+
+A stage without state sends without a transaction: what it sends again has the same identity.
 
 A rebalance is waited for between runs, never within one: `_turn` is held by whoever changes tasks or works on a run.
 """
@@ -11,17 +13,25 @@ A rebalance is waited for between runs, never within one: `_turn` is held by who
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    AuthenticationFailedError,
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+)
 from aiokafka.structs import TopicPartition
 
-from leadline.agents.changelog import check_complete, restore
+from leadline.agents.changelog import check_new, restore
 from leadline.agents.fetch import by_batch, to_run
-from leadline.agents.sender import Sender, TooLargeError
+from leadline.agents.sender import Sender, TooLargeError, new_producer
 from leadline.core.batch import Batch, Effects, Lookups
 from leadline.core.catalog import Catalog
 from leadline.settings import Settings
@@ -37,6 +47,14 @@ log = structlog.get_logger("leadline.lane")
 
 COMMIT_EVERY_S = 0.5
 WAIT_MS = 200
+JOIN_AGAIN_S = 1.0
+_HOPELESS = (
+    AuthenticationFailedError,
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+)
 
 Enrich = Callable[[Batch], Awaitable[Lookups | None]]
 
@@ -50,21 +68,21 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         settings: Settings,
         bootstrap: str,
         catalog: Catalog,
-        sender: Sender,
         enrich: Enrich | None = None,
     ) -> None:
         self.step = step
         self._settings = settings
         self._bootstrap = bootstrap
         self._catalog = catalog
-        self._sender = sender
         self._enrich = enrich
         self._tasks: dict[int, HostedTask] = {}
+        self._senders: dict[int, Sender] = {}
         self._assigned: set[TopicPartition] | None = None
         self._turn = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._processed: dict[TopicPartition, int] = {}
         self._reached: dict[TopicPartition, int] = {}
+        self._committed: dict[TopicPartition, int] = {}
         self._committed_at = 0.0
         self._consumer: AIOKafkaConsumer | None = None
 
@@ -72,6 +90,10 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
     def group(self) -> str:
         """Name of the consumer group."""
         return f"{self._settings.prefix}.{self.step.name}"
+
+    @property
+    def _changelog(self) -> str:
+        return self._topic(f"{self.step.name}-changelog")
 
     @property
     def consumer(self) -> AIOKafkaConsumer:
@@ -83,7 +105,25 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         self._stopping.set()
 
     async def run(self) -> None:
-        """Work until stopped; raises what makes going on impossible, with nothing acknowledged that was not done."""
+        """Work until stopped; raises what makes going on impossible, with nothing acknowledged that was not done.
+
+        What Kafka refuses for now (a broker that is away, a task that another worker took over) makes it leave the group and join again.
+        """
+        while not self._stopping.is_set():
+            try:
+                await self._attend()
+            except _HOPELESS:
+                raise
+            except KafkaError as error:
+                log.warning("joining again", step=self.step.name, error=repr(error))
+                await self._wait(JOIN_AGAIN_S)
+
+    async def _wait(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+
+    async def _attend(self) -> None:
+        """Be a member of the group until stopped, or something fails."""
         session_ms = self._settings.session_timeout
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap,
@@ -96,10 +136,12 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             max_partition_fetch_bytes=2 << 20,
             fetch_max_bytes=16 << 20,
             retry_backoff_ms=50,
+            isolation_level="read_committed",
         )
+        self._assigned = None
         self._consumer.subscribe([self._topic(noun) for noun in self.step.reads], listener=self)
-        await self._consumer.start()
         try:
+            await self._consumer.start()
             while not self._stopping.is_set():
                 await self._round()
         finally:
@@ -117,7 +159,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         """Finish the run at hand, commit what is done, and let go of the tasks."""
         async with self._turn:
             await self._commit()
-            self._close_tasks()
+            await self._close_tasks()
             self._assigned = None
 
     def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
@@ -128,43 +170,50 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _open_tasks(self, assigned: set[TopicPartition]) -> None:
         for partition in sorted({tp.partition for tp in assigned}):
+            await self._open_sender(partition)
             task = self._tasks[partition] = HostedTask(self.step, partition, self._store(partition), self._catalog)
             if self.step.stateful:
-                changelog = self._topic(f"{self.step.name}-changelog")
-                await restore(task, changelog, self._bootstrap, lambda: self._assigned is assigned)
+                await restore(task, self._changelog, self._bootstrap, lambda: self._assigned is assigned)
                 if self._assigned is not assigned:
-                    self._close_tasks()
+                    await self._close_tasks()
                     return
-                sources = [tp for tp in assigned if tp.partition == partition]
-                check_complete(
-                    task, changelog, {self._noun(tp.topic): await self.consumer.committed(tp) for tp in sources}
-                )
-                for tp in sources:
-                    if self._noun(tp.topic) in task.applied:
-                        self._processed[tp] = task.applied[self._noun(tp.topic)] + 1
-                        self.consumer.seek(tp, self._processed[tp])
+                for tp in [tp for tp in assigned if tp.partition == partition]:
+                    self._committed[tp] = await self.consumer.committed(tp) or 0
+                    self._processed[tp] = task.applied.get(self._noun(tp.topic), -1) + 1
+                    self.consumer.seek(tp, self._processed[tp])
         if assigned:
             self.consumer.resume(*assigned)
         log.info("assigned", step=self.step.name, partitions=sorted({tp.partition for tp in assigned}))
+
+    async def _open_sender(self, partition: int) -> None:
+        """First of all: from here on the former owner of the task changes nothing any more."""
+        transactional_id = f"{self.group}.{partition}" if self.step.stateful else None
+        producer = new_producer(self._bootstrap, transactional_id)
+        self._senders[partition] = Sender(producer, self._settings.prefix, self._settings.clock == "records")
+        await producer.start()
 
     def _store(self, partition: int) -> RocksStore | MemoryStore:
         if not self.step.stateful:
             return MemoryStore()
         return RocksStore(state_path(self._settings.state, self._settings.prefix, self.step.name, partition))
 
-    def _close_tasks(self) -> None:
+    async def _close_tasks(self) -> None:
         for task in self._tasks.values():
             task.store.close()
         self._tasks.clear()
+        senders = list(self._senders.values())
+        self._senders.clear()
+        await asyncio.gather(*(sender.close() for sender in senders))
         self._processed.clear()
         self._reached.clear()
+        self._committed.clear()
 
     async def _leave(self) -> None:
         try:
             await asyncio.wait_for(self.consumer.stop(), timeout=10)
         except TimeoutError:
             log.warning("left without goodbye", step=self.step.name)
-        self._close_tasks()
+        await self._close_tasks()
 
     # -- work ---------------------------------------------------------------------------------------------------------
 
@@ -172,7 +221,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         async with self._turn:
             assigned = self._assigned
             if assigned is not None and {tp.partition for tp in assigned} != set(self._tasks):
-                self._close_tasks()
+                await self._close_tasks()
                 await self._open_tasks(assigned)
         by_batch(self.consumer)
         wanted = await self._not_ahead()
@@ -187,6 +236,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             if self._assigned is assigned:
                 if not fetched:
                     await self._let_time_pass()
+                    await self._pass_markers()
                 if time.monotonic() - self._committed_at > COMMIT_EVERY_S:
                     await self._commit()
 
@@ -205,6 +255,8 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _work(self, task: HostedTask, tp: TopicPartition, run: Run) -> None:
         unseen, most = task.unseen(run), self._settings.run_records
+        if self.step.stateful:
+            check_new(task, self._changelog, unseen, self._committed[tp])
         for start in range(0, len(unseen), most):
             await self._run(task, unseen.part(start, start + most) if len(unseen) > most else unseen)
         self._processed[tp] = run.offsets[-1] + 1
@@ -229,17 +281,15 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._run(task, part)
 
     async def _finish(self, task: HostedTask, effects: Effects, letters: list[DeadLetter]) -> None:
-        """Outputs, then the changelog, then the disk."""
-        changes = self._sender.whole(task.store.changes()) if self.step.stateful else None
-        sent = await self._sender.send_outputs(effects.outputs)
-        sent += await self._sender.send_letters(
-            [to_record(letter, self._settings.prefix, self.step.name) for letter in letters]
-        )
-        await asyncio.gather(*sent)
-        if changes is not None and changes.record_count():
-            end = await self._sender.send_whole(self._topic(f"{self.step.name}-changelog"), task.partition, changes)
-            task.commit(end + 1)
+        """Outputs and the changelog, then the disk."""
+        sender = self._senders[task.partition]
+        rows = [to_record(letter, self._settings.prefix, self.step.name) for letter in letters]
+        changes = task.store.changes()
+        if self.step.stateful and changes:
+            whole = sender.whole(changes)
+            task.commit(await sender.send_run(effects.outputs, rows, self._changelog, task.partition, whole))
         else:
+            await asyncio.gather(*await sender.send_outputs(effects.outputs), *await sender.send_letters(rows))
             task.store.commit()
 
     async def _let_time_pass(self) -> None:
@@ -258,8 +308,15 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
                 )
                 await self._finish(task, task.processor.on_time(now_ms, idle), [])
 
+    async def _pass_markers(self) -> None:
+        """Count the ends of transactions as processed: they are in the log, and never handed over."""
+        for task in self._tasks.values():
+            for noun in self.step.reads:
+                tp = TopicPartition(self._topic(noun), task.partition)
+                self._processed[tp] = await self.consumer.position(tp)
+
     async def _is_idle(self, tp: TopicPartition) -> bool:
-        end = self.consumer.highwater(tp)
+        end = self.consumer.last_stable_offset(tp)
         return end is not None and await self.consumer.position(tp) >= end
 
     async def _commit(self) -> None:

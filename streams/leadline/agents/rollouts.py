@@ -18,7 +18,9 @@ class RolloutFollower:
         self._topic = f"{prefix}.rollouts"
         self._registry = registry
         self._max_bytes = max_bytes
-        self._consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False
+        )
 
     async def catch_up(self) -> None:
         """Read the topic to its present end."""

@@ -5,7 +5,9 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+import structlog
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata
@@ -16,8 +18,12 @@ from leadline.wire.run import ARRIVAL_HEADER, Headers
 
 Row = tuple[bytes | None, bytes | None, Headers]
 
+log = structlog.get_logger("leadline.sender")
+
 BATCH_BYTES = 900_000
 CHANGELOG_BYTES = 8 << 20
+TRANSACTION_MS = 30_000
+_STOP_S = 5.0
 
 
 class TooLargeError(Exception):
@@ -31,6 +37,13 @@ class Sender:
         self._producer = producer
         self.prefix = prefix
         self._pass_on_arrival = pass_on_arrival
+
+    async def close(self) -> None:
+        """Let go of the producer; what is in flight is given up after some seconds."""
+        try:
+            await asyncio.wait_for(self._producer.stop(), timeout=_STOP_S)
+        except (TimeoutError, KafkaError) as error:
+            log.warning("a producer did not stop cleanly", error=repr(error))
 
     async def send(self, topic: str, partition: int, rows: Iterable[Row]) -> list[asyncio.Future[RecordMetadata]]:
         """Send rows to one partition; the futures are done when the broker has them."""
@@ -68,11 +81,20 @@ class Sender:
             raise TooLargeError(f"{len(changes)} changes of state are over the limit of {CHANGELOG_BYTES} bytes")
         return builder
 
-    async def send_whole(self, topic: str, partition: int, batch: BatchBuilder) -> int:
-        """Send what `whole` made; the offset of the last change."""
-        future = await self._producer.send_batch(batch, topic, partition=partition)
-        metadata: RecordMetadata = await future
-        return int(metadata.offset) + int(batch.record_count()) - 1
+    async def send_whole(self, topic: str, partition: int, batch: BatchBuilder) -> asyncio.Future[RecordMetadata]:
+        """Send what `whole` made."""
+        future: asyncio.Future[RecordMetadata] = await self._producer.send_batch(batch, topic, partition=partition)
+        return future
+
+    async def send_run(
+        self, outputs: Sequence[Output], letters: Sequence[Row], changelog: str, partition: int, changes: BatchBuilder
+    ) -> int:
+        """Send all that a run brought in one transaction; the changelog's offset behind the changes. Raises ProducerFenced."""
+        async with self._producer.transaction():
+            sent = [*await self.send_outputs(outputs), *await self.send_letters(letters)]
+            told = await self.send_whole(changelog, partition, changes)
+            await asyncio.gather(*sent, told)
+        return int(told.result().offset) + int(changes.record_count())
 
     async def send_outputs(self, outputs: Sequence[Output]) -> list[asyncio.Future[RecordMetadata]]:
         """Encode and send what a processor put out."""
@@ -97,6 +119,20 @@ class Sender:
         if output.arrival_ms is None or not self._pass_on_arrival:
             return [[]] * len(output.keys)
         return [[(ARRIVAL_HEADER, b"%d" % arrival_ms)] for arrival_ms in output.arrival_ms.tolist()]
+
+
+def new_producer(bootstrap: str, transactional_id: str | None = None) -> AIOKafkaProducer:
+    """A producer for a `Sender`; of those with one transactional id the one that starts last fences the others."""
+    return AIOKafkaProducer(
+        bootstrap_servers=bootstrap,
+        enable_idempotence=True,
+        transactional_id=transactional_id,
+        transaction_timeout_ms=TRANSACTION_MS,
+        max_batch_size=CHANGELOG_BYTES,
+        max_request_size=2 * CHANGELOG_BYTES,
+        linger_ms=0,
+        retry_backoff_ms=50,
+    )
 
 
 def _fill(builder: BatchBuilder, rows: Sequence[Row], limit: int) -> int:

@@ -131,7 +131,9 @@ async def _keys(bootstrap: str, topic: str) -> Finding:
     from leadline.agents.sender import partition_of
 
     seen = strays = 0
-    async with AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False) as reader:
+    async with AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False
+    ) as reader:
         places = await partitions(reader, topic)
         reader.assign(places)
         for place, end in (await reader.end_offsets(places)).items():

@@ -31,7 +31,9 @@ async def _show(bootstrap: str, prefix: str, model: str, segment: str, windows: 
     from leadline.wire.codec import decode
 
     held: dict[Place, WindowMetrics] = {}
-    async with AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False) as reader:
+    async with AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False
+    ) as reader:
         places = await partitions(reader, f"{prefix}.metrics")
         reader.assign(places)
         await reader.seek_to_beginning(*places)

@@ -25,7 +25,9 @@ async def _tail(bootstrap: str, prefix: str, noun: str, start: bool, count: int)
     from leadline.agents.cluster import partitions
 
     shown = 0
-    async with AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False) as reader:
+    async with AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False
+    ) as reader:
         places: list[TopicPartition] = await partitions(reader, f"{prefix}.{noun}")
         reader.assign(places)
         await (reader.seek_to_beginning if start else reader.seek_to_end)(*places)

@@ -121,7 +121,9 @@ async def _settle(bootstrap: str, prefix: str, workers: Workers) -> None:
 
 
 async def _watch(bootstrap: str, prefix: str, noun: str, screen: Screen) -> None:
-    async with AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False) as reader:
+    async with AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False
+    ) as reader:
         places = await cluster.partitions(reader, f"{prefix}.{noun}")
         reader.assign(places)
         await reader.seek_to_beginning(*places)

@@ -9,12 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiokafka import AIOKafkaProducer
-
 from leadline.agents import cluster
 from leadline.agents.admin import apply_topics
 from leadline.agents.fetch import to_run
-from leadline.agents.sender import CHANGELOG_BYTES, Sender
+from leadline.agents.sender import CHANGELOG_BYTES, Sender, new_producer
 from leadline.core.batch import Output
 from leadline.embedded.workers import Workers
 from leadline.records import JoinCounts, WindowMetrics
@@ -126,12 +124,7 @@ async def _publish(
     bootstrap: str, prefix: str, logs: list[Log], as_of_ms: int, partitions: int, progress: Progress
 ) -> None:
     """Both logs, each in its own order and side by side in time; then the clock, on every partition."""
-    producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap,
-        enable_idempotence=True,
-        max_batch_size=CHANGELOG_BYTES,
-        max_request_size=2 * CHANGELOG_BYTES,
-    )
+    producer = new_producer(bootstrap)
     await producer.start()
     try:
         sender = Sender(producer, prefix, pass_on_arrival=True)

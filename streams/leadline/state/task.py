@@ -52,7 +52,7 @@ class HostedTask:
         return int(held) if held else 0
 
     def commit(self, changelog_end: int) -> None:
-        """Make the changes durable on this disk; ``changelog_end`` is the offset after them."""
+        """Make the changes durable on this disk; ``changelog_end`` is the offset behind them."""
         self.store.commit([restored_mark(changelog_end)])
 
 
