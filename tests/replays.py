@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-import oracle
 from leadline.core.windows import score_bin
 from leadline.settings import duration_ms
+from leadline.testing import oracle
 from logs import ms, read_log
 
 

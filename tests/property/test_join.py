@@ -3,8 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import oracle
 from leadline.settings import ModelSettings
+from leadline.testing import oracle
 from logs import JoinRun, differences, feed_all
 
 TIMES = st.integers(-300, 900)

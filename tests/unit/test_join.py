@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-import oracle
 from leadline.settings import ModelSettings
+from leadline.testing import oracle
 from logs import JoinRun, differences, feed_all, ms
 
 CASE = json.loads((Path(__file__).parent.parent / "data" / "late_join_small.json").read_text("utf-8"))

@@ -7,7 +7,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from rich.console import Console
 from rich.markup import escape
 
-from leadline.cli import doctor, metrics, model, replay, send, tail, topics, up, worker
+from leadline.cli import doctor, metrics, model, replay, send, simulate, tail, topics, up, worker
 from leadline.embedded import EmbeddedError
 from leadline.logs import quiet_libraries
 from leadline.replay.logs import LogError
@@ -24,6 +24,7 @@ app.command("send")(send.send)
 app.command("tail")(tail.tail)
 app.command("metrics")(metrics.metrics)
 app.command("replay")(replay.replay)
+app.command("simulate")(simulate.simulate)
 app.command("doctor")(doctor.doctor)
 
 

@@ -31,7 +31,7 @@ class Crash(Exception):  # noqa: N818 - it is what happens, not what went wrong
 class Driver:
     """Runs the steps over in-memory topics of ``partitions`` partitions each.
 
-    ``on_effect(name)`` is called before each effect of a run (outputs, changelog, state, commit); it may raise `Crash`.
+    ``on_effect(name)`` is called before each effect of a run (outputs, transaction, state, commit); it may raise `Crash`.
     """
 
     def __init__(
@@ -49,6 +49,8 @@ class Driver:
         self._changelogs: defaultdict[tuple[str, int], list[list[Change]]] = defaultdict(list)
         self._committed: defaultdict[tuple[str, str, int], int] = defaultdict(int)
         self._tasks: dict[tuple[str, int], HostedTask] = {}
+        self._owner: defaultdict[tuple[str, int], int] = defaultdict(int)
+        self._disks: defaultdict[tuple[int, str, int], MemoryStore] = defaultdict(MemoryStore)
 
     # -- in and out ---------------------------------------------------------------------------------------------------
 
@@ -62,20 +64,20 @@ class Driver:
         for partition in range(self.partitions):
             self.topics[noun, partition].append((b"", None, [(ARRIVAL_HEADER, b"%d" % now_ms)], max(0, now_ms)))
 
-    def read(self, noun: str) -> list[Record]:
-        """All records of a topic of few, partition by partition."""
+    def read(self, noun: str, partition: int | None = None) -> list[Record]:
+        """All records of a topic of few, in a partition or (None) partition by partition."""
         records: list[Record] = []
-        for partition in range(self.partitions):
-            rows = self.topics[noun, partition]
-            records += decode(_run(noun, partition, rows, 0), 1 << 30)[0].records
+        for each in range(self.partitions) if partition is None else [partition]:
+            records += decode(_run(noun, each, self.topics[noun, each], 0), 1 << 30)[0].records
         return records
 
-    def rows(self, noun: str) -> list[dict[str, Any]]:
-        """All records of a topic of many, partition by partition, as dicts."""
-        found: list[dict[str, Any]] = []
+    def log(self, noun: str) -> list[tuple[dict[str, Any], int]]:
+        """All records of a topic of many, partition by partition, as dicts with their arrival time."""
+        found: list[tuple[dict[str, Any], int]] = []
         for partition in range(self.partitions):
             batch, _ = decode(_run(noun, partition, self.topics[noun, partition], 0), 1 << 30)
-            found += batch.columns.to_pylist() if batch.columns is not None else []
+            rows = batch.columns.to_pylist() if batch.columns is not None else []
+            found += zip(rows, batch.arrival_ms.tolist(), strict=True)
         return found
 
     # -- work ---------------------------------------------------------------------------------------------------------
@@ -109,14 +111,23 @@ class Driver:
 
     def kill(self, step: Step, partition: int, disk_too: bool = False) -> None:
         """Kill a task; it starts again from its disk, or from its changelog alone."""
-        task = self._tasks.pop((step.name, partition), None)
-        if task is not None and not disk_too:
-            task.store.rollback()
-            self._tasks[step.name, partition] = self._restored(step, partition, task.store)
+        if self._tasks.pop((step.name, partition), None) is None:
+            return
+        place = self._owner[step.name, partition], step.name, partition
+        if disk_too:
+            self._disks.pop(place)
+        else:
+            self._disks[place].rollback()
+
+    def move(self, step: Step, partition: int, worker: int) -> None:
+        """Give a task to a worker, which may have an older state of it on its disk."""
+        self.kill(step, partition)
+        self._owner[step.name, partition] = worker
 
     def _task(self, step: Step, partition: int) -> HostedTask:
         if (step.name, partition) not in self._tasks:
-            self._tasks[step.name, partition] = self._restored(step, partition, MemoryStore())
+            disk = self._disks[self._owner[step.name, partition], step.name, partition]
+            self._tasks[step.name, partition] = self._restored(step, partition, disk)
         return self._tasks[step.name, partition]
 
     def _restored(self, step: Step, partition: int, store: Any) -> HostedTask:
@@ -158,13 +169,16 @@ class Driver:
         return len(rows)
 
     def _finish(self, task: HostedTask, effects: Effects, letters: Iterable[DeadLetter]) -> None:
+        """As the lane does it: with state in one transaction, without it output by output."""
+        if task.step.stateful:
+            self._on_effect("transaction")
         for output in effects.outputs:
-            self._on_effect("outputs")
+            if not task.step.stateful:
+                self._on_effect("outputs")
             self._send(output)
         for letter in letters:
             key, value, headers = to_record(letter, "leadline", task.step.name)
             self.topics["dead-letters", self._partition(key or b"")].append((key, value, headers, 0))
-        self._on_effect("changelog")
         changelog = self._changelogs[task.step.name, task.partition]
         changelog.append(task.store.changes())
         self._on_effect("state")

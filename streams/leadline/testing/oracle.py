@@ -6,20 +6,37 @@ request_id, outcome (None takes back), outcome_time, arrival_time. Times are mil
 
 import math
 from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+Log = Sequence[dict[str, Any]]
+Entry = tuple[int, dict[str, Any]]
+Place = tuple[str, int, str]
+Answer = tuple[dict[str, int], dict[Place, dict[str, Any]], dict[tuple[str, str], float | None]]
 
 
-def join(predictions, outcomes, *, horizon, window, policy, as_of=None, grace=None):
+def join(
+    predictions: Log,
+    outcomes: Log,
+    *,
+    horizon: int,
+    window: int,
+    policy: str,
+    as_of: int | None = None,
+    grace: int | None = None,
+) -> Answer:
     """Counts, windows {(version, start, segment): row} and labels {(request, version): outcome} as of a moment."""
     predictions = [p for p in predictions if as_of is None or p["arrival_time"] <= as_of]
     outcomes = [o for o in outcomes if as_of is None or o["arrival_time"] <= as_of]
-    first, repeats = {}, 0
+    first: dict[tuple[str, str], dict[str, Any]] = {}
+    repeats = 0
     for p in predictions:
         repeats += (p["request_id"], p["model_version"]) in first
         first.setdefault((p["request_id"], p["model_version"]), p)
-    of_request = defaultdict(list)
+    of_request: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for p in first.values():
         of_request[p["request_id"]].append(p)
-    given = defaultdict(list)
+    given: defaultdict[str, list[Entry]] = defaultdict(list)
     for i, o in enumerate(outcomes):
         given[o["request_id"]].append((i, o))
     labels = {key: _winner(p, given[p["request_id"]], horizon, policy, grace) for key, p in first.items()}
@@ -39,13 +56,14 @@ def join(predictions, outcomes, *, horizon, window, policy, as_of=None, grace=No
     for key, p in first.items():
         states[key] = _state(p, labels[key], given[p["request_id"]], horizon, as_of, grace)
         counts[states[key]] += 1
-        if labels[key]:
-            counts["negative_delay"] += labels[key][1]["outcome_time"] < p["event_time"]
+        label = labels[key]
+        if label:
+            counts["negative_delay"] += label[1]["outcome_time"] < p["event_time"]
     counts["expired"] = counts["expired_no_outcome"] + counts["expired_late_outcome"]
     for request, entries in given.items():
         for entry in entries:
             counts[_outcome_class(entry, of_request[request], labels, horizon, grace)] += 1
-    rows = defaultdict(list)
+    rows: defaultdict[Place, list[Any]] = defaultdict(list)
     for key, p in first.items():
         start = math.floor(p["event_time"] / window) * window
         for segment in {"*", *([p["segment"]] if p["segment"] is not None else [])}:
@@ -57,11 +75,11 @@ def join(predictions, outcomes, *, horizon, window, policy, as_of=None, grace=No
     )
 
 
-def _sealed(p, o, horizon, grace):
-    return grace is not None and o["arrival_time"] > p["event_time"] + horizon + grace
+def _sealed(p: dict[str, Any], o: dict[str, Any], horizon: int, grace: int | None) -> bool:
+    return grace is not None and bool(o["arrival_time"] > p["event_time"] + horizon + grace)
 
 
-def _winner(p, entries, horizon, policy, grace):
+def _winner(p: dict[str, Any], entries: list[Entry], horizon: int, policy: str, grace: int | None) -> Entry | None:
     usable = [
         e for e in entries if e[1]["outcome_time"] <= p["event_time"] + horizon and not _sealed(p, e[1], horizon, grace)
     ]
@@ -73,7 +91,9 @@ def _winner(p, entries, horizon, policy, grace):
     return min(left, key=lambda e: (e[1]["outcome_time"], e[0]), default=None)
 
 
-def _state(p, label, entries, horizon, as_of, grace):
+def _state(
+    p: dict[str, Any], label: Entry | None, entries: list[Entry], horizon: int, as_of: int | None, grace: int | None
+) -> str:
     deadline = p["event_time"] + horizon
     if label:
         return "matched"
@@ -86,7 +106,9 @@ def _state(p, label, entries, horizon, as_of, grace):
     return "expired_late_outcome" if late else "expired_no_outcome"
 
 
-def _outcome_class(entry, asked, labels, horizon, grace):
+def _outcome_class(
+    entry: Entry, asked: Log, labels: dict[tuple[str, str], Entry | None], horizon: int, grace: int | None
+) -> str:
     number, o = entry
     if asked and all(_sealed(p, o, horizon, grace) for p in asked):
         return "outcomes_after_grace"
@@ -102,13 +124,21 @@ def _outcome_class(entry, asked, labels, horizon, grace):
     return "outcomes_duplicate" if winners[0] and winners[0][1]["outcome"] == o["outcome"] else "outcomes_conflicting"
 
 
-def _metrics(entries):
+def _metrics(entries: list[Any]) -> dict[str, Any]:
     pairs = [(p, label[1]["outcome"]) for p, label, _ in entries if label]
     n = len(pairs)
-    cell = lambda pred, truth: sum(p["label_pred"] == pred and y == truth for p, y in pairs)  # noqa: E731
+
+    def cell(pred: int, truth: int) -> int:
+        return sum(p["label_pred"] == pred and y == truth for p, y in pairs)
+
     tp, fp, fn, tn = cell(1, 1), cell(1, 0), cell(0, 1), cell(0, 0)
-    clip = lambda s: min(max(s, 1e-15), 1 - 1e-15)  # noqa: E731
-    ratio = lambda a, b: a / b if b else None  # noqa: E731
+
+    def clip(score: float) -> float:
+        return min(max(score, 1e-15), 1 - 1e-15)
+
+    def ratio(part: float, whole: float) -> float | None:
+        return part / whole if whole else None
+
     return {
         "predictions": len(entries),
         "matched": n,
@@ -127,7 +157,7 @@ def _metrics(entries):
     }  # fmt: skip
 
 
-def auc(positives, negatives):
+def auc(positives: Sequence[float], negatives: Sequence[float]) -> float | None:
     """Chance that a positive scores above a negative, ties one half; by ranks, so that a year of flights is quick."""
     if not positives or not negatives:
         return None

@@ -1,0 +1,298 @@
+"""The whole topology in memory under faults chosen by a seed, held against the naive join of its own logs.
+
+A world publishes requests and outcomes (some twice, some late, some in another order, some never), and lets tasks take small runs.
+In between, workers die before any effect, lose their disks, and hand tasks to others that may have an older state of them. When all
+is quiet, `wrong` says what is not so. The same seed gives the same world.
+"""
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from leadline.core.catalog import Signature, Version
+from leadline.core.columns import Floats
+from leadline.core.profile import build_profile
+from leadline.records import Alert, JoinCounts, Outcome, PredictionRequest, WindowMetrics, WindowPartial
+from leadline.settings import AlertLimits, ModelSettings
+from leadline.testing import oracle
+from leadline.testing.driver import Crash, Driver
+from leadline.topology import STEPS, Step
+from leadline.wire.codec import key_of, value_of
+
+MODEL = "m"
+HORIZON, WINDOW, GRACE = 80, 100, 500
+WORKERS = 3
+_CLOSE = 1e-9
+_TALLIES = ("predictions", "matched", "pending", "expired", "tp", "fp", "fn", "tn")
+_MEANS = ("accuracy", "precision", "recall", "f1", "logloss", "brier", "mean_score", "outcome_rate")
+_OUTCOME_CLASSES = ("used", "duplicate", "conflicting", "late", "orphan", "after_grace", "retractions")
+
+
+class _Score:
+    """A model that anyone can check: a logistic curve."""
+
+    def __init__(self, slope: float) -> None:
+        self.slope = slope
+
+    def predict(self, matrix: Floats) -> Floats:
+        scores: Floats = 1 / (1 + np.exp(-self.slope * matrix[:, 0]))
+        return scores
+
+
+class _Models:
+    """A catalog of one model with two versions; ``answers`` is the champion."""
+
+    def __init__(self, settings: ModelSettings) -> None:
+        self.known, self.answers = settings, "v1"
+        signature = Signature("s", ["x"], [], {})
+        values = np.linspace(-3, 3, 200).reshape(-1, 1)
+        self.versions = {}
+        for name, slope in (("v1", 1.0), ("v2", 2.0)):
+            profile = build_profile(signature, values, _Score(slope).predict(values), {"accuracy": 0.8})
+            self.versions[name] = Version(settings, name, signature, profile, _Score(slope))
+
+    def models(self) -> list[str]:
+        return [MODEL]
+
+    def settings(self, model: str) -> ModelSettings | None:
+        return self.known if model == MODEL else None
+
+    def champion(self, model: str) -> Version | None:
+        return self.versions[self.answers] if model == MODEL else None
+
+    def version(self, model: str, version: str) -> Version | None:
+        return self.versions.get(version) if model == MODEL else None
+
+
+@dataclass(slots=True)
+class World:
+    """One simulation; `run` it, then ask what is `wrong`."""
+
+    seed: int
+    events: int
+    crashes: int = 0
+    moves: int = 0
+    asked: set[str] = field(default_factory=set)
+    now_ms: int = 0
+    policy: str = "first"
+    grace: int | None = None
+    driver: Driver = field(init=False)
+    _random: random.Random = field(init=False)
+    _models: _Models = field(init=False)
+    _places: list[tuple[Step, int, str]] = field(init=False)
+
+    def run(self) -> None:
+        """Let everything happen, until nothing is left to do."""
+        self._random = rng = random.Random(self.seed)  # noqa: S311 - a simulation
+        self.policy = rng.choice(["first", "latest"])
+        self.grace = rng.choice([None, GRACE])
+        limits = AlertLimits(margin=0.05, min_coverage=0.3)
+        settings = ModelSettings(
+            name=MODEL, numeric=["x"], segments=["c"], horizon=HORIZON, window=WINDOW, grace=self.grace or "never",
+            policy=self.policy, alerts=limits, retrain_cooldown=300,
+        )  # fmt: skip
+        self._models = _Models(settings)
+        self.driver = Driver(self._models, STEPS, partitions=rng.choice([1, 2, 3]), on_effect=self._maybe_crash)
+        self._places = [(s, p, noun) for s in STEPS for p in range(self.driver.partitions) for noun in s.reads]
+        for publish in self._events():
+            publish()
+            for _ in range(rng.randint(0, 12)):
+                self._step()
+        self._settle()
+        for nouns in ((), ("predictions", "outcomes")):
+            for noun in nouns:
+                self.driver.tick(noun, self.now_ms)
+            self._settle()
+
+    # -- what comes in ------------------------------------------------------------------------------------------------
+
+    def _events(self) -> Iterator[Any]:
+        """What is published, one after the other; ``now_ms`` follows."""
+        rng, held = self._random, []
+        for number in range(self.events):
+            self.now_ms += rng.randint(0, 20)
+            if rng.random() < 0.02:
+                self._models.answers = rng.choice(["v1", "v2"])
+            one = self._request(number) if rng.random() < 0.5 else self._outcome(number)
+            again = [one] if rng.random() < 0.1 else []
+            if rng.random() < 0.02:
+                continue
+            held += [(number + rng.choice([0, 0, 0, 2, 5]), publish) for publish in (one, *again)]
+            yield from [publish for due, publish in held if due <= number]
+            held = [(due, publish) for due, publish in held if due > number]
+        yield from [publish for _, publish in held]
+        self.now_ms += rng.randint(0, 300)
+
+    def _request(self, number: int) -> Any:
+        rng = self._random
+        name, arrival = f"r{max(0, number - rng.randint(0, 8))}", self.now_ms
+        record = PredictionRequest(
+            name, MODEL, arrival - rng.randint(0, 60), {"x": rng.uniform(-3, 3)}, "", {"c": rng.choice("ab")}
+        )
+        return lambda: self._ask(record, arrival)
+
+    def _ask(self, record: PredictionRequest, arrival: int) -> None:
+        self.asked.add(record.request_id)
+        self.driver.publish("prediction-requests", key_of(record), value_of(record), arrival)
+
+    def _outcome(self, number: int) -> Any:
+        rng = self._random
+        time = self.now_ms - rng.randint(-30, 90)
+        record = Outcome(f"r{max(0, number - rng.randint(0, 12))}", rng.choice([0.0, 1.0, 1.0, None]), time)
+        return lambda: self.driver.publish("outcomes", key_of(record), value_of(record), self.now_ms)
+
+    # -- what happens -------------------------------------------------------------------------------------------------
+
+    def _maybe_crash(self, _: str) -> None:
+        if self._random.random() < 0.05:
+            raise Crash
+
+    def _step(self) -> int:
+        """A task takes a run, or something goes wrong."""
+        rng = self._random
+        place = rng.choice(self._places)
+        chance = rng.random()
+        if chance < 0.02:
+            self.driver.kill(*place[:2], disk_too=rng.random() < 0.5)
+        elif chance < 0.04:
+            self.moves += 1
+            self.driver.move(*place[:2], rng.randrange(WORKERS))
+        try:
+            return self.driver.work(*place, rng.randint(1, 9))
+        except Crash:
+            self.crashes += 1
+            return 1
+
+    def _settle(self) -> None:
+        quiet = 0
+        while quiet < 12 * len(self._places):
+            quiet = 0 if self._step() else quiet + 1
+
+    # -- what has to be so --------------------------------------------------------------------------------------------
+
+    def wrong(self) -> list[str]:
+        """Everything that is not as it should be, each in one line."""
+        return [*self._wrong_scores(), *self._wrong_numbers(), *self._wrong_history(), *self._wrong_alerts()]
+
+    def _wrong_scores(self) -> Iterator[str]:
+        told = [row for row, _ in self.driver.log("predictions")]
+        if missing := self.asked - {row["request_id"] for row in told}:
+            yield f"requests without a prediction: {sorted(missing)[:5]}"
+        for row in told:
+            slope = 1.0 if row["model_version"] == "v1" else 2.0
+            if abs(row["score"] - 1 / (1 + np.exp(-slope * row["features"][0]))) > _CLOSE:
+                yield f"{row['request_id']} has the score {row['score']}"
+
+    def _wrong_numbers(self) -> Iterator[str]:
+        """The live numbers against a batch join of the two logs."""
+        counts, rows, _ = oracle.join(
+            *self._logs(), horizon=HORIZON, window=WINDOW, policy=self.policy, as_of=self.now_ms, grace=self.grace
+        )
+        told = [r for r in self.driver.read("metrics") if isinstance(r, WindowMetrics | JoinCounts)]
+        totals = Counter[str]()
+        for record in _newest(told).values():
+            if isinstance(record, JoinCounts):
+                totals.update({name: getattr(record, name) for name in counts if name != "pending"})
+        totals["pending"] = totals["predictions"] - totals["matched"] - totals["expired"]
+        yield from [f"{name} is {totals[name]}, not {value}" for name, value in counts.items() if totals[name] != value]
+        live = {
+            (w.model_version, w.window_start, w.segment): w
+            for w in _newest(told).values()
+            if isinstance(w, WindowMetrics)
+        }
+        if set(live) != set(rows):
+            yield f"windows differ: {sorted(set(live) ^ set(rows))[:3]}"
+        for place in set(live) & set(rows):
+            yield from _wrong_window(place, live[place], rows[place])
+
+    def _logs(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        predictions, outcomes = (
+            [row | {"arrival_time": arrival} for row, arrival in self.driver.log(noun)]
+            for noun in ("predictions", "outcomes")
+        )
+        for row in predictions:
+            row |= {"label_pred": row["predicted_label"], "segment": row["segments"][0]}
+        return predictions, outcomes
+
+    def _wrong_history(self) -> Iterator[str]:
+        """What holds at every moment: no revision falls behind, and counts add up."""
+        for noun in ("window-partials", "metrics"):
+            for partition in range(self.driver.partitions):
+                held: dict[Any, int] = {}
+                for record in self.driver.read(noun, partition):
+                    assert isinstance(record, WindowPartial | WindowMetrics | JoinCounts)
+                    identity = _identity(record)
+                    if record.revision < held.get(identity, record.revision):
+                        yield f"{noun}: {identity} went back to revision {record.revision}"
+                    held[identity] = record.revision
+                    yield from _not_adding_up(record)
+
+    def _wrong_alerts(self) -> Iterator[str]:
+        """Alerts open once, and resolve at most once, after they opened."""
+        states: defaultdict[str, list[str]] = defaultdict(list)
+        for record in self.driver.read("alerts"):
+            assert isinstance(record, Alert)
+            if record.state != "updated" and states[record.alert_id][-1:] != [record.state]:
+                states[record.alert_id].append(record.state)
+        for alert_id, seen in states.items():
+            if seen not in (["opened"], ["opened", "resolved"]):
+                yield f"alert {alert_id} went through {seen}"
+
+
+def _identity(record: WindowPartial | WindowMetrics | JoinCounts) -> tuple[Any, ...]:
+    if isinstance(record, JoinCounts):
+        return "counts", record.model, record.source_partition
+    source = record.source_partition if isinstance(record, WindowPartial) else None
+    return record.model, record.model_version, record.segment, record.window_start, source
+
+
+def _newest(records: list[WindowMetrics | JoinCounts]) -> dict[tuple[Any, ...], WindowMetrics | JoinCounts]:
+    held: dict[tuple[Any, ...], WindowMetrics | JoinCounts] = {}
+    for record in records:
+        identity = _identity(record)
+        if identity not in held or record.revision >= held[identity].revision:
+            held[identity] = record
+    return held
+
+
+def _not_adding_up(record: WindowPartial | WindowMetrics | JoinCounts) -> Iterator[str]:
+    if isinstance(record, JoinCounts):
+        if record.outcome_records != sum(getattr(record, f"outcomes_{name}") for name in _OUTCOME_CLASSES):
+            yield f"outcomes of {_identity(record)} do not add up at revision {record.revision}"
+        if record.expired != record.expired_no_outcome + record.expired_late_outcome:
+            yield f"expired of {_identity(record)} does not add up at revision {record.revision}"
+        if record.prediction_records != record.predictions + record.duplicate_predictions:
+            yield f"predictions of {_identity(record)} do not add up at revision {record.revision}"
+    elif record.matched != record.tp + record.fp + record.fn + record.tn:
+        yield f"the confusion of {_identity(record)} does not add up at revision {record.revision}"
+    elif record.matched + record.expired > record.predictions:
+        yield f"more than all of {_identity(record)} at revision {record.revision}"
+
+
+def _wrong_window(place: oracle.Place, window: WindowMetrics, row: dict[str, Any]) -> Iterator[str]:
+    for name in _TALLIES:
+        if getattr(window, name) != row[name]:
+            yield f"{place}: {name} is {getattr(window, name)}, not {row[name]}"
+    for name in _MEANS:
+        value = getattr(window, name)
+        if (value is None) != (row[name] is None) or (value is not None and abs(value.value - row[name]) > _CLOSE):
+            yield f"{place}: {name} is {value and value.value}, not {row[name]}"
+    if (window.auc is None) != (row["auc"] is None):
+        yield f"{place}: auc is {window.auc}, not {row['auc']}"
+    elif window.auc is not None and abs(window.auc.value - row["auc"]) > (window.auc_error or 0) + _CLOSE:
+        yield f"{place}: auc is {window.auc.value} within {window.auc_error}, not {row['auc']}"
+
+
+def simulate(seed: int, events: int) -> tuple[World, list[str]]:
+    """Run one world; the world, and what is wrong with it.
+
+    >>> simulate(1, 20)[1]
+    []
+    """
+    world = World(seed, events)
+    world.run()
+    return world, world.wrong()
