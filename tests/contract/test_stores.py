@@ -54,6 +54,39 @@ def test_what_was_committed_survives_and_what_was_not_does_not(tmp_path):
 
 def test_a_second_user_of_the_same_folder_is_refused(tmp_path):
     first = RocksStore(tmp_path / "state")
-    with pytest.raises(StoreError, match="stop the other worker"):
+    with pytest.raises(StoreError, match="another worker uses this state"):
         RocksStore(tmp_path / "state")
     first.close()
+
+
+def filled(path):
+    store = RocksStore(path)
+    for part in range(20):
+        store.put_many([b"k%06d" % (part * 1000 + n) for n in range(1000)], [b"value" * 20] * 1000)
+        store.commit()
+    store.close()
+
+
+def test_a_state_that_cannot_be_opened_is_set_aside(tmp_path):
+    filled(tmp_path / "s")
+    (tmp_path / "s" / "CURRENT").write_bytes(b"garbage")
+    store = RocksStore(tmp_path / "s")
+    assert store.get(b"k000001") is None
+    store.close()
+    assert (tmp_path / "s.damaged-1" / "CURRENT").read_bytes() == b"garbage"
+
+
+def test_a_flipped_byte_is_found_when_it_is_read_and_the_next_start_is_clean(tmp_path):
+    filled(tmp_path / "s")
+    files = list((tmp_path / "s").glob("*.sst"))
+    assert files
+    for file in files:
+        data = bytearray(file.read_bytes())
+        data[100] ^= 0xFF
+        file.write_bytes(data)
+    store = RocksStore(tmp_path / "s")
+    with pytest.raises(StoreError, match=r"damaged .* start again"):
+        store.get_many([b"k%06d" % n for n in range(20_000)])
+    store = RocksStore(tmp_path / "s")
+    assert store.get(b"k000001") is None
+    store.close()

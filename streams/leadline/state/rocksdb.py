@@ -2,10 +2,12 @@
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from operator import itemgetter
 from pathlib import Path
 from weakref import WeakSet
 
+import structlog
 from rocksdict import BlockBasedOptions, Cache, Options, Rdict, ReadOptions, WriteBatch, WriteOptions
 
 from leadline.state.overlay import Change, Overlay
@@ -13,6 +15,7 @@ from leadline.state.overlay import Change, Overlay
 _CACHE_BYTES = 128 << 20
 _RECENT_BYTES = 128 << 20
 _MEMTABLE_BYTES = 16 << 20
+log = structlog.get_logger("leadline.state")
 _cache = Cache(_CACHE_BYTES)
 _open_stores: "WeakSet[RocksStore]" = WeakSet()
 
@@ -49,6 +52,32 @@ def _without_log() -> WriteOptions:
     return options
 
 
+class _DamagedError(Exception):
+    pass
+
+
+def _open(path: Path) -> Rdict:
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+        return Rdict(str(path), _options())
+    except Exception as error:  # noqa: BLE001 - its Rust errors are plain Exceptions
+        if "lock" in str(error).lower():
+            raise StoreError(
+                f"{path}: another worker uses this state; stop it, or set another LEADLINE_STATE"
+            ) from None
+        if not str(error).startswith(("Corruption", "Not implemented", "Invalid argument")):
+            raise StoreError(
+                f"{path}: state cannot be opened ({error}); make room, or mend the folder's rights"
+            ) from None
+        raise _DamagedError(str(error)) from None
+
+
+def _set_aside(path: Path) -> Path:
+    """Rename the folder to the first free name."""
+    number = next(n for n in count(1) if not path.with_name(f"{path.name}.damaged-{n}").exists())
+    return path.rename(path.with_name(f"{path.name}.damaged-{number}"))
+
+
 class RocksStore(Overlay):
     """Keyed bytes in RocksDB under ``path``; a commit is one atomic write batch.
 
@@ -62,20 +91,33 @@ class RocksStore(Overlay):
         self._young: dict[bytes, bytes | None] = {}
         self._old: dict[bytes, bytes | None] = {}
         self._young_bytes = 0
-        path.mkdir(parents=True, exist_ok=True)
         try:
-            self._db = Rdict(str(path), _options())
-        except Exception as error:  # noqa: BLE001 - its Rust errors are plain Exceptions
-            raise StoreError(
-                f"{path}: state cannot be opened ({error}); stop the other worker that uses it, or delete the folder"
-            ) from None
+            self._db = _open(path)
+        except _DamagedError as error:
+            aside = _set_aside(path)
+            log.warning(
+                "damaged state is set aside, and read anew from the changelog", now_in=str(aside), why=str(error)
+            )
+            self._db = _open(path)
         _open_stores.add(self)
 
     def _read_many(self, keys: list[bytes]) -> list[bytes | None]:
         values = list(map(self._young.get, keys))
         self._fill(values, keys, lambda absent: list(map(self._old.get, absent)))
-        self._fill(values, keys, self._db.get)  # type: ignore[arg-type]
+        self._fill(values, keys, self._held)
         return values
+
+    def _held(self, keys: list[bytes]) -> list[bytes | None]:
+        try:
+            values: list[bytes | None] = self._db.get(keys)  # type: ignore[arg-type,assignment]
+        except Exception as error:  # noqa: BLE001 - its Rust errors are plain Exceptions
+            raise self._damaged(error) from None
+        return values
+
+    def _damaged(self, error: Exception) -> StoreError:
+        """Set the files aside, so that the next start reads the changelog, and does not stumble again."""
+        self.close()
+        return StoreError(f"{self.path}: state is damaged ({error}); it is now in {_set_aside(self.path)}: start again")
 
     @staticmethod
     def _fill(
@@ -90,7 +132,10 @@ class RocksStore(Overlay):
     def _read_range(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
         bounds = ReadOptions()
         bounds.set_iterate_upper_bound(stop)
-        yield from self._db.items(from_key=start, read_opt=bounds)
+        try:
+            yield from self._db.items(from_key=start, read_opt=bounds)
+        except Exception as error:  # noqa: BLE001 - its Rust errors are plain Exceptions
+            raise self._damaged(error) from None
 
     def _write(self, changes: list[Change]) -> None:
         batch = WriteBatch(raw_mode=True)

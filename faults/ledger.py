@@ -1,0 +1,140 @@
+"""What a run cost: the live numbers against a naive join of the log, event by event.
+
+The comparison shares no code with the product but the reading of records.
+"""
+
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.structs import TopicPartition
+
+from faults.world import HORIZON_MS, PARTITIONS, STEPS, WINDOW_MS, World
+from leadline.agents import cluster
+from leadline.testing import oracle
+from leadline.topology import step
+from leadline.wire.codec import read
+from leadline.wire.run import ARRIVAL_HEADER
+
+_EXACT = ("predictions", "matched", "pending", "expired", "tp", "fp", "fn", "tn")
+_CLOSE = ("accuracy", "logloss", "brier", "mean_score", "outcome_rate")
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What is wrong: events without effect, effects twice, counts and windows that are not those of the log."""
+
+    events: int
+    lost: int
+    doubled: int
+    wrong_counts: list[str]
+    wrong_windows: int
+    dead_letters: int
+    stand_still_s: float = 0.0
+    healed_s: float = 0.0
+
+    @property
+    def exact(self) -> bool:
+        return not (self.lost or self.doubled or self.wrong_counts or self.wrong_windows)
+
+    def row(self) -> dict[str, Any]:
+        """For a results file."""
+        return asdict(self) | {"exact": self.exact}
+
+
+class Watch:
+    """Looks several times a second whether labels come out while there is work, and keeps the longest pause."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._moved_at = time.monotonic()
+        self._outputs = -1
+        self.longest_s = 0.0
+
+    async def look(self) -> bool:
+        """Whether anything new came out."""
+        now, world = time.monotonic(), self._world
+        places = [TopicPartition(f"{world.prefix}.labeled-predictions", n) for n in range(PARTITIONS)]
+        async with AIOKafkaConsumer(bootstrap_servers=world.bootstrap, isolation_level="read_committed") as reader:
+            outputs = sum((await reader.end_offsets(places)).values())
+        moved = outputs != self._outputs
+        if self._outputs > 0:
+            self.longest_s = max(self.longest_s, now - self._moved_at)
+        if moved:
+            self._moved_at = now
+        self._outputs = outputs
+        return moved
+
+
+async def left(world: World) -> int:
+    """Records that no group has worked on."""
+    return sum([sum((await cluster.lag(world.bootstrap, world.prefix, step(name))).values()) for name in STEPS])
+
+
+async def judge(world: World) -> Verdict:
+    """Read all topics, and compare."""
+    predictions = await _rows(world, "predictions")
+    outcomes = await _rows(world, "outcomes")
+    letters = len([r async for r in cluster.read_all(world.bootstrap, f"{world.prefix}.dead-letters")])
+    counts, windows, labels = oracle.join(
+        predictions, outcomes, horizon=HORIZON_MS, window=WINDOW_MS, policy="first", as_of=world.now_ms
+    )
+    told = await _told(world)
+    got = Counter[str]()
+    for record in told.values():
+        if "tp" not in record:
+            got.update({name: record[name] for name in counts if name != "pending"})
+    got["pending"] = got["predictions"] - got["matched"] - got["expired"]
+    wrong = [f"{name} is {got[name]}, not {value}" for name, value in counts.items() if got[name] != value]
+    wrong += [f"{letters} dead letters, not {world.poisoned}"] if letters != world.poisoned else []
+    live = {(r["model_version"], r["window_start"], r["segment"]): r for r in told.values() if "tp" in r}
+    bad = sum(_differs(live.get(place), row) for place, row in windows.items()) + len(set(live) - set(windows))
+    lost, doubled = await _effects(world, labels)
+    return Verdict(len(predictions) + len(outcomes), lost, doubled, wrong, bad, letters)
+
+
+async def _rows(world: World, noun: str) -> list[dict[str, Any]]:
+    rows = []
+    async for record in cluster.read_all(world.bootstrap, f"{world.prefix}.{noun}"):
+        try:
+            row = asdict(read(noun, record.value)) if record.value is not None else None
+        except ValueError:
+            continue
+        if row is None or row["request_id"].encode() != record.key:
+            continue
+        row["arrival_time"] = int(dict(record.headers)[ARRIVAL_HEADER])
+        if noun == "predictions":
+            row |= {"label_pred": row["predicted_label"], "segment": row["segments"][0]}
+        rows.append(row)
+    return rows
+
+
+async def _told(world: World) -> dict[bytes, dict[str, Any]]:
+    newest: dict[bytes, dict[str, Any]] = {}
+    async for record in cluster.read_all(world.bootstrap, f"{world.prefix}.metrics"):
+        row = asdict(read("metrics", record.value))
+        if row["revision"] >= newest.get(record.key, row)["revision"]:
+            newest[record.key] = row
+    return newest
+
+
+def _differs(live: dict[str, Any] | None, row: dict[str, Any]) -> bool:
+    if live is None or any(live[name] != row[name] for name in _EXACT):
+        return True
+    values = [(live[name] and live[name]["value"], row[name]) for name in _CLOSE]
+    return any((a is None) != (b is None) or (a is not None and abs(a - b) > 1e-9) for a, b in values)
+
+
+async def _effects(world: World, labels: dict[tuple[str, str], float | None]) -> tuple[int, int]:
+    """Labels that never came out, or came as another value; and outputs that came twice."""
+    seen, newest = Counter[Any](), {}
+    async for record in cluster.read_all(world.bootstrap, f"{world.prefix}.labeled-predictions"):
+        row = asdict(read("labeled-predictions", record.value))
+        key = row["prediction"]["request_id"], row["prediction"]["model_version"]
+        seen[key, row["revision"]] += 1
+        if row["revision"] >= newest.get(key, row)["revision"]:
+            newest[key] = row
+    lost = sum((newest[key]["outcome"] if key in newest else None) != value for key, value in labels.items())
+    return lost, sum(times - 1 for times in seen.values())
