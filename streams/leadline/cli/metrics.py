@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 from aiokafka import AIOKafkaConsumer
+from rich.box import SIMPLE_HEAD
 from rich.live import Live
 from rich.table import Table
 
@@ -64,44 +65,31 @@ def keep_newest(held: dict[Place, WindowMetrics], record: WindowMetrics) -> None
 
 
 def table(held: dict[Place, WindowMetrics], windows: int) -> Table:
-    """The newest windows of each segment."""
-    shown = Table(
-        "model",
-        "version",
-        "segment",
-        "window",
-        "state",
-        "predictions",
-        "coverage",
-        "accuracy",
-        "AUC",
-        "log loss",
-        "MAE",
-    )
+    """The newest windows of each segment; columns of a task that no model has are left out."""
+    tasks = {record.task for record in held.values()}
+    metrics = ["accuracy", "auc"] * ("binary" in tasks) + ["mae"] * ("regression" in tasks)
+    shown = Table("model", "segment", "window", "state", "scored", "labels", *metrics, box=SIMPLE_HEAD, pad_edge=False)
     groups: dict[tuple[str, str, str], list[WindowMetrics]] = {}
     for record in held.values():
         groups.setdefault((record.model, record.model_version, record.segment), []).append(record)
     for _, group in sorted(groups.items()):
         for record in sorted(group, key=lambda each: each.window_start)[-windows:]:
-            shown.add_row(*_row(record))
+            shown.add_row(*_row(record), *(interval(getattr(record, metric)) for metric in metrics))
     return shown
 
 
 def _row(record: WindowMetrics) -> list[str]:
     from leadline.replay.report import iso
 
-    coverage = "-" if record.coverage is None else f"{record.coverage:.1%}"
-    cells = [interval(metric) for metric in (record.accuracy, record.auc, record.logloss, record.mae)]
+    labels = "-" if record.coverage is None else f"{record.coverage:.0%}"
     window = iso(record.window_start)[:16].replace("T", " ")
     return [
-        record.model,
-        record.model_version,
+        f"{record.model} {record.model_version}",
         record.segment,
         window,
         record.state,
         str(record.predictions),
-        coverage,
-        *cells,
+        labels,
     ]
 
 
@@ -109,9 +97,9 @@ def interval(metric: Metric | None) -> str:
     """A number with its interval; a dash where it is not known.
 
     >>> interval(Metric(0.9123, 0.89, 0.93)), interval(None)
-    ('0.912 [0.890, 0.930]', '-')
+    ('0.912 (0.890 to 0.930)', '-')
     """
     if metric is None:
         return "-"
-    span = "" if metric.low is None or metric.high is None else f" [{metric.low:.3f}, {metric.high:.3f}]"
+    span = "" if metric.low is None or metric.high is None else f" ({metric.low:.3f} to {metric.high:.3f})"
     return f"{metric.value:.3f}{span}"

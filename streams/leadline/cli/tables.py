@@ -71,7 +71,7 @@ def to_request(row: dict[str, Any], model: ModelSettings) -> PredictionRequest:
     said = (
         row["categories"]
         if isinstance(row.get("categories"), dict)
-        else {name: row.get(name) for name in model.categorical}
+        else {name: row.get(name) for name in _named(model)}
     )
     features = {name: value for name in given if (value := _number(given, name)) is not None and not math.isnan(value)}
     categories = {name: str(value) for name, value in said.items() if value not in (None, "")}
@@ -79,6 +79,12 @@ def to_request(row: dict[str, Any], model: ModelSettings) -> PredictionRequest:
     return PredictionRequest(
         _text(row, "request_id"), model.name, _time(row, "event_time"), features, user_id, categories
     )
+
+
+def _named(model: ModelSettings) -> list[str]:
+    """Every category that the model's settings name: as a feature, a segment or the key of a lookup."""
+    keys = [lookup.key for lookup in model.lookups.values()]
+    return list(dict.fromkeys([*model.categorical, *model.segments, *keys]))
 
 
 def _text(row: dict[str, Any], name: str) -> str:
