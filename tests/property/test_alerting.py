@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from leadline.core.alerting import Alerting
 from leadline.core.catalog import ReferenceProfile
-from leadline.core.performance import METRICS
+from leadline.core.metrics import METRICS
 from leadline.records import DriftReport, Metric, WindowMetrics
 from leadline.settings import AlertLimits, ModelSettings
 from stages import Host, Models, records_batch, version

@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadline.core.performance import Performance, auc
+from leadline.core.metrics import auc
+from leadline.core.performance import Performance
 from leadline.core.windows import STATES
 from stages import Host, partial, records_batch
 

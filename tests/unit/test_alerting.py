@@ -14,7 +14,8 @@ from leadline.core.alerting import WINDOWS, Alerting
 from leadline.core.batch import Batch
 from leadline.core.catalog import ReferenceProfile, Signature
 from leadline.core.drift import Drift
-from leadline.core.performance import METRICS, Performance
+from leadline.core.metrics import METRICS
+from leadline.core.performance import Performance
 from leadline.core.profile import build_profile
 from leadline.core.profiling import Profiling
 from leadline.core.retraining import Retraining
