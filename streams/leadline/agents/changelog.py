@@ -36,9 +36,8 @@ async def restore(task: HostedTask, topic: str, bootstrap: str, still_ours: Call
         reader.seek(partition, max(start, first))
         while still_ours() and await reader.position(partition) < end:
             for records in (await reader.getmany(partition, timeout_ms=500, max_records=20_000)).values():
-                task.store.commit(
-                    [*((r.key, r.value) for r in records if r.key), restored_mark(records[-1].offset + 1)]
-                )
+                changes = {record.key: record.value for record in records if record.key}
+                task.store.commit(changes | restored_mark(records[-1].offset + 1))
     finally:
         await reader.stop()
     task.begin()

@@ -3,7 +3,9 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
+from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaProducer
@@ -74,10 +76,10 @@ class Sender:
         """Send a record that says only what time it is; see `leadline.wire.run.ARRIVAL_HEADER`."""
         return await self.send(f"{self.prefix}.{noun}", partition, [(b"", None, [(ARRIVAL_HEADER, b"%d" % now_ms)])])
 
-    def whole(self, changes: Sequence[tuple[bytes, bytes | None]]) -> BatchBuilder:
+    def whole(self, changes: Mapping[bytes, bytes | None]) -> BatchBuilder:
         """State changes as one batch, so that a reader sees all or none of them. Raises TooLargeError."""
         builder = self._producer.create_batch()
-        if _fill(builder, [(key, value, []) for key, value in changes], 2 * CHANGELOG_BYTES) < len(changes):
+        if _fill(builder, zip(changes, changes.values(), repeat(()), strict=False), 2 * CHANGELOG_BYTES) < len(changes):
             raise TooLargeError(f"{len(changes)} changes of state are over the limit of {CHANGELOG_BYTES} bytes")
         return builder
 
@@ -135,19 +137,19 @@ def new_producer(bootstrap: str, transactional_id: str | None = None) -> AIOKafk
     )
 
 
-def _fill(builder: BatchBuilder, rows: Sequence[Row], limit: int) -> int:
+def _fill(builder: BatchBuilder, rows: Iterable[tuple[bytes | None, bytes | None, Sequence[Any]]], limit: int) -> int:
     """Append rows until the batch is full or longer than ``limit``; how many are in it.
 
     It goes around the builder's own ``append``, which costs as much again as appending.
     """
     records, now_ms = builder._builder, int(time.time() * 1000)
-    append, size = records.append, records.size
-    for at, (key, value, headers) in enumerate(rows):
-        if size() > limit or append(at, now_ms, key, value, headers) is None:
-            builder._relative_offset = at
-            return at
-    builder._relative_offset = len(rows)
-    return len(rows)
+    append, size, count = records.append, records.size, 0
+    for key, value, headers in rows:
+        if size() > limit or append(count, now_ms, key, value, headers) is None:
+            break
+        count += 1
+    builder._relative_offset = count
+    return count
 
 
 def partition_of(key: bytes, count: int) -> int:

@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Iterator
 
-from leadline.state.overlay import Change, Overlay
+from leadline.state.overlay import Changes, Overlay
 
 
 class MemoryStore(Overlay):
@@ -14,7 +14,7 @@ class MemoryStore(Overlay):
     >>> store.commit()
     >>> store.delete(b"a")
     >>> store.get(b"a"), store.changes()
-    (None, [(b'a', None)])
+    (None, {b'a': None})
     """
 
     def __init__(self) -> None:
@@ -29,8 +29,8 @@ class MemoryStore(Overlay):
         for key in keys[bisect_left(keys, start) : bisect_left(keys, stop)]:
             yield key, self._entries[key]
 
-    def _write(self, changes: list[Change]) -> None:
-        for key, value in changes:
+    def _write(self, changes: Changes) -> None:
+        for key, value in changes.items():
             if value is None:
                 self._entries.pop(key, None)
             else:

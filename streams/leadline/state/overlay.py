@@ -2,9 +2,11 @@
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 Change = tuple[bytes, bytes | None]
+Changes = dict[bytes, bytes | None]
+"""What each key holds from now on; None deletes."""
 
 
 class Overlay(ABC):
@@ -23,7 +25,7 @@ class Overlay(ABC):
     def _read_range(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]: ...
 
     @abstractmethod
-    def _write(self, changes: list[Change]) -> None:
+    def _write(self, changes: Changes) -> None:
         """Make all changes durable at once."""
 
     @abstractmethod
@@ -57,13 +59,16 @@ class Overlay(ABC):
         held = self._read_range(start, stop)
         yield from _merge(held, [(key, changed[key]) for key in fresh]) if fresh else held
 
-    def changes(self) -> list[Change]:
-        """The uncommitted changes, each key once; None deletes."""
-        return [change for kind in self._changed.values() for change in kind.items()]
+    def changes(self) -> Changes:
+        """The uncommitted changes."""
+        merged: Changes = {}
+        for kind in self._changed.values():
+            merged.update(kind)
+        return merged
 
-    def commit(self, local: Sequence[Change] = ()) -> None:
+    def commit(self, local: Mapping[bytes, bytes | None] | None = None) -> None:
         """Make the changes durable, together with entries of this disk alone."""
-        self._write([*self.changes(), *local])
+        self._write(self.changes() | dict(local or {}))
         self._changed.clear()
 
     def rollback(self) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from leadline.core.batch import Processor
 from leadline.core.catalog import Catalog
-from leadline.state.overlay import Change, Overlay
+from leadline.state.overlay import Changes, Overlay
 from leadline.topology import Step, Task
 from leadline.wire.run import Run
 
@@ -53,12 +53,12 @@ class HostedTask:
 
     def commit(self, changelog_end: int) -> None:
         """Make the changes durable on this disk; ``changelog_end`` is the offset behind them."""
-        self.store.commit([restored_mark(changelog_end)])
+        self.store.commit(restored_mark(changelog_end))
 
 
-def restored_mark(changelog_end: int) -> Change:
+def restored_mark(changelog_end: int) -> Changes:
     """The entry of this disk alone that says how much of the changelog it holds."""
-    return RESTORED, b"%d" % changelog_end
+    return {RESTORED: b"%d" % changelog_end}
 
 
 def state_path(root: Path, prefix: str, step: str, partition: int) -> Path:

@@ -14,7 +14,7 @@ from leadline.core.batch import Effects, Output
 from leadline.core.catalog import Catalog
 from leadline.records import Record
 from leadline.state.memory import MemoryStore
-from leadline.state.overlay import Change
+from leadline.state.overlay import Changes
 from leadline.state.task import HostedTask
 from leadline.topology import STEPS, Step
 from leadline.wire.codec import decode, encode
@@ -46,7 +46,7 @@ class Driver:
         self.topics: defaultdict[tuple[str, int], list[Row]] = defaultdict(list)
         self._steps = steps
         self._on_effect = on_effect or (lambda _: None)
-        self._changelogs: defaultdict[tuple[str, int], list[list[Change]]] = defaultdict(list)
+        self._changelogs: defaultdict[tuple[str, int], list[Changes]] = defaultdict(list)
         self._committed: defaultdict[tuple[str, str, int], int] = defaultdict(int)
         self._tasks: dict[tuple[str, int], HostedTask] = {}
         self._owner: defaultdict[tuple[str, int], int] = defaultdict(int)
