@@ -5,7 +5,6 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
-from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaProducer
@@ -79,7 +78,7 @@ class Sender:
     def whole(self, changes: Mapping[bytes, bytes | None]) -> BatchBuilder:
         """State changes as one batch, so that a reader sees all or none of them. Raises TooLargeError."""
         builder = self._producer.create_batch()
-        if _fill(builder, zip(changes, changes.values(), repeat(()), strict=False), 2 * CHANGELOG_BYTES) < len(changes):
+        if _fill(builder, zip(changes, changes.values(), repeat([]), strict=False), 2 * CHANGELOG_BYTES) < len(changes):
             raise TooLargeError(f"{len(changes)} changes of state are over the limit of {CHANGELOG_BYTES} bytes")
         return builder
 
@@ -137,7 +136,7 @@ def new_producer(bootstrap: str, transactional_id: str | None = None) -> AIOKafk
     )
 
 
-def _fill(builder: BatchBuilder, rows: Iterable[tuple[bytes | None, bytes | None, Sequence[Any]]], limit: int) -> int:
+def _fill(builder: BatchBuilder, rows: Iterable[Row], limit: int) -> int:
     """Append rows until the batch is full or longer than ``limit``; how many are in it.
 
     It goes around the builder's own ``append``, which costs as much again as appending.
