@@ -12,7 +12,9 @@ class _Columns:
     """All records of one record batch, in the place of one record; ``offset`` is the last."""
 
     def __init__(self, batch: Any, start: int) -> None:
-        records = [record for record in batch if record.offset >= start]
+        records = list(batch)
+        if start > batch.base_offset:
+            records = [record for record in records if record.offset >= start]
         self.offset = batch.next_offset - 1
         self.offsets = [record.offset for record in records]
         self.timestamps = [record.timestamp for record in records]

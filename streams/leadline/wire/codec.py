@@ -82,6 +82,8 @@ def decode(run: Run, max_bytes: int) -> tuple[Batch, list[DeadLetter]]:
 
 
 def _arrivals(run: Run) -> list[int]:
+    if not any(run.headers):
+        return run.timestamps
     return [
         time if not headers else _arrival(time, headers)
         for time, headers in zip(run.timestamps, run.headers, strict=True)
