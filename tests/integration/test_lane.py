@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import signal
+import time
 import uuid
 
 import pytest
@@ -111,3 +112,22 @@ async def test_a_worker_that_slept_longer_than_its_session_changes_nothing(talk,
 
 def revision(record):
     return record.revision
+
+
+async def test_time_passes_for_an_idle_source_while_the_other_is_busy(talk, tmp_path):
+    """Predictions keep coming, outcomes never do: the deadlines pass all the same."""
+    talk.environment["LEADLINE_CLOCK"] = "wall"
+    (talk.settings.models / "m" / "model.toml").write_text('name = "m"\nhorizon = "1s"\nwindow = "1s"\n', "utf-8")
+    with workers(talk, tmp_path):
+        until, n = time.monotonic() + 20, 0
+        while time.monotonic() < until:
+            now, n = int(time.time() * 1000), n + 1
+            made = [
+                Prediction(f"r{n}-{i}", "m", "v1", "champion", "", now, now, 0.5, 1, [], "", [], None) for i in range(4)
+            ]
+            await talk.send("predictions", [(p.request_id.encode(), value_of(p), now) for p in made])
+            await asyncio.sleep(0.02)
+            counts = [record.expired for record in await talk.read("window-partials") if isinstance(record, JoinCounts)]
+            if any(counts):
+                return
+    pytest.fail("nothing expired")

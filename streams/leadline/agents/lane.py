@@ -46,6 +46,7 @@ from leadline.wire.run import DeadLetter, Run
 log = structlog.get_logger("leadline.lane")
 
 COMMIT_EVERY_S = 0.5
+TIME_EVERY_S = 0.5
 WAIT_MS = 200
 JOIN_AGAIN_S = 1.0
 _HOPELESS = (
@@ -84,6 +85,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         self._reached: dict[TopicPartition, int] = {}
         self._committed: dict[TopicPartition, int] = {}
         self._committed_at = 0.0
+        self._timed_at = 0.0
         self._consumer: AIOKafkaConsumer | None = None
 
     @property
@@ -169,8 +171,9 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         self._assigned = set(assigned)
 
     async def _open_tasks(self, assigned: set[TopicPartition]) -> None:
-        for partition in sorted({tp.partition for tp in assigned}):
-            await self._open_sender(partition)
+        partitions = sorted({tp.partition for tp in assigned})
+        await asyncio.gather(*map(self._open_sender, partitions))
+        for partition in partitions:
             task = self._tasks[partition] = HostedTask(self.step, partition, self._store(partition), self._catalog)
             if self.step.stateful:
                 await restore(task, self._changelog, self._bootstrap, lambda: self._assigned is assigned)
@@ -183,7 +186,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
                     self.consumer.seek(tp, self._processed[tp])
         if assigned:
             self.consumer.resume(*assigned)
-        log.info("assigned", step=self.step.name, partitions=sorted({tp.partition for tp in assigned}))
+        log.info("assigned", step=self.step.name, partitions=partitions)
 
     async def _open_sender(self, partition: int) -> None:
         """First of all: from here on the former owner of the task changes nothing any more."""
@@ -223,8 +226,8 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             if assigned is not None and {tp.partition for tp in assigned} != set(self._tasks):
                 await self._close_tasks()
                 await self._open_tasks(assigned)
+            wanted = await self._not_ahead()
         by_batch(self.consumer)
-        wanted = await self._not_ahead()
         fetched = await self.consumer.getmany(*wanted, timeout_ms=WAIT_MS, max_records=self._settings.run_records)
         for tp in sorted(fetched, key=lambda tp: self.step.reads.index(self._noun(tp.topic))):
             async with self._turn:
@@ -235,8 +238,9 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         async with self._turn:
             if self._assigned is assigned:
                 if not fetched:
-                    await self._let_time_pass()
                     await self._pass_markers()
+                if not fetched or time.monotonic() - self._timed_at > TIME_EVERY_S:
+                    await self._let_time_pass()
                 if time.monotonic() - self._committed_at > COMMIT_EVERY_S:
                     await self._commit()
 
@@ -293,6 +297,8 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             task.store.commit()
 
     async def _let_time_pass(self) -> None:
+        """Tell the tasks what time it is; their sources that have nothing left to read follow it, though others may be busy."""
+        self._timed_at = time.monotonic()
         if self._settings.clock != "wall":
             return
         now_ms = int(time.time() * 1000)
@@ -313,7 +319,10 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         for task in self._tasks.values():
             for noun in self.step.reads:
                 tp = TopicPartition(self._topic(noun), task.partition)
-                self._processed[tp] = await self.consumer.position(tp)
+                if (
+                    self.consumer.last_stable_offset(tp) is not None
+                ):  # else the position may not be known, and waited for
+                    self._processed[tp] = await self.consumer.position(tp)
 
     async def _is_idle(self, tp: TopicPartition) -> bool:
         end = self.consumer.last_stable_offset(tp)
