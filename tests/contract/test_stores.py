@@ -1,11 +1,13 @@
 """Every store behaves like a dict with commits."""
 
+import os
 import random
+import time
 
 import pytest
 
 from leadline.state.memory import MemoryStore
-from leadline.state.rocksdb import RocksStore, StoreError
+from leadline.state.rocksdb import RocksStore, StoreError, discard_stale
 
 
 @pytest.fixture(params=["memory", "rocksdb"])
@@ -90,3 +92,14 @@ def test_a_flipped_byte_is_found_when_it_is_read_and_the_next_start_is_clean(tmp
     store = RocksStore(tmp_path / "s")
     assert store.get(b"k000001") is None
     store.close()
+
+
+def test_a_state_that_nobody_touched_for_long_is_discarded(tmp_path):
+    filled(tmp_path / "s")
+    now = time.time()
+    assert not discard_stale(tmp_path / "s", now - 60)
+    for file in (tmp_path / "s").iterdir():
+        os.utime(file, (now - 3600, now - 3600))
+    assert discard_stale(tmp_path / "s", now - 60)
+    assert not (tmp_path / "s").exists()
+    assert not discard_stale(tmp_path / "never-was", now)

@@ -36,7 +36,7 @@ from leadline.core.batch import Batch, Effects, Lookups
 from leadline.core.catalog import Catalog
 from leadline.settings import Settings
 from leadline.state.memory import MemoryStore
-from leadline.state.rocksdb import RocksStore
+from leadline.state.rocksdb import RocksStore, discard_stale
 from leadline.state.task import HostedTask, state_path
 from leadline.topology import Step, answers_for
 from leadline.wire.codec import decode
@@ -47,6 +47,8 @@ log = structlog.get_logger("leadline.lane")
 
 COMMIT_EVERY_S = 0.5
 TIME_EVERY_S = 0.5
+STALE_S = 6 * 86_400
+"""Shorter than the changelogs' delete.retention.ms."""
 WAIT_MS = 200
 JOIN_AGAIN_S = 1.0
 _HOPELESS = (
@@ -198,7 +200,10 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
     def _store(self, partition: int) -> RocksStore | MemoryStore:
         if not self.step.stateful:
             return MemoryStore()
-        return RocksStore(state_path(self._settings.state, self._settings.prefix, self.step.name, partition))
+        path = state_path(self._settings.state, self._settings.prefix, self.step.name, partition)
+        if discard_stale(path, time.time() - STALE_S):
+            log.warning("state on this disk is too old, and read anew from the changelog", path=str(path))
+        return RocksStore(path)
 
     async def _close_tasks(self) -> None:
         for task in self._tasks.values():

@@ -77,6 +77,18 @@ def _set_aside(path: Path) -> Path:
     return path.rename(path.with_name(f"{path.name}.damaged-{number}"))
 
 
+def discard_stale(path: Path, before_s: float) -> bool:
+    """Delete a state that nobody has touched since a time (epoch seconds); whether there was one.
+
+    The changelog tells of a deletion for some days only: an older state would keep what was deleted meanwhile.
+    """
+    touched = max((each.stat().st_mtime for each in path.glob("*")), default=None)
+    if touched is None or touched >= before_s:
+        return False
+    shutil.rmtree(path)
+    return True
+
+
 class RocksStore(Overlay):
     """Keyed bytes in RocksDB under ``path``; a commit is one atomic write batch.
 
