@@ -103,15 +103,12 @@ async def test_a_worker_that_slept_longer_than_its_session_changes_nothing(talk,
         await talk.settle(running, ["join"], within_s=30)
     labeled = await talk.read("labeled-predictions")
     assert sorted(each.prediction.request_id for each in labeled) == sorted(p.request_id for p in made)
-    counts = {}
+    counts = {}  # of each model: outcomes that came before their prediction are counted for no model
     for record in await talk.read("window-partials"):
         if isinstance(record, JoinCounts):
-            counts[record.source_partition] = max(record, counts.get(record.source_partition, record), key=revision)
+            place = record.model, record.source_partition
+            counts[place] = max(record, counts.get(place, record), key=lambda told: told.revision)
     assert sum(record.matched for record in counts.values()) == 30_000
-
-
-def revision(record):
-    return record.revision
 
 
 async def test_time_passes_for_an_idle_source_while_the_other_is_busy(talk, tmp_path):
