@@ -1,25 +1,34 @@
 """Features that are looked up when a request is scored: Redis hashes, one pipelined round trip a batch."""
 
-import asyncio
 import math
+import time
 
 import numpy as np
 import redis.asyncio as redis
+import structlog
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from leadline.core.batch import Batch, Lookups
 from leadline.core.catalog import Catalog
 from leadline.core.columns import Floats
 from leadline.core.scoring import lookup_keys
-from leadline.settings import Settings
+from leadline.settings import Lookup, ModelSettings, Settings
+
+log = structlog.get_logger("leadline.features")
 
 UPDATED = "updated_ms"
-_TRIES = 3
-_TIMEOUT_S = 2.0
+_TIMEOUT_S = 0.4
+_TRY_AGAIN_S = 1.0
 
 
 class FeatureError(Exception):
     """Features cannot be looked up; the message says why and what to do, and holds no password."""
+
+
+class FeaturesAwayError(FeatureError):
+    """Redis does not answer for now."""
 
 
 def row_key(prefix: str, view: str, key: str) -> str:
@@ -42,56 +51,77 @@ async def put_features(
 
 
 class FeatureView:
-    """Reads the views that the models of a batch declare."""
+    """Reads the views that the models of a batch declare.
+
+    A Redis that does not answer within a second is left alone for a second; meanwhile all that it knows is missing, and each model's
+    ``missing`` says what that means: scored without, or waited for.
+    """
 
     def __init__(self, settings: Settings, catalog: Catalog) -> None:
         self._settings = settings
         self._catalog = catalog
         self._client: redis.Redis | None = None
+        self._away_until = 0.0
 
     async def fetch(self, batch: Batch) -> Lookups | None:
-        """The looked-up features of each row, NaN where there are none; None where no model of the batch declares any."""
+        """The looked-up features of each row, NaN where there are none; None where no model of the batch declares any.
+
+        Raises FeaturesAwayError where a model refuses requests of which something is missing, and Redis does not answer.
+        """
         wanted = lookup_keys(batch, self._catalog)
         if not wanted:
             return None
-        names = {view: self._features(model, view) for model, view in wanted}
+        names = {view: self._lookup(model, view).features for model, view in wanted}
         places = sorted({(view, key) for (_, view), (_, keys) in wanted.items() for key in keys})
-        found = dict(zip(places, await self._read(places, names), strict=True))
+        try:
+            found = dict(zip(places, await self._read(places, names), strict=True))
+        except FeaturesAwayError:
+            if any(self._model(model).missing == "refuse" for model, _ in wanted):
+                raise
+            found = {(view, key): [math.nan] * (len(names[view]) + 1) for view, key in places}
         values: dict[str, Floats] = {name: np.full(len(batch), np.nan) for each in names.values() for name in each}
-        updated = np.full(len(batch), 2**62, np.int64)
+        updated = np.full(len(batch), np.inf)
         for (_, view), (rows, keys) in wanted.items():
             table = np.array([found[view, key] for key in keys], np.float64).reshape(len(keys), -1)
             for at, name in enumerate(names[view]):
                 values[name][rows] = table[:, at]
-            updated[rows] = np.minimum(
-                updated[rows], np.where(np.isnan(table[:, -1]), 0, table[:, -1]).astype(np.int64)
-            )
-        return Lookups(values, np.where(updated == 2**62, 0, updated))
+            updated[rows] = np.minimum(updated[rows], table[:, -1])
+        return Lookups(values, np.where(np.isinf(updated), np.nan, updated))
 
     async def close(self) -> None:
         """Let go of the connection."""
         if self._client is not None:
             await self._client.aclose()
 
-    def _features(self, model: str, view: str) -> list[str]:
-        settings = self._catalog.settings(model)
+    def _model(self, name: str) -> ModelSettings:
+        settings = self._catalog.settings(name)
         assert settings is not None
-        return settings.lookups[view].features
+        return settings
+
+    def _lookup(self, model: str, view: str) -> Lookup:
+        return self._model(model).lookups[view]
 
     async def _read(self, places: list[tuple[str, str]], names: dict[str, list[str]]) -> list[list[float]]:
-        for attempt in range(_TRIES):
-            try:
-                pipe = self._connected().pipeline(transaction=False)
-                for view, key in places:
-                    pipe.hmget(row_key(self._settings.prefix, view, key), [*names[view], UPDATED])
-                return [[_number(value) for value in row] for row in await pipe.execute()]
-            except (RedisError, OSError) as error:
-                if attempt + 1 == _TRIES:
-                    raise FeatureError(
-                        f"Redis does not answer ({type(error).__name__}): check REDIS_URL, and that the server runs"
-                    ) from None
-                await asyncio.sleep(0.2 * 2**attempt)
-        raise AssertionError
+        client, was_away = self._connected(), self._away_until > 0
+        if time.monotonic() < self._away_until:
+            raise FeaturesAwayError("Redis did not answer a moment ago")
+        pipe = client.pipeline(transaction=False)
+        for view, key in places:
+            pipe.hmget(row_key(self._settings.prefix, view, key), [*names[view], UPDATED])
+        try:
+            rows = await pipe.execute(raise_on_error=False)
+            if all(isinstance(row, RedisError) for row in rows):
+                raise rows[0]
+        except (RedisError, OSError) as error:
+            self._away_until = time.monotonic() + _TRY_AGAIN_S
+            message = f"Redis does not answer ({type(error).__name__}): check REDIS_URL, and that the server runs"
+            if not was_away:
+                log.warning("features are missing", error=message)
+            raise FeaturesAwayError(message) from None
+        if was_away:
+            log.info("features are there again")
+            self._away_until = 0.0
+        return [_values(row, len(names[view]) + 1) for row, (view, _) in zip(rows, places, strict=True)]
 
     def _connected(self) -> redis.Redis:
         if self._client is None:
@@ -100,8 +130,18 @@ class FeatureView:
                     "REDIS_URL is not set, but a model looks features up: name your Redis, or use `leadline up`"
                 )
             url = self._settings.redis_url.get_secret_value()
-            self._client = redis.from_url(url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S)
+            once_more = Retry(NoBackoff(), 1)  # a connection may be an old one, of a server that was started again
+            self._client = redis.from_url(
+                url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S, retry=once_more
+            )
         return self._client
+
+
+def _values(row: list[bytes | None] | RedisError, count: int) -> list[float]:
+    """The features of a row and when it was written; what is no number is missing."""
+    if isinstance(row, RedisError):  # another type of key
+        return [math.nan] * count
+    return [*map(_number, row[:-1]), _whole(row[-1])]
 
 
 def _number(value: bytes | None) -> float:
@@ -109,3 +149,8 @@ def _number(value: bytes | None) -> float:
         return math.nan if value is None else float(value)
     except ValueError:
         return math.nan
+
+
+def _whole(value: bytes | None) -> float:
+    number = _number(value)
+    return float(round(number)) if abs(number) < 2**53 else math.nan

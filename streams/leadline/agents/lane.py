@@ -30,6 +30,7 @@ from aiokafka.errors import (
 from aiokafka.structs import TopicPartition
 
 from leadline.agents.changelog import check_new, restore
+from leadline.agents.features import FeaturesAwayError
 from leadline.agents.fetch import by_batch, to_run
 from leadline.agents.sender import Sender, TooLargeError, new_producer
 from leadline.core.batch import Batch, Effects, Lookups
@@ -111,14 +112,15 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
     async def run(self) -> None:
         """Work until stopped; raises what makes going on impossible, with nothing acknowledged that was not done.
 
-        What Kafka refuses for now (a broker that is away, a task that another worker took over) makes it leave the group and join again.
+        What Kafka refuses for now (a broker that is away, a task that another worker took over), and features that are needed and not to be
+        had, make it leave the group and join again.
         """
         while not self._stopping.is_set():
             try:
                 await self._attend()
             except _HOPELESS:
                 raise
-            except KafkaError as error:
+            except (KafkaError, FeaturesAwayError) as error:
                 log.warning("joining again", step=self.step.name, error=repr(error))
                 await self._wait(JOIN_AGAIN_S)
 

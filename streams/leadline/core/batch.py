@@ -43,10 +43,13 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Lookups:
-    """Looked-up features of a batch, fetched by the host in one round trip: one column a feature, NaN is missing."""
+    """Looked-up features of a batch, fetched by the host in one round trip: one column a feature, NaN is missing.
+
+    ``updated_ms``: when the oldest of a row's features was written, NaN where one of its views knows no such row.
+    """
 
     values: dict[str, NDArray[np.float64]]
-    updated_ms: NDArray[np.int64]
+    updated_ms: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,7 +202,7 @@ def _categorical(column: pa.MapArray, signature: Signature, matrix: Floats) -> N
 
 
 def _predictions(
-    requests: pa.RecordBatch, matrix: Floats, scores: Floats, arrival_ms: Ints, age: Ints | None, version: Version
+    requests: pa.RecordBatch, matrix: Floats, scores: Floats, arrival_ms: Ints, age: Floats | None, version: Version
 ) -> pa.RecordBatch:
     count, settings = len(scores), version.settings
     width = matrix.shape[1]
@@ -228,7 +228,7 @@ def _predictions(
             "features": features,
             "signature": pa.repeat(version.signature.id, count),
             "segments": _segments(requests["categories"], settings),
-            "feature_age_ms": pa.nulls(count, pa.int64()) if age is None else pa.array(age),
+            "feature_age_ms": pa.nulls(count, pa.int64()) if age is None else pa.array(age, pa.int64(), from_pandas=True),
         }
     )
 
