@@ -62,13 +62,13 @@ def _write(path: Path, row: dict[str, Any]) -> None:
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
-    table = Table("fault", "times", "events", "lost", "doubled", "wrong windows", "wrong counts", "longest stand-still")
+    table = Table("fault", "times", "events", "lost", "doubled", "wrong scores, windows, counts", "longest stand-still")
     kinds: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         kinds[row["fault"]].append(row)
     for name, own in kinds.items():
-        sums = [sum(row[key] for row in own) for key in ("events", "lost", "doubled", "wrong_windows")]
-        wrong = sum(len(row["wrong_counts"]) for row in own)
+        sums = [sum(row[key] for row in own) for key in ("events", "lost", "doubled")]
+        wrong = sum(row["wrong_scores"] + row["wrong_windows"] + len(row["wrong_counts"]) for row in own)
         still = max(row["stand_still_s"] for row in own)
         table.add_row(name, str(len(own)), *(f"{each:,}" for each in (*sums, wrong)), f"{still:.1f} s")
     return table

@@ -3,6 +3,7 @@
 The comparison shares no code with the product but the reading of records.
 """
 
+import math
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -11,8 +12,10 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
-from faults.world import HORIZON_MS, PARTITIONS, STEPS, WINDOW_MS, World
+from faults.traffic import HORIZON_MS, WINDOW_MS
+from faults.world import PARTITIONS, STEPS, WIND, World
 from leadline.agents import cluster
+from leadline.records import PredictionRequest
 from leadline.testing import oracle
 from leadline.topology import step
 from leadline.wire.codec import read
@@ -24,11 +27,12 @@ _CLOSE = ("accuracy", "logloss", "brier", "mean_score", "outcome_rate")
 
 @dataclass(slots=True)
 class Verdict:
-    """What is wrong: events without effect, effects twice, counts and windows that are not those of the log."""
+    """What is wrong: events without effect, effects twice, scores, counts and windows that are not those of the log."""
 
     events: int
     lost: int
     doubled: int
+    wrong_scores: int
     wrong_counts: list[str]
     wrong_windows: int
     dead_letters: int
@@ -37,7 +41,7 @@ class Verdict:
 
     @property
     def exact(self) -> bool:
-        return not (self.lost or self.doubled or self.wrong_counts or self.wrong_windows)
+        return not (self.lost or self.doubled or self.wrong_scores or self.wrong_counts or self.wrong_windows)
 
     def row(self) -> dict[str, Any]:
         """For a results file."""
@@ -77,9 +81,9 @@ async def judge(world: World) -> Verdict:
     """Read all topics, and compare."""
     predictions = await _rows(world, "predictions")
     outcomes = await _rows(world, "outcomes")
-    letters = len([r async for r in cluster.read_all(world.bootstrap, f"{world.prefix}.dead-letters")])
+    letters = {_origin(r.headers) async for r in cluster.read_all(world.bootstrap, f"{world.prefix}.dead-letters")}
     counts, windows, labels = oracle.join(
-        predictions, outcomes, horizon=HORIZON_MS, window=WINDOW_MS, policy="first", as_of=world.now_ms
+        predictions, outcomes, horizon=HORIZON_MS, window=WINDOW_MS, policy="first", as_of=world.traffic.now_ms
     )
     told = await _told(world)
     got = Counter[str]()
@@ -88,11 +92,43 @@ async def judge(world: World) -> Verdict:
             got.update({name: record[name] for name in counts if name != "pending"})
     got["pending"] = got["predictions"] - got["matched"] - got["expired"]
     wrong = [f"{name} is {got[name]}, not {value}" for name, value in counts.items() if got[name] != value]
-    wrong += [f"{letters} dead letters, not {world.poisoned}"] if letters != world.poisoned else []
+    refused = world.traffic.refused
+    wrong += [f"{len(letters)} dead letters, not {refused}"] if len(letters) != refused else []
     live = {(r["model_version"], r["window_start"], r["segment"]): r for r in told.values() if "tp" in r}
     bad = sum(_differs(live.get(place), row) for place, row in windows.items()) + len(set(live) - set(windows))
     lost, doubled = await _effects(world, labels)
-    return Verdict(len(predictions) + len(outcomes), lost, doubled, wrong, bad, letters)
+    lost += len(set(world.traffic.asked) - {row["request_id"] for row in predictions})
+    events = len(world.traffic.asked) + len(predictions) + len(outcomes)
+    return Verdict(events, lost, doubled, _wrong_scores(world, predictions), wrong, bad, len(letters))
+
+
+def _origin(headers: Any) -> tuple[bytes, ...]:
+    """Where a dead letter stood: scoring may write one twice."""
+    told = dict(headers)
+    return tuple(told[f"__connect.errors.{name}"] for name in ("topic", "partition", "offset"))
+
+
+def _wrong_scores(world: World, predictions: list[dict[str, Any]]) -> int:
+    """Predictions whose features are not those of the request and of Redis, or whose score is not the model's."""
+    wrong = 0
+    for version in {row["model_version"] for row in predictions}:
+        rows = [row for row in predictions if row["model_version"] == version]
+        scores, kinds = world.scores(version, [row["features"] for row in rows]), world.kinds[version]
+        wrong += sum(
+            not _as_asked(row, world.traffic.asked[row["request_id"]], kinds) or abs(row["score"] - score) > 1e-9
+            for row, score in zip(rows, scores, strict=True)
+        )
+    return wrong
+
+
+def _as_asked(row: dict[str, Any], asked: PredictionRequest, kinds: list[str]) -> bool:
+    amount, wind, kind = row["features"]
+    looked_up = row["feature_age_ms"] is not None
+    return (
+        amount == asked.features["amount"]
+        and kinds[int(kind)] == asked.categories["kind"]
+        and (wind == WIND[asked.categories["station"]] if looked_up else math.isnan(wind))
+    )
 
 
 async def _rows(world: World, noun: str) -> list[dict[str, Any]]:

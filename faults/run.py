@@ -26,7 +26,7 @@ def once(name: str, seed: int, events: int) -> dict[str, Any]:
             line[:300]
             for log in Path(folder).rglob("worker-*.log")
             for line in log.read_text("utf-8", "replace").splitlines()
-            if '"level": "critical"' in line or '"level": "error"' in line
+            if '"level": "critical"' in line or ('"level": "error"' in line and '"logger": "leadline' in line)
         ]
     row = {"fault": name, "seed": seed, **verdict.row(), "live": live, "errors": errors[:5]}
     row["seconds"] = round(time.monotonic() - began, 1)
@@ -36,10 +36,10 @@ def once(name: str, seed: int, events: int) -> dict[str, Any]:
 async def _run(world: World, name: str, events: int) -> tuple[Verdict, bool]:
     """Feed, strike, heal, wait until all is done, judge; and whether it went on in time after the fault."""
     striking = asyncio.create_task(_strike(world, name))
-    feeding = asyncio.create_task(world.feed(events, SECONDS, lambda: not striking.done()))
+    feeding = asyncio.create_task(world.traffic.feed(events, SECONDS, lambda: not striking.done()))
     watch, healed_at, went_on_s = Watch(world), 0.0, 0.0
     while not (feeding.done() and striking.done()):
-        world.workers.tend()
+        world.tend()
         moved = await _looked(watch)
         if striking.done() and not healed_at:
             healed_at = time.monotonic()
@@ -47,18 +47,26 @@ async def _run(world: World, name: str, events: int) -> tuple[Verdict, bool]:
             went_on_s = time.monotonic() - healed_at
         await asyncio.sleep(0.2)
     await asyncio.gather(striking, feeding)
-    await world.tell_time()
+    done = await _settled(world, watch)
+    longest_s = watch.longest_s  # behind it there is no work
+    await world.traffic.tell_time()
+    done = await _settled(world, watch) and done
+    verdict = await judge(world)
+    verdict.stand_still_s, verdict.healed_s = round(longest_s, 1), round(went_on_s, 1)
+    return verdict, done and went_on_s <= _HEAL_S
+
+
+async def _settled(world: World, watch: Watch) -> bool:
+    """Wait until all is worked on; False where that takes too long."""
     deadline = time.monotonic() + _DONE_S
     while time.monotonic() < deadline:
-        world.workers.tend()
+        world.tend()
         await _looked(watch)
         with suppress(KafkaError):
             if not await left(world):
-                break
+                return True
         await asyncio.sleep(0.3)
-    verdict = await judge(world)
-    verdict.stand_still_s, verdict.healed_s = round(watch.longest_s, 1), round(went_on_s, 1)
-    return verdict, time.monotonic() < deadline and went_on_s <= _HEAL_S
+    return False
 
 
 async def _strike(world: World, name: str) -> None:

@@ -1,75 +1,117 @@
-"""A real broker, workers as processes, and a steady stream of predictions and outcomes into them."""
+"""Real servers behind bad networks, workers as processes, and what a fault can do to them."""
 
 import asyncio
 import os
 import random
+import resource
 import shutil
 import signal
-import time
 import uuid
-from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import redis.asyncio as redis
 from aiokafka import AIOKafkaProducer
 
+from faults.proxy import Proxy
+from faults.traffic import CATEGORIES, HORIZON_MS, STATIONS, WINDOW_MS, Traffic
 from leadline.agents.admin import apply_topics
-from leadline.agents.sender import Sender, partition_of
-from leadline.embedded import EmbeddedKafka
+from leadline.agents.features import put_features
+from leadline.embedded import EmbeddedKafka, EmbeddedRedis
+from leadline.embedded.child import free_ports
 from leadline.embedded.workers import Workers
-from leadline.records import Outcome, Prediction
-from leadline.settings import load_settings
+from leadline.learning.add import add_version
+from leadline.learning.registry import MODEL
+from leadline.learning.train import train
+from leadline.records import Rollout
+from leadline.settings import ModelSettings, load_settings
 from leadline.wire.codec import key_of, value_of
-from leadline.wire.run import ARRIVAL_HEADER, Headers
 
-STEPS = ("join", "performance")
-TOPICS = ("predictions", "outcomes", "labeled-predictions", "window-partials", "metrics", "dead-letters", "rollouts")
+STEPS = ("scoring", "join", "performance")
+TOPICS = (
+    "prediction-requests", "predictions", "outcomes", "labeled-predictions", "window-partials", "metrics", "dead-letters", "rollouts",
+)  # fmt: skip
 PARTITIONS = 4
-HORIZON_MS, WINDOW_MS = 600_000, 60_000
-_TICK_S = 0.2
-
-Row = tuple[bytes, bytes | None, Headers]
+WIND = {station: float(n) for n, station in enumerate(STATIONS)}
+_MODEL = {
+    "name": "m", "numeric": ["amount", "wind"], "categorical": ["kind"], "segments": ["kind"], "horizon": HORIZON_MS, "window": WINDOW_MS,
+    "grace": "never", "lookups": {"weather": {"key": "station", "features": ["wind"]}},
+}  # fmt: skip
 
 
 class World:
-    """Everything that a fault may strike; all of it is below ``folder``."""
+    """Everything that a fault may strike; all of it is below ``folder``.
+
+    The workers reach Kafka and Redis through proxies, the harness goes straight to them.
+    """
 
     def __init__(self, folder: Path, seed: int, workers: int = 2) -> None:
         self.folder, self.rng = folder, random.Random(seed)  # noqa: S311 - a simulation of bad luck
-        self.kafka = EmbeddedKafka(load_settings(), folder / "kafka")
         self.prefix = f"leadline-faults-{uuid.uuid4().hex[:8]}"
-        self.sent = 0
-        self.now_ms = 1_700_000_000_000
-        self.poison = 0.0
-        self.poisoned = 0
-        self._count = workers
+        self.held = False
+        self._estimators: dict[str, Any] = {}
+        self.kinds: dict[str, list[str]] = {}
+        self._count, self._stack = workers, ExitStack()
+        direct, proxied, network, redis_network = free_ports(0, 0, 0, 0)
+        listeners = {
+            "listeners": f"PLAINTEXT://127.0.0.1:{direct},PROXIED://127.0.0.1:{proxied},CONTROLLER://127.0.0.1:{{controller}}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{direct},PROXIED://127.0.0.1:{network}",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        }
+        self.kafka = EmbeddedKafka(load_settings(), folder / "kafka", direct, properties=listeners)
+        self.redis = EmbeddedRedis(folder / "redis")
+        self.network = Proxy(network, proxied, seed)
+        self._redis_network = redis_network
+        self.traffic = Traffic(f"127.0.0.1:{direct}", self.prefix, PARTITIONS, self.rng)
 
     def __enter__(self) -> "World":
-        self.kafka.start()
-        models = self.folder / "models" / "m"
-        models.mkdir(parents=True)
-        text = f'name = "m"\nhorizon = {HORIZON_MS}\nwindow = {WINDOW_MS}\ngrace = "never"\n'
-        (models / "model.toml").write_text(text, "utf-8")
-        asyncio.run(apply_topics(self.bootstrap, self.prefix, PARTITIONS, 1, None, STEPS, TOPICS))
-        self.workers = self._start(self._count, "workers")
+        with ExitStack() as stack:
+            stack.enter_context(self.kafka)
+            stack.enter_context(self.redis)
+            stack.enter_context(self.network)
+            target = int(self.redis.url.rsplit(":", 1)[1].split("/")[0])
+            self.redis_network = stack.enter_context(Proxy(self._redis_network, target, 0))
+            self.add_version("v1")
+            asyncio.run(self._prepare())
+            self.workers = self._start(self._count, "workers")
+            stack.callback(self.workers.stop)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.workers.stop()
-        self.kafka.stop()
+        self._stack.close()
 
     @property
     def bootstrap(self) -> str:
         return self.kafka.bootstrap
 
+    @property
+    def models(self) -> Path:
+        return self.folder / "models"
+
+    async def _prepare(self) -> None:
+        await apply_topics(self.bootstrap, self.prefix, PARTITIONS, 1, None, ["join", "performance"], TOPICS)
+        await self.promote("v1")
+        await self.fill_redis()
+
     def _start(self, count: int, name: str) -> Workers:
         environment = {
-            "KAFKA_BOOTSTRAP": self.bootstrap, "LEADLINE_PREFIX": self.prefix, "LEADLINE_CLOCK": "records",
-            "LEADLINE_MODELS": str(self.folder / "models"), "LEADLINE_RUN_RECORDS": "500",
+            "KAFKA_BOOTSTRAP": f"127.0.0.1:{self.network.port}", "REDIS_URL": f"redis://127.0.0.1:{self._redis_network}/0",
+            "LEADLINE_PREFIX": self.prefix, "LEADLINE_CLOCK": "records", "LEADLINE_MODELS": str(self.models),
+            "LEADLINE_RUN_RECORDS": "500",
         }  # fmt: skip
         folder = self.folder / name
         return Workers(count, STEPS, environment, folder / "state", folder / "logs", lambda _: None)
 
-    # -- what a fault can do -------------------------------------------------------------------------------------------
+    def tend(self) -> None:
+        """Start workers again that have died, unless a fault keeps them dead."""
+        if not self.held:
+            self.workers.tend()
+
+    # -- workers -------------------------------------------------------------------------------------------------------
 
     def victim(self) -> int:
         """The pid of one of the workers."""
@@ -78,28 +120,38 @@ class World:
     def kill(self, pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
-    def stop(self, pid: int) -> None:
+    async def sleep(self, pid: int, seconds: float) -> None:
+        """A process stands still for a while."""
         os.kill(pid, signal.SIGSTOP)
-
-    def go_on(self, pid: int) -> None:
+        await asyncio.sleep(seconds)
         os.kill(pid, signal.SIGCONT)
 
     def wipe(self, pid: int) -> None:
         """Delete the state of a worker that is dead."""
-        shutil.rmtree(self.folder / "workers" / "state" / str(self.workers.pids.index(pid)), ignore_errors=True)
+        shutil.rmtree(self._state(pid), ignore_errors=True)
 
     def damage(self, pid: int) -> None:
-        """Write garbage into some files of the state of a worker that is dead."""
-        state = self.folder / "workers" / "state" / str(self.workers.pids.index(pid))
-        for pattern in ("CURRENT", "MANIFEST-*"):
-            for path in state.rglob(pattern):
-                path.write_bytes(self.rng.randbytes(64))
+        """Write garbage into some files of the state of a worker that is dead, or cut them."""
+        for pattern in self.rng.sample(["CURRENT", "MANIFEST-*", "*.sst"], 2):
+            for path in self._state(pid).rglob(pattern):
+                data = path.read_bytes()
+                at = self.rng.randrange(len(data) + 1)
+                path.write_bytes(self.rng.choice([data[:at], data[:at] + self.rng.randbytes(64) + data[at + 64 :]]))
+
+    def fill_disk(self, pid: int) -> None:
+        """From now on a process can make no file longer than 4 KiB, as if the disk were full."""
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+
+    def _state(self, pid: int) -> Path:
+        return self.folder / "workers" / "state" / str(self.workers.pids.index(pid))
 
     async def another(self, seconds: float) -> None:
         """A worker more, for some seconds; it leaves by SIGTERM."""
         more = await asyncio.to_thread(self._start, 1, f"more-{uuid.uuid4().hex[:4]}")
         await asyncio.sleep(seconds)
         await asyncio.to_thread(more.stop)
+
+    # -- servers -------------------------------------------------------------------------------------------------------
 
     async def restart_broker(self, away_s: float) -> None:
         """Kill the broker; after some time it comes back, on the same port and the same disk."""
@@ -108,90 +160,52 @@ class World:
         await asyncio.sleep(away_s)
         await asyncio.to_thread(self.kafka.start)
 
-    # -- what comes in -------------------------------------------------------------------------------------------------
+    async def restart_redis(self, away_s: float) -> None:
+        """Kill Redis; it comes back with what it had."""
+        assert self.redis.pid is not None
+        os.kill(self.redis.pid, signal.SIGKILL)
+        await asyncio.sleep(away_s)
+        await asyncio.to_thread(self.redis.start)
+        await self.fill_redis()
 
-    async def feed(self, events: int, seconds: float, striking: Callable[[], bool]) -> None:
-        """Publish so many events, a third at once and the rest over so many seconds, and on while the fault strikes."""
-        producer = AIOKafkaProducer(
-            bootstrap_servers=self.bootstrap, enable_idempotence=True, request_timeout_ms=240_000,
-            max_batch_size=2 << 20, max_request_size=8 << 20,
-        )  # fmt: skip
-        await producer.start()
-        try:
-            sender = Sender(producer, self.prefix, pass_on_arrival=True)
-            await self._publish(sender, events // 3)
-            each = max(1, int(events * 2 / 3 * _TICK_S / seconds))
-            while self.sent < events or striking():
-                began = time.monotonic()
-                await self._publish(sender, each)
-                await asyncio.sleep(max(0.0, _TICK_S - (time.monotonic() - began)))
-        finally:
-            await producer.stop()
+    async def fill_redis(self) -> None:
+        """Write all rows of the view."""
+        async with redis.from_url(self.redis.url) as client:
+            for station, wind in WIND.items():
+                await put_features(client, self.prefix, "weather", station, {"wind": wind}, self.traffic.now_ms)
 
-    async def tell_time(self) -> None:
-        """The end of the log: what time it is, on every partition."""
-        self.now_ms += 1000
+    # -- models --------------------------------------------------------------------------------------------------------
+
+    def add_version(self, name: str) -> None:
+        """Train and add a version, called v and a number; each number gives another one."""
+        if name in self._estimators:
+            return
+        rng = np.random.default_rng(int(name[1:]))
+        amount, wind, kind = rng.normal(0, 1, 4000), rng.uniform(0, 20, 4000), rng.choice(CATEGORIES, 4000)
+        wind[rng.random(4000) < 0.1] = np.nan
+        truth = amount + np.nan_to_num(wind) / 10 - 1 + rng.normal(0, 0.5, 4000) > 0
+        data = pa.table({"amount": amount, "wind": wind, "kind": kind, "outcome": truth.astype(float)})
+        settings = ModelSettings.model_validate(_MODEL)
+        self._estimators[name] = train(data, settings, "outcome")
+        added = add_version(self.models, settings, name, self._estimators[name], data, "outcome")
+        self.kinds[name] = added.signature.categories["kind"]
+
+    def scores(self, name: str, features: list[list[float]]) -> list[float]:
+        """What scikit-learn itself says for rows of features."""
+        found: list[float] = self._estimators[name].predict_proba(np.array(features))[:, 1].tolist()
+        return found
+
+    def tamper(self, name: str) -> None:
+        """Flip a byte in the model file of a version, or cut it."""
+        path = self.models / "m" / name / MODEL
+        data = bytearray(path.read_bytes())
+        at = self.rng.randrange(len(data))
+        data[at] ^= 1 + self.rng.randrange(255)
+        path.write_bytes(self.rng.choice([bytes(data), bytes(data[:at])]))
+
+    async def promote(self, version: str) -> None:
+        """Say on the topic of rollouts which version answers."""
+        rollout = Rollout("m", version, self.traffic.now_ms, "faults", "a fault wants it")
+        topic = f"{self.prefix}.rollouts"
         async with AIOKafkaProducer(bootstrap_servers=self.bootstrap) as producer:
-            sender = Sender(producer, self.prefix, pass_on_arrival=True)
-            for noun in ("predictions", "outcomes"):
-                for partition in range(PARTITIONS):
-                    await asyncio.gather(*await sender.send_clock(noun, partition, self.now_ms))
-
-    async def _publish(self, sender: Sender, events: int) -> None:
-        rows: dict[str, list[list[Row]]] = {n: [[] for _ in range(PARTITIONS)] for n in ("predictions", "outcomes")}
-        for _ in range(events):
-            noun, record = self._event()
-            self.now_ms += self.rng.randint(0, 4)
-            key, value = key_of(record), value_of(record)
-            if self.rng.random() < self.poison:
-                key, value = b"poison-%d" % self.sent, self._garbage(value)
-                self.poisoned += 1
-            header = [(ARRIVAL_HEADER, b"%d" % self.now_ms)]
-            rows[noun][partition_of(key, PARTITIONS)].append((key, value, header))
-        sent = [
-            future
-            for noun, parts in rows.items()
-            for partition, part in enumerate(parts)
-            for future in await sender.send(f"{self.prefix}.{noun}", partition, part)
-        ]
-        await asyncio.gather(*sent)
-
-    def _event(self) -> tuple[str, Prediction | Outcome]:
-        """Requests have dense numbers; predictions repeat sometimes, outcomes are early, late, doubled, corrected or taken back."""
-        rng = self.rng
-        self.sent += 1
-        number = self.sent // 2
-        if self.sent % 2:
-            number -= rng.choice([0] * 20 + [rng.randint(1, 50)])
-            score = rng.choice([rng.random()] * 20 + [0.0, 1.0])
-            time_ms = self.now_ms - rng.randint(0, 2000)
-            segments = [rng.choice(["a", "b", "ü"])]
-            return "predictions", Prediction(
-                f"r{max(0, number)}",
-                "m",
-                "v1",
-                "champion",
-                "",
-                time_ms,
-                time_ms,
-                score,
-                int(score >= 0.5),
-                [],
-                "",
-                segments,
-                None,
-            )
-        outcome = rng.choice([0.0, 1.0] * 20 + [None])
-        at_ms = self.now_ms - rng.choice([0] * 20 + [-HORIZON_MS - 10_000, 5000])
-        return "outcomes", Outcome(f"r{max(0, number - rng.randint(-5, 400))}", outcome, at_ms)
-
-    def _garbage(self, value: bytes) -> bytes:
-        rng = self.rng
-        return rng.choice(
-            [
-                value[: rng.randrange(1, len(value))],
-                rng.randbytes(rng.randint(1, 200)),
-                b"\xc3\x01" + rng.randbytes(50),
-                b"{" * 1_200_000,
-            ]
-        )
+            await producer.send_and_wait(topic, value_of(rollout), key=key_of(rollout), partition=0)

@@ -116,7 +116,7 @@ def test_harm_to_any_file_is_refused_by_name(tmp_path, name, harm):
     }
     path.unlink() if harm == "remove" else path.write_bytes(changed[harm])
     with pytest.raises(RegistryError, match=r"copy the whole folder again"):
-        Registry(tmp_path).version("fraud", "v1")
+        Registry(tmp_path).read("fraud", "v1")
 
 
 @pytest.mark.parametrize(
@@ -128,21 +128,21 @@ def test_a_manifest_of_another_shape_is_refused(tmp_path, manifest):
     text = {"model": "fraud", "version": "v1", **manifest} if isinstance(manifest, dict) else manifest
     (tmp_path / "fraud" / "v1" / MANIFEST).write_text(json.dumps(text))
     with pytest.raises(RegistryError):
-        Registry(tmp_path).version("fraud", "v1")
+        Registry(tmp_path).read("fraud", "v1")
 
 
 def test_a_folder_under_another_name_is_refused(tmp_path):
     add(tmp_path)
     (tmp_path / "fraud" / "v1").rename(tmp_path / "fraud" / "v2")
     with pytest.raises(RegistryError, match="of another model or version"):
-        Registry(tmp_path).version("fraud", "v2")
+        Registry(tmp_path).read("fraud", "v2")
 
 
 def test_an_empty_folder_is_refused(tmp_path):
     add(tmp_path)
     (tmp_path / "fraud" / "v2").mkdir()
     with pytest.raises(RegistryError, match=r"manifest\.json cannot be read"):
-        Registry(tmp_path).version("fraud", "v2")
+        Registry(tmp_path).read("fraud", "v2")
 
 
 @pytest.mark.parametrize("name", ["signature.json", "profile.json"])
@@ -153,7 +153,7 @@ def test_a_sealed_file_of_another_shape_is_refused(tmp_path, name, data):
     add(tmp_path)
     reseal(tmp_path / "fraud" / "v1", name, data)
     with pytest.raises(RegistryError, match=name):
-        Registry(tmp_path).version("fraud", "v1")
+        Registry(tmp_path).read("fraud", "v1")
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_a_version_without_settings_is_refused(tmp_path):
     add(tmp_path)
     (tmp_path / "fraud" / "model.toml").unlink()
     with pytest.raises(RegistryError, match="restore it"):
-        Registry(tmp_path).version("fraud", "v1")
+        Registry(tmp_path).read("fraud", "v1")
 
 
 def test_the_last_rollout_holds(tmp_path):
@@ -220,6 +220,38 @@ def test_a_rollout_of_what_is_not_here_changes_nothing_and_is_logged(tmp_path):
         ("fraud", "v9", "v1"),
         ("unknown", "v1", None),
     ]
+
+
+@pytest.mark.parametrize("name", ["model.skops", "profile.json", "manifest.json"])
+def test_a_rollout_of_a_damaged_version_changes_nothing_until_it_is_mended(tmp_path, name):
+    add(tmp_path, "v1")
+    add(tmp_path, "v2")
+    path = tmp_path / "fraud" / "v2" / name
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    registry = Registry(tmp_path)
+    for version in ("v1", "v2"):
+        registry.apply(rollout(version))
+    assert registry.champion("fraud").version == "v1"
+    path.write_bytes(whole)
+    registry.apply(rollout("v2"))
+    assert registry.champion("fraud").version == "v2"
+
+
+def test_a_version_that_is_damaged_after_its_rollout_is_not_there_until_it_is_rolled_out_again(tmp_path):
+    add(tmp_path)
+    registry = Registry(tmp_path)
+    registry.apply(rollout("v1"))
+    path = tmp_path / "fraud" / "v1" / "model.skops"
+    whole = path.read_bytes()
+    path.write_bytes(b"")
+    with structlog.testing.capture_logs() as lines:
+        assert registry.champion("fraud") is None
+        assert registry.champion("fraud") is None
+    assert len(lines) == 1
+    path.write_bytes(whole)
+    registry.apply(rollout("v1"))
+    assert registry.champion("fraud").version == "v1"
 
 
 @pytest.mark.parametrize("model", BINARY, ids=lambda model: type(model).__name__)
@@ -258,7 +290,7 @@ def test_a_pickle_in_place_of_a_model_is_refused_and_never_runs(tmp_path):
     mark = tmp_path / "mark"
     reseal(tmp_path / "fraud" / "v1", MODEL, pickle.dumps(Pickled(str(mark))))
     with pytest.raises(RegistryError, match="no skops file"):
-        Registry(tmp_path).version("fraud", "v1")
+        Registry(tmp_path).read("fraud", "v1")
     assert not mark.exists()
 
 
@@ -286,7 +318,7 @@ def test_a_type_smuggled_into_a_model_is_named_and_refused(tmp_path, module, kin
 
     reseal(folder, MODEL, swapped((folder / MODEL).read_bytes(), change))
     with pytest.raises(RegistryError, match=rf"not allowed: {module}\.{kind}"):
-        Registry(tmp_path).version("fraud", "v1")
+        Registry(tmp_path).read("fraud", "v1")
 
 
 def test_a_pickled_array_inside_a_model_is_refused_and_never_runs(tmp_path):
@@ -321,4 +353,4 @@ def test_a_model_of_other_features_is_refused(tmp_path):
     model = LogisticRegression().fit(rows, rows[:, 0] > 0)
     reseal(tmp_path / "fraud" / "v1", MODEL, skops.io.dumps(model))
     with pytest.raises(RegistryError, match="does not score a matrix of 2 features"):
-        Registry(tmp_path).version("fraud", "v1")
+        Registry(tmp_path).read("fraud", "v1")

@@ -228,7 +228,9 @@ def _predictions(
             "features": features,
             "signature": pa.repeat(version.signature.id, count),
             "segments": _segments(requests["categories"], settings),
-            "feature_age_ms": pa.nulls(count, pa.int64()) if age is None else pa.array(age, pa.int64(), from_pandas=True),
+            "feature_age_ms": pa.nulls(count, pa.int64())
+            if age is None
+            else pa.array(age, pa.int64(), from_pandas=True),
         }
     )
 

@@ -4,6 +4,7 @@ import shutil
 import struct
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -56,13 +57,19 @@ class EmbeddedKafka:
     """A Kafka that starts with ``start()`` or ``with`` and ends with it, or with this process however it ends.
 
     With ``folder`` its topics stay there for the next start; without, they live in a temporary folder that ``stop()`` removes.
-    ``port`` 0 means a free one. ``bootstrap`` is its address once it is started.
+    ``port`` 0 means a free one. ``bootstrap`` is its address once it is started. ``properties`` come before those of this module.
     """
 
     def __init__(
-        self, settings: Settings, folder: Path | None = None, port: int = 0, progress: Progress | None = None
+        self,
+        settings: Settings,
+        folder: Path | None = None,
+        port: int = 0,
+        progress: Progress | None = None,
+        properties: Mapping[str, str] | None = None,
     ) -> None:
         self._settings = settings
+        self._properties = properties or {}
         self._progress = progress
         self._temporary = folder is None
         self._folder = folder
@@ -112,7 +119,9 @@ class EmbeddedKafka:
         self._port, controller = free_ports(self._port, 0)
         data, properties = folder / "data", folder / "server.properties"
         folder.mkdir(parents=True, exist_ok=True)
-        properties.write_text(_PROPERTIES.format(port=self._port, controller=controller, data=data.resolve()))
+        text = _PROPERTIES.format(port=self._port, controller=controller, data=data.resolve())
+        own = [f"{name}={value.format(controller=controller)}\n" for name, value in self._properties.items()]
+        properties.write_text(text + "".join(own))  # of a name given twice the last holds
         if not (data / "meta.properties").exists():
             locked = self._settings.kafka_jars_dir is None
             _format(java, jars, properties, data, kept=jars / "formatted" if locked else None)

@@ -66,9 +66,7 @@ def add_version(
         _write(root / settings.name / version, files)
     except OSError as error:
         raise RegistryError(f"{root / settings.name / version} was not added: {error}; make room or rights") from error
-    added = Registry(root).version(settings.name, version)
-    assert added is not None, "its folder was just made"
-    return added
+    return Registry(root).read(settings.name, version)
 
 
 def next_version(root: Path, model: str) -> str:

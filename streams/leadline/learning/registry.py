@@ -58,7 +58,7 @@ class Registry:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._settings: dict[str, ModelSettings] = {}
-        self._versions: dict[tuple[str, str], Version] = {}
+        self._versions: dict[tuple[str, str], Version | None] = {}
         self._champions: dict[str, str] = {}
 
     def models(self) -> list[str]:
@@ -85,39 +85,43 @@ class Registry:
         return None if name is None else self.version(model, name)
 
     def version(self, model: str, version: str) -> Version | None:
-        """A version, read and verified on first use; None where it has no folder.
+        """A version, read and verified on first use; None where it has no folder, or cannot be used, which is logged once.
 
-        Raises RegistryError where a file is missing, changed or not allowed, SettingsError where the settings are broken.
+        Raises SettingsError where the settings are broken.
         """
-        known = self._versions.get((model, version))
-        if known is not None:
-            return known
-        if not self._has(model, version):
-            return None
-        found = self._read(model, version)
-        self._versions[model, version] = found
-        return found
+        place = model, version
+        if place not in self._versions and self._has(model, version):
+            try:
+                self._versions[place] = self.read(model, version)
+            except RegistryError as error:
+                self._versions[place] = None
+                _log.error("this version is not used", model=model, version=version, error=str(error))
+        return self._versions.get(place)
 
     def apply(self, rollout: Rollout) -> None:
         """Take over a rollout; rollouts come in the order of their log, so the last of a model holds.
 
-        One that names a version without a folder here is logged, and the champion stays who it was.
+        One that names a version that is not on this disk, or is not what its manifest says, is logged, and the champion stays who it was.
         """
-        if self._has(rollout.model, rollout.champion):
-            self._champions[rollout.model] = rollout.champion
+        model, version = rollout.model, rollout.champion
+        try:
+            self._verify(model, version)
+        except RegistryError as error:
+            _log.error(
+                "rollout ignored: restart or roll out again when its version is mended",
+                model=model,
+                version=version,
+                error=str(error),
+                keeps=self._champions.get(model),
+                folder=str(self._root),
+            )
             return
-        _log.error(
-            "rollout ignored: this version is not on this disk; copy its folder here and restart, or roll out again",
-            model=rollout.model,
-            version=rollout.champion,
-            keeps=self._champions.get(rollout.model),
-            folder=str(self._root),
-        )
+        if self._versions.get((model, version)) is None:
+            self._versions.pop((model, version), None)
+        self._champions[model] = version
 
-    def _has(self, model: str, version: str) -> bool:
-        return valid_name(model) and valid_name(version) and (self._root / model / version).is_dir()
-
-    def _read(self, model: str, version: str) -> Version:
+    def read(self, model: str, version: str) -> Version:
+        """A version from its files. Raises RegistryError where one is missing, changed or not allowed, SettingsError as `settings`."""
         settings = self.settings(model)
         if settings is None:
             raise RegistryError(
@@ -130,6 +134,14 @@ class Registry:
         estimator = read_model(files[MODEL], str(folder / MODEL))
         predictor = model_of(estimator, settings, len(signature.names), str(folder / MODEL))
         return Version(settings, version, signature, profile, predictor)
+
+    def _verify(self, model: str, version: str) -> None:
+        if not self._has(model, version):
+            raise RegistryError("it is not on this disk; copy its folder here")
+        _verified(self._root / model / version, model, version)
+
+    def _has(self, model: str, version: str) -> bool:
+        return valid_name(model) and valid_name(version) and (self._root / model / version).is_dir()
 
 
 def signature_id(numeric: list[str], categorical: list[str], categories: dict[str, list[str]]) -> str:

@@ -1,0 +1,146 @@
+"""What comes in: requests, and outcomes that are early, late, doubled, corrected, taken back or never come; some of it impossible."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from aiokafka import AIOKafkaProducer
+
+from leadline.agents.sender import Sender, partition_of
+from leadline.records import Outcome, PredictionRequest
+from leadline.wire.codec import key_of, value_of
+from leadline.wire.run import ARRIVAL_HEADER, Headers
+
+HORIZON_MS, WINDOW_MS = 600_000, 60_000
+CATEGORIES = ["a", "b", "ü"]
+STATIONS = [f"station-{n}" for n in range(20)]
+_TICK_S = 0.2
+_DAY_MS = 86_400_000
+
+Row = tuple[bytes, bytes | None, Headers]
+
+
+@dataclass(slots=True)
+class Odds:
+    """How often an event is of an unusual kind. A fault may change them while events come."""
+
+    poison: float = 0.0
+    giant: float = 0.0
+    newer_schema: float = 0.0
+    odd_times: float = 0.0
+    repeated: float = 0.05
+    early: float = 0.05
+    late: float = 0.05
+    never: float = 0.05
+    hot: float = 0.0
+
+
+@dataclass(slots=True)
+class Traffic:
+    """Makes and publishes events by seed. ``asked`` are the requests that are to be scored, ``refused`` counts the dead letters to come."""
+
+    bootstrap: str
+    prefix: str
+    partitions: int
+    rng: random.Random
+    odds: Odds = field(default_factory=Odds)
+    speed: float = 1.0
+    now_ms: int = 1_700_000_000_000
+    sent: int = 0
+    refused: int = 0
+    asked: dict[str, PredictionRequest] = field(default_factory=dict)
+
+    async def feed(self, events: int, seconds: float, striking: Callable[[], bool]) -> None:
+        """Publish so many events, a third at once and the rest over so many seconds, and on while the fault strikes."""
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self.bootstrap, enable_idempotence=True, request_timeout_ms=240_000,
+            max_batch_size=8 << 20, max_request_size=16 << 20,
+        )  # fmt: skip
+        await producer.start()
+        try:
+            sender = Sender(producer, self.prefix, pass_on_arrival=True)
+            await self._publish(sender, events // 3)
+            each = max(1, int(events * 2 / 3 * _TICK_S / seconds))
+            while self.sent < events or striking():
+                began = time.monotonic()
+                await self._publish(sender, int(each * self.speed))
+                await asyncio.sleep(max(0.0, _TICK_S - (time.monotonic() - began)))
+        finally:
+            await producer.stop()
+
+    async def tell_time(self) -> None:
+        """The end of the log: what time it is, on every partition."""
+        self.now_ms += 1000
+        async with AIOKafkaProducer(bootstrap_servers=self.bootstrap) as producer:
+            sender = Sender(producer, self.prefix, pass_on_arrival=True)
+            for noun in ("predictions", "outcomes"):
+                for partition in range(self.partitions):
+                    await asyncio.gather(*await sender.send_clock(noun, partition, self.now_ms))
+
+    async def _publish(self, sender: Sender, events: int) -> None:
+        nouns = ("prediction-requests", "outcomes")
+        rows: dict[str, list[list[Row]]] = {noun: [[] for _ in range(self.partitions)] for noun in nouns}
+        for _ in range(events):
+            self.now_ms += self.rng.randint(0, 4)
+            noun, record = self._event()
+            for key, value in self._copies(record):
+                header = [(ARRIVAL_HEADER, b"%d" % self.now_ms)]
+                rows[noun][partition_of(key, self.partitions)].append((key, value, header))
+        sent = [
+            future
+            for noun, parts in rows.items()
+            for partition, part in enumerate(parts)
+            for future in await sender.send(f"{self.prefix}.{noun}", partition, part)
+        ]
+        await asyncio.gather(*sent)
+
+    def _event(self) -> tuple[str, PredictionRequest | Outcome]:
+        """Requests have dense numbers; an outcome is of one of the last 400, or of one to come."""
+        rng, odds = self.rng, self.odds
+        self.sent += 1
+        number = self.sent // 2
+        if self.sent % 2:
+            return "prediction-requests", self._request(number)
+        of = number - rng.randint(0, 400)
+        if rng.random() < odds.early:
+            of = number + rng.randint(1, 5)
+        if rng.random() < odds.never:
+            of = -number  # nobody ever asked
+        if rng.random() < odds.hot:
+            of = number - number % 20_000
+        at_ms = self.now_ms + (HORIZON_MS + _DAY_MS if rng.random() < odds.late else 0)
+        outcome = rng.choice([0.0, 1.0] * 20 + [None])
+        return "outcomes", Outcome(f"r{of}", outcome, at_ms)
+
+    def _request(self, number: int) -> PredictionRequest:
+        rng = self.rng
+        at_ms = self.now_ms - rng.randint(0, 2000)
+        if rng.random() < self.odds.odd_times:
+            at_ms = rng.choice([-1, 1, 4_102_444_800_000, -30_000_000_000_000])
+        categories = {"station": rng.choice(STATIONS), "kind": rng.choice(CATEGORIES)}
+        return PredictionRequest(f"r{number}", "m", at_ms, {"amount": rng.gauss(0, 1)}, "", categories)
+
+    def _copies(self, record: PredictionRequest | Outcome) -> list[tuple[bytes, bytes]]:
+        """What is published of an event: mostly itself, sometimes twice, sometimes something that cannot be used."""
+        rng, odds = self.rng, self.odds
+        key, value, luck = key_of(record), value_of(record), rng.random()
+        for chance, bad in (
+            (odds.poison, lambda: (b"poison-%d" % self.sent, _garbage(rng, value))),
+            (odds.giant, lambda: (b"giant-%d" % self.sent, b"{" * rng.choice([1_100_000, 5_000_000]))),
+            (odds.newer_schema, lambda: (key, b"\xc3\x01" + b"newer.v3" + value[10:])),
+        ):
+            if luck < chance:
+                self.refused += 1
+                return [bad()]
+            luck -= chance
+        if isinstance(record, PredictionRequest):
+            self.asked[record.request_id] = record
+        return [(key, value)] * (rng.choice([2, 3]) if rng.random() < odds.repeated else 1)
+
+
+def _garbage(rng: random.Random, value: bytes) -> bytes:
+    return rng.choice(
+        [value[: rng.randrange(1, len(value))], rng.randbytes(rng.randint(1, 200)), b"\xc3\x01" + rng.randbytes(50)]
+    )
