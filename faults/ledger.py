@@ -9,11 +9,8 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer
-from aiokafka.structs import TopicPartition
-
 from faults.traffic import HORIZON_MS, WINDOW_MS
-from faults.world import PARTITIONS, STEPS, WIND, World
+from faults.world import STEPS, WIND, World
 from leadline.agents import cluster
 from leadline.records import PredictionRequest
 from leadline.testing import oracle
@@ -49,27 +46,30 @@ class Verdict:
 
 
 class Watch:
-    """Looks several times a second whether labels come out while there is work, and keeps the longest pause."""
+    """Looks several times a second whether labels come out of each partition with work left, and keeps the longest pause of any."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._moved_at = time.monotonic()
-        self._outputs = -1
+        self._moved_at: dict[int, float] = {}
+        self._outputs: dict[int, int] = {}
         self.longest_s = 0.0
 
     async def look(self) -> bool:
         """Whether anything new came out."""
-        now, world = time.monotonic(), self._world
-        places = [TopicPartition(f"{world.prefix}.labeled-predictions", n) for n in range(PARTITIONS)]
-        async with AIOKafkaConsumer(bootstrap_servers=world.bootstrap, isolation_level="read_committed") as reader:
-            outputs = sum((await reader.end_offsets(places)).values())
-        moved = outputs != self._outputs
-        if self._outputs > 0:
-            self.longest_s = max(self.longest_s, now - self._moved_at)
-        if moved:
-            self._moved_at = now
-        self._outputs = outputs
-        return moved
+        world, busy = self._world, set[int]()
+        for name in ("scoring", "join"):
+            lags = await cluster.lag(world.bootstrap, world.prefix, step(name))
+            busy |= {partition for (_, partition), records in lags.items() if records}
+        outputs = await cluster.sizes(world.bootstrap, [f"{world.prefix}.labeled-predictions"])
+        now, was = time.monotonic(), self._outputs
+        self._outputs = {partition: end for (_, partition), end in outputs.items()}
+        for partition, end in self._outputs.items():
+            since = self._moved_at.setdefault(partition, now)
+            if was.get(partition):  # before the first label workers are only starting
+                self.longest_s = max(self.longest_s, now - since)
+            if end != was.get(partition) or partition not in busy:
+                self._moved_at[partition] = now
+        return self._outputs != was
 
 
 async def left(world: World) -> int:

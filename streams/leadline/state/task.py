@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from leadline.core.batch import Processor
 from leadline.core.catalog import Catalog
@@ -11,6 +12,12 @@ from leadline.wire.run import Run
 
 APPLIED = b"\0applied"
 RESTORED = b"\0restored"
+FORMAT = 1
+"""Of all that a processor keeps in its store. Rises when a worker of before could misread it."""
+
+
+class FormatError(Exception):
+    """The state is of another release; the message says which, and what to do."""
 
 
 class HostedTask:
@@ -25,9 +32,15 @@ class HostedTask:
         self.processor = self.begin()
 
     def begin(self) -> Processor:
-        """Read what the store says, and start a processor on it."""
+        """Read what the store says, and start a processor on it. Raises FormatError."""
         held = self.store.get(APPLIED)
-        self.applied = json.loads(held) if held else {}
+        told: dict[str, Any] = json.loads(held) if held else {"format": FORMAT, "offsets": {}}
+        if told.get("format") != FORMAT:
+            raise FormatError(
+                f"the state of {self.step.name}/{self.partition} has format {told.get('format')}, and this release reads {FORMAT}: "
+                f"run the release that wrote it on all workers, or count anew with another LEADLINE_PREFIX"
+            )
+        self.applied = told["offsets"]
         self.processor = self.step.processor(Task(self.partition, self.store, self._catalog))
         return self.processor
 
@@ -44,7 +57,7 @@ class HostedTask:
     def apply(self, topic: str, offset: int) -> None:
         """The state contains the source up to ``offset``; part of the uncommitted changes."""
         self.applied[topic] = offset
-        self.store.put(APPLIED, json.dumps(self.applied).encode())
+        self.store.put(APPLIED, json.dumps({"format": FORMAT, "offsets": self.applied}).encode())
 
     def restored_to(self) -> int:
         """The changelog offset from which on this disk has to be brought up to date."""

@@ -1,0 +1,28 @@
+"""A task remembers what its state contains, and refuses a state that it could misread."""
+
+import json
+
+import pytest
+
+from leadline.state.memory import MemoryStore
+from leadline.state.task import APPLIED, FORMAT, FormatError, HostedTask
+from leadline.topology import step
+from stages import Models
+
+
+def test_a_new_task_on_the_same_store_goes_on():
+    store = MemoryStore()
+    task = HostedTask(step("join"), 3, store, Models())
+    task.apply("outcomes", 7)
+    task.commit(1)
+    again = HostedTask(step("join"), 3, store, Models())
+    assert again.applied == {"outcomes": 7}
+    assert again.restored_to() == 1
+
+
+@pytest.mark.parametrize("told", [{"format": FORMAT + 1, "offsets": {}}, {"outcomes": 7}])
+def test_a_state_of_another_release_is_refused(told):
+    store = MemoryStore()
+    store.put(APPLIED, json.dumps(told).encode())
+    with pytest.raises(FormatError, match=f"the state of join/3 has format .* this release reads {FORMAT}"):
+        HostedTask(step("join"), 3, store, Models())
