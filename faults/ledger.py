@@ -7,6 +7,7 @@ import math
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from faults.traffic import HORIZON_MS, WINDOW_MS
@@ -24,7 +25,10 @@ _CLOSE = ("accuracy", "logloss", "brier", "mean_score", "outcome_rate")
 
 @dataclass(slots=True)
 class Verdict:
-    """What is wrong: events without effect, effects twice, scores, counts and windows that are not those of the log."""
+    """What is wrong: events without effect, effects twice, scores, counts and windows that are not those of the log.
+
+    ``memory_mb`` is the peak of any worker, ``without_features`` counts predictions that were made without Redis.
+    """
 
     events: int
     lost: int
@@ -33,8 +37,10 @@ class Verdict:
     wrong_counts: list[str]
     wrong_windows: int
     dead_letters: int
+    without_features: int
     stand_still_s: float = 0.0
     healed_s: float = 0.0
+    memory_mb: int = 0
 
     @property
     def exact(self) -> bool:
@@ -53,10 +59,12 @@ class Watch:
         self._moved_at: dict[int, float] = {}
         self._outputs: dict[int, int] = {}
         self.longest_s = 0.0
+        self.memory_mb = 0
 
     async def look(self) -> bool:
         """Whether anything new came out."""
         world, busy = self._world, set[int]()
+        self.memory_mb = max(self.memory_mb, *map(_peak_mb, world.workers.pids))
         for name in ("scoring", "join"):
             lags = await cluster.lag(world.bootstrap, world.prefix, step(name))
             busy |= {partition for (_, partition), records in lags.items() if records}
@@ -70,6 +78,15 @@ class Watch:
             if end != was.get(partition) or partition not in busy:
                 self._moved_at[partition] = now
         return self._outputs != was
+
+
+def _peak_mb(pid: int) -> int:
+    """Peak resident memory of a process; 0 where it has ended."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text("utf-8")
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) // 1024 for line in status.splitlines() if line.startswith("VmHWM")), 0)
 
 
 async def left(world: World) -> int:
@@ -99,7 +116,8 @@ async def judge(world: World) -> Verdict:
     lost, doubled = await _effects(world, labels)
     lost += len(set(world.traffic.asked) - {row["request_id"] for row in predictions})
     events = len(world.traffic.asked) + len(predictions) + len(outcomes)
-    return Verdict(events, lost, doubled, _wrong_scores(world, predictions), wrong, bad, len(letters))
+    bare = sum(row["feature_age_ms"] is None for row in predictions)
+    return Verdict(events, lost, doubled, _wrong_scores(world, predictions), wrong, bad, len(letters), bare)
 
 
 def _origin(headers: Any) -> tuple[bytes, ...]:

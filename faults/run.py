@@ -52,7 +52,11 @@ async def _run(world: World, name: str, events: int) -> tuple[Verdict, bool]:
     await world.traffic.tell_time()
     done = await _settled(world, watch) and done
     verdict = await judge(world)
-    verdict.stand_still_s, verdict.healed_s = round(longest_s, 1), round(went_on_s, 1)
+    verdict.stand_still_s, verdict.healed_s, verdict.memory_mb = (
+        round(longest_s, 1),
+        round(went_on_s, 1),
+        watch.memory_mb,
+    )
     return verdict, done and went_on_s <= _HEAL_S
 
 

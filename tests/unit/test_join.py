@@ -151,3 +151,18 @@ def test_a_retraction_after_a_label_takes_it_back():
             policy="latest",
         ),
     )
+
+
+@pytest.mark.parametrize("late", [outcome("r5", 0.0, 540, offset=10), outcome("r5", None, 540, offset=10)])
+def test_a_correction_days_later_restates_the_window_that_it_touches_and_no_other(late):
+    settings = model(policy="latest", horizon="30d", window=100)
+    run = JoinRun(settings)
+    run.feed("predictions", [prediction(f"r{n}", n * 100 + 1, offset=n) for n in range(10)])
+    run.feed("outcomes", [outcome(f"r{n}", 1.0, n * 100 + 2, offset=n) for n in range(10)])
+    before = dict(run.windows)
+    run.pass_time(7 * 86_400_000)
+    run.feed("outcomes", [late | {"arrival_time": 7 * 86_400_000}])
+    touched = {place for place in run.windows if run.windows[place] != before[place]}
+    assert touched == {("v1", 500, "*"), ("v1", 500, "eu")}
+    assert all(run.windows[place].revision > before[place].revision for place in touched)
+    assert run.windows["v1", 500, "*"].matched == (late["outcome"] is not None)
