@@ -61,8 +61,18 @@ class Watch:
         self.longest_s = 0.0
         self.memory_mb = 0
 
-    async def look(self) -> bool:
-        """Whether anything new came out."""
+    @property
+    def all_at_work(self) -> bool:
+        """Whether labels have come out of each partition."""
+        return bool(self._outputs) and all(self._outputs.values())
+
+    def went_on_s(self, healed_at: float) -> float:
+        """How long after the healing (0: not yet) labels came out of every partition that has work left; 0: not yet."""
+        last = min(self._moved_at.values(), default=0.0)
+        return last - healed_at if healed_at and last > healed_at else 0.0
+
+    async def look(self) -> None:
+        """Look once."""
         world, busy = self._world, set[int]()
         self.memory_mb = max(self.memory_mb, *map(_peak_mb, world.workers.pids))
         for name in ("scoring", "join"):
@@ -77,7 +87,6 @@ class Watch:
                 self.longest_s = max(self.longest_s, now - since)
             if end != was.get(partition) or partition not in busy:
                 self._moved_at[partition] = now
-        return self._outputs != was
 
 
 def _peak_mb(pid: int) -> int:

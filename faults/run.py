@@ -35,18 +35,21 @@ def once(name: str, seed: int, events: int) -> dict[str, Any]:
 
 async def _run(world: World, name: str, events: int) -> tuple[Verdict, bool]:
     """Feed, strike, heal, wait until all is done, judge; and whether it went on in time after the fault."""
-    striking = asyncio.create_task(_strike(world, name))
-    feeding = asyncio.create_task(world.traffic.feed(events, SECONDS, lambda: not striking.done()))
     watch, healed_at, went_on_s = Watch(world), 0.0, 0.0
+    striking = asyncio.create_task(_strike(world, name, watch))
+    feeding = asyncio.create_task(world.traffic.feed(events, SECONDS, lambda: not striking.done()))
     while not (feeding.done() and striking.done()):
         world.tend()
-        moved = await _looked(watch)
+        await _looked(watch)
         if striking.done() and not healed_at:
             healed_at = time.monotonic()
-        if healed_at and moved and not went_on_s:
-            went_on_s = time.monotonic() - healed_at
+        went_on_s = went_on_s or watch.went_on_s(healed_at)
         await asyncio.sleep(0.2)
     await asyncio.gather(striking, feeding)
+    while not went_on_s and time.monotonic() < healed_at + _HEAL_S:
+        world.tend()
+        await _looked(watch)
+        went_on_s = watch.went_on_s(healed_at)
     done = await _settled(world, watch)
     longest_s = watch.longest_s  # behind it there is no work
     await world.traffic.tell_time()
@@ -57,7 +60,7 @@ async def _run(world: World, name: str, events: int) -> tuple[Verdict, bool]:
         round(went_on_s, 1),
         watch.memory_mb,
     )
-    return verdict, done and went_on_s <= _HEAL_S
+    return verdict, done and 0 < went_on_s <= _HEAL_S
 
 
 async def _settled(world: World, watch: Watch) -> bool:
@@ -73,12 +76,14 @@ async def _settled(world: World, watch: Watch) -> bool:
     return False
 
 
-async def _strike(world: World, name: str) -> None:
-    await asyncio.sleep(6 + world.rng.uniform(0, 2))  # workers are at work by then
+async def _strike(world: World, name: str, watch: Watch) -> None:
+    deadline = time.monotonic() + _DONE_S
+    while not watch.all_at_work and time.monotonic() < deadline:  # noqa: ASYNC110 - looked at, not told
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(world.rng.uniform(0, 2))
     await KINDS[name](world)
 
 
-async def _looked(watch: Watch) -> bool:
+async def _looked(watch: Watch) -> None:
     with suppress(KafkaError, TimeoutError):
-        return await asyncio.wait_for(watch.look(), 5)
-    return False
+        await asyncio.wait_for(watch.look(), 5)
