@@ -6,12 +6,12 @@ from leadline.core import labeling
 from leadline.state.task import HostedTask
 from leadline.testing import simulate
 
-SEEDS, EVENTS = 200, 60
+SEEDS, EVENTS = 600, 60
 
 
-@pytest.mark.parametrize("first", range(0, SEEDS, 10))
+@pytest.mark.parametrize("first", range(0, SEEDS, 20))
 def test_nothing_is_wrong(first):
-    for seed in range(first, first + 10):
+    for seed in range(first, first + 20):
         world, wrong = simulate(seed, EVENTS)
         assert not wrong, f"leadline simulate --seed {seed} --events {EVENTS}"
         assert world.crashes > 0
