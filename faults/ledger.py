@@ -39,7 +39,7 @@ class Verdict:
     dead_letters: int
     without_features: int
     stand_still_s: float = 0.0
-    healed_s: float = 0.0
+    went_on_s: float | None = None
     memory_mb: int = 0
 
     @property
@@ -52,24 +52,24 @@ class Verdict:
 
 
 class Watch:
-    """Looks several times a second whether labels come out of each partition with work left, and keeps the longest pause of any."""
+    """Looks several times a second whether labels come out of each partition with work left, and keeps the longest pause of any.
+
+    ``went_on_s``: how long after ``healed_at`` each partition had moved, or had nothing left.
+    """
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._moved_at: dict[int, float] = {}
         self._outputs: dict[int, int] = {}
         self.longest_s = 0.0
+        self.healed_at: float | None = None
+        self.went_on_s: float | None = None
         self.memory_mb = 0
 
     @property
     def all_at_work(self) -> bool:
         """Whether labels have come out of each partition."""
         return bool(self._outputs) and all(self._outputs.values())
-
-    def went_on_s(self, healed_at: float) -> float:
-        """How long after the healing (0: not yet) labels came out of every partition that has work left; 0: not yet."""
-        last = min(self._moved_at.values(), default=0.0)
-        return last - healed_at if healed_at and last > healed_at else 0.0
 
     async def look(self) -> None:
         """Look once."""
@@ -87,6 +87,8 @@ class Watch:
                 self.longest_s = max(self.longest_s, now - since)
             if end != was.get(partition) or partition not in busy:
                 self._moved_at[partition] = now
+        if self.healed_at is not None and self.went_on_s is None and min(self._moved_at.values()) > self.healed_at:
+            self.went_on_s = now - self.healed_at
 
 
 def _peak_mb(pid: int) -> int:

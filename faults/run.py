@@ -35,32 +35,22 @@ def once(name: str, seed: int, events: int) -> dict[str, Any]:
 
 async def _run(world: World, name: str, events: int) -> tuple[Verdict, bool]:
     """Feed, strike, heal, wait until all is done, judge; and whether it went on in time after the fault."""
-    watch, healed_at, went_on_s = Watch(world), 0.0, 0.0
+    watch = Watch(world)
     striking = asyncio.create_task(_strike(world, name, watch))
     feeding = asyncio.create_task(world.traffic.feed(events, SECONDS, lambda: not striking.done()))
     while not (feeding.done() and striking.done()):
         world.tend()
         await _looked(watch)
-        if striking.done() and not healed_at:
-            healed_at = time.monotonic()
-        went_on_s = went_on_s or watch.went_on_s(healed_at)
         await asyncio.sleep(0.2)
     await asyncio.gather(striking, feeding)
-    while not went_on_s and time.monotonic() < healed_at + _HEAL_S:
-        world.tend()
-        await _looked(watch)
-        went_on_s = watch.went_on_s(healed_at)
     done = await _settled(world, watch)
     longest_s = watch.longest_s  # behind it there is no work
     await world.traffic.tell_time()
     done = await _settled(world, watch) and done
     verdict = await judge(world)
-    verdict.stand_still_s, verdict.healed_s, verdict.memory_mb = (
-        round(longest_s, 1),
-        round(went_on_s, 1),
-        watch.memory_mb,
-    )
-    return verdict, done and 0 < went_on_s <= _HEAL_S
+    verdict.stand_still_s, verdict.memory_mb = round(longest_s, 1), watch.memory_mb
+    verdict.went_on_s = watch.went_on_s and round(watch.went_on_s, 1)
+    return verdict, done and watch.went_on_s is not None and watch.went_on_s <= _HEAL_S
 
 
 async def _settled(world: World, watch: Watch) -> bool:
@@ -82,6 +72,7 @@ async def _strike(world: World, name: str, watch: Watch) -> None:
         await asyncio.sleep(0.1)
     await asyncio.sleep(world.rng.uniform(0, 2))
     await KINDS[name](world)
+    watch.healed_at = time.monotonic()
 
 
 async def _looked(watch: Watch) -> None:
