@@ -29,6 +29,7 @@ from leadline.records import (
     WindowProfile,
 )
 from leadline.wire.codec import FEW, MANY, decode, encode, key_of, value_of
+from leadline.wire.dead_letters import REASON_HEADER, to_record
 from leadline.wire.run import ARRIVAL_HEADER, Run
 from leadline.wire.schemas import head, parsed
 
@@ -212,6 +213,26 @@ GOOD = Outcome("r1", 1.0, 5)
             "json-not-a-record",
         ),
         ("outcomes", b"r1", b"{" * 100_000, "json-not-a-record"),
+        ("outcomes", b"r1", b'{"request_id": "\\ud800", "outcome": 1, "outcome_time": 5}', "json-not-a-record"),
+        ("outcomes", b"", b'{"request_id": "", "outcome": 1, "outcome_time": 5}', "request-id-empty"),
+        (
+            "prediction-requests",
+            b"r1",
+            b'{"request_id": "r1", "model": "m", "event_time": 5, "features": {"\\udc00": 1}}',
+            "json-not-a-record",
+        ),
+        (
+            "prediction-requests",
+            b"r1",
+            b'{"request_id": "r1", "model": "m", "event_time": 5, "features": {"\\udc00": "x"}}',
+            "json-not-a-record",
+        ),
+        (
+            "prediction-requests",
+            b"r1",
+            b'{"request_id": "r1", "model": "m", "event_time": 5, "features": []}',
+            "json-not-a-record",
+        ),
         ("outcomes", b"r1", value_of(PARTIAL), "unknown-schema"),
         (
             "prediction-requests",
@@ -228,6 +249,13 @@ def test_what_cannot_be_used_says_why(topic, key, value, reason):
     batch, letters = decode(run_of(topic, [*good, (key, value), *good]), LIMIT)
     assert [letter.reason for letter in letters] == [reason]
     assert len(batch) == 2 * len(good)
+    assert dict(to_record(letters[0], "leadline", "join")[2])[REASON_HEADER] == reason.encode()
+
+
+def test_the_detail_of_a_dead_letter_is_short():
+    text = json.dumps({"request_id": "r1", "model": "m", "event_time": 5, "features": {"x" * 100_000: "1"}})
+    _, letters = decode(run_of("prediction-requests", [(b"r1", text.encode())]), LIMIT)
+    assert len(letters[0].detail) <= 300
 
 
 def test_a_score_that_is_not_finite():
@@ -270,6 +298,13 @@ def test_arrival_and_clock():
     batch, letters = decode(run, LIMIT)
     assert not letters
     assert (batch.arrival_ms.tolist(), batch.arrival_max_ms, batch.last_offset) == ([-99], -77, 2)
+
+
+def test_an_arrival_header_that_is_no_number_is_passed_over():
+    for said in (None, b"", b"soon", b"9" * 5000):
+        batch, letters = decode(run_of("outcomes", [(b"r1", value_of(GOOD))], [(ARRIVAL_HEADER, said)]), LIMIT)
+        assert not letters
+        assert batch.arrival_ms.tolist() == [5]
 
 
 def test_huge_claimed_counts_end_at_once():

@@ -49,7 +49,7 @@ class _UnreadableError(Exception):
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
-        self.detail = detail
+        self.detail = detail[:300]  # it may name what a hostile record calls a field
 
 
 # -- decoding -----------------------------------------------------------------------------------------------------------
@@ -95,7 +95,7 @@ def _arrival(time: int, headers: Sequence[tuple[str, bytes]]) -> int:
         if name == ARRIVAL_HEADER:
             try:
                 said = int(value)
-            except ValueError:
+            except (TypeError, ValueError):  # a header may be without value
                 return time
             return said if abs(said) < 2**62 else time
     return time
@@ -156,6 +156,10 @@ def _body(value: bytes | None, topic: str, name: str, max_bytes: int) -> bytes:
             return _write(name, read_json(name, value))
         except JsonError as error:
             raise _UnreadableError("json-not-a-record", str(error)) from None
+        except UnicodeEncodeError:
+            raise _UnreadableError(
+                "json-not-a-record", "a string has half a surrogate pair: it is no Unicode"
+            ) from None
     older = released().get(value[:HEAD_BYTES])
     if older is None or older[0] != name:
         raise _UnreadableError(
@@ -226,7 +230,7 @@ def _read(written: dict[str, Any], body: bytes, reader: dict[str, Any] | None = 
     try:
         values = fastavro.schemaless_reader(stream, written, reader)
     except Exception as error:  # noqa: BLE001 - hostile bytes raise many kinds
-        raise _UnreadableError("undecodable", f"{type(error).__name__}: {error}"[:300]) from None
+        raise _UnreadableError("undecodable", f"{type(error).__name__}: {error}") from None
     if stream.tell() != len(body):
         raise _UnreadableError("trailing-bytes", f"{len(body) - stream.tell()} bytes behind the record")
     return values  # type: ignore[return-value]

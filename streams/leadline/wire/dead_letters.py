@@ -20,4 +20,4 @@ def to_record(letter: DeadLetter, prefix: str, step: str) -> tuple[bytes | None,
         "__connect.errors.exception.message": letter.detail,
         REASON_HEADER: letter.reason,
     }
-    return letter.key, letter.value, [(name, text.encode()) for name, text in headers.items()]
+    return letter.key, letter.value, [(name, text.encode(errors="replace")) for name, text in headers.items()]

@@ -40,11 +40,11 @@ def _outcome(given: dict[str, Any]) -> dict[str, Any]:
 def _request(given: dict[str, Any]) -> dict[str, Any]:
     features, categories = _object(given, "features"), _object(given, "categories")
     present = {name: _number(features, name) for name, value in features.items() if value is not None}
-    said = {name: _text(categories, name, empty=True) for name, value in categories.items() if value is not None}
+    said = {name: _text(categories, name) for name, value in categories.items() if value is not None}
     return {
         "request_id": _text(given, "request_id"),
         "model": _text(given, "model"),
-        "user_id": _text(given, "user_id", empty=True) if "user_id" in given else "",
+        "user_id": _text(given, "user_id") if "user_id" in given else "",
         "event_time": _time(given, "event_time"),
         "features": {name: value for name, value in present.items() if not math.isnan(value)},
         "categories": said,
@@ -52,18 +52,16 @@ def _request(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _object(given: dict[str, Any], name: str) -> dict[str, Any]:
-    value = given.get(name) or {}
-    if not isinstance(value, dict):
+    value = given.get(name)
+    if value is not None and not isinstance(value, dict):
         raise JsonError(f"{name} is not an object")
-    return value
+    return value or {}
 
 
-def _text(given: dict[str, Any], name: str, *, empty: bool = False) -> str:
+def _text(given: dict[str, Any], name: str) -> str:
     value = given.get(name)
     if not isinstance(value, str):
         raise JsonError(f"{name} is missing" if value is None else f"{name} is not a string")
-    if not value and not empty:
-        raise JsonError(f"{name} is empty")
     return value
 
 
