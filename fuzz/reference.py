@@ -1,0 +1,159 @@
+"""What a record says, read in the plainest way: the head, one call of fastavro or json, then the rules one after the other.
+
+It shares the schemas with the product and no other code: it is written from the table of limits in ``docs/architecture.md``.
+What fastavro reads is readable, also where it is lenient: a union's index that is negative counts from the end, a number of more
+than 64 bits loses the upper ones, and the size in bytes of a block is passed over.
+"""
+
+import io
+import json
+import math
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import fastavro
+
+from leadline.wire.codec import FEW, MANY
+from leadline.wire.schemas import head, parsed
+
+LIMIT = 5_000
+"""Bytes of a record; the product's own limit is a setting, and a small one is met more often."""
+CLOCK = "clock"
+ARRIVAL = "leadline-arrival-ms"
+REASONS = {
+    "empty-value", "record-too-large", "unknown-schema", "json-not-a-record", "undecodable", "trailing-bytes",
+    "request-id-empty", "request-id-too-long", "key-mismatch", "time-out-of-range", "score-not-finite",
+    "outcome-not-finite",
+}  # fmt: skip
+_YEAR_1, _YEAR_10000 = -62_135_596_800_000, 253_402_300_800_000
+
+
+class Raw(NamedTuple):
+    """A record as it lies in a log."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+
+
+class Unreadable(Exception):  # noqa: N818 - it is an answer, not an error
+    """The record is a dead letter; the argument is the reason."""
+
+
+def read(noun: str, record: Raw) -> dict[str, Any] | str:
+    """The fields of a record, the reason why it is a dead letter, or CLOCK."""
+    if record.value is None and any(name == ARRIVAL for name, _ in record.headers):
+        return CLOCK
+    try:
+        name, fields = _fields(noun, record.value)
+        if noun in MANY:
+            _rules(name, fields, record.key)
+    except Unreadable as why:
+        return str(why)
+    return fields
+
+
+def arrival(record: Raw, timestamp: int) -> int:
+    """Arrival time by the first header of that name, where it is a number of 62 bits."""
+    said = next((value for name, value in record.headers if name == ARRIVAL), None)
+    try:
+        time = int(said or b"")
+    except ValueError:
+        return timestamp
+    return time if -(2**62) < time < 2**62 else timestamp
+
+
+def _fields(noun: str, value: bytes | None) -> tuple[str, dict[str, Any]]:
+    if value is None:
+        raise Unreadable("empty-value")
+    if len(value) > LIMIT:
+        raise Unreadable("record-too-large")
+    for name in (MANY[noun],) if noun in MANY else FEW[noun]:
+        if value.startswith(head(name)):
+            return name, body(name, value[10:])
+    if noun in ("prediction-requests", "outcomes") and value.strip(b" \t\n\r\v\f").startswith(b"{"):
+        try:
+            return MANY[noun], _json(noun, json.loads(value))
+        except (ValueError, RecursionError, OverflowError):
+            raise Unreadable("json-not-a-record") from None
+    raise Unreadable("unknown-schema")
+
+
+def body(name: str, written: bytes) -> dict[str, Any]:
+    """The fields of a body, which must be all of it; raises Unreadable."""
+    stream = io.BytesIO(written)
+    try:
+        fields = fastavro.schemaless_reader(stream, parsed(name), None)
+    except Exception:  # noqa: BLE001 - whatever it is, the record cannot be read
+        raise Unreadable("undecodable") from None
+    if stream.read(1):
+        raise Unreadable("trailing-bytes")
+    return fields  # type: ignore[return-value]
+
+
+def _json(noun: str, given: Any) -> dict[str, Any]:
+    """Raises ValueError or OverflowError where it is not the record."""
+    if noun == "outcomes":
+        outcome = given["outcome"] if "outcome" in given else _wrong()
+        return {
+            "request_id": _string(given.get("request_id")),
+            "outcome": None if outcome is None else _float(outcome),
+            "outcome_time": _millis(given.get("outcome_time")),
+        }
+    numbers = {_string(key): _float(each) for key, each in _map(given.get("features")).items() if each is not None}
+    return {
+        "request_id": _string(given.get("request_id")),
+        "model": _string(given.get("model")),
+        "user_id": _string(given.get("user_id", "")),
+        "event_time": _millis(given.get("event_time")),
+        "features": {key: each for key, each in numbers.items() if not math.isnan(each)},
+        "categories": {
+            _string(key): _string(each) for key, each in _map(given.get("categories")).items() if each is not None
+        },
+    }
+
+
+def _wrong() -> Any:
+    raise ValueError
+
+
+def _string(value: Any) -> str:
+    if not isinstance(value, str):
+        _wrong()
+    value.encode()
+    return str(value)
+
+
+def _float(value: Any) -> float:
+    return float(value) if type(value) in (int, float) else _wrong()
+
+
+def _map(value: Any) -> dict[str, Any]:
+    return {} if value is None else value if isinstance(value, dict) else _wrong()
+
+
+def _millis(value: Any) -> int:
+    if type(value) is int and -(2**63) < value < 2**63:
+        return value
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else _wrong()
+    if moment.utcoffset() is None:
+        _wrong()
+    return int((moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1))
+
+
+def _rules(name: str, fields: dict[str, Any], key: bytes | None) -> None:
+    owner = fields["prediction"] if name == "LabeledPrediction" else fields
+    request_id = owner["request_id"].encode()
+    if not request_id:
+        raise Unreadable("request-id-empty")
+    if len(request_id) > 1000:
+        raise Unreadable("request-id-too-long")
+    if request_id != key:
+        raise Unreadable("key-mismatch")
+    for time in ("event_time", "scored_at", "outcome_time"):
+        if name != "LabeledPrediction" and time in fields and not _YEAR_1 <= fields[time] < _YEAR_10000:
+            raise Unreadable("time-out-of-range")
+    for number in ("score", "outcome"):
+        value = fields.get(number)
+        if name in ("Prediction", "Outcome") and value is not None and not math.isfinite(value):
+            raise Unreadable(f"{number}-not-finite")
