@@ -3,6 +3,7 @@
 import argparse
 import itertools
 import json
+import math
 import os
 import sys
 import threading
@@ -34,9 +35,12 @@ def main() -> int:
     fuzz = Fuzz(asked)
     with progress_bar(Console(stderr=True)) as progress, ThreadPoolExecutor(asked.processes) as threads:
         working = [threads.submit(fuzz.work) for _ in range(asked.processes)]
-        while not all(each.done() for each in working):
-            progress(f"{fuzz.failures} failures", fuzz.inputs, asked.inputs)
-            time.sleep(0.2)
+        try:
+            while not all(each.done() for each in working):
+                progress(f"{fuzz.failures} failures", fuzz.inputs, asked.inputs)
+                time.sleep(0.2)
+        except KeyboardInterrupt:
+            fuzz.end()
     for each in working:
         each.result()
     print(json.dumps(fuzz.row()))
@@ -48,7 +52,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--inputs", type=int, default=1_000_000, help="records, of all topics together")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="the first run of the seed: to go on, or to repeat one")
-    parser.add_argument("--minutes", type=float, default=1e9, help="end after so long, whatever the inputs")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="end after so long, whatever the inputs")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--record", action="append", help="repeat a failure: a record as its line names it")
     return parser.parse_args()
@@ -63,7 +67,6 @@ class Fuzz:
         self._began = time.monotonic()
         self._end = self._began + 60 * asked.minutes
         self._numbers = itertools.count(asked.first)
-        self._next = asked.first
         self._nouns: dict[str, Counter[str]] = {}
         self._slowest_s, self._lock = 0.0, threading.Lock()
 
@@ -84,6 +87,10 @@ class Fuzz:
         finally:
             child.close()
 
+    def end(self) -> None:
+        """Let the runs at hand be the last."""
+        self._end = 0.0
+
     def _due(self) -> Iterator[int]:
         while self.inputs < self._wanted and self.failures < _ENOUGH and time.monotonic() < self._end:
             yield next(self._numbers)
@@ -100,9 +107,11 @@ class Fuzz:
         """A line that repeats it, as small as it gets."""
         child = Child(check)
         noun, records = run(self._seed, number)
-        least = shrink(records, lambda fewer: bool(_ask(child, noun, fewer).wrong))
-        why = _ask(child, noun, least).wrong or found.wrong
-        child.close()
+        try:
+            least = shrink(records, lambda fewer: bool(_ask(child, noun, fewer).wrong))
+            why = _ask(child, noun, least).wrong or found.wrong
+        finally:
+            child.close()
         repeat = f"--seed {self._seed} --first {number} --inputs 1 --processes 1"
         if len(least) < len(records):
             repeat = " ".join(f"--record {to_text(noun, record)}" for record in least)

@@ -38,7 +38,7 @@ def check_run(seed: int, number: int) -> Found:
 
 
 def check(noun: str, records: list[Raw]) -> Found:
-    """Decode the records together, those that are read once more without the others, and some alone; compare each time."""
+    """Decode the records together, the good ones once more without the others, and some alone; compare each time."""
     wanted = [reference.read(noun, record) for record in records]
     found = Found(noun)
     found.accepted = sum(isinstance(each, dict) for each in wanted)

@@ -4,6 +4,7 @@ import random
 import re
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
@@ -11,7 +12,7 @@ import pytest
 from fuzz.check import check, check_run
 from fuzz.child import Child, DiedError
 from fuzz.inputs import NOUNS, run
-from fuzz.reference import ARRIVAL, Raw
+from fuzz.reference import ARRIVAL, REASONS, Raw
 from fuzz.shrink import from_text, shrink, to_text
 
 from leadline.records import Outcome
@@ -28,6 +29,11 @@ def test_the_product_and_the_reference_agree():
         found = check_run(1, number)
         assert not found.wrong, f"scripts/fuzz --seed 1 --first {number} --inputs 1: {found.wrong}"
         done, number = done + found.accepted + found.rejected.total(), number + 1
+
+
+def test_every_reason_is_in_the_table_of_limits():
+    table = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text("utf-8")
+    assert {reason for reason in REASONS if f"`{reason}`" not in table} == set()
 
 
 def test_a_run_is_the_same_for_its_numbers():
