@@ -100,13 +100,13 @@ def _json(noun: str, given: Any) -> dict[str, Any]:
             "outcome": None if outcome is None else _float(outcome),
             "outcome_time": _millis(given.get("outcome_time")),
         }
-    numbers = {_string(key): _float(each) for key, each in _map(given.get("features")).items() if each is not None}
+    numbers = {key: _float(each) for key, each in _map(given.get("features")).items() if each is not None}
     return {
         "request_id": _string(given.get("request_id")),
         "model": _string(given.get("model")),
         "user_id": _string(given.get("user_id", "")),
         "event_time": _millis(given.get("event_time")),
-        "features": {key: each for key, each in numbers.items() if not math.isnan(each)},
+        "features": {_string(key): each for key, each in numbers.items() if not math.isnan(each)},
         "categories": {
             _string(key): _string(each) for key, each in _map(given.get("categories")).items() if each is not None
         },

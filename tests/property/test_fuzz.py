@@ -31,6 +31,28 @@ def test_the_product_and_the_reference_agree():
         done, number = done + found.accepted + found.rejected.total(), number + 1
 
 
+FOUND = [
+    # a clock without a time
+    "outcomes:7231:none:leadline-arrival-ms=none",
+    # half a surrogate pair
+    "outcomes:7231:7b22726571756573745f6964223a225c7564383030222c226f7574636f6d65223a312c226f7574636f6d655f74696d65223a357d",
+    # no request id, in JSON
+    "outcomes::7b22726571756573745f6964223a22222c226f7574636f6d65223a312c226f7574636f6d655f74696d65223a357d",
+    # half a surrogate pair, in the detail
+    "prediction-requests:7231:7b22726571756573745f6964223a227231222c226d6f64656c223a226d222c226576656e745f74696d65223a352c226665617475726573223a7b225c7564383030223a2278227d7d",
+    # features that are no object
+    "prediction-requests:7231:7b22726571756573745f6964223a227231222c226d6f64656c223a226d222c226576656e745f74696d65223a352c226665617475726573223a5b5d7d",
+    # a missing feature of an impossible name
+    "prediction-requests:7231:7b22726571756573745f6964223a227231222c226d6f64656c223a226d222c226576656e745f74696d65223a352c226665617475726573223a7b225c7564383030223a4e614e7d7d",
+]
+
+
+@pytest.mark.parametrize("word", FOUND)
+def test_what_it_found_stays_mended(word):
+    noun, record = from_text(word)
+    assert not check(noun, [record]).wrong
+
+
 def test_every_reason_is_in_the_table_of_limits():
     table = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text("utf-8")
     assert {reason for reason in REASONS if f"`{reason}`" not in table} == set()
