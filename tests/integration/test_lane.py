@@ -116,7 +116,7 @@ async def test_time_passes_for_an_idle_source_while_the_other_is_busy(talk, tmp_
     talk.environment["LEADLINE_CLOCK"] = "wall"
     (talk.settings.models / "m" / "model.toml").write_text('name = "m"\nhorizon = "1s"\nwindow = "1s"\n', "utf-8")
     with workers(talk, tmp_path):
-        until, n = time.monotonic() + 20, 0
+        until, n = time.monotonic() + 60, 0
         while time.monotonic() < until:
             now, n = int(time.time() * 1000), n + 1
             made = [
@@ -128,3 +128,19 @@ async def test_time_passes_for_an_idle_source_while_the_other_is_busy(talk, tmp_
             if any(counts):
                 return
     pytest.fail("nothing expired")
+
+
+async def test_a_producer_cannot_tell_what_time_it_is(talk, tmp_path):
+    """A header of the year 2100 seals nobody's windows, unless the clock is the records'."""
+    talk.environment["LEADLINE_CLOCK"] = "wall"
+    (talk.settings.models / "m" / "model.toml").write_text('name = "m"\nhorizon = "1h"\ngrace = "1h"\n', "utf-8")
+    now = int(time.time() * 1000)
+    with workers(talk, tmp_path) as running:
+        for claimed in (4_102_444_800_000, now):
+            key = b"r%d" % claimed
+            made = Prediction(key.decode(), "m", "v1", "champion", "", now, now, 0.5, 1, [], "", [], None)
+            await talk.send("predictions", [(key, value_of(made), claimed)])
+            await talk.send("outcomes", [(key, value_of(Outcome(key.decode(), 1.0, now + 1)), claimed)])
+            await talk.settle(running, ["join"])
+    assert not await talk.records("dead-letters")
+    assert len(await talk.read("labeled-predictions")) == 2

@@ -274,6 +274,8 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         self._reached[tp] = run.timestamps[-1]
 
     async def _run(self, task: HostedTask, run: Run) -> None:
+        if self._settings.clock == "wall":
+            run = run.without_headers()
         batch, letters = decode(run, self._settings.record_bytes)
         if self._enrich is not None and len(batch):
             batch = replace(batch, lookups=await self._enrich(batch))

@@ -1,13 +1,16 @@
 """Raw records, as a client hands them over and takes them."""
 
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 Headers = list[tuple[str, bytes]]
 
 ARRIVAL_HEADER = "leadline-arrival-ms"
-"""Arrival time of a record in epoch milliseconds, decimal digits; a null-valued record with it only moves the clock."""
+"""Arrival time of a record in epoch milliseconds, decimal digits; a null-valued record with it only moves the clock.
+
+Believed only where the clock is the records': elsewhere a producer could seal everybody's windows by it.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,10 @@ class Run:
         [b'b']
         """
         return self.part(bisect_right(self.offsets, offset), len(self))
+
+    def without_headers(self) -> "Run":
+        """The records without what their producers say beside them."""
+        return replace(self, headers=[()] * len(self))
 
     def part(self, start: int, stop: int) -> "Run":
         """The records from the ``start``-th to before the ``stop``-th."""
