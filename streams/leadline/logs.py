@@ -36,7 +36,26 @@ def configure_logs(level: int = logging.INFO) -> None:
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
+class _Refusals(logging.Handler):
+    """Remembers why a broker could not be reached: aiokafka says it to its log, and raises without it."""
+
+    newest = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if message.startswith("Unable connect"):
+            self.newest = message.partition(": ")[2]
+
+
+_refusals = _Refusals()
+
+
+def why_refused() -> str:
+    """Why the last attempt to reach a broker failed; empty where none did."""
+    return _refusals.newest
+
+
 def quiet_libraries() -> None:
     """Keep the libraries' warnings off the screen of a command; a worker, which configures its log, still has them."""
     for chatty in ("aiokafka", "asyncio"):
-        logging.getLogger(chatty).addHandler(logging.NullHandler())
+        logging.getLogger(chatty).addHandler(_refusals)

@@ -4,9 +4,19 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FilePath,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
@@ -110,9 +120,64 @@ def load_model_settings(path: Path) -> ModelSettings:
         raise SettingsError(f"{path}: {explain(error)}") from None
 
 
-def explain(error: ValidationError) -> str:
+def explain(error: ValidationError, prefix: str = "") -> str:
     """A validation error in one line: each wrong field and why."""
-    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors())
+    return "; ".join(f"{_field(e['loc'], prefix)}{e['msg'].removeprefix('Value error, ')}" for e in error.errors())
+
+
+def _field(place: tuple[int | str, ...], prefix: str) -> str:
+    name = ".".join(map(str, place)) or ("" if prefix else "settings")
+    return name and f"{prefix + name.upper() if prefix and name.islower() else name}: "
+
+
+class Security(BaseSettings):
+    """How clients prove themselves to Kafka, and Kafka to them, from the environment (prefix ``KAFKA_``); names as Kafka's own.
+
+    With ``ssl_cafile`` only that authority is trusted, without it those of the system. ``ssl_certfile`` and ``ssl_keyfile`` are for brokers
+    that ask for a client's certificate. Host names are always checked. Redis says all of it in its URL (``rediss://user:password@host``),
+    but its authority: ``REDIS_SSL_CAFILE``.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="KAFKA_", extra="ignore", frozen=True, populate_by_name=True, env_ignore_empty=True
+    )
+
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+    ssl_cafile: FilePath | None = None
+    ssl_certfile: FilePath | None = None
+    ssl_keyfile: FilePath | None = None
+    redis_ssl_cafile: FilePath | None = Field(
+        None, validation_alias=AliasChoices("REDIS_SSL_CAFILE", "redis_ssl_cafile")
+    )
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the connection is TLS."""
+        return self.security_protocol.endswith("SSL")
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        user = self.sasl_username, self.sasl_password
+        if self.security_protocol.startswith("SASL") and None in user:
+            raise ValueError("KAFKA_SECURITY_PROTOCOL wants KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD")
+        if not self.security_protocol.startswith("SASL") and user != (None, None):
+            raise ValueError("a user is given: set KAFKA_SECURITY_PROTOCOL to SASL_SSL (or SASL_PLAINTEXT)")
+        if not self.encrypted and (self.ssl_cafile or self.ssl_certfile or self.ssl_keyfile):
+            raise ValueError("certificates are given: set KAFKA_SECURITY_PROTOCOL to SSL or SASL_SSL")
+        if (self.ssl_certfile is None) != (self.ssl_keyfile is None):
+            raise ValueError("KAFKA_SSL_CERTFILE and KAFKA_SSL_KEYFILE go together")
+        return self
+
+
+def load_security() -> Security:
+    """Security from the environment; raises SettingsError that names what is wrong, and no secret."""
+    try:
+        return Security()
+    except ValidationError as error:
+        raise SettingsError(explain(error, "KAFKA_")) from None
 
 
 class Settings(BaseSettings):
@@ -143,6 +208,9 @@ class Settings(BaseSettings):
 def load_settings(**overrides: Any) -> Settings:
     """Settings from the environment; raises SettingsError that names each wrong variable."""
     try:
-        return Settings(**{k: v for k, v in overrides.items() if v is not None})
+        settings = Settings(**{k: v for k, v in overrides.items() if v is not None})
     except ValidationError as error:
         raise SettingsError(explain(error)) from None
+    if settings.kafka_bootstrap is None and load_security().security_protocol != "PLAINTEXT":
+        raise SettingsError("KAFKA_SECURITY_PROTOCOL is set, and KAFKA_BOOTSTRAP is not: name your broker's host:port")
+    return settings

@@ -14,6 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
+from leadline.agents.reach import reach
 from leadline.settings import SettingsError
 from leadline.wire.topics import Alter, Create, Plan, Wanted, plan, wanted
 
@@ -75,7 +76,7 @@ async def apply_topics(
 
 @asynccontextmanager
 async def _admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(**reach(bootstrap))
     try:
         await admin.start()
         yield admin

@@ -9,6 +9,7 @@ import gc
 from collections.abc import Sequence
 
 import faust
+import structlog
 from aiokafka import AIOKafkaConsumer
 from faust.app.base import BootStrategy
 from mode import Service
@@ -16,12 +17,14 @@ from mode import Service
 from leadline.agents.cluster import check_topics
 from leadline.agents.features import FeatureView
 from leadline.agents.lane import Lane
+from leadline.agents.reach import reach, unencrypted
 from leadline.agents.rollouts import RolloutFollower
 from leadline.learning.registry import Registry
 from leadline.settings import Settings
 from leadline.topology import Step
 
 __all__ = ["Lanes", "worker"]
+log = structlog.get_logger("leadline.worker")
 
 
 class _OnlyServices(BootStrategy):
@@ -50,7 +53,6 @@ class Lanes(Service):
         follower = RolloutFollower(self._bootstrap, settings.prefix, self._registry, settings.record_bytes)
         view = FeatureView(settings, self._registry)
         try:
-            await self._check_topics()
             await follower.catch_up()
             if any(step.name == "scoring" for step in self._steps):
                 self._load_champions()
@@ -68,13 +70,6 @@ class Lanes(Service):
             await view.close()
             await follower.stop()
 
-    async def _check_topics(self) -> None:
-        nouns = {"rollouts", "dead-letters"}
-        for step in self._steps:
-            nouns |= {*step.reads, *step.writes, *([f"{step.name}-changelog"] if step.stateful else [])}
-        async with AIOKafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False) as reader:
-            await check_topics(reader, [f"{self._settings.prefix}.{noun}" for noun in nouns])
-
     def _load_champions(self) -> None:
         """Read the models now, so that the first request does not wait for it."""
         for model in self._registry.models():
@@ -85,6 +80,21 @@ class Lanes(Service):
             lane.stop()
 
 
+async def _check(steps: Sequence[Step], settings: Settings, bootstrap: str) -> None:
+    """Reach the broker and see all topics, before anything starts."""
+    nouns = {"rollouts", "dead-letters"}
+    for step in steps:
+        nouns |= {*step.reads, *step.writes, *([f"{step.name}-changelog"] if step.stateful else [])}
+    reader = AIOKafkaConsumer(**reach(bootstrap), enable_auto_commit=False)
+    try:
+        await reader.start()
+        await check_topics(reader, [f"{settings.prefix}.{noun}" for noun in nouns])
+    finally:
+        await reader.stop()
+    if unencrypted(bootstrap):
+        log.warning("unencrypted connection", bootstrap=bootstrap)
+
+
 def _tune_collector() -> None:
     """Keep the garbage collector from looking through every record of a run: they come and go by the ten thousand, without cycles."""
     gc.collect()
@@ -93,7 +103,11 @@ def _tune_collector() -> None:
 
 
 def worker(steps: Sequence[Step], settings: Settings, bootstrap: str) -> int:
-    """Run the lanes of these steps until SIGTERM or SIGINT; the exit code, 1 after a crash."""
+    """Run the lanes of these steps until SIGTERM or SIGINT; the exit code, 1 after a crash.
+
+    Raises KafkaConnectionError where the broker cannot be reached, NoTopicError where topics are missing.
+    """
+    asyncio.run(_check(steps, settings, bootstrap))
     registry = Registry(settings.models)
     settings.state.mkdir(parents=True, exist_ok=True)
     app = _App("leadline", broker=f"kafka://{bootstrap}", datadir=str(settings.state / "faust"), web_enabled=False)

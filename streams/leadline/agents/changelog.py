@@ -5,6 +5,7 @@ from collections.abc import Callable
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
+from leadline.agents.reach import reach
 from leadline.state.task import HostedTask, restored_mark
 from leadline.wire.run import Run
 
@@ -17,7 +18,7 @@ async def restore(task: HostedTask, topic: str, bootstrap: str, still_ours: Call
     """Bring a task's store up to the end of its changelog, and start its processor anew."""
     partition = TopicPartition(topic, task.partition)
     reader = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **reach(bootstrap),
         isolation_level="read_committed",
         enable_auto_commit=False,
         max_partition_fetch_bytes=4 << 20,

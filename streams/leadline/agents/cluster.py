@@ -7,6 +7,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
+from leadline.agents.reach import reach
 from leadline.settings import SettingsError
 from leadline.topology import Step
 
@@ -17,7 +18,7 @@ async def lag(bootstrap: str, prefix: str, step: Step) -> dict[Place, int]:
     """Records that the group of a step has not committed yet, for each partition that it reads."""
     topics = [f"{prefix}.{noun}" for noun in step.reads]
     ends = await sizes(bootstrap, topics)
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(**reach(bootstrap))
     await admin.start()
     try:
         held = await admin.list_consumer_group_offsets(f"{prefix}.{step.name}")
@@ -31,7 +32,7 @@ async def lag(bootstrap: str, prefix: str, step: Step) -> dict[Place, int]:
 
 async def sizes(bootstrap: str, topics: Iterable[str]) -> dict[Place, int]:
     """End offset of each partition of each topic."""
-    async with AIOKafkaConsumer(bootstrap_servers=bootstrap, isolation_level="read_committed") as reader:
+    async with AIOKafkaConsumer(**reach(bootstrap), isolation_level="read_committed") as reader:
         places = [tp for topic in topics for tp in await partitions(reader, topic)]
         ends = await reader.end_offsets(places)
     return {(tp.topic, tp.partition): end for tp, end in ends.items()}
@@ -40,7 +41,7 @@ async def sizes(bootstrap: str, topics: Iterable[str]) -> dict[Place, int]:
 async def read_all(bootstrap: str, topic: str) -> AsyncIterator[ConsumerRecord]:
     """Every record that is in a topic now."""
     async with AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False
+        **reach(bootstrap), isolation_level="read_committed", enable_auto_commit=False
     ) as reader:
         places = await partitions(reader, topic)
         ends = await reader.end_offsets(places)
@@ -63,7 +64,8 @@ async def check_topics(reader: AIOKafkaConsumer, topics: Iterable[str]) -> None:
     if missing:
         more = f" and {len(missing) - 1} more" if missing[1:] else ""
         raise NoTopicError(
-            f"there is no topic {missing[0]}{more}: make it with `leadline topics apply`, or set LEADLINE_PREFIX"
+            f"there is no topic {missing[0]}{more}: make it with `leadline topics apply`, or set LEADLINE_PREFIX "
+            "(who has no right to a topic does not see it: `leadline topics acls`)"
         )
 
 
@@ -76,7 +78,7 @@ async def partitions(reader: AIOKafkaConsumer, topic: str) -> list[TopicPartitio
 
 async def remove(bootstrap: str, prefix: str) -> None:
     """Delete all topics of a prefix; the broker drops groups that have nothing left to read."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(**reach(bootstrap))
     await admin.start()
     try:
         await admin.delete_topics([topic for topic in await admin.list_topics() if topic.startswith(f"{prefix}.")])

@@ -10,6 +10,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from leadline.agents.reach import reach_redis
 from leadline.core.batch import Batch, Lookups
 from leadline.core.catalog import Catalog
 from leadline.core.columns import Floats
@@ -129,10 +130,9 @@ class FeatureView:
                 raise FeatureError(
                     "REDIS_URL is not set, but a model looks features up: name your Redis, or use `leadline up`"
                 )
-            url = self._settings.redis_url.get_secret_value()
             once_more = Retry(NoBackoff(), 1)  # a connection may be an old one, of a server that was started again
-            self._client = redis.from_url(
-                url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S, retry=once_more
+            self._client = reach_redis(
+                self._settings.redis_url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S, retry=once_more
             )
         return self._client
 

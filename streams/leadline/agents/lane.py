@@ -32,6 +32,7 @@ from aiokafka.structs import TopicPartition
 from leadline.agents.changelog import check_new, restore
 from leadline.agents.features import FeaturesAwayError
 from leadline.agents.fetch import by_batch, to_run
+from leadline.agents.reach import reach
 from leadline.agents.sender import Sender, TooLargeError, new_producer
 from leadline.core.batch import Batch, Effects, Lookups
 from leadline.core.catalog import Catalog
@@ -132,7 +133,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         """Be a member of the group until stopped, or something fails."""
         session_ms = self._settings.session_timeout
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **reach(self._bootstrap),
             group_id=self.group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",

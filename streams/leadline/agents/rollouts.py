@@ -6,6 +6,7 @@ from aiokafka import AIOKafkaConsumer
 
 from leadline.agents.cluster import partitions
 from leadline.agents.fetch import to_run
+from leadline.agents.reach import reach
 from leadline.learning.registry import Registry
 from leadline.records import Rollout
 from leadline.wire.codec import decode
@@ -19,7 +20,7 @@ class RolloutFollower:
         self._registry = registry
         self._max_bytes = max_bytes
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False
+            **reach(bootstrap), isolation_level="read_committed", enable_auto_commit=False
         )
 
     async def catch_up(self) -> None:

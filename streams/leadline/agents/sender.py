@@ -13,6 +13,7 @@ from aiokafka.partitioner import murmur2
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata
 
+from leadline.agents.reach import reach
 from leadline.core.batch import Output
 from leadline.wire.codec import encode
 from leadline.wire.run import ARRIVAL_HEADER, Headers
@@ -125,7 +126,7 @@ class Sender:
 def new_producer(bootstrap: str, transactional_id: str | None = None) -> AIOKafkaProducer:
     """A producer for a `Sender`; of those with one transactional id the one that starts last fences the others."""
     return AIOKafkaProducer(
-        bootstrap_servers=bootstrap,
+        **reach(bootstrap),
         enable_idempotence=True,
         transactional_id=transactional_id,
         transaction_timeout_ms=TRANSACTION_MS,

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from leadline.cli import doctor, metrics, model, replay, send, simulate, tail, topics, up, worker
 from leadline.embedded import EmbeddedError
-from leadline.logs import quiet_libraries
+from leadline.logs import quiet_libraries, why_refused
 from leadline.replay.logs import LogError
 from leadline.replay.run import StallError
 from leadline.settings import SettingsError, load_settings
@@ -36,7 +36,8 @@ def main() -> None:
     except KafkaConnectionError:
         where = load_settings().kafka_bootstrap or "the embedded broker"
         _fail(
-            f"{where} does not answer: set KAFKA_BOOTSTRAP to your broker's host:port, or start one with `leadline up`"
+            f"{where} does not answer ({why_refused()}): set KAFKA_BOOTSTRAP to your broker's host:port, and KAFKA_SECURITY_PROTOCOL, "
+            "KAFKA_SASL_* and KAFKA_SSL_* as it wants them; or start one with `leadline up`"
         )
     except (SettingsError, EmbeddedError, LogError, StallError, KafkaError) as error:
         _fail(str(error))

@@ -8,7 +8,9 @@ from typing import NamedTuple
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
+from leadline.agents.reach import reach, reach_redis, unencrypted
 from leadline.cli.common import out, wait_for
+from leadline.logs import why_refused
 from leadline.settings import Settings, SettingsError, load_model_settings, load_settings
 
 _SAMPLE = 500
@@ -74,14 +76,13 @@ def _folder(folder: object, name: str) -> Finding:
 
 
 async def _redis(settings: Settings) -> Finding:
-    import redis.asyncio as client
     from redis.exceptions import RedisError
 
     if settings.redis_url is None:
         return Finding(
             "Redis", "a model looks features up, but REDIS_URL is not set", "set REDIS_URL, or use `leadline up`"
         )
-    reached = client.from_url(settings.redis_url.get_secret_value(), socket_timeout=2, socket_connect_timeout=2)
+    reached = reach_redis(settings.redis_url, socket_timeout=2, socket_connect_timeout=2)
     try:
         await reached.ping()
     except (RedisError, OSError) as error:
@@ -106,11 +107,15 @@ async def _kafka(settings: Settings) -> AsyncIterator[Finding]:
     except (KafkaError, OSError, TimeoutError) as error:
         yield Finding(
             "Kafka",
-            f"{settings.kafka_bootstrap} does not answer: {error}",
-            "check KAFKA_BOOTSTRAP, and that the broker runs",
+            f"{settings.kafka_bootstrap} does not answer: {why_refused() or error}",
+            "check KAFKA_BOOTSTRAP, KAFKA_SECURITY_PROTOCOL, KAFKA_SASL_* and KAFKA_SSL_*, and that the broker runs",
         )
         return
     yield Finding("Kafka", f"{settings.kafka_bootstrap} answers", "")
+    if unencrypted(settings.kafka_bootstrap):
+        yield Finding(
+            "Kafka", f"unencrypted connection to {settings.kafka_bootstrap}", "set KAFKA_SECURITY_PROTOCOL to SASL_SSL"
+        )
     for reason in plan.refuse:
         yield Finding(
             "topics", reason, "make them anew with the right number of partitions, or set LEADLINE_PARTITIONS"
@@ -132,7 +137,7 @@ async def _keys(bootstrap: str, topic: str) -> Finding:
 
     seen = strays = 0
     async with AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False
+        **reach(bootstrap), isolation_level="read_committed", enable_auto_commit=False
     ) as reader:
         places = await partitions(reader, topic)
         reader.assign(places)

@@ -9,6 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.live import Live
 from rich.table import Table
 
+from leadline.agents.reach import reach
 from leadline.cli.common import out, reached, wait_for
 from leadline.records import Metric, WindowMetrics
 
@@ -33,7 +34,7 @@ async def _show(bootstrap: str, prefix: str, model: str, segment: str, windows: 
 
     held: dict[Place, WindowMetrics] = {}
     async with AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False
+        **reach(bootstrap), isolation_level="read_committed", enable_auto_commit=False
     ) as reader:
         places = await partitions(reader, f"{prefix}.metrics")
         reader.assign(places)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from aiokafka import AIOKafkaProducer
 
+from leadline.agents.reach import reach
 from leadline.cli.common import err, reached, wait_for
 from leadline.records import Rollout
 from leadline.settings import SettingsError, load_model_settings, load_settings
@@ -67,5 +68,5 @@ async def publish(rollout: Rollout, bootstrap: str, prefix: str) -> None:
     from leadline.wire.codec import key_of, value_of
 
     await sizes(bootstrap, [f"{prefix}.rollouts"])  # which must be there
-    async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
+    async with AIOKafkaProducer(**reach(bootstrap)) as producer:
         await producer.send_and_wait(f"{prefix}.rollouts", value_of(rollout), key=key_of(rollout), partition=0)

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from aiokafka import AIOKafkaProducer
 
+from leadline.agents.reach import reach
 from leadline.cli.common import err, reached, wait_for
 from leadline.cli.tables import read_rows, to_outcome, to_request
 from leadline.records import Outcome, PredictionRequest
@@ -55,9 +56,7 @@ async def _send(
 
     topic, count, told_at = f"{prefix}.{noun}", 0, time.monotonic()
     partitions = len(await sizes(bootstrap, [topic]))
-    async with AIOKafkaProducer(
-        bootstrap_servers=bootstrap, enable_idempotence=True, max_batch_size=1 << 20
-    ) as producer:
+    async with AIOKafkaProducer(**reach(bootstrap), enable_idempotence=True, max_batch_size=1 << 20) as producer:
         sender = Sender(producer, prefix, pass_on_arrival=False)
         while some := list[Outcome | PredictionRequest](islice(records, _AT_ONCE)):
             rows: defaultdict[int, list[Row]] = defaultdict(list)

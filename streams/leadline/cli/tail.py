@@ -8,6 +8,7 @@ import typer
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
+from leadline.agents.reach import reach
 from leadline.cli.common import out, reached, wait_for
 
 
@@ -26,7 +27,7 @@ async def _tail(bootstrap: str, prefix: str, noun: str, start: bool, count: int)
 
     shown = 0
     async with AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False
+        **reach(bootstrap), isolation_level="read_committed", enable_auto_commit=False
     ) as reader:
         places: list[TopicPartition] = await partitions(reader, f"{prefix}.{noun}")
         reader.assign(places)

@@ -56,6 +56,24 @@ def apply(
     _show(done, "was")
 
 
+@app.command("acls")
+def show_acls(
+    producer: Annotated[str, typer.Option(help="Who sends requests and outcomes.")] = "User:producer",
+    worker: Annotated[str, typer.Option(help="Whom the workers are.")] = "User:worker",
+    reader: Annotated[str, typer.Option(help="Who reads what comes out.")] = "User:reader",
+    admin: Annotated[str, typer.Option(help="Who makes topics, and names champions.")] = "User:admin",
+) -> None:
+    """Print the least rights that each role needs, as commands of Kafka's kafka-acls.sh (add its --bootstrap-server)."""
+    from leadline.settings import load_settings
+    from leadline.topology import STEPS
+    from leadline.wire.acls import Rights, acls, command
+
+    principals = {"producer": producer, "worker": worker, "reader": reader, "admin": admin}
+    stages = [Rights(step.name, step.reads, step.writes, step.stateful) for step in STEPS]
+    for acl in acls(load_settings().prefix, stages):
+        out.print(command(acl, principals[acl.role]), highlight=False, soft_wrap=True)
+
+
 def asyncapi() -> None:
     """Print the contract as an AsyncAPI 3.0 document."""
     from leadline.settings import load_settings

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import redis.asyncio as redis
 from aiokafka import AIOKafkaProducer
+from pydantic import SecretStr
 
 from leadline.agents.features import put_features
+from leadline.agents.reach import reach, reach_redis
 from leadline.agents.sender import Sender, partition_of
 from leadline.demo.flights import Weather
 from leadline.records import Outcome, PredictionRequest
@@ -30,11 +32,9 @@ class Feed:
     async def run(self, bootstrap: str, redis_url: str, prefix: str, partitions: int, seconds: float) -> None:
         """Spread the month evenly over so many seconds, each record at its time; then tell every partition what time it is."""
         start, end = self.requests[0].event_time, max(self.outcomes[-1].outcome_time, self.requests[-1].event_time)
-        client = redis.from_url(redis_url)
+        client = reach_redis(SecretStr(redis_url))
         loop = asyncio.get_running_loop()
-        async with AIOKafkaProducer(
-            bootstrap_servers=bootstrap, enable_idempotence=True, max_batch_size=1 << 20
-        ) as producer:
+        async with AIOKafkaProducer(**reach(bootstrap), enable_idempotence=True, max_batch_size=1 << 20) as producer:
             sender, began = Sender(producer, prefix, pass_on_arrival=True), loop.time()
             while self.now_ms < end:
                 self.now_ms = min(end, start + round((end - start) * (loop.time() - began) / seconds))
@@ -69,7 +69,7 @@ class Feed:
 
 async def tell_time(bootstrap: str, prefix: str, partitions: int, nouns: Iterable[str], now_ms: int) -> None:
     """A clock record on every partition of these topics."""
-    async with AIOKafkaProducer(bootstrap_servers=bootstrap, max_batch_size=1 << 20) as producer:
+    async with AIOKafkaProducer(**reach(bootstrap), max_batch_size=1 << 20) as producer:
         sender = Sender(producer, prefix, pass_on_arrival=True)
         for noun in nouns:
             for partition in range(partitions):

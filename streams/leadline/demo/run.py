@@ -14,6 +14,7 @@ from rich.live import Live
 from leadline.agents import cluster
 from leadline.agents.admin import apply_topics
 from leadline.agents.fetch import to_run
+from leadline.agents.reach import reach
 from leadline.demo.feed import Feed, tell_time
 from leadline.demo.flights import history, model_settings, month
 from leadline.demo.screen import Screen
@@ -83,7 +84,7 @@ async def _prepare(settings: Settings, bootstrap: str) -> None:
     rollout = Rollout("flights", "v1", 0, "demo", "first version")
     from aiokafka import AIOKafkaProducer
 
-    async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
+    async with AIOKafkaProducer(**reach(bootstrap)) as producer:
         await producer.send_and_wait(f"{settings.prefix}.rollouts", value_of(rollout), key=key_of(rollout), partition=0)
 
 
@@ -122,7 +123,7 @@ async def _settle(bootstrap: str, prefix: str, workers: Workers) -> None:
 
 async def _watch(bootstrap: str, prefix: str, noun: str, screen: Screen) -> None:
     async with AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False
+        **reach(bootstrap), isolation_level="read_committed", enable_auto_commit=False
     ) as reader:
         places = await cluster.partitions(reader, f"{prefix}.{noun}")
         reader.assign(places)
