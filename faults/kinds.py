@@ -145,7 +145,7 @@ async def poison(world: World) -> None:
 
 
 async def giant(world: World) -> None:
-    """Records of 1.1 and 5 MB."""
+    """Records of 1.1 and 1.9 MB."""
     world.traffic.odds.giant = 0.0005
     await asyncio.sleep(8)
 

@@ -128,7 +128,7 @@ class Traffic:
         key, value, luck = key_of(record), value_of(record), rng.random()
         for chance, bad in (
             (odds.poison, lambda: (b"poison-%d" % self.sent, _garbage(rng, value))),
-            (odds.giant, lambda: (b"giant-%d" % self.sent, b"{" * rng.choice([1_100_000, 5_000_000]))),
+            (odds.giant, lambda: (b"giant-%d" % self.sent, b"{" * rng.choice([1_100_000, 1_900_000]))),
             (odds.newer_schema, lambda: (key, b"\xc3\x01" + b"newer.v3" + value[10:])),
         ):
             if luck < chance:
