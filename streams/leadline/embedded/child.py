@@ -1,6 +1,7 @@
 """A server as a child process that never outlives this one."""
 
 import fcntl
+import signal
 import socket
 import subprocess
 import time
@@ -54,6 +55,11 @@ class Child:
     @property
     def running(self) -> bool:
         return self._process.poll() is None
+
+    @property
+    def killed(self) -> bool:
+        """Whether somebody killed it (kill -9), rather than that it failed."""
+        return self._process.poll() == -signal.SIGKILL
 
     def wait_until(self, ready: Callable[[], bool], timeout_s: float) -> None:
         """Wait until the server answers; when it ends or stays silent, stop it and raise EmbeddedError with the end of its log."""

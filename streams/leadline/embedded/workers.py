@@ -49,7 +49,7 @@ class Workers:
         for number, child in enumerate(self._children):
             if child.running:
                 continue
-            fast = time.monotonic() - self._started_at[number] < _FAST_S
+            fast = time.monotonic() - self._started_at[number] < _FAST_S and not child.killed
             self._fast_deaths[number] = self._fast_deaths[number] + 1 if fast else 0
             if self._fast_deaths[number] >= _FAST_DEATHS:
                 raise EmbeddedError(
