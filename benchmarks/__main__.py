@@ -13,7 +13,7 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import join, scoring
+from benchmarks import join, peer, scoring
 from benchmarks.measure import BenchError, Cost
 from leadline.embedded import EmbeddedError, progress_bar, servers
 from leadline.settings import load_settings
@@ -24,6 +24,8 @@ _JOBS = {"join": join, "scoring": scoring}
 def main() -> int:
     """Run what the command line asks for; 1 when an answer was wrong."""
     asked = _arguments()
+    if asked.job == "peer":
+        return peer.main()
     console = Console(stderr=True)
     try:
         with progress_bar(console) as progress, servers(load_settings(), redis=False, progress=progress) as running:
@@ -37,7 +39,14 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("job", choices=sorted(_JOBS))
+    jobs = parser.add_subparsers(dest="job", required=True)
+    jobs.add_parser("peer", help="work for a runner of several stream processors; see benchmarks/peer.py")
+    for name in sorted(_JOBS):
+        _add_options(jobs.add_parser(name, help="Leadline and plain Faust in turns"))
+    return parser.parse_args()
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--events", type=int, default=300_000, help="requests, or predictions with about as many outcomes"
     )
@@ -47,7 +56,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--profile", type=Path, help="write Leadline's cProfile to this file; its figures are slower then"
     )
-    return parser.parse_args()
 
 
 async def _pairs(asked: argparse.Namespace, bootstrap: str) -> list[Cost]:

@@ -22,6 +22,7 @@ from leadline.agents.rollouts import RolloutFollower
 from leadline.learning.registry import Registry
 from leadline.settings import Settings
 from leadline.topology import Step
+from leadline.wire.codec import WIRE, Wire
 
 __all__ = ["Lanes", "worker"]
 log = structlog.get_logger("leadline.worker")
@@ -39,12 +40,15 @@ class _App(faust.App):
 class Lanes(Service):
     """Runs a lane for each step; if one fails all stop, and the process with them."""
 
-    def __init__(self, steps: Sequence[Step], settings: Settings, bootstrap: str, registry: Registry) -> None:
+    def __init__(
+        self, steps: Sequence[Step], settings: Settings, bootstrap: str, registry: Registry, wire: Wire
+    ) -> None:
         super().__init__()
         self._steps = steps
         self._settings = settings
         self._bootstrap = bootstrap
         self._registry = registry
+        self._wire = wire
         self._lanes: list[Lane] = []
 
     @Service.task
@@ -58,7 +62,7 @@ class Lanes(Service):
                 self._load_champions()
             _tune_collector()
             self._lanes = [
-                Lane(step, settings, self._bootstrap, self._registry, view.fetch if step.lookups else None)
+                Lane(step, settings, self._bootstrap, self._registry, view.fetch if step.lookups else None, self._wire)
                 for step in self._steps
             ]
             async with asyncio.TaskGroup() as group:
@@ -80,7 +84,7 @@ class Lanes(Service):
             lane.stop()
 
 
-async def _check(steps: Sequence[Step], settings: Settings, bootstrap: str) -> None:
+async def _check(steps: Sequence[Step], settings: Settings, bootstrap: str, wire: Wire) -> None:
     """Reach the broker and see all topics, before anything starts."""
     nouns = {"rollouts", "dead-letters"}
     for step in steps:
@@ -88,7 +92,7 @@ async def _check(steps: Sequence[Step], settings: Settings, bootstrap: str) -> N
     reader = AIOKafkaConsumer(**reach(bootstrap), enable_auto_commit=False)
     try:
         await reader.start()
-        await check_topics(reader, [f"{settings.prefix}.{noun}" for noun in nouns])
+        await check_topics(reader, [wire.topic(settings.prefix, noun) for noun in nouns])
     finally:
         await reader.stop()
     if unencrypted(bootstrap):
@@ -102,17 +106,21 @@ def _tune_collector() -> None:
     gc.set_threshold(200_000, 50, 1000)
 
 
-def worker(steps: Sequence[Step], settings: Settings, bootstrap: str) -> int:
+def worker(steps: Sequence[Step], settings: Settings, bootstrap: str, wire: Wire = WIRE) -> int:
     """Run the lanes of these steps until SIGTERM or SIGINT; the exit code, 1 after a crash.
 
     Raises KafkaConnectionError where the broker cannot be reached, NoTopicError where topics are missing.
     """
-    asyncio.run(_check(steps, settings, bootstrap))
+    asyncio.run(_check(steps, settings, bootstrap, wire))
     registry = Registry(settings.models)
     settings.state.mkdir(parents=True, exist_ok=True)
     app = _App("leadline", broker=f"kafka://{bootstrap}", datadir=str(settings.state / "faust"), web_enabled=False)
     host = faust.Worker(
-        app, Lanes(steps, settings, bootstrap, registry), quiet=True, override_logging=False, redirect_stdouts=False
+        app,
+        Lanes(steps, settings, bootstrap, registry, wire),
+        quiet=True,
+        override_logging=False,
+        redirect_stdouts=False,
     )
     try:
         host.execute_from_commandline()

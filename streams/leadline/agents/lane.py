@@ -41,7 +41,7 @@ from leadline.state.memory import MemoryStore
 from leadline.state.rocksdb import RocksStore, discard_stale
 from leadline.state.task import HostedTask, state_path
 from leadline.topology import Step, answers_for
-from leadline.wire.codec import decode
+from leadline.wire.codec import WIRE, Wire
 from leadline.wire.dead_letters import to_record
 from leadline.wire.run import DeadLetter, Run
 
@@ -74,12 +74,15 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         bootstrap: str,
         catalog: Catalog,
         enrich: Enrich | None = None,
+        wire: Wire = WIRE,
     ) -> None:
         self.step = step
         self._settings = settings
         self._bootstrap = bootstrap
         self._catalog = catalog
         self._enrich = enrich
+        self._wire = wire
+        self._nouns = {self._topic(noun): noun for noun in step.reads}
         self._tasks: dict[int, HostedTask] = {}
         self._senders: dict[int, Sender] = {}
         self._assigned: set[TopicPartition] | None = None
@@ -155,10 +158,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._leave()
 
     def _topic(self, noun: str) -> str:
-        return f"{self._settings.prefix}.{noun}"
-
-    def _noun(self, topic: str) -> str:
-        return topic[len(self._settings.prefix) + 1 :]
+        return self._wire.topic(self._settings.prefix, noun)
 
     # -- rebalance ----------------------------------------------------------------------------------------------------
 
@@ -187,7 +187,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
                     return
                 for tp in [tp for tp in assigned if tp.partition == partition]:
                     self._committed[tp] = await self.consumer.committed(tp) or 0
-                    self._processed[tp] = task.applied.get(self._noun(tp.topic), -1) + 1
+                    self._processed[tp] = task.applied.get(self._nouns[tp.topic], -1) + 1
                     self.consumer.seek(tp, self._processed[tp])
         if assigned:
             self.consumer.resume(*assigned)
@@ -197,7 +197,8 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         """First of all: from here on the former owner of the task changes nothing any more."""
         transactional_id = f"{self.group}.{partition}" if self.step.stateful else None
         producer = new_producer(self._bootstrap, transactional_id)
-        self._senders[partition] = Sender(producer, self._settings.prefix, self._settings.clock == "records")
+        pass_on_arrival = self._settings.clock == "records"
+        self._senders[partition] = Sender(producer, self._settings.prefix, pass_on_arrival, self._wire)
         await producer.start()
 
     def _store(self, partition: int) -> RocksStore | MemoryStore:
@@ -237,11 +238,11 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             wanted = await self._not_ahead()
         by_batch(self.consumer)
         fetched = await self.consumer.getmany(*wanted, timeout_ms=WAIT_MS, max_records=self._settings.run_records)
-        for tp in sorted(fetched, key=lambda tp: self.step.reads.index(self._noun(tp.topic))):
+        for tp in sorted(fetched, key=lambda tp: self.step.reads.index(self._nouns[tp.topic])):
             async with self._turn:
                 if self._assigned is assigned and tp.partition in self._tasks:
                     await self._work(
-                        self._tasks[tp.partition], tp, to_run(self._noun(tp.topic), tp.partition, fetched[tp])
+                        self._tasks[tp.partition], tp, to_run(self._nouns[tp.topic], tp.partition, fetched[tp])
                     )
         async with self._turn:
             if self._assigned is assigned:
@@ -277,7 +278,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _run(self, task: HostedTask, run: Run) -> None:
         if self._settings.clock == "wall":
             run = run.without_headers()
-        batch, letters = decode(run, self._settings.record_bytes)
+        batch, letters = self._wire.decode(run, self._settings.record_bytes)
         if self._enrich is not None and len(batch):
             batch = replace(batch, lookups=await self._enrich(batch))
         if not answers_for(self.step, run.topic):

@@ -15,7 +15,7 @@ from aiokafka.structs import RecordMetadata
 
 from leadline.agents.reach import reach
 from leadline.core.batch import Output
-from leadline.wire.codec import encode
+from leadline.wire.codec import WIRE, Wire
 from leadline.wire.run import ARRIVAL_HEADER, Headers
 
 Row = tuple[bytes | None, bytes | None, Headers]
@@ -35,10 +35,11 @@ class TooLargeError(Exception):
 class Sender:
     """Sends rows as record batches that it builds itself; a batch is appended to the log as a whole or not at all."""
 
-    def __init__(self, producer: AIOKafkaProducer, prefix: str, pass_on_arrival: bool) -> None:
+    def __init__(self, producer: AIOKafkaProducer, prefix: str, pass_on_arrival: bool, wire: Wire = WIRE) -> None:
         self._producer = producer
         self.prefix = prefix
         self._pass_on_arrival = pass_on_arrival
+        self._wire = wire
 
     async def close(self) -> None:
         """Let go of the producer; what is in flight is given up after some seconds."""
@@ -102,13 +103,13 @@ class Sender:
         """Encode and send what a processor put out."""
         sent: list[asyncio.Future[RecordMetadata]] = []
         for output in outputs:
-            topic = f"{self.prefix}.{output.topic}"
+            topic = self._wire.topic(self.prefix, output.topic)
             for partition, rows in (await self._routed(topic, output)).items():
                 sent += await self.send(topic, partition, rows)
         return sent
 
     async def _routed(self, topic: str, output: Output) -> dict[int, list[Row]]:
-        rows: list[Row] = list(zip(output.keys, encode(output), self._headers(output), strict=True))
+        rows: list[Row] = list(zip(output.keys, self._wire.encode(output), self._headers(output), strict=True))
         if output.partition is not None:
             return {output.partition: rows}
         count = len(await self._producer.partitions_for(topic))

@@ -6,7 +6,8 @@ that the columnar decoder refuses or that is not as long as its contents. Whatev
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -284,6 +285,29 @@ def value_of(record: Record) -> bytes:
     """One record in single-object encoding."""
     name = type(record).__name__
     return head(name) + _write(name, to_dict(record))
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """How a lane's records look outside: the names of their topics, and their bytes.
+
+    There is one form, which everybody speaks: this one. Another lets the stages read and write what was made for somebody else, as
+    `benchmarks.peer` does. ``names``: the whole name of each topic that is not called by prefix and noun.
+
+    >>> Wire().topic("leadline", "outcomes"), Wire(names={"outcomes": "labels"}).topic("leadline", "outcomes")
+    ('leadline.outcomes', 'labels')
+    """
+
+    decode: Callable[[Run, int], tuple[Batch, list[DeadLetter]]] = decode
+    encode: Callable[[Output], list[bytes]] = encode
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def topic(self, prefix: str, noun: str) -> str:
+        """The name of a noun's topic."""
+        return self.names.get(noun, f"{prefix}.{noun}")
+
+
+WIRE = Wire()
 
 
 def key_of(record: Record) -> bytes:

@@ -1,0 +1,246 @@
+"""``scripts/bench peer``: Leadline's worker as one of several stream processors that do the same job, run by somebody else's runner.
+
+The runner names the job, the topics and a folder in the environment (``PEER_*``), and looks at the output topics alone. Job S: requests to
+predictions. Job J: predictions and outcomes to matches, and to the counts of each minute. Its records are Avro without a header and JSON;
+here is their form. All else is the product's: worker, lane, scoring, join and window partials, changelog, transactions, RocksDB.
+"""
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyruhvro
+
+from benchmarks.measure import PARTITIONS, BenchError, publish
+from leadline.agents.admin import apply_topics
+from leadline.agents.app import worker
+from leadline.core.batch import Batch, Effects, Output, Processor
+from leadline.learning.add import add_version
+from leadline.logs import configure_logs
+from leadline.records import Rollout, WindowPartial
+from leadline.settings import ModelSettings, Settings, load_settings
+from leadline.topology import Step, step
+from leadline.wire.codec import Wire, encode
+from leadline.wire.rules import broken
+from leadline.wire.run import DeadLetter, Run
+from leadline.wire.schemas import HEAD_BYTES
+from leadline.wire.sizes import encoded_sizes
+
+MODEL, VERSION = "peers", "v1"
+FEATURES = [f"f{i}" for i in range(10)]
+_MEAN = [0.5, -1.0, 2.0, 0.0, 10.0, -3.0, 1.5, 0.25, -0.75, 4.0]
+_SCALE = [1.0, 2.0, 0.5, 1.5, 5.0, 1.25, 0.75, 2.5, 1.0, 3.0]
+_COEFFICIENTS = [0.8, -0.5, 0.3, 1.1, -0.7, 0.2, -0.9, 0.4, 0.6, -0.1]
+_INTERCEPT = -0.2
+
+_FIELDS: dict[str, dict[str, Any]] = {
+    "Request": {"request_id": "string", "user_id": "string", "event_time": "long", "features": {"type": "map", "values": "double"}},
+    "Prediction": {
+        "request_id": "string", "user_id": "string", "event_time": "long", "model_version": "string", "score": "double", "label": "int",
+    },
+    "Outcome": {"request_id": "string", "outcome": "int", "outcome_time": "long"},
+}  # fmt: skip
+_SCHEMAS = {
+    name: {"type": "record", "name": name, "fields": [{"name": each, "type": kind} for each, kind in fields.items()]}
+    for name, fields in _FIELDS.items()
+}
+_READ = {
+    "prediction-requests": ("Request", "PredictionRequest"),
+    "predictions": ("Prediction", "Prediction"),
+    "outcomes": ("Outcome", "Outcome"),
+}
+"""Of each input the record's name there, and here."""
+
+
+def main() -> int:
+    """Work until SIGTERM; the exit code."""
+    asked = os.environ
+    job = _JOBS[asked["PEER_JOB"]]
+    folder = Path(asked["PEER_STATE_DIR"])
+    settings = load_settings(prefix=asked["PEER_RUN"], models=folder / "models", state=folder / "state")
+    configure_logs()
+    add_model(settings.models)
+    asyncio.run(_prepare(settings, asked["PEER_BOOTSTRAP"], job.step))
+    names = {noun: asked[variable] for noun, variable in job.topics.items()}
+    return worker([job.step], settings, asked["PEER_BOOTSTRAP"], wire(names, Path(asked["PEER_MARK"])))
+
+
+async def _prepare(settings: Settings, bootstrap: str, work: Step) -> None:
+    """The topics that the runner knows nothing of, and which version answers."""
+    kept = [work.name] if work.stateful else []
+    await apply_topics(bootstrap, settings.prefix, PARTITIONS, 1, None, kept, ["rollouts", "dead-letters"])
+    rollout = Rollout(MODEL, VERSION, int(time.time() * 1000), "scripts/bench", "measured")
+    await publish(bootstrap, settings.prefix, [Output("rollouts", [MODEL.encode()], records=[rollout])])
+
+
+def add_model(models: Path) -> None:
+    """The fixed model, registered like any other; once, since a worker that was killed comes back to its folder."""
+    if (models / MODEL / VERSION).exists():
+        return
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    matrix = np.array(_MEAN) + np.array(_SCALE) * np.random.default_rng(5).standard_normal((1000, len(FEATURES)))
+    truth = np.arange(len(matrix)) % 2
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(matrix, truth)
+    scaler, regression = (part for _, part in model.steps)
+    scaler.mean_, scaler.scale_, scaler.var_ = np.array(_MEAN), np.array(_SCALE), np.array(_SCALE) ** 2
+    regression.coef_, regression.intercept_ = np.array([_COEFFICIENTS]), np.array([_INTERCEPT])
+    reference = pa.table({name: matrix[:, i] for i, name in enumerate(FEATURES)} | {"outcome": truth})
+    settings = ModelSettings(name=MODEL, numeric=FEATURES, window=60_000)
+    add_version(models, settings, VERSION, model, reference, "outcome")
+
+
+# -- the form of the records ----------------------------------------------------------------------------------------------
+
+
+def wire(names: Mapping[str, str], mark: Path) -> Wire:
+    """The runner's form; with the first records the time is written into the file ``mark``."""
+
+    def decode(run: Run, max_bytes: int) -> tuple[Batch, list[DeadLetter]]:
+        if not mark.exists():
+            mark.write_text(repr(time.time()), "utf-8")
+        return to_batch(run, max_bytes), []
+
+    return Wire(decode, to_bytes, names)
+
+
+def to_batch(run: Run, max_bytes: int) -> Batch:
+    """What the stages want to see, with the same checks as `leadline.wire.codec`; raises BenchError where any record is not whole."""
+    theirs, ours = _READ[run.topic]
+    bodies = [value or b"" for value in run.values]
+    columns = pyruhvro.deserialize_array(bodies, _text(theirs))
+    columns.validate(full=True)
+    sizes = [len(body) for body in bodies]
+    if max(sizes) > max_bytes or not np.array_equal(encoded_sizes(columns, _SCHEMAS[theirs]), sizes):
+        raise BenchError(f"{run.topic}/{run.partition}: from offset {run.offsets[0]} on a record is no {theirs}")
+    columns = _widened(run.topic, columns)
+    for rows, reason, _ in broken(ours, columns, run.keys):
+        if rows.any():
+            raise BenchError(f"{run.topic}/{run.partition}: from offset {run.offsets[0]} on: {reason}")
+    keys = [key or b"" for key in run.keys]
+    offsets, times = np.array(run.offsets, np.int64), np.array(run.timestamps, np.int64)
+    return Batch(run.topic, run.partition, offsets, times, keys, run.offsets[-1], int(times.max()), columns, bodies)
+
+
+def _widened(topic: str, columns: pa.RecordBatch) -> pa.RecordBatch:
+    """Their columns, with those that only we have; all is of one model, and has no categories and no segments."""
+    count = columns.num_rows
+    given = dict(zip(columns.schema.names, columns.columns, strict=True))
+    nothing, none = pa.array(np.zeros(count + 1, np.int32)), pa.array([], pa.string())
+    match topic:
+        case "prediction-requests":
+            more = {"model": pa.repeat(MODEL, count), "categories": pa.MapArray.from_arrays(nothing, none, none)}
+        case "predictions":
+            more = {
+                "model": pa.repeat(MODEL, count),
+                "scored_at": given["event_time"],
+                "predicted_label": given["label"].cast(pa.int64()),
+                "segments": pa.ListArray.from_arrays(nothing, none),
+            }
+        case _:
+            more = {"outcome": given["outcome"].cast(pa.float64())}
+    return pa.record_batch(given | more)
+
+
+def to_bytes(output: Output) -> list[bytes]:
+    """Predictions in their schema; labeled predictions as ours without the header; counts of windows as JSON."""
+    match output.topic:
+        case "predictions":
+            columns = output.columns
+            label = columns["predicted_label"].cast(pa.int32())
+            given = {name: columns[name] for name in _FIELDS["Prediction"] if name != "label"} | {"label": label}
+            written: list[bytes] = pyruhvro.serialize_record_batch(pa.record_batch(given), _text("Prediction"), 1)[
+                0
+            ].to_pylist()
+            return written
+        case "labeled-predictions":
+            return [value[HEAD_BYTES:] for value in encode(output)]
+        case _:
+            return [_counts(record) for record in output.records]
+
+
+def _counts(partial: Any) -> bytes:
+    """How many predictions of a window are matched, and how many of these are right."""
+    return json.dumps(
+        {
+            "model_version": partial.model_version,
+            "window_start": partial.window_start,
+            "n": partial.matched,
+            "correct": partial.tp + partial.tn,
+        }
+    ).encode()
+
+
+@cache
+def _text(name: str) -> str:
+    return json.dumps(_SCHEMAS[name])
+
+
+# -- the jobs ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _WindowsAlone:
+    """The join, without its counts of classes of records: the job has no topic for them."""
+
+    join: Processor
+
+    @property
+    def wake_at_ms(self) -> int | None:
+        return self.join.wake_at_ms
+
+    def on_batch(self, batch: Batch) -> Effects:
+        return self._alone(self.join.on_batch(batch))
+
+    def on_time(self, now_ms: int, idle: frozenset[str]) -> Effects:
+        return self._alone(self.join.on_time(now_ms, idle))
+
+    @staticmethod
+    def _alone(effects: Effects) -> Effects:
+        return Effects([_of_windows(output) for output in effects.outputs], effects.rejects)
+
+
+def _of_windows(output: Output) -> Output:
+    if output.topic != "window-partials":
+        return output
+    places = [i for i, record in enumerate(output.records) if isinstance(record, WindowPartial)]
+    routes = [(output.routes or output.keys)[i] for i in places]
+    return replace(
+        output, keys=[output.keys[i] for i in places], records=[output.records[i] for i in places], routes=routes
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A stage, and by which variable the runner names each of its topics."""
+
+    step: Step
+    topics: dict[str, str]
+
+
+_JOIN = step("join")
+_JOBS = {
+    "S": _Job(
+        replace(step("scoring"), lookups=False),
+        {"prediction-requests": "PEER_IN_REQUESTS", "predictions": "PEER_OUT_PREDICTIONS"},
+    ),
+    "J": _Job(
+        replace(_JOIN, processor=lambda task: _WindowsAlone(_JOIN.processor(task))),
+        {
+            "predictions": "PEER_IN_PREDICTIONS",
+            "outcomes": "PEER_IN_OUTCOMES",
+            "labeled-predictions": "PEER_OUT_MATCHES",
+            "window-partials": "PEER_OUT_METRICS",
+        },
+    ),
+}
