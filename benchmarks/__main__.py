@@ -1,4 +1,8 @@
-"""``scripts/bench scoring|join``: Leadline and plain Faust in turns, one table at the end and one JSON line a run."""
+"""``scripts/bench scoring|join``: Leadline and plain Faust in turns, one table at the end and one JSON line a run.
+
+``scripts/bench restore``: how fast pending predictions come from the changelog onto an empty disk. ``scripts/bench peer``: work for the
+runner of a comparison of several stream processors.
+"""
 
 import argparse
 import asyncio
@@ -13,7 +17,7 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import join, peer, scoring
+from benchmarks import join, peer, restore, scoring
 from benchmarks.measure import BenchError, Cost
 from leadline.embedded import EmbeddedError, progress_bar, servers
 from leadline.settings import load_settings
@@ -29,18 +33,27 @@ def main() -> int:
     console = Console(stderr=True)
     try:
         with progress_bar(console) as progress, servers(load_settings(), redis=False, progress=progress) as running:
-            costs = asyncio.run(_pairs(asked, running.bootstrap))
+            table = asyncio.run(_measured(asked, running.bootstrap))
     except (BenchError, EmbeddedError) as error:
         console.print(f"[red]error:[/] {error}", highlight=False)
         return 1
-    Console().print(_table(asked.job, costs))
+    Console().print(table)
     return 0
+
+
+async def _measured(asked: argparse.Namespace, bootstrap: str) -> Table:
+    if asked.job == "restore":
+        return restore.table(await restore.measure(bootstrap, asked.pending, asked.runs))
+    return _table(asked.job, await _pairs(asked, bootstrap))
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     jobs = parser.add_subparsers(dest="job", required=True)
     jobs.add_parser("peer", help="work for a runner of several stream processors; see benchmarks/peer.py")
+    restoring = jobs.add_parser("restore", help="pending predictions from the changelog onto an empty disk")
+    restoring.add_argument("--pending", type=int, default=1_000_000, help="predictions without an outcome")
+    restoring.add_argument("--runs", type=int, default=3, help="how often they are restored")
     for name in sorted(_JOBS):
         _add_options(jobs.add_parser(name, help="Leadline and plain Faust in turns"))
     return parser.parse_args()

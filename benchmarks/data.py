@@ -89,6 +89,14 @@ def join_logs(count: int) -> tuple[Output, Output, JoinAnswer]:
     return _predictions(ids, at_ms, score, label), outcomes, JoinAnswer(classes, windows)
 
 
+def pending(count: int) -> Output:
+    """Predictions whose outcomes are still to come."""
+    random = np.random.default_rng(11)
+    at_ms = _base_ms(count) + np.arange(count) * STEP_MS - random.integers(0, 2000, count)
+    score = random.random(count)
+    return _predictions(request_ids(count), at_ms, score, (score >= 0.5).astype(np.int64))
+
+
 def _predictions(
     ids: list[str], at_ms: NDArray[np.int64], score: NDArray[np.float64], label: NDArray[np.int64]
 ) -> Output:

@@ -24,7 +24,7 @@ from leadline.settings import Settings
 from leadline.topology import Step
 from leadline.wire.codec import WIRE, Wire
 
-__all__ = ["Lanes", "worker"]
+__all__ = ["Lanes", "tune_collector", "worker"]
 log = structlog.get_logger("leadline.worker")
 
 
@@ -60,7 +60,7 @@ class Lanes(Service):
             await follower.catch_up()
             if any(step.name == "scoring" for step in self._steps):
                 self._load_champions()
-            _tune_collector()
+            tune_collector()
             self._lanes = [
                 Lane(step, settings, self._bootstrap, self._registry, view.fetch if step.lookups else None, self._wire)
                 for step in self._steps
@@ -99,7 +99,7 @@ async def _check(steps: Sequence[Step], settings: Settings, bootstrap: str, wire
         log.warning("unencrypted connection", bootstrap=bootstrap)
 
 
-def _tune_collector() -> None:
+def tune_collector() -> None:
     """Keep the garbage collector from looking through every record of a run: they come and go by the ten thousand, without cycles."""
     gc.collect()
     gc.freeze()
