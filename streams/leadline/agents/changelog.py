@@ -1,13 +1,17 @@
 """A task's state as a compacted topic: written with every run, read when the task moves to another disk."""
 
+import asyncio
 from collections.abc import Callable
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
+from leadline.agents.fetch import by_batch, to_run
 from leadline.agents.reach import reach
 from leadline.state.task import HostedTask, restored_mark
 from leadline.wire.run import Run
+
+FETCH_BYTES = 16 << 20
 
 
 class ChangelogError(Exception):
@@ -21,9 +25,10 @@ async def restore(task: HostedTask, topic: str, bootstrap: str, still_ours: Call
         **reach(bootstrap),
         isolation_level="read_committed",
         enable_auto_commit=False,
-        max_partition_fetch_bytes=4 << 20,
+        max_partition_fetch_bytes=FETCH_BYTES,
     )
     await reader.start()
+    by_batch(reader)
     try:
         reader.assign([partition])
         first = (await reader.beginning_offsets([partition]))[partition]
@@ -36,9 +41,11 @@ async def restore(task: HostedTask, topic: str, bootstrap: str, still_ours: Call
             )
         reader.seek(partition, max(start, first))
         while still_ours() and await reader.position(partition) < end:
-            for records in (await reader.getmany(partition, timeout_ms=500, max_records=20_000)).values():
-                changes = {record.key: record.value for record in records if record.key}
-                task.store.commit(changes | restored_mark(records[-1].offset + 1))
+            for records in (await reader.getmany(partition, timeout_ms=500)).values():
+                run = to_run(topic, task.partition, records)
+                changes = {key: value for key, value in zip(run.keys, run.values, strict=True) if key}
+                changes |= restored_mark(run.offsets[-1] + 1)
+                await asyncio.to_thread(task.store.commit, changes)  # meanwhile the next are fetched
     finally:
         await reader.stop()
     task.begin()

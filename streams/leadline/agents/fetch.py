@@ -1,9 +1,11 @@
 """From fetched bytes to runs, a record batch at a time."""
 
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka.structs import TopicPartition
 
 from leadline.wire.run import Run
 
@@ -34,7 +36,9 @@ class _Batch:
         return getattr(self._batch, name)
 
     def __iter__(self) -> Iterator[_Columns]:
-        yield _Columns(self._batch, self._fetched.next_fetch_offset)
+        columns = _Columns(self._batch, self._fetched.next_fetch_offset)
+        if columns.offsets:  # compaction leaves empty batches
+            yield columns
 
     def __next__(self) -> Any:
         return next(self._batch)
@@ -54,17 +58,23 @@ class _Batches:
         return _Batch(self._records.next_batch(), self._fetched)
 
 
-def by_batch(consumer: AIOKafkaConsumer) -> None:
-    """Have what was fetched already handed over a record batch at a time, not each record copied into a ``ConsumerRecord``.
+class _Results(OrderedDict[TopicPartition, Any]):
+    """What was fetched and is not handed over yet: in aiokafka's place for it, made to come by batch as it is put there."""
 
-    That is a third of what fetching costs. aiokafka still checks the batches, and leaves out those of aborted transactions. What comes in
-    later is handed over record by record; `to_run` takes both.
-    """
-    for result in consumer._fetcher._records.values():
+    def __setitem__(self, tp: TopicPartition, result: Any) -> None:
         fetched = getattr(result, "_partition_records", None)  # an error has none
-        if fetched is not None and not isinstance(fetched._records, _Batches):
+        if fetched is not None:
             fetched._records = _Batches(fetched)
             fetched._consumer_record = _as_it_is
+        super().__setitem__(tp, result)
+
+
+def by_batch(consumer: AIOKafkaConsumer) -> None:
+    """Have a consumer that was just started hand over a record batch at a time, not each record copied into a ``ConsumerRecord``.
+
+    That is a third of what fetching costs. aiokafka still checks the batches, and leaves out those of aborted transactions.
+    """
+    consumer._fetcher._records = _Results()
 
 
 def _as_it_is(_: Any, record: Any) -> Any:

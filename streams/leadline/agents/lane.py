@@ -152,6 +152,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer.subscribe([self._topic(noun) for noun in self.step.reads], listener=self)
         try:
             await self._consumer.start()
+            by_batch(self._consumer)
             while not self._stopping.is_set():
                 await self._round()
         finally:
@@ -236,7 +237,6 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._close_tasks()
                 await self._open_tasks(assigned)
             wanted = await self._not_ahead()
-        by_batch(self.consumer)
         fetched = await self.consumer.getmany(*wanted, timeout_ms=WAIT_MS, max_records=self._settings.run_records)
         for tp in sorted(fetched, key=lambda tp: self.step.reads.index(self._nouns[tp.topic])):
             async with self._turn:
