@@ -36,10 +36,10 @@ from leadline.wire.sizes import encoded_sizes
 
 MODEL, VERSION = "peers", "v1"
 FEATURES = [f"f{i}" for i in range(10)]
-_MEAN = [0.5, -1.0, 2.0, 0.0, 10.0, -3.0, 1.5, 0.25, -0.75, 4.0]
-_SCALE = [1.0, 2.0, 0.5, 1.5, 5.0, 1.25, 0.75, 2.5, 1.0, 3.0]
-_COEFFICIENTS = [0.8, -0.5, 0.3, 1.1, -0.7, 0.2, -0.9, 0.4, 0.6, -0.1]
-_INTERCEPT = -0.2
+MEAN = [0.5, -1.0, 2.0, 0.0, 10.0, -3.0, 1.5, 0.25, -0.75, 4.0]
+SCALE = [1.0, 2.0, 0.5, 1.5, 5.0, 1.25, 0.75, 2.5, 1.0, 3.0]
+COEFFICIENTS = [0.8, -0.5, 0.3, 1.1, -0.7, 0.2, -0.9, 0.4, 0.6, -0.1]
+INTERCEPT = -0.2
 
 _FIELDS: dict[str, dict[str, Any]] = {
     "Request": {"request_id": "string", "user_id": "string", "event_time": "long", "features": {"type": "map", "values": "double"}},
@@ -48,7 +48,7 @@ _FIELDS: dict[str, dict[str, Any]] = {
     },
     "Outcome": {"request_id": "string", "outcome": "int", "outcome_time": "long"},
 }  # fmt: skip
-_SCHEMAS = {
+SCHEMAS = {
     name: {"type": "record", "name": name, "fields": [{"name": each, "type": kind} for each, kind in fields.items()]}
     for name, fields in _FIELDS.items()
 }
@@ -89,12 +89,12 @@ def add_model(models: Path) -> None:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    matrix = np.array(_MEAN) + np.array(_SCALE) * np.random.default_rng(5).standard_normal((1000, len(FEATURES)))
+    matrix = np.array(MEAN) + np.array(SCALE) * np.random.default_rng(5).standard_normal((1000, len(FEATURES)))
     truth = np.arange(len(matrix)) % 2
     model = make_pipeline(StandardScaler(), LogisticRegression()).fit(matrix, truth)
     scaler, regression = (part for _, part in model.steps)
-    scaler.mean_, scaler.scale_, scaler.var_ = np.array(_MEAN), np.array(_SCALE), np.array(_SCALE) ** 2
-    regression.coef_, regression.intercept_ = np.array([_COEFFICIENTS]), np.array([_INTERCEPT])
+    scaler.mean_, scaler.scale_, scaler.var_ = np.array(MEAN), np.array(SCALE), np.array(SCALE) ** 2
+    regression.coef_, regression.intercept_ = np.array([COEFFICIENTS]), np.array([INTERCEPT])
     reference = pa.table({name: matrix[:, i] for i, name in enumerate(FEATURES)} | {"outcome": truth})
     settings = ModelSettings(name=MODEL, numeric=FEATURES, window=60_000)
     add_version(models, settings, VERSION, model, reference, "outcome")
@@ -121,7 +121,7 @@ def to_batch(run: Run, max_bytes: int) -> Batch:
     columns = pyruhvro.deserialize_array(bodies, _text(theirs))
     columns.validate(full=True)
     sizes = [len(body) for body in bodies]
-    if max(sizes) > max_bytes or not np.array_equal(encoded_sizes(columns, _SCHEMAS[theirs]), sizes):
+    if max(sizes) > max_bytes or not np.array_equal(encoded_sizes(columns, SCHEMAS[theirs]), sizes):
         raise BenchError(f"{run.topic}/{run.partition}: from offset {run.offsets[0]} on a record is no {theirs}")
     columns = _widened(run.topic, columns)
     for rows, reason, _ in broken(ours, columns, run.keys):
@@ -183,7 +183,7 @@ def _counts(partial: Any) -> bytes:
 
 @cache
 def _text(name: str) -> str:
-    return json.dumps(_SCHEMAS[name])
+    return json.dumps(SCHEMAS[name])
 
 
 # -- the jobs ---------------------------------------------------------------------------------------------------------------
