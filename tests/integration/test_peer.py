@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-
 from benchmarks import peer
 from benchmarks.data import MINUTE_MS
+
 from leadline.agents import cluster
 from leadline.agents.sender import Sender, partition_of
 from leadline.embedded.child import Child, last_lines
@@ -82,7 +82,10 @@ class Runner:
 async def test_every_request_is_scored_exactly(runner):
     matrix = np.random.default_rng(3).standard_normal((COUNT, len(peer.FEATURES)))
     rows = [dict(zip(peer.FEATURES, row, strict=True)) for row in matrix.tolist()]
-    requests = [{"request_id": f"r{i}", "user_id": "u", "event_time": BASE_MS + i, "features": row} for i, row in enumerate(rows)]  # fmt: skip
+    requests = [
+        {"request_id": f"r{i}", "user_id": "u", "event_time": BASE_MS + i, "features": row}
+        for i, row in enumerate(rows)
+    ]
     await runner.send("PEER_IN_REQUESTS", [written("Request", each) for each in requests])
     child = runner.worker("S")
     try:

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
@@ -10,11 +10,26 @@ from aiokafka.structs import TopicPartition
 from leadline.wire.run import Run
 
 
+class _Unreadable(NamedTuple):
+    """A record of which aiokafka tells nothing; without value it ends as a dead letter."""
+
+    offset: int
+    timestamp: int
+    key: None = None
+    value: None = None
+    headers: tuple[()] = ()
+
+
 class _Columns:
     """All records of one record batch, in the place of one record; ``offset`` is the last."""
 
     def __init__(self, batch: Any, start: int) -> None:
-        records = list(batch)
+        records: list[Any] = []
+        try:
+            records.extend(batch)
+        except UnicodeDecodeError:  # the name of a header; the rest of this producer's batch cannot be read
+            first = records[-1].offset + 1 if records else batch.base_offset
+            records += [_Unreadable(offset, batch.max_timestamp) for offset in range(first, batch.next_offset)]
         if start > batch.base_offset:
             records = [record for record in records if record.offset >= start]
         self.offset = batch.next_offset - 1

@@ -1,0 +1,35 @@
+"""What was fetched, as columns, whatever a producer put beside its records."""
+
+import pytest
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
+
+from leadline.agents.fetch import _Columns, to_run
+
+
+def batch(names):
+    builder = DefaultRecordBatchBuilder(
+        magic=2, compression_type=0, is_transactional=0, producer_id=-1, producer_epoch=-1, base_sequence=-1,
+        batch_size=1 << 20,
+    )  # fmt: skip
+    for at, name in enumerate(names):
+        builder.append(at, 1000 + at, b"k%d" % at, b"v%d" % at, [(name, b"x")])
+    return MemoryRecords(bytes(builder.build()).replace(b"not-utf-8", b"not-utf-\xff")).next_batch()
+
+
+@pytest.mark.parametrize("start", [0, 2])
+def test_records_are_columns(start):
+    run = to_run("outcomes", 1, [_Columns(batch(["a", "b", "c"]), start)])
+    assert run.offsets == [0, 1, 2][start:]
+    assert run.keys == [b"k0", b"k1", b"k2"][start:]
+    assert run.timestamps == [1000, 1001, 1002][start:]
+    assert [list(headers) for headers in run.headers] == [[(name, b"x")] for name in "abc"[start:]]
+
+
+@pytest.mark.parametrize("at", range(3))
+def test_behind_a_header_name_that_is_not_utf_8_nothing_can_be_read_and_nothing_stops(at):
+    names = ["a", "b", "c"]
+    names[at] = "not-utf-8"
+    run = to_run("outcomes", 1, [_Columns(batch(names), 0)])
+    assert run.offsets == [0, 1, 2]
+    assert run.values == [b"v0", b"v1", b"v2"][:at] + [None] * (3 - at)
