@@ -115,7 +115,8 @@ def test_kills_change_no_byte(kafka, logs, undisturbed, tmp_path):
     assert kills
 
 
-def test_a_second_worker_that_comes_and_goes_changes_no_byte(kafka, logs, undisturbed, tmp_path):
+def test_a_second_worker_that_comes_and_goes_changes_no_byte(kafka, logs, undisturbed, tmp_path, monkeypatch):
+    monkeypatch.setenv("LEADLINE_RUN_RECORDS", "100")  # so that there is still work when it comes
     process = replays.start(tmp_path, kafka, *logs, *ASK, "--partitions", "4")
     [pid] = workers(process, tmp_path)
     with open(f"/proc/{pid}/environ", encoding="utf-8") as pairs:  # noqa: PTH123
@@ -124,9 +125,11 @@ def test_a_second_worker_that_comes_and_goes_changes_no_byte(kafka, logs, undist
     command = [sys.executable, "-m", "leadline", "worker", "--step=join", "--step=performance"]
     with (tmp_path / "second.log").open("w") as log:
         second = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-        time.sleep(5)
+        while '"assigned"' not in (tmp_path / "second.log").read_text("utf-8") and process.poll() is None:
+            time.sleep(0.1)
+        time.sleep(1)
         second.terminate()
-        assert second.wait(30) == 0, (tmp_path / "second.log").read_text("utf-8")
+        assert second.wait(60) == 0, (tmp_path / "second.log").read_text("utf-8")
     assert finish(process, tmp_path)[0] == undisturbed[1][0]
     assert '"assigned"' in (tmp_path / "second.log").read_text("utf-8")
 
