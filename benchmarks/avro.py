@@ -1,15 +1,14 @@
 """The project's Avro schemas read and written by fastavro record by record, as a plain Faust user does."""
 
 import io
-import json
-from pathlib import Path
 from typing import Any
 
 import fastavro
 from faust.serializers import codecs
 
-_SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
-_HEADER = 10
+from benchmarks import shapes
+from benchmarks.shapes import HEADER
+
 _MATCH = {
     "type": "record",
     "name": "Match",
@@ -31,23 +30,14 @@ class Avro(codecs.Codec):  # type: ignore[misc]
         self._schema = fastavro.parse_schema(schema)
 
     def _loads(self, s: bytes) -> Any:
-        return fastavro.schemaless_reader(io.BytesIO(s[_HEADER:]), self._schema)
+        return fastavro.schemaless_reader(io.BytesIO(s[HEADER:]), self._schema)
 
     def _dumps(self, obj: Any) -> bytes:
-        out = io.BytesIO(bytes(_HEADER))
-        out.seek(_HEADER)
+        out = io.BytesIO(bytes(HEADER))
+        out.seek(HEADER)
         fastavro.schemaless_writer(out, self._schema, obj)
         return out.getvalue()
 
 
-def _schema(name: str) -> dict[str, Any]:
-    """A schema with times as plain numbers, which fastavro reads faster than dates."""
-    schema: dict[str, Any] = json.loads((_SCHEMAS / f"{name}.avsc").read_text("utf-8"))
-    for field in schema["fields"]:
-        if isinstance(field["type"], dict) and "logicalType" in field["type"]:
-            field["type"] = "long"
-    return schema
-
-
-REQUEST, PREDICTION, OUTCOME = (Avro(_schema(name)) for name in ("prediction_request", "prediction", "outcome"))
+REQUEST, PREDICTION, OUTCOME = map(Avro, (shapes.REQUEST, shapes.PREDICTION, shapes.OUTCOME))
 MATCH = Avro(_MATCH)

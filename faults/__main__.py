@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from faults import peers
 from faults.kinds import KINDS
 from faults.run import EVENTS, once
 from leadline.logs import quiet_libraries
@@ -23,6 +24,8 @@ def main() -> int:
     done = _read(asked.results) if asked.resume else []
     asked.results.unlink(missing_ok=True) if not asked.resume else None
     names = [name for name in KINDS if name != "none"] if asked.fault == "all" else [asked.fault]
+    if asked.peer:
+        return _peer(asked)
     deadline = time.monotonic() + 60 * asked.minutes if asked.minutes else None
     for name in ["mix"] if asked.fault == "soak" else names:
         have = {row["seed"] for row in done if row["fault"] == name}
@@ -39,6 +42,15 @@ def main() -> int:
     return int(not all(row["exact"] and row["live"] for row in done))
 
 
+def _peer(asked: argparse.Namespace) -> int:
+    """The same for a peer; whatever comes out is no failure of ours."""
+    for seed in range(asked.seed, asked.seed + asked.times):
+        row = peers.once(asked.peer, asked.fault, seed, asked.events)
+        print(json.dumps(row), flush=True)
+        _write(asked.results, row)
+    return 0
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/faults", description=__doc__)
     kinds = "; ".join(f"{name}: {fault.__doc__}" for name, fault in KINDS.items())
@@ -48,6 +60,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=0, help="for soak: how long")
     parser.add_argument("--events", type=int, default=EVENTS, help="predictions and outcomes of a run")
     parser.add_argument("--results", type=Path, default=Path("faults.jsonl"), help="one line a run")
+    parser.add_argument(
+        "--peer", choices=peers.PEERS, help=f"strike this instead of Leadline, with {', '.join(peers.STRIKES)}"
+    )
     parser.add_argument("--resume", action="store_true", help="go on with the results file: its runs are not repeated")
     return parser.parse_args()
 

@@ -74,7 +74,6 @@ class World:
             stack.enter_context(self.network)
             target = int(self.redis.url.rsplit(":", 1)[1].split("/")[0])
             self.redis_network = stack.enter_context(Proxy(self._redis_network, target, 0))
-            self.add_version("v1")
             asyncio.run(self._prepare())
             self.workers = self._start(self._count, "workers")
             stack.callback(self.workers.stop)
@@ -93,6 +92,7 @@ class World:
         return self.folder / "models"
 
     async def _prepare(self) -> None:
+        self.add_version("v1")
         await apply_topics(self.bootstrap, self.prefix, PARTITIONS, 1, None, ["join", "performance"], TOPICS)
         await self.promote("v1")
         await self.fill_redis()

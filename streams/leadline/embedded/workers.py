@@ -19,13 +19,20 @@ Tell = Callable[[str], None]
 class Workers:
     """``count`` workers on the given steps, each with a folder of its own under ``state``.
 
-    `tend` starts dead ones again, and gives up on one that dies at once, again and again.
+    `tend` starts dead ones again, and gives up on one that dies at once, again and again. ``command`` is another program than Leadline's.
     """
 
     def __init__(
-        self, count: int, steps: Sequence[str], environment: Mapping[str, str], state: Path, folder: Path, tell: Tell
+        self,
+        count: int,
+        steps: Sequence[str],
+        environment: Mapping[str, str],
+        state: Path,
+        folder: Path,
+        tell: Tell,
+        command: Sequence[str] = (sys.executable, "-m", "leadline", "worker"),
     ) -> None:
-        self._steps = list(steps)
+        self._command = [*command, *(f"--step={step}" for step in steps)]
         self._environment = {**os.environ, **environment}
         self._state = state
         self._folder = folder
@@ -68,8 +75,7 @@ class Workers:
     def _start(self, number: int) -> Child:
         self._started_at[number] = time.monotonic()
         self._folder.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "leadline", "worker", *(f"--step={step}" for step in self._steps)]
         environment = {**self._environment, "LEADLINE_STATE": str(self._state / str(number))}
-        child = Child(f"worker {number}", command, self._folder / f"worker-{number}.log", environment)
+        child = Child(f"worker {number}", self._command, self._folder / f"worker-{number}.log", environment)
         self._tell(f"worker {number} runs as pid {child.pid}")
         return child
