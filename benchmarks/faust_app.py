@@ -5,6 +5,7 @@ join: two agents share a Table keyed by request id, in RocksDB with a changelog;
 """
 
 import os
+from pathlib import Path
 from typing import Any
 
 import faust
@@ -15,12 +16,14 @@ from benchmarks.data import FAUST_STARTS, FEATURES, MINUTE_MS, MODEL, VERSION
 
 PARTITIONS = 2
 _PREFIX = os.environ["LEADLINE_PREFIX"]
+_STATE = Path(os.environ["LEADLINE_STATE"])
+_STATE.mkdir(parents=True, exist_ok=True)
 
 app = faust.App(
     f"{_PREFIX}.faust",
     broker=f"kafka://{os.environ['KAFKA_BOOTSTRAP']}",
     store="rocksdb://",
-    datadir=f"{os.environ['LEADLINE_STATE']}/faust",
+    datadir=str(_STATE / "faust"),
     web_enabled=False,
     topic_partitions=PARTITIONS,
     topic_replication_factor=1,

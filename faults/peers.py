@@ -35,7 +35,8 @@ PEERS: Mapping[str, tuple[Sequence[str], Mapping[str, str]]] = {
     "quix-exactly-once": (_QUIX, {"QUIX_GUARANTEE": "exactly-once"}),
 }
 STRIKES = ("none", "kill", "kill-wiped", "takeover", "join-leave", "zombie")
-_QUIET_S, _DONE_S = 45.0, 300.0
+_QUIET_S, _DONE_S = 120.0, 480.0
+"""Longer than any session timeout of theirs: 45 s by default."""
 
 
 class PeerWorld(World):
