@@ -5,6 +5,7 @@ import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AliasChoices,
@@ -43,6 +44,23 @@ def duration_ms(value: str | int) -> int:
 
 def _grace_ms(value: Any) -> Any:
     return None if value == "never" else value if value is None else duration_ms(value)
+
+
+def _redis_url(value: str | None) -> str | None:
+    """A URL without options: those could hold a password, or turn the check of certificates off."""
+    if value is None:
+        return None
+    try:
+        parts = urlsplit(value)
+        fine = parts.scheme in ("redis", "rediss") and parts.hostname and parts.port != 0 and not parts.query
+    except ValueError:  # says what it could not read, which may be a part of the password
+        fine = False
+    if not fine:
+        raise ValueError(
+            "write redis://[user:password@]host[:port][/db] or rediss://..., with no options behind a ?; "
+            "a / or @ of a password is written %2F or %40"
+        )
+    return value
 
 
 DurationMs = Annotated[int, BeforeValidator(duration_ms)]
@@ -189,7 +207,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="LEADLINE_", extra="ignore", frozen=True, populate_by_name=True)
 
     kafka_bootstrap: str | None = Field(None, validation_alias=AliasChoices("KAFKA_BOOTSTRAP", "kafka_bootstrap"))
-    redis_url: SecretStr | None = Field(None, validation_alias=AliasChoices("REDIS_URL", "redis_url"))
+    redis_url: Annotated[SecretStr | None, BeforeValidator(_redis_url)] = Field(
+        None, validation_alias=AliasChoices("REDIS_URL", "redis_url")
+    )
     kafka_jars_dir: Path | None = Field(None, validation_alias=AliasChoices("KAFKA_JARS_DIR", "kafka_jars_dir"))
     prefix: str = Field("leadline", pattern=r"^[A-Za-z0-9._-]{1,100}$")
     models: Path = Path("models")

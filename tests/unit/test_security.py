@@ -53,3 +53,19 @@ def test_the_password_is_in_no_repr(monkeypatch):
 )
 def test_loopback_needs_no_encryption(bootstrap, open_):
     assert unencrypted(bootstrap) == open_
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://me:half/s3cret@host:6379", "redis://host/0?password=s3cret", "http://me:s3cret@host", "s3cret",
+            "rediss://host/0?ssl_cert_reqs=none&x=s3cret"],
+)  # fmt: skip
+def test_a_redis_url_that_cannot_be_used_safely_is_refused_and_not_repeated(url, monkeypatch):
+    monkeypatch.setenv("REDIS_URL", url)
+    with pytest.raises(SettingsError, match="REDIS_URL: write redis://") as refused:
+        load_settings()
+    assert "s3cret" not in str(refused.value)
+
+
+def test_a_redis_url_may_hold_a_password(monkeypatch):
+    monkeypatch.setenv("REDIS_URL", "rediss://me:s3cret%2F@host:6379/0")
+    assert "s3cret" not in repr(load_settings())
