@@ -3,7 +3,6 @@
 import argparse
 import json
 import sys
-import time
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from rich.table import Table
 
 from faults import peers
 from faults.kinds import KINDS
-from faults.run import EVENTS, once
+from faults.run import EVENTS, SECONDS, SOAK_EVENTS, once
 from leadline.logs import quiet_libraries
 
 
@@ -26,15 +25,11 @@ def main() -> int:
     names = [name for name in KINDS if name != "none"] if asked.fault == "all" else [asked.fault]
     if asked.peer:
         return _peer(asked)
-    deadline = time.monotonic() + 60 * asked.minutes if asked.minutes else None
-    for name in ["mix"] if asked.fault == "soak" else names:
+    for name in names:
         have = {row["seed"] for row in done if row["fault"] == name}
-        seed, times = asked.seed, 10**9 if deadline else asked.times
-        for seed in range(asked.seed, asked.seed + times):
-            if deadline and time.monotonic() > deadline:
-                break
+        for seed in range(asked.seed, asked.seed + asked.times):
             if seed not in have:
-                row = once(name, seed, asked.events)
+                row = _once(asked, name, seed)
                 print(json.dumps(row), flush=True)
                 done.append(row)
                 _write(asked.results, row)
@@ -42,10 +37,16 @@ def main() -> int:
     return int(not all(row["exact"] and row["live"] for row in done))
 
 
+def _once(asked: argparse.Namespace, name: str, seed: int) -> dict[str, Any]:
+    if name == "soak":
+        return once("mix", seed, asked.events or SOAK_EVENTS, asked.minutes)
+    return once(name, seed, asked.events or EVENTS)
+
+
 def _peer(asked: argparse.Namespace) -> int:
     """The same for a peer; whatever comes out is no failure of ours."""
     for seed in range(asked.seed, asked.seed + asked.times):
-        row = peers.once(asked.peer, asked.fault, seed, asked.events)
+        row = peers.once(asked.peer, asked.fault, seed, asked.events or EVENTS)
         print(json.dumps(row), flush=True)
         _write(asked.results, row)
     return 0
@@ -57,8 +58,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("fault", choices=[*KINDS, "all", "soak"], metavar="NAME", help=f"all, soak, or one of {kinds}")
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
     parser.add_argument("--times", type=int, default=1, help="how many seeds, one after the other")
-    parser.add_argument("--minutes", type=float, default=0, help="for soak: how long")
-    parser.add_argument("--events", type=int, default=EVENTS, help="predictions and outcomes of a run")
+    parser.add_argument("--minutes", type=float, default=60, help="for soak: how long the same processes are struck")
+    parser.add_argument(
+        "--events", type=int, help=f"requests and outcomes in {SECONDS:.0f} s; {EVENTS}, for soak {SOAK_EVENTS}"
+    )
     parser.add_argument("--results", type=Path, default=Path("faults.jsonl"), help="one line a run")
     parser.add_argument(
         "--peer", choices=peers.PEERS, help=f"strike this instead of Leadline, with {', '.join(peers.STRIKES)}"

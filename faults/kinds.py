@@ -249,6 +249,7 @@ async def model_tampered(world: World) -> None:
     world.tamper("v2")
     await world.promote("v2")
     await asyncio.sleep(4)
+    await world.promote("v1")
 
 
 # -- all of it ----------------------------------------------------------------------------------------------------------
@@ -258,6 +259,7 @@ async def mix(world: World) -> None:
     """Three faults of the others, one after the other."""
     for fault in world.rng.sample([fault for name, fault in KINDS.items() if name not in ("none", "mix")], 3):
         await fault(world)
+        world.traffic.calm()
 
 
 KINDS: dict[str, Fault] = {

@@ -38,8 +38,9 @@ class Verdict:
     wrong_windows: int
     dead_letters: int
     without_features: int
+    faults: int = 0
     stand_still_s: float = 0.0
-    went_on_s: float | None = None
+    went_on_s: float = 0.0
     memory_mb: int = 0
 
     @property
@@ -54,7 +55,7 @@ class Verdict:
 class Watch:
     """Looks several times a second whether labels come out of each partition with work left, and keeps the longest pause of any.
 
-    ``went_on_s``: how long after ``healed_at`` each partition had moved, or had nothing left.
+    ``went_on_s``: how long after `heal` it took at most until each partition had moved, or had nothing left.
     """
 
     def __init__(self, world: World) -> None:
@@ -62,14 +63,19 @@ class Watch:
         self._moved_at: dict[int, float] = {}
         self._outputs: dict[int, int] = {}
         self.longest_s = 0.0
-        self.healed_at: float | None = None
-        self.went_on_s: float | None = None
+        self.healing, self.healed_at = False, 0.0
+        self.faults, self.went_on_s = 0, 0.0
         self.memory_mb = 0
 
     @property
     def all_at_work(self) -> bool:
         """Whether labels have come out of each partition."""
         return bool(self._outputs) and all(self._outputs.values())
+
+    def heal(self) -> None:
+        """Now the fault is over; ``healing`` until all have gone on."""
+        self.healing, self.healed_at = True, time.monotonic()
+        self.faults += 1
 
     async def look(self) -> None:
         """Look once."""
@@ -87,8 +93,9 @@ class Watch:
                 self.longest_s = max(self.longest_s, now - since)
             if end != was.get(partition) or partition not in busy:
                 self._moved_at[partition] = now
-        if self.healed_at is not None and self.went_on_s is None and min(self._moved_at.values()) > self.healed_at:
-            self.went_on_s = now - self.healed_at
+        if self.healing:
+            self.went_on_s = max(self.went_on_s, now - self.healed_at)
+            self.healing = min(self._moved_at.values()) <= self.healed_at
 
 
 def _peak_mb(pid: int) -> int:

@@ -13,30 +13,30 @@ from faults.kinds import KINDS
 from faults.ledger import Verdict, Watch, judge, left
 from faults.world import World
 
-EVENTS, SECONDS = 150_000, 12.0
+EVENTS, SOAK_EVENTS, SECONDS = 150_000, 8_000, 12.0
 _HEAL_S, _DONE_S = 30.0, 180.0
 
 
-def once(name: str, seed: int, events: int) -> dict[str, Any]:
-    """Run a fault with a seed; what it cost, for a results file."""
+def once(name: str, seed: int, events: int, minutes: float = 0.0) -> dict[str, Any]:
+    """Run a fault with a seed, again and again for so many minutes; what it cost, for a results file."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="leadline-faults-") as folder, World(Path(folder), seed) as world:
-        verdict, live = asyncio.run(_run(world, name, events))
+        verdict, live = asyncio.run(_run(world, name, events, minutes))
         errors = [
             line[:300]
             for log in Path(folder).rglob("worker-*.log")
             for line in log.read_text("utf-8", "replace").splitlines()
             if '"level": "critical"' in line or ('"level": "error"' in line and '"logger": "leadline' in line)
         ]
-    row = {"fault": name, "seed": seed, **verdict.row(), "live": live, "errors": errors[:5]}
+    row = {"fault": "soak" if minutes else name, "seed": seed, **verdict.row(), "live": live, "errors": errors[:5]}
     row["seconds"] = round(time.monotonic() - began, 1)
     return row
 
 
-async def _run(world: World, name: str, events: int) -> tuple[Verdict, bool]:
-    """Feed, strike, heal, wait until all is done, judge; and whether it went on in time after the fault."""
+async def _run(world: World, name: str, events: int, minutes: float) -> tuple[Verdict, bool]:
+    """Feed, strike, heal, wait until all is done, judge; and whether it went on in time after each fault."""
     watch = Watch(world)
-    striking = asyncio.create_task(_strike(world, name, watch))
+    striking = asyncio.create_task(_strike(world, name, watch, minutes))
     feeding = asyncio.create_task(world.traffic.feed(events, SECONDS, lambda: not striking.done()))
     while not (feeding.done() and striking.done()):
         world.tend()
@@ -49,8 +49,8 @@ async def _run(world: World, name: str, events: int) -> tuple[Verdict, bool]:
     done = await _settled(world, watch) and done
     verdict = await judge(world)
     verdict.stand_still_s, verdict.memory_mb = round(longest_s, 1), watch.memory_mb
-    verdict.went_on_s = watch.went_on_s and round(watch.went_on_s, 1)
-    return verdict, done and watch.went_on_s is not None and watch.went_on_s <= _HEAL_S
+    verdict.faults, verdict.went_on_s = watch.faults, round(watch.went_on_s, 1)
+    return verdict, done and watch.went_on_s <= _HEAL_S
 
 
 async def _settled(world: World, watch: Watch) -> bool:
@@ -66,13 +66,19 @@ async def _settled(world: World, watch: Watch) -> bool:
     return False
 
 
-async def _strike(world: World, name: str, watch: Watch) -> None:
+async def _strike(world: World, name: str, watch: Watch, minutes: float) -> None:
+    """Strike once, or for so many minutes; the next time when all have gone on."""
     deadline = time.monotonic() + _DONE_S
     while not watch.all_at_work and time.monotonic() < deadline:  # noqa: ASYNC110 - looked at, not told
         await asyncio.sleep(0.1)
-    await asyncio.sleep(world.rng.uniform(0, 2))
-    await KINDS[name](world)
-    watch.healed_at = time.monotonic()
+    end = time.monotonic() + 60 * minutes
+    while not watch.faults or time.monotonic() < end:
+        await asyncio.sleep(world.rng.uniform(0, 2))
+        await KINDS[name](world)
+        world.traffic.calm()
+        watch.heal()
+        while watch.healing and time.monotonic() - watch.healed_at < _DONE_S:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
 
 
 async def _looked(watch: Watch) -> None:

@@ -52,6 +52,10 @@ class Traffic:
     refused: int = 0
     asked: dict[str, PredictionRequest] = field(default_factory=dict)
 
+    def calm(self) -> None:
+        """Be as usual again."""
+        self.odds, self.speed = Odds(), 1.0
+
     async def feed(self, events: int, seconds: float, striking: Callable[[], bool]) -> None:
         """Publish so many events, a third at once and the rest over so many seconds, and on while the fault strikes."""
         producer = AIOKafkaProducer(
