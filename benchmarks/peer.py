@@ -28,11 +28,10 @@ from leadline.logs import configure_logs
 from leadline.records import Rollout, WindowPartial
 from leadline.settings import ModelSettings, Settings, load_settings
 from leadline.topology import Step, step
-from leadline.wire.codec import Wire, encode
+from leadline.wire.codec import Wire, encode, unusual
 from leadline.wire.rules import broken
 from leadline.wire.run import DeadLetter, Run
 from leadline.wire.schemas import HEAD_BYTES
-from leadline.wire.sizes import encoded_sizes
 
 MODEL, VERSION = "peers", "v1"
 FEATURES = [f"f{i}" for i in range(10)]
@@ -120,8 +119,7 @@ def to_batch(run: Run, max_bytes: int) -> Batch:
     bodies = [value or b"" for value in run.values]
     columns = pyruhvro.deserialize_array(bodies, _text(theirs))
     columns.validate(full=True)
-    sizes = [len(body) for body in bodies]
-    if max(sizes) > max_bytes or not np.array_equal(encoded_sizes(columns, SCHEMAS[theirs]), sizes):
+    if max(map(len, bodies)) > max_bytes or unusual(columns, bodies, _text(theirs)):
         raise BenchError(f"{run.topic}/{run.partition}: from offset {run.offsets[0]} on a record is no {theirs}")
     columns = _widened(run.topic, columns)
     for rows, reason, _ in broken(ours, columns, run.keys):

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from leadline.core.batch import Batch, Effects, Lookups, Output, Reject
 from leadline.core.catalog import Catalog, Signature, Version
-from leadline.core.columns import Floats, Ints
+from leadline.core.columns import Floats, Ints, pick
 from leadline.settings import ModelSettings
 
 
@@ -61,19 +61,18 @@ class Scoring:
             return
         scores = np.asarray(version.predictor.predict(matrix), np.float64)
         finite = np.isfinite(scores)
-        _refuse(
-            effects,
-            rows[~finite],
-            "score-not-finite",
-            f"{version.settings.name} {version.version} gave NaN or infinity",
-        )
-        kept = np.flatnonzero(finite)
-        if not len(kept):
+        if not finite.all():
+            detail = f"{version.settings.name} {version.version} gave NaN or infinity"
+            _refuse(effects, rows[~finite], "score-not-finite", detail)
+            kept = np.flatnonzero(finite)
+            rows, requests, matrix, lookups = _kept(kept, rows, requests, matrix, lookups)
+            scores = scores[kept]
+        if not len(rows):
             return
-        arrival_ms = batch.arrival_ms[rows[kept]]
-        age = None if lookups is None else arrival_ms - lookups.updated_ms[kept]
-        columns = _predictions(requests.take(pa.array(kept)), matrix[kept], scores[kept], arrival_ms, age, version)
-        keys = [batch.keys[i] for i in rows[kept].tolist()]
+        arrival_ms = batch.arrival_ms[rows]
+        age = None if lookups is None else arrival_ms - lookups.updated_ms
+        columns = _predictions(requests, matrix, scores, arrival_ms, age, version)
+        keys = pick(batch.keys, rows)
         effects.outputs.append(Output("predictions", keys, batch.partition, columns=columns, arrival_ms=arrival_ms))
 
 
@@ -115,8 +114,13 @@ def _complete(
     for i in np.flatnonzero(~whole).tolist():
         names = ", ".join(name for name, gone in zip(signature.names, missing[i], strict=True) if gone)
         effects.rejects.append(Reject(int(rows[i]), "feature-missing", f"missing: {names}"))
-    kept = np.flatnonzero(whole)
-    return rows[kept], requests.take(pa.array(kept)), matrix[kept], _lookups(lookups, kept)
+    return _kept(np.flatnonzero(whole), rows, requests, matrix, lookups)
+
+
+def _kept(
+    places: Ints, rows: Ints, requests: pa.RecordBatch, matrix: Floats, lookups: Lookups | None
+) -> tuple[Ints, pa.RecordBatch, Floats, Lookups | None]:
+    return rows[places], requests.take(pa.array(places)), matrix[places], _lookups(lookups, places)
 
 
 # -- the matrix ---------------------------------------------------------------------------------------------------------
