@@ -7,13 +7,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from benchmarks.shapes import FEATURES, MINUTE_MS, MODEL, VERSION
 from leadline.core.batch import Output
 
-MODEL, VERSION = "bench", "v1"
-FEATURES = [f"f{i}" for i in range(10)]
 STEP_MS = 2
-MINUTE_MS = 60_000
-FAUST_STARTS = "leadline-bench: first record"
 _SHUFFLE = 50_000
 _ODD = 0x9E3779B97F4A7C15
 

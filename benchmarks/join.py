@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from benchmarks.data import FAUST_STARTS, MODEL, JoinAnswer, join_logs
+from benchmarks.data import JoinAnswer, join_logs
 from benchmarks.measure import Cost, Work, publish, run, topics
+from benchmarks.shapes import MODEL, STARTS
 from leadline.agents import cluster
 from leadline.agents.fetch import to_run
 from leadline.agents.sender import CHANGELOG_BYTES
@@ -78,7 +79,7 @@ async def _wrong(bootstrap: str, prefix: str, answer: JoinAnswer) -> AsyncIterat
 
 
 async def faust(bootstrap: str, count: int) -> Cost:
-    """The Faust peer; see `benchmarks.faust_app`."""
+    """The Faust peer; see `benchmarks.peers.faust_app`."""
     predictions, outcomes, answer = join_logs(count)
     async with topics(bootstrap, ("predictions", "outcomes", "matches", "counts")) as prefix:
         await publish(bootstrap, prefix, [predictions, outcomes])
@@ -89,8 +90,8 @@ async def faust(bootstrap: str, count: int) -> Cost:
             "LEADLINE_BENCH_JOB": "join",
         }
         work = Work(
-            "faust", [sys.executable, "-m", "benchmarks.faust_app", "--quiet", "worker", "--without-web", "-l", "warn"], environment,
-            FAUST_STARTS, f"{prefix}.matches", answer.classes["matched"],
+            "faust", [sys.executable, "-m", "benchmarks.peers.faust_app", "--quiet", "worker", "--without-web", "-l", "warn"], environment,
+            STARTS, f"{prefix}.matches", answer.classes["matched"],
         )  # fmt: skip
         events = len(predictions.keys) + len(outcomes.keys)
         return await run(bootstrap, work, events, lambda: _wrong_counts(bootstrap, prefix, answer))

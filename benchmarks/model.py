@@ -1,4 +1,6 @@
-"""The model that both sides serve: a scaler and a logistic regression of ten features."""
+"""The model that all sides serve: a scaler and a logistic regression of ten features."""
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.data import FEATURES
+from benchmarks.shapes import FEATURES, MODEL, VERSION
 
 _ROWS = 5000
 
@@ -21,6 +23,31 @@ def training_data() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
 def trained() -> Pipeline:
     """The trained model; the same each time."""
     return make_pipeline(StandardScaler(), LogisticRegression()).fit(*training_data())
+
+
+def predictions(model: Pipeline, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A peer's predictions for requests, by one call of the model."""
+    matrix = np.array([[row["features"][name] for name in FEATURES] for row in rows])
+    scores = model.predict_proba(matrix)[:, 1].tolist()
+    return [_prediction(*each) for each in zip(rows, matrix.tolist(), scores, strict=True)]
+
+
+def _prediction(row: dict[str, Any], values: list[float], score: float) -> dict[str, Any]:
+    return {
+        "request_id": row["request_id"],
+        "model": MODEL,
+        "model_version": VERSION,
+        "role": "champion",
+        "user_id": row["user_id"],
+        "event_time": row["event_time"],
+        "scored_at": row["event_time"],
+        "score": score,
+        "predicted_label": int(score >= 0.5),
+        "features": values,
+        "signature": "",
+        "segments": [],
+        "feature_age_ms": None,
+    }
 
 
 def exact_scores(matrix: NDArray[np.float64]) -> NDArray[np.float64]:

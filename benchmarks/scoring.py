@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.data import FAUST_STARTS, FEATURES, MODEL, VERSION, features, request_number, requests
+from benchmarks.data import features, request_number, requests
 from benchmarks.measure import PARTITIONS, Cost, Work, publish, run, topics
 from benchmarks.model import exact_scores, trained, training_data
+from benchmarks.shapes import FEATURES, MODEL, STARTS, VERSION
 from leadline.agents import cluster
 from leadline.agents.fetch import to_run
 from leadline.agents.sender import CHANGELOG_BYTES
@@ -68,7 +69,7 @@ async def _wrong(bootstrap: str, prefix: str, count: int) -> AsyncIterator[str]:
 
 
 async def faust(bootstrap: str, count: int) -> Cost:
-    """The Faust peer; see `benchmarks.faust_app`."""
+    """The Faust peer; see `benchmarks.peers.faust_app`."""
     async with topics(bootstrap, ("prediction-requests", "predictions")) as prefix:
         await publish(bootstrap, prefix, [requests(count)])
         environment = {
@@ -77,8 +78,17 @@ async def faust(bootstrap: str, count: int) -> Cost:
             "LEADLINE_PREFIX": prefix,
             "LEADLINE_BENCH_JOB": "scoring",
         }
-        worker = [sys.executable, "-m", "benchmarks.faust_app", "--quiet", "worker", "--without-web", "-l", "warn"]
-        work = Work("faust", worker, environment, FAUST_STARTS, f"{prefix}.predictions", count)
+        worker = [
+            sys.executable,
+            "-m",
+            "benchmarks.peers.faust_app",
+            "--quiet",
+            "worker",
+            "--without-web",
+            "-l",
+            "warn",
+        ]
+        work = Work("faust", worker, environment, STARTS, f"{prefix}.predictions", count)
         return await run(bootstrap, work, count, lambda: _wrong_faust(bootstrap, prefix, count))
 
 

@@ -14,6 +14,7 @@ from faults import peers
 from faults.kinds import KINDS
 from faults.run import EVENTS, SECONDS, SOAK_EVENTS, once
 from leadline.logs import quiet_libraries
+from leadline.settings import SettingsError
 
 
 def main() -> int:
@@ -46,7 +47,11 @@ def _once(asked: argparse.Namespace, name: str, seed: int) -> dict[str, Any]:
 def _peer(asked: argparse.Namespace) -> int:
     """The same for a peer; whatever comes out is no failure of ours."""
     for seed in range(asked.seed, asked.seed + asked.times):
-        row = peers.once(asked.peer, asked.fault, seed, asked.events or EVENTS)
+        try:
+            row = peers.once(asked.peer, asked.fault, seed, asked.events or EVENTS)
+        except SettingsError as error:
+            Console(stderr=True).print(f"[red]error:[/] {error}", highlight=False)
+            return 1
         print(json.dumps(row), flush=True)
         _write(asked.results, row)
     return 0

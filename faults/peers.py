@@ -1,9 +1,7 @@
 """Plain Faust and Quix Streams under the same faults: the join and its counts on a backlog, and what is missing or too much at the end."""
 
 import asyncio
-import importlib.util
 import json
-import os
 import sys
 import tempfile
 import time
@@ -24,13 +22,11 @@ from leadline.agents import cluster
 from leadline.embedded.workers import Workers
 from leadline.settings import SettingsError
 
-_FAUST = [sys.executable, "-m", "benchmarks.faust_app", "--quiet", "worker", "--without-web", "-l", "warn"]
-_QUIX = [
-    os.environ.get("QUIX_PYTHON", sys.executable),
-    str(Path(__file__).parent.parent / "benchmarks" / "quix_app.py"),
-]
+_PEERS_PYTHON = Path(__file__).parent.parent / ".venv-peers" / "bin" / "python"
+_FAUST = [sys.executable, "-m", "benchmarks.peers.faust_app", "--quiet", "worker", "--without-web", "-l", "warn"]
+_QUIX = [str(_PEERS_PYTHON), "-m", "benchmarks.peers.quix_app"]
 PEERS: Mapping[str, tuple[Sequence[str], Mapping[str, str]]] = {
-    "faust": (_FAUST, {"LEADLINE_BENCH_JOB": "join"}),
+    "faust": (_FAUST, {}),
     "quix": (_QUIX, {}),
     "quix-exactly-once": (_QUIX, {"QUIX_GUARANTEE": "exactly-once"}),
 }
@@ -57,6 +53,7 @@ class PeerWorld(World):
         environment = {
             "KAFKA_BOOTSTRAP": f"127.0.0.1:{self.network.port}",
             "LEADLINE_PREFIX": self.prefix,
+            "LEADLINE_BENCH_JOB": "join",
             **self._more,
         }
         folder = self.folder / name
@@ -65,10 +62,8 @@ class PeerWorld(World):
 
 def once(peer: str, name: str, seed: int, events: int) -> dict[str, Any]:
     """Run a fault with a seed under so many predictions and outcomes; what it cost, for a results file."""
-    if peer != "faust" and "QUIX_PYTHON" not in os.environ and importlib.util.find_spec("quixstreams") is None:
-        raise SettingsError(
-            "QUIX_PYTHON is not set: name a Python that has quixstreams, such as /path/to/venv/bin/python"
-        )
+    if peer != "faust" and not _PEERS_PYTHON.exists():
+        raise SettingsError("Quix Streams is not installed: run scripts/install-peers, which makes .venv-peers with it")
     with tempfile.TemporaryDirectory(prefix="leadline-faults-") as folder, PeerWorld(Path(folder), seed, peer) as world:
         row = asyncio.run(_run(world, name, events // 2))
     return {"peer": peer, "fault": name, "seed": seed, "events": events, **row}

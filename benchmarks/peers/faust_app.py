@@ -1,6 +1,6 @@
-"""The peer: the same jobs as plain Faust agents, written as its documentation shows. Started as a process of its own.
+"""The jobs as plain Faust agents.
 
-scoring: ``take(1000, within=0.05)``, one ``predict_proba`` a batch, one ``send`` a prediction.
+scoring: ``take(1000, within=0.05)``, one ``predict_proba`` a batch, one ``send`` a prediction; for latency, each request alone.
 join: two agents share a Table keyed by request id, in RocksDB with a changelog; a second Table holds the counts, told once a second.
 """
 
@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import faust
-import numpy as np
+from faust.serializers import codecs
 
 from benchmarks.avro import MATCH, OUTCOME, PREDICTION, REQUEST, Avro
-from benchmarks.data import FAUST_STARTS, FEATURES, MINUTE_MS, MODEL, VERSION
+from benchmarks.shapes import MINUTE_MS, tell_start
 
 PARTITIONS = 2
 _PREFIX = os.environ["LEADLINE_PREFIX"]
 _STATE = Path(os.environ["LEADLINE_STATE"])
 _STATE.mkdir(parents=True, exist_ok=True)
+_LATENCY = os.environ.get("LEADLINE_BENCH_LATENCY") == "1"
 
 app = faust.App(
     f"{_PREFIX}.faust",
@@ -31,56 +32,35 @@ app = faust.App(
     key_serializer="raw",
     value_serializer="raw",
     consumer_auto_offset_reset="earliest",
-    producer_linger=0.005,
+    producer_linger=0.0 if _LATENCY else 0.005,
 )
-_told: list[bool] = []
 
 
-def _topic(noun: str, codec: Avro) -> Any:
+class _Codec(codecs.Codec):  # type: ignore[misc]
+    def __init__(self, avro: Avro) -> None:
+        super().__init__()
+        self._loads, self._dumps = avro.loads, avro.dumps
+
+
+def _topic(noun: str, avro: Avro) -> Any:
     return app.topic(
-        f"{_PREFIX}.{noun}", partitions=PARTITIONS, key_type=str, key_serializer="raw", value_serializer=codec
+        f"{_PREFIX}.{noun}", partitions=PARTITIONS, key_type=str, key_serializer="raw", value_serializer=_Codec(avro)
     )
-
-
-def _tell_start() -> None:
-    if not _told:
-        _told.append(True)
-        os.write(1, FAUST_STARTS.encode() + b"\n")  # with --quiet, print is silenced
 
 
 def scoring() -> None:
     """Requests to predictions."""
-    from benchmarks.model import trained
+    from benchmarks.model import predictions, trained
 
-    model, predictions = trained(), _topic("predictions", PREDICTION)
+    model, topic = trained(), _topic("predictions", PREDICTION)
 
     @app.agent(_topic("prediction-requests", REQUEST))  # type: ignore[untyped-decorator]
     async def score(stream: Any) -> None:
-        async for rows in stream.take(1000, within=0.05):
-            _tell_start()
-            matrix = np.array([[row["features"][name] for name in FEATURES] for row in rows])
-            for row, values, value in zip(
-                rows, matrix.tolist(), model.predict_proba(matrix)[:, 1].tolist(), strict=True
-            ):
-                await predictions.send(key=row["request_id"], value=_prediction(row, values, value))
-
-
-def _prediction(row: dict[str, Any], values: list[float], score: float) -> dict[str, Any]:
-    return {
-        "request_id": row["request_id"],
-        "model": MODEL,
-        "model_version": VERSION,
-        "role": "champion",
-        "user_id": row["user_id"],
-        "event_time": row["event_time"],
-        "scored_at": row["event_time"],
-        "score": score,
-        "predicted_label": int(score >= 0.5),
-        "features": values,
-        "signature": "",
-        "segments": [],
-        "feature_age_ms": None,
-    }
+        batches = ([row] async for row in stream) if _LATENCY else stream.take(1000, within=0.05)
+        async for rows in batches:
+            tell_start()
+            for made in predictions(model, rows):
+                await topic.send(key=made["request_id"], value=made)
 
 
 def join() -> None:
@@ -111,7 +91,7 @@ def join() -> None:
     @app.agent(_topic("predictions", PREDICTION))  # type: ignore[untyped-decorator]
     async def on_prediction(stream: Any) -> None:
         async for event in stream.events():
-            _tell_start()
+            tell_start()
             made = event.value
             key, known = made["request_id"], (made["model_version"], made["event_time"], made["predicted_label"])
             held = pending.get(key)
@@ -123,7 +103,7 @@ def join() -> None:
     @app.agent(_topic("outcomes", OUTCOME))  # type: ignore[untyped-decorator]
     async def on_outcome(stream: Any) -> None:
         async for event in stream.events():
-            _tell_start()
+            tell_start()
             given = event.value
             key = given["request_id"]
             held = pending.get(key)
