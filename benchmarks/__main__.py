@@ -1,4 +1,7 @@
-"""``scripts/bench scoring|join``: Leadline and plain Faust in turns, one table at the end and one JSON line a run.
+"""``scripts/bench scoring|join|loop|latency``: Leadline and its peers in turns, one JSON line a run and one table at the end.
+
+``--beside`` names the peers: kafka-streams, flink, bytewax, quix (all by scripts/install-peers) and faust. ``--record`` keeps the ratios,
+``--check`` compares with those that were kept, and fails where Leadline has become dearer by more than a quarter.
 
 ``scripts/bench restore``: how fast pending predictions come from the changelog onto an empty disk. ``scripts/bench peer``: work for the
 runner of a comparison of several stream processors.
@@ -9,42 +12,61 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Awaitable
 from dataclasses import asdict
 from pathlib import Path
-from statistics import median
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import join, peer, restore, scoring
+from benchmarks import join, latency, loop, peer, ratios, restore, scoring
+from benchmarks.beside import PEERS, check_installed
+from benchmarks.latency import Latency
 from benchmarks.measure import BenchError, Cost
 from leadline.embedded import EmbeddedError, progress_bar, servers
 from leadline.settings import load_settings
 
-_JOBS = {"join": join, "scoring": scoring}
+_JOBS = {"scoring": scoring, "join": join}
+_HELP = {
+    "scoring": "requests to predictions",
+    "join": "predictions and outcomes to labels and counts",
+    "loop": "requests and outcomes through all stages; no peer has them",
+    "latency": f"scoring at {latency.RATE:,} requests a second",
+}
 
 
 def main() -> int:
-    """Run what the command line asks for; 1 when an answer was wrong."""
+    """Run what the command line asks for; 1 when an answer was wrong, or a check failed."""
     asked = _arguments()
     if asked.job == "peer":
         return peer.main()
     console = Console(stderr=True)
     try:
+        check_installed(getattr(asked, "beside", []))
         with progress_bar(console) as progress, servers(load_settings(), redis=False, progress=progress) as running:
-            table = asyncio.run(_measured(asked, running.bootstrap))
+            return asyncio.run(_measured(asked, running.bootstrap))
     except (BenchError, EmbeddedError) as error:
         console.print(f"[red]error:[/] {error}", highlight=False)
         return 1
-    Console().print(table)
-    return 0
 
 
-async def _measured(asked: argparse.Namespace, bootstrap: str) -> Table:
+async def _measured(asked: argparse.Namespace, bootstrap: str) -> int:
     if asked.job == "restore":
-        return restore.table(await restore.measure(bootstrap, asked.pending, asked.runs))
-    return _table(asked.job, await _pairs(asked, bootstrap))
+        _show(restore.table(await restore.measure(bootstrap, asked.pending, asked.runs)))
+        return 0
+    rounds = [await _round(asked, bootstrap) for _ in range(asked.rounds)]
+    if asked.job == "latency":
+        _show(ratios.latency_table([each for each in rounds if isinstance(each, Latency)]))
+        return 0
+    costs = [[each for each in one if isinstance(each, Cost)] for one in rounds]
+    _show(ratios.table(asked.job, costs))
+    if asked.record:
+        ratios.record(asked.job, costs)
+    return int(asked.check and not ratios.check(asked.job, costs))
+
+
+def _show(table: Table) -> None:
+    Console(width=130).print(table)
 
 
 def _arguments() -> argparse.Namespace:
@@ -54,54 +76,51 @@ def _arguments() -> argparse.Namespace:
     restoring = jobs.add_parser("restore", help="pending predictions from the changelog onto an empty disk")
     restoring.add_argument("--pending", type=int, default=1_000_000, help="predictions without an outcome")
     restoring.add_argument("--runs", type=int, default=3, help="how often they are restored")
-    for name in sorted(_JOBS):
-        _add_options(jobs.add_parser(name, help="Leadline and plain Faust in turns"))
+    for name, text in _HELP.items():
+        _add_options(jobs.add_parser(name, help=text), beside=name != "loop")
     return parser.parse_args()
 
 
-def _add_options(parser: argparse.ArgumentParser) -> None:
+def _add_options(parser: argparse.ArgumentParser, beside: bool) -> None:
     parser.add_argument(
         "--events", type=int, default=300_000, help="requests, or predictions with about as many outcomes"
     )
-    parser.add_argument("--faust-events", type=int, default=30_000, help="the same for Faust, which takes longer")
-    parser.add_argument("--pairs", type=int, default=2, help="how often the two take turns")
-    parser.add_argument("--no-faust", action="store_true", help="Leadline alone")
+    parser.add_argument("--seconds", type=float, default=20, help="for latency: how long it is measured")
+    parser.add_argument("--rounds", type=int, default=2, help="how often all take turns")
+    parser.add_argument(
+        "--beside", nargs="*", choices=PEERS, default=[], help="peers that take turns with Leadline" if beside else argparse.SUPPRESS
+    )  # fmt: skip
+    parser.add_argument("--record", action="store_true", help=f"keep the ratios in {ratios.RECORDED.name}")
+    parser.add_argument("--check", action="store_true", help="compare with the ratios that were kept")
     parser.add_argument(
         "--profile", type=Path, help="write Leadline's cProfile to this file; its figures are slower then"
     )
 
 
-async def _pairs(asked: argparse.Namespace, bootstrap: str) -> list[Cost]:
-    job, costs = _JOBS[asked.job], []
+async def _round(asked: argparse.Namespace, bootstrap: str) -> list[Cost | Latency]:
+    """Leadline and each peer once."""
     command = [sys.executable, *(["-m", "cProfile", "-o", str(asked.profile.resolve())] if asked.profile else [])]
-    for _ in range(asked.pairs):
+    ran: list[Cost | Latency] = []
+    for name in ("leadline", *asked.beside):
         with tempfile.TemporaryDirectory(prefix="leadline-bench-") as folder:
-            costs.append(_told(asked.job, await job.leadline(bootstrap, asked.events, Path(folder), command)))
-            if not asked.no_faust:
-                costs.append(_told(asked.job, await job.faust(bootstrap, asked.faust_events)))
-    return costs
+            ran.append(await _one(asked, name, bootstrap, Path(folder), command))
+        print(json.dumps({"job": asked.job, **asdict(ran[-1])}), flush=True)
+    return ran
 
 
-def _told(job: str, cost: Cost) -> Cost:
-    print(json.dumps({"job": job, **asdict(cost), "events_per_cpu_s": round(cost.per_cpu_s)}), flush=True)
-    return cost
-
-
-def _table(job: str, costs: Sequence[Cost]) -> Table:
-    """One row a side: medians of its runs, and all of its rates."""
-    table = Table(title=f"{job}: medians; the answers of all runs were right")
-    for name in ("worker", "events", "events / CPU-s", "x Faust", "of each run", "wall s", "peak RSS MB"):
-        table.add_column(name, justify="left" if name == "worker" else "right")
-    rates = {
-        name: median(c.per_cpu_s for c in costs if c.name == name) for name in dict.fromkeys(c.name for c in costs)
-    }
-    for name, rate in rates.items():
-        own = [cost for cost in costs if cost.name == name]
-        ratio = f"{rate / rates['faust']:.1f}" if "faust" in rates else ""
-        each = " ".join(f"{cost.per_cpu_s:,.0f}" for cost in own)
-        wall, rss = median(cost.wall_s for cost in own), max(cost.rss_mb for cost in own)
-        table.add_row(name, f"{own[0].events:,}", f"{rate:,.0f}", ratio, each, f"{wall:.2f}", f"{rss:,}")
-    return table
+def _one(
+    asked: argparse.Namespace, name: str, bootstrap: str, folder: Path, command: list[str]
+) -> Awaitable[Cost | Latency]:
+    if asked.job == "loop":
+        return loop.leadline(bootstrap, asked.events, folder, command)
+    if asked.job == "latency":
+        if name == "leadline":
+            return latency.leadline(bootstrap, asked.seconds, folder, command)
+        return latency.peer(name, bootstrap, asked.seconds, folder)
+    job = _JOBS[asked.job]
+    if name == "leadline":
+        return job.leadline(bootstrap, asked.events, folder, command)
+    return job.peer(name, bootstrap, int(asked.events * PEERS[name].share), folder)
 
 
 if __name__ == "__main__":

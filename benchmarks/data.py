@@ -38,9 +38,9 @@ def features(count: int) -> NDArray[np.float64]:
     return np.random.default_rng(7).standard_normal((count, len(FEATURES)))
 
 
-def requests(count: int) -> Output:
-    """Prediction requests in order of event time."""
-    ids, at_ms = request_ids(count), _base_ms(count) + np.arange(count) * STEP_MS
+def requests(count: int, salt: int = 0) -> Output:
+    """Prediction requests in order of event time; with another ``salt`` of other ids."""
+    ids, at_ms = request_ids(count, salt), _base_ms(count) + np.arange(count) * STEP_MS
     offsets = pa.array(np.arange(count + 1, dtype=np.int32) * len(FEATURES))
     names = pa.array(FEATURES * count)
     empty = pa.array(np.zeros(count + 1, np.int32))

@@ -2,14 +2,14 @@
 
 import json
 import os
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from benchmarks import beside
 from benchmarks.data import JoinAnswer, join_logs
 from benchmarks.measure import Cost, Work, publish, run, topics
-from benchmarks.shapes import MODEL, STARTS
+from benchmarks.shapes import MODEL
 from leadline.agents import cluster
 from leadline.agents.fetch import to_run
 from leadline.agents.sender import CHANGELOG_BYTES
@@ -78,21 +78,12 @@ async def _wrong(bootstrap: str, prefix: str, answer: JoinAnswer) -> AsyncIterat
         yield f"{dead:,} dead letters"
 
 
-async def faust(bootstrap: str, count: int) -> Cost:
-    """The Faust peer; see `benchmarks.peers.faust_app`."""
+async def peer(name: str, bootstrap: str, count: int, folder: Path) -> Cost:
+    """A peer of `benchmarks.beside`."""
     predictions, outcomes, answer = join_logs(count)
     async with topics(bootstrap, ("predictions", "outcomes", "matches", "counts")) as prefix:
         await publish(bootstrap, prefix, [predictions, outcomes])
-        environment = {
-            **os.environ,
-            "KAFKA_BOOTSTRAP": bootstrap,
-            "LEADLINE_PREFIX": prefix,
-            "LEADLINE_BENCH_JOB": "join",
-        }
-        work = Work(
-            "faust", [sys.executable, "-m", "benchmarks.peers.faust_app", "--quiet", "worker", "--without-web", "-l", "warn"], environment,
-            STARTS, f"{prefix}.matches", answer.classes["matched"],
-        )  # fmt: skip
+        work = beside.work(name, "join", bootstrap, prefix, folder, "matches", answer.classes["matched"])
         events = len(predictions.keys) + len(outcomes.keys)
         return await run(bootstrap, work, events, lambda: _wrong_counts(bootstrap, prefix, answer))
 

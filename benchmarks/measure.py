@@ -2,16 +2,16 @@
 
 The input is published before the worker starts, so that it always has work and a run does not depend on how fast we publish. The clock
 and the processor time start when the worker says in its log that it is about to read: Leadline's ``assigned`` (its partitions and
-state are there, nothing is fetched yet), Faust's first record in the agent (its first fetch is already done: in doubt in favour of
-Faust). They end when the last expected record is in the output topic. So imports, joining the group and opening state are left out on both
-sides; fetching, decoding, deciding, state, changelog and sending are in. The broker is a process of its own and counts for neither.
+state are there, nothing is fetched yet), a peer's first record (its first fetch is already done: in doubt in favour of the
+peer). They end when the last expected record is in the output topic. So imports, joining the group and opening state are left out on all
+sides; fetching, decoding, deciding, state, changelog and sending are in. The broker is a process of its own and counts for none.
 """
 
 import asyncio
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,9 +35,16 @@ class BenchError(Exception):
     """A run came to no end, or to a wrong answer."""
 
 
+async def _nothing() -> int:
+    return 0
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A worker's process, the words in its log with which it starts reading, and what it has to put out."""
+    """A worker's process, the words in its log with which it starts reading, and what it has to put out.
+
+    ``feed`` publishes what was not published before the start; ``left`` says what is still to do once the output is complete.
+    """
 
     name: str
     command: Sequence[str | Path]
@@ -45,6 +52,8 @@ class Work:
     starts: str
     output: str
     expected: int
+    feed: Callable[[], Awaitable[object]] = _nothing
+    left: Callable[[], Awaitable[int]] = _nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +70,11 @@ class Cost:
     def per_cpu_s(self) -> float:
         """Events per second of processor time."""
         return self.events / self.cpu_s
+
+    @property
+    def per_million(self) -> float:
+        """Seconds of processor time for a million events."""
+        return self.cpu_s / self.events * 1e6
 
 
 @asynccontextmanager
@@ -109,19 +123,33 @@ def _part(output: Output, start: int) -> Output:
     return Output(output.topic, output.keys[start : start + _CHUNK], columns=output.columns.slice(start, _CHUNK))
 
 
-async def run(bootstrap: str, work: Work, events: int, answer: Callable[[], AsyncIterator[str]]) -> Cost:
-    """Run the worker on what is published; ``answer`` yields what is wrong with its answer, until nothing is."""
+@asynccontextmanager
+async def started(work: Work) -> AsyncIterator[Child]:
+    """The worker's process, from when it says that it starts."""
     with tempfile.TemporaryDirectory(prefix="leadline-bench-") as folder:
         child = Child(
             work.name, work.command, Path(folder) / "worker.log", {**work.environment, "LEADLINE_STATE": folder}
         )
         try:
             await asyncio.to_thread(child.wait_until, lambda: work.starts in child.log.read_text("utf-8"), _START_S)
-            cost = await _cost(bootstrap, child, work, events)
-            await _right(child, answer)
+            yield child
         finally:
             child.stop()
+
+
+async def run(bootstrap: str, work: Work, events: int, answer: Callable[[], AsyncIterator[str]]) -> Cost:
+    """Run the worker on what is published; ``answer`` yields what is wrong with its answer, until nothing is."""
+    async with started(work) as child:
+        async with asyncio.TaskGroup() as group:
+            feeding = group.create_task(_fed(work))
+            cost = await _cost(bootstrap, child, work, events)
+            feeding.cancel()
+        await _right(child, answer)
     return cost
+
+
+async def _fed(work: Work) -> None:
+    await work.feed()
 
 
 async def _cost(bootstrap: str, child: Child, work: Work, events: int) -> Cost:
@@ -129,7 +157,7 @@ async def _cost(bootstrap: str, child: Child, work: Work, events: int) -> Cost:
     partitions = [TopicPartition(work.output, number) for number in range(PARTITIONS)]
     done, moved = 0, started
     async with AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False) as reader:
-        while done < work.expected:
+        while done < work.expected or await work.left():
             await asyncio.sleep(0.05)
             now, cpu = time.monotonic(), cpu_seconds(child.pid)
             have = sum((await reader.end_offsets(partitions)).values())

@@ -1,18 +1,19 @@
 """Scoring: requests of ten features, a scaler and a logistic regression, one prediction each."""
 
 import os
-import sys
-import time
 from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from benchmarks import beside
 from benchmarks.data import features, request_number, requests
 from benchmarks.measure import PARTITIONS, Cost, Work, publish, run, topics
 from benchmarks.model import exact_scores, trained, training_data
-from benchmarks.shapes import FEATURES, MODEL, STARTS, VERSION
+from benchmarks.shapes import FEATURES, MODEL, VERSION
 from leadline.agents import cluster
 from leadline.agents.fetch import to_run
 from leadline.agents.sender import CHANGELOG_BYTES
@@ -23,31 +24,36 @@ from leadline.settings import ModelSettings
 from leadline.wire.codec import decode
 
 _EXACT = 1e-9
+ROLLOUT = Output("rollouts", [MODEL.encode()], records=[Rollout(MODEL, VERSION, 0, "scripts/bench", "measured")])
 
 
 async def leadline(bootstrap: str, count: int, folder: Path, command: list[str]) -> Cost:
     """Leadline's worker with the one step; the model is registered and rolled out like any other."""
+    async with serving(bootstrap, folder, command) as (prefix, work):
+        await publish(bootstrap, prefix, [requests(count)])
+        return await run(bootstrap, replace(work, expected=count), count, lambda: _wrong(bootstrap, prefix, count))
+
+
+@asynccontextmanager
+async def serving(bootstrap: str, folder: Path, command: list[str]) -> AsyncIterator[tuple[str, Work]]:
+    """Topics, and a worker that scores requests as they come."""
     models = folder / "models"
-    _register(models)
-    rollout = Rollout(MODEL, VERSION, int(time.time() * 1000), "scripts/bench", "measured")
+    register(models)
     async with topics(bootstrap, ("prediction-requests", "predictions", "dead-letters"), ("rollouts",)) as prefix:
-        rolled_out = Output("rollouts", [MODEL.encode()], records=[rollout])
-        await publish(bootstrap, prefix, [rolled_out, requests(count)])
+        await publish(bootstrap, prefix, [ROLLOUT])
         environment = {
-            **os.environ,
-            "KAFKA_BOOTSTRAP": bootstrap,
-            "LEADLINE_PREFIX": prefix,
-            "LEADLINE_MODELS": str(models),
-        }
+            **os.environ, "KAFKA_BOOTSTRAP": bootstrap, "LEADLINE_PREFIX": prefix, "LEADLINE_MODELS": str(models)
+        }  # fmt: skip
         worker = [*command, "-m", "leadline", "worker", "--step=scoring"]
-        work = Work("leadline", worker, environment, '"assigned"', f"{prefix}.predictions", count)
-        return await run(bootstrap, work, count, lambda: _wrong(bootstrap, prefix, count))
+        yield prefix, Work("leadline", worker, environment, '"assigned"', f"{prefix}.predictions", 0)
 
 
-def _register(models: Path) -> None:
+def register(models: Path, window_ms: int = 86_400_000) -> None:
+    """Add the model as any other is added."""
     matrix, truth = training_data()
     reference = pa.table({name: matrix[:, i] for i, name in enumerate(FEATURES)} | {"outcome": truth})
-    add_version(models, ModelSettings(name=MODEL, numeric=FEATURES), VERSION, trained(), reference, "outcome")
+    settings = ModelSettings(name=MODEL, numeric=FEATURES, window=window_ms)
+    add_version(models, settings, VERSION, trained(), reference, "outcome")
 
 
 async def _wrong(bootstrap: str, prefix: str, count: int) -> AsyncIterator[str]:
@@ -68,31 +74,15 @@ async def _wrong(bootstrap: str, prefix: str, count: int) -> AsyncIterator[str]:
         yield f"{dead:,} dead letters"
 
 
-async def faust(bootstrap: str, count: int) -> Cost:
-    """The Faust peer; see `benchmarks.peers.faust_app`."""
+async def peer(name: str, bootstrap: str, count: int, folder: Path) -> Cost:
+    """A peer of `benchmarks.beside`."""
     async with topics(bootstrap, ("prediction-requests", "predictions")) as prefix:
         await publish(bootstrap, prefix, [requests(count)])
-        environment = {
-            **os.environ,
-            "KAFKA_BOOTSTRAP": bootstrap,
-            "LEADLINE_PREFIX": prefix,
-            "LEADLINE_BENCH_JOB": "scoring",
-        }
-        worker = [
-            sys.executable,
-            "-m",
-            "benchmarks.peers.faust_app",
-            "--quiet",
-            "worker",
-            "--without-web",
-            "-l",
-            "warn",
-        ]
-        work = Work("faust", worker, environment, STARTS, f"{prefix}.predictions", count)
-        return await run(bootstrap, work, count, lambda: _wrong_faust(bootstrap, prefix, count))
+        work = beside.work(name, "scoring", bootstrap, prefix, folder, "predictions", count)
+        return await run(bootstrap, work, count, lambda: _wrong_peer(bootstrap, prefix, count))
 
 
-async def _wrong_faust(bootstrap: str, prefix: str, count: int) -> AsyncIterator[str]:
+async def _wrong_peer(bootstrap: str, prefix: str, count: int) -> AsyncIterator[str]:
     from benchmarks.avro import PREDICTION
 
     made = [PREDICTION.loads(record.value) async for record in cluster.read_all(bootstrap, f"{prefix}.predictions")]

@@ -13,7 +13,7 @@ STARTS = "leadline-bench: first record"
 HEADER = 10
 """Bytes of the single-object header."""
 
-_SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
+SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
 
 
 @cache
@@ -24,7 +24,7 @@ def tell_start() -> None:
 
 def _schema(name: str) -> dict[str, Any]:
     """The project's Avro schema with times as plain numbers, which fastavro reads faster than dates."""
-    schema: dict[str, Any] = json.loads((_SCHEMAS / f"{name}.avsc").read_text("utf-8"))
+    schema: dict[str, Any] = json.loads((SCHEMAS / f"{name}.avsc").read_text("utf-8"))
     for field in schema["fields"]:
         if isinstance(field["type"], dict) and "logicalType" in field["type"]:
             field["type"] = "long"

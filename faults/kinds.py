@@ -74,6 +74,12 @@ async def short_sleep(world: World) -> None:
         await asyncio.sleep(1)
 
 
+async def clock_skew(world: World) -> None:
+    """A worker whose clock is an hour ahead joins and leaves, then one whose clock is an hour behind."""
+    for seconds in (3600, -3600):
+        await world.another(world.rng.uniform(4, 8), seconds)
+
+
 async def disk_full(world: World) -> None:
     """A worker can write no file any more, three times; it has room again when it starts anew."""
     for _ in range(3):
@@ -255,9 +261,12 @@ async def model_tampered(world: World) -> None:
 # -- all of it ----------------------------------------------------------------------------------------------------------
 
 
+_NOT_MIXED = ("none", "mix", "clock-skew")  # the last needs a library that is not everywhere
+
+
 async def mix(world: World) -> None:
     """Three faults of the others, one after the other."""
-    for fault in world.rng.sample([fault for name, fault in KINDS.items() if name not in ("none", "mix")], 3):
+    for fault in world.rng.sample([fault for name, fault in KINDS.items() if name not in _NOT_MIXED], 3):
         await fault(world)
         world.traffic.calm()
 
@@ -265,7 +274,7 @@ async def mix(world: World) -> None:
 KINDS: dict[str, Fault] = {
     each.__name__.replace("_", "-"): each
     for each in (
-        none, kill, kill_wiped, kill_damaged, kill_all, takeover, join_leave, zombie, short_sleep, disk_full,
+        none, kill, kill_wiped, kill_damaged, kill_all, takeover, join_leave, zombie, short_sleep, clock_skew, disk_full,
         broker_pause, broker_kill, broker_away, cut, one_way, slow_network, narrow_network,
         poison, giant, newer_schema, repeats, disorder, odd_times, hot_key, overload,
         redis_kill, redis_pause, redis_slow, redis_flush, redis_password, rollout, model_tampered, mix,

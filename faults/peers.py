@@ -15,6 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 from benchmarks.data import JoinAnswer, join_logs
 from benchmarks.measure import PARTITIONS, publish
+from benchmarks.shapes import STARTS
 
 from faults.kinds import KINDS
 from faults.world import World
@@ -38,6 +39,8 @@ _QUIET_S, _DONE_S = 120.0, 480.0
 class PeerWorld(World):
     """The same servers and strikes, with the peer's processes as workers."""
 
+    joined = STARTS
+
     def __init__(self, folder: Path, seed: int, peer: str) -> None:
         super().__init__(folder, seed)
         self._command, self._more = PEERS[peer]
@@ -49,15 +52,16 @@ class PeerWorld(World):
         await admin.create_topics([NewTopic(f"{self.prefix}.{noun}", PARTITIONS, 1) for noun in nouns])
         await admin.close()
 
-    def _start(self, count: int, name: str) -> Workers:
+    def _start(self, count: int, name: str, more: Mapping[str, str] = {}) -> Workers:
         environment = {
             "KAFKA_BOOTSTRAP": f"127.0.0.1:{self.network.port}",
             "LEADLINE_PREFIX": self.prefix,
             "LEADLINE_BENCH_JOB": "join",
             **self._more,
+            **more,
         }
         folder = self.folder / name
-        return Workers(count, [], environment, folder / "state", folder / "logs", lambda _: None, self._command)
+        return self._workers(count, [], environment, folder, self._command)
 
 
 def once(peer: str, name: str, seed: int, events: int) -> dict[str, Any]:

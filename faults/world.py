@@ -6,7 +6,9 @@ import random
 import resource
 import shutil
 import signal
+import time
 import uuid
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,7 @@ from leadline.learning.add import add_version
 from leadline.learning.registry import MODEL
 from leadline.learning.train import train
 from leadline.records import Rollout
-from leadline.settings import ModelSettings, load_settings
+from leadline.settings import ModelSettings, SettingsError, load_settings
 from leadline.wire.codec import key_of, value_of
 
 STEPS = ("scoring", "join", "performance")
@@ -35,6 +37,7 @@ TOPICS = (
     "prediction-requests", "predictions", "outcomes", "labeled-predictions", "window-partials", "metrics", "dead-letters", "rollouts",
 )  # fmt: skip
 PARTITIONS = 4
+_JOINS_S = 60.0
 WIND = {station: float(n) for n, station in enumerate(STATIONS)}
 _MODEL = {
     "name": "m", "numeric": ["amount", "wind"], "categorical": ["kind"], "segments": ["kind"], "horizon": HORIZON_MS, "window": WINDOW_MS,
@@ -42,11 +45,22 @@ _MODEL = {
 }  # fmt: skip
 
 
+def _skewed(seconds: int) -> dict[str, str]:
+    """The environment of a process whose clock is wrong, though it runs as fast as others."""
+    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+    if not found:
+        raise SettingsError("libfaketime is not installed, which sets a process's clock: apt install libfaketime")
+    return {"LD_PRELOAD": str(found[0]), "FAKETIME": f"{seconds:+d}s", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+
 class World:
     """Everything that a fault may strike; all of it is below ``folder``.
 
-    The workers reach Kafka and Redis through proxies, the harness goes straight to them.
+    The workers reach Kafka and Redis through proxies, the harness goes straight to them. ``joined``: what the log of a worker says when it
+    has tasks.
     """
+
+    joined = '"assigned"'
 
     def __init__(self, folder: Path, seed: int, workers: int = 2) -> None:
         self.folder, self.rng = folder, random.Random(seed)  # noqa: S311 - a simulation of bad luck
@@ -97,14 +111,23 @@ class World:
         await self.promote("v1")
         await self.fill_redis()
 
-    def _start(self, count: int, name: str) -> Workers:
+    def _start(self, count: int, name: str, more: Mapping[str, str] = {}) -> Workers:
         environment = {
             "KAFKA_BOOTSTRAP": f"127.0.0.1:{self.network.port}", "REDIS_URL": f"redis://127.0.0.1:{self._redis_network}/0",
             "LEADLINE_PREFIX": self.prefix, "LEADLINE_CLOCK": "records", "LEADLINE_MODELS": str(self.models),
-            "LEADLINE_RUN_RECORDS": "500",
+            "LEADLINE_RUN_RECORDS": "500", **more,
         }  # fmt: skip
         folder = self.folder / name
-        return Workers(count, STEPS, environment, folder / "state", folder / "logs", lambda _: None)
+        return self._workers(count, STEPS, environment, folder)
+
+    @staticmethod
+    def _workers(
+        count: int, steps: Sequence[str], environment: Mapping[str, str], folder: Path, *command: Sequence[str]
+    ) -> Workers:
+        """They may die as often as they like: a fault may keep them from the broker."""
+        return Workers(
+            count, steps, environment, folder / "state", folder / "logs", lambda _: None, *command, patience=10**9
+        )
 
     def tend(self) -> None:
         """Start workers again that have died, unless a fault keeps them dead."""
@@ -145,9 +168,13 @@ class World:
     def _state(self, pid: int) -> Path:
         return self.folder / "workers" / "state" / str(self.workers.pids.index(pid))
 
-    async def another(self, seconds: float) -> None:
-        """A worker more, for some seconds; it leaves by SIGTERM."""
-        more = await asyncio.to_thread(self._start, 1, f"more-{uuid.uuid4().hex[:4]}")
+    async def another(self, seconds: float, clock_s: int = 0) -> None:
+        """A worker more, for some seconds from its first task on, whose clock is so many seconds ahead; it leaves by SIGTERM."""
+        name = f"more-{uuid.uuid4().hex[:4]}"
+        more = await asyncio.to_thread(self._start, 1, name, _skewed(clock_s) if clock_s else {})
+        log, deadline = self.folder / name / "logs" / "worker-0.log", time.monotonic() + _JOINS_S
+        while self.joined not in log.read_text("utf-8", "replace") and time.monotonic() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
         await asyncio.sleep(seconds)
         await asyncio.to_thread(more.stop)
 

@@ -36,8 +36,8 @@ async def talk(kafka, tmp_path):
     await cluster.remove(kafka, settings.prefix)
 
 
-def workers(talk, folder):
-    return Workers(1, ["join"], talk.environment, talk.settings.state, folder / "logs", lambda _: None)
+def workers(talk, folder, **options):
+    return Workers(1, ["join"], talk.environment, talk.settings.state, folder / "logs", lambda _: None, **options)
 
 
 async def test_offsets_that_were_not_committed_are_committed_by_the_next_owner(talk, kafka, tmp_path):
@@ -79,7 +79,10 @@ async def test_a_changelog_that_lost_records_is_refused(talk, kafka, tmp_path):
         group.assign(places)
         assert sum([await group.committed(place) for place in places]) == 100
     await talk.send("predictions", [(p.request_id.encode(), value_of(p), 1) for p in made])
-    with workers(talk, tmp_path) as running, pytest.raises(EmbeddedError, match="the changelog lost records"):
+    with (
+        workers(talk, tmp_path, patience=0) as running,
+        pytest.raises(EmbeddedError, match="the changelog lost records"),
+    ):
         await talk.settle(running, ["join"])
 
 

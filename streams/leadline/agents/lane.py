@@ -5,16 +5,19 @@ changes in one Kafka transaction, and when that is committed write the state to 
 is met again changes nothing. The group's committed offsets only follow. Each task has a transactional id of its own: who takes the task
 over aborts what its former owner has not finished, and fences it, however long it slept.
 
-A stage without state sends without a transaction: what it sends again has the same identity.
+A stage without state sends without a transaction: what it sends again has the same identity. It works on while some runs are under way
+to the broker, and commits the offsets of those that have arrived.
 
 A rebalance is waited for between runs, never within one: `_turn` is held by whoever changes tasks or works on a run.
 """
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
@@ -27,7 +30,7 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
 )
-from aiokafka.structs import TopicPartition
+from aiokafka.structs import RecordMetadata, TopicPartition
 
 from leadline.agents.changelog import check_new, restore
 from leadline.agents.features import FeaturesAwayError
@@ -52,6 +55,7 @@ TIME_EVERY_S = 0.5
 STALE_S = 6 * 86_400
 """Shorter than the changelogs' delete.retention.ms."""
 WAIT_MS = 200
+UNDER_WAY = 4
 JOIN_AGAIN_S = 1.0
 _HOPELESS = (
     AuthenticationFailedError,
@@ -88,6 +92,8 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         self._assigned: set[TopicPartition] | None = None
         self._turn = asyncio.Lock()
         self._stopping = asyncio.Event()
+        self._sent: list[asyncio.Future[RecordMetadata]] = []
+        self._under_way: deque[tuple[TopicPartition, int, asyncio.Future[list[Any]]]] = deque()
         self._processed: dict[TopicPartition, int] = {}
         self._reached: dict[TopicPartition, int] = {}
         self._committed: dict[TopicPartition, int] = {}
@@ -155,6 +161,8 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             by_batch(self._consumer)
             while not self._stopping.is_set():
                 await self._round()
+            async with self._turn:
+                await self._acknowledge()
         finally:
             await self._leave()
 
@@ -166,7 +174,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:  # noqa: ARG002 - all go, eagerly
         """Finish the run at hand, commit what is done, and let go of the tasks."""
         async with self._turn:
-            await self._commit()
+            await self._acknowledge()
             await self._close_tasks()
             self._assigned = None
 
@@ -217,6 +225,8 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         senders = list(self._senders.values())
         self._senders.clear()
         await asyncio.gather(*(sender.close() for sender in senders))
+        self._sent.clear()
+        self._under_way.clear()
         self._processed.clear()
         self._reached.clear()
         self._committed.clear()
@@ -246,6 +256,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
                     )
         async with self._turn:
             if self._assigned is assigned:
+                await self._arrive(UNDER_WAY if fetched else 0)
                 if not fetched:
                     await self._pass_markers()
                 if not fetched or time.monotonic() - self._timed_at > TIME_EVERY_S:
@@ -272,8 +283,19 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             check_new(task, self._changelog, unseen, self._committed[tp])
         for start in range(0, len(unseen), most):
             await self._run(task, unseen.part(start, start + most) if len(unseen) > most else unseen)
-        self._processed[tp] = run.offsets[-1] + 1
+        self._under_way.append((tp, run.offsets[-1] + 1, asyncio.gather(*self._sent, return_exceptions=True)))
+        self._sent.clear()
         self._reached[tp] = run.timestamps[-1]
+
+    async def _arrive(self, most: int) -> None:
+        """Count as processed what has arrived at the broker, and wait until at most so many runs are under way; raises KafkaError."""
+        while self._under_way and (len(self._under_way) > most or self._under_way[0][2].done()):
+            tp, offset, sent = self._under_way[0]
+            for told in await sent:
+                if isinstance(told, BaseException):
+                    raise told
+            self._under_way.popleft()
+            self._processed[tp] = offset
 
     async def _run(self, task: HostedTask, run: Run) -> None:
         if self._settings.clock == "wall":
@@ -304,7 +326,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             whole = sender.whole(changes)
             task.commit(await sender.send_run(effects.outputs, rows, self._changelog, task.partition, whole))
         else:
-            await asyncio.gather(*await sender.send_outputs(effects.outputs), *await sender.send_letters(rows))
+            self._sent += [*await sender.send_outputs(effects.outputs), *await sender.send_letters(rows)]
             task.store.commit()
 
     async def _let_time_pass(self) -> None:
@@ -338,6 +360,12 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _is_idle(self, tp: TopicPartition) -> bool:
         end = self.consumer.last_stable_offset(tp)
         return end is not None and await self.consumer.position(tp) >= end
+
+    async def _acknowledge(self) -> None:
+        """Commit all that is done, when what is under way has arrived; what does not arrive is done again by the next owner."""
+        with suppress(KafkaError):
+            await self._arrive(0)
+        await self._commit()
 
     async def _commit(self) -> None:
         self._committed_at = time.monotonic()

@@ -10,8 +10,7 @@ from typing import Self
 from leadline.embedded.child import Child, last_lines
 from leadline.embedded.errors import EmbeddedError
 
-_FAST_DEATHS = 5
-_FAST_S = 10.0
+_FAST_S = 30.0
 
 Tell = Callable[[str], None]
 
@@ -19,7 +18,8 @@ Tell = Callable[[str], None]
 class Workers:
     """``count`` workers on the given steps, each with a folder of its own under ``state``.
 
-    `tend` starts dead ones again, and gives up on one that dies at once, again and again. ``command`` is another program than Leadline's.
+    `tend` starts dead ones again, and gives up on one that dies at once more often in a row than ``patience``. ``command`` is another
+    program than Leadline's.
     """
 
     def __init__(
@@ -31,12 +31,14 @@ class Workers:
         folder: Path,
         tell: Tell,
         command: Sequence[str] = (sys.executable, "-m", "leadline", "worker"),
+        patience: int = 4,
     ) -> None:
         self._command = [*command, *(f"--step={step}" for step in steps)]
         self._environment = {**os.environ, **environment}
         self._state = state
         self._folder = folder
         self._tell = tell
+        self._patience = patience
         self._started_at = [0.0] * count
         self._fast_deaths = [0] * count
         self._children = [self._start(number) for number in range(count)]
@@ -58,7 +60,7 @@ class Workers:
                 continue
             fast = time.monotonic() - self._started_at[number] < _FAST_S and not child.killed
             self._fast_deaths[number] = self._fast_deaths[number] + 1 if fast else 0
-            if self._fast_deaths[number] >= _FAST_DEATHS:
+            if self._fast_deaths[number] > self._patience:
                 raise EmbeddedError(
                     f"{child.name} does not stay alive; the end of its log {child.log}:\n{last_lines(child.log)}"
                 )

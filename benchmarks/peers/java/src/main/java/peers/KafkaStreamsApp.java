@@ -65,7 +65,7 @@ public final class KafkaStreamsApp {
                 .addSource("outcomes", text.deserializer(), outcomes, Bench.topic("outcomes"))
                 .addProcessor("join", Join::new, "predictions", "outcomes")
                 .addStateStore(store("pairs-store", Pair::read), "join")
-                .addStateStore(store("counts-store", Count::read), "join")
+                .addStateStore(store("counts-store", Count::read).withCachingEnabled(), "join")
                 .addSink("matches", Bench.topic("matches"), text.serializer(), serde(Pair::read).serializer(), "join")
                 .addSink("counts", Bench.topic("counts"), text.serializer(), text.serializer(), "join");
     }

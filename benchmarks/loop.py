@@ -1,0 +1,116 @@
+"""The whole loop: requests and their outcomes through all stages of one worker, until nothing is left in any.
+
+Outcomes are published when the predictions that they are of have been made, as in life.
+"""
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from benchmarks.data import features, request_number, requests
+from benchmarks.measure import Cost, Work, publish, run, topics
+from benchmarks.model import exact_scores
+from benchmarks.scoring import ROLLOUT, register
+from benchmarks.shapes import MINUTE_MS
+from leadline.agents import cluster
+from leadline.core.batch import Output
+from leadline.records import WindowMetrics
+from leadline.topology import STEPS
+from leadline.wire.codec import read
+
+_CHUNK, _AHEAD = 5_000, 40_000
+_LABELED = 0.95
+_KEPT = [f"{each.name}-changelog" for each in STEPS if each.stateful]
+_NOUNS = sorted({noun for each in STEPS for noun in (*each.reads, *each.writes)} | {"dead-letters"})
+
+
+async def leadline(bootstrap: str, count: int, folder: Path, command: list[str]) -> Cost:
+    """Leadline's worker with all stages."""
+    models = folder / "models"
+    register(models, window_ms=MINUTE_MS)
+    asked, outcomes, answer = _logs(count)
+    async with topics(bootstrap, _NOUNS, ("rollouts", *_KEPT)) as prefix:
+        await publish(bootstrap, prefix, [ROLLOUT])
+        environment = {
+            **os.environ, "KAFKA_BOOTSTRAP": bootstrap, "LEADLINE_PREFIX": prefix, "LEADLINE_MODELS": str(models)
+        }  # fmt: skip
+        work = Work(
+            "leadline", [*command, "-m", "leadline", "worker"], environment, '"assigned"',
+            f"{prefix}.labeled-predictions", sum(matched for _, matched, _ in answer.values()),
+            lambda: _feed(bootstrap, prefix, asked, outcomes), lambda: _left(bootstrap, prefix),
+        )  # fmt: skip
+        return await run(bootstrap, work, count, lambda: _wrong(bootstrap, prefix, answer))
+
+
+def _logs(count: int) -> tuple[Output, Output, dict[int, tuple[int, int, int]]]:
+    """Requests, the outcomes of most, and (predictions, matched, right) of each window."""
+    asked = requests(count)
+    assert asked.columns is not None
+    random = np.random.default_rng(17)
+    labeled = np.flatnonzero(random.random(count) < _LABELED)
+    outcome = random.integers(0, 2, count)
+    at_ms = asked.columns["event_time"].to_numpy()
+    keys = [asked.keys[i] for i in labeled.tolist()]
+    columns = {
+        "request_id": pa.array([key.decode() for key in keys]),
+        "outcome": pa.array(outcome[labeled].astype(np.float64)),
+        "outcome_time": pa.array(at_ms[labeled] + 1000),
+    }
+    right = outcome == (exact_scores(features(count)) >= 0.5)
+    return asked, Output("outcomes", keys, columns=pa.record_batch(columns)), _windows(at_ms, labeled, right)
+
+
+def _windows(
+    at_ms: NDArray[np.int64], labeled: NDArray[np.int64], right: NDArray[np.bool_]
+) -> dict[int, tuple[int, int, int]]:
+    starts = at_ms // MINUTE_MS * MINUTE_MS
+    made, matched, correct = (
+        Counter(starts[part].tolist()) for part in (slice(None), labeled, labeled[right[labeled]])
+    )
+    return {start: (made[start], matched[start], correct[start]) for start in made}
+
+
+async def _feed(bootstrap: str, prefix: str, asked: Output, outcomes: Output) -> None:
+    """Requests as fast as they are scored, and the outcomes of those that are."""
+    count, told = len(asked.keys), 0
+    numbers = np.array([request_number(key.decode()) for key in outcomes.keys])
+    for stop in range(_CHUNK, count + _AHEAD + 1, _CHUNK):
+        if stop <= count:
+            await publish(bootstrap, prefix, [_part(asked, stop - _CHUNK, stop)])
+        scored = min(stop - _AHEAD, count)
+        while sum((await cluster.sizes(bootstrap, [f"{prefix}.predictions"])).values()) < scored:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        until = int(np.searchsorted(numbers, scored))
+        if until > told:
+            await publish(bootstrap, prefix, [_part(outcomes, told, until)])
+            told = until
+
+
+def _part(output: Output, start: int, stop: int) -> Output:
+    assert output.columns is not None
+    return replace(output, keys=output.keys[start:stop], columns=output.columns.slice(start, stop - start))
+
+
+async def _left(bootstrap: str, prefix: str) -> int:
+    return sum([sum((await cluster.lag(bootstrap, prefix, each)).values()) for each in STEPS])
+
+
+async def _wrong(bootstrap: str, prefix: str, answer: dict[int, tuple[int, int, int]]) -> AsyncIterator[str]:
+    """What the newest metrics say that is not so."""
+    newest: dict[bytes, WindowMetrics] = {}
+    async for record in cluster.read_all(bootstrap, f"{prefix}.metrics"):
+        value = read("metrics", record.value)
+        if isinstance(value, WindowMetrics):
+            newest[record.key] = value
+    told = {each.window_start: (each.predictions, each.matched, each.tp + each.tn) for each in newest.values()}
+    if told != answer:
+        yield f"metrics of {sum(told.get(start) != counts for start, counts in answer.items())} of {len(answer)} windows differ"
+    if dead := sum((await cluster.sizes(bootstrap, [f"{prefix}.dead-letters"])).values()):
+        yield f"{dead:,} dead letters"
