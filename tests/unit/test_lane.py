@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from aiokafka.errors import KafkaTimeoutError
 from aiokafka.structs import TopicPartition
+
 from leadline.agents.lane import Lane
 from leadline.learning.registry import Registry
 from leadline.settings import load_settings
