@@ -104,7 +104,8 @@ class ModelSettings(_Strict):
     """Everything that Leadline knows about one model; read from one TOML file, versioned with the model.
 
     ``horizon``: how long after the event an outcome time may be. ``grace``: how much longer a record may take to arrive before its window
-    is sealed; ``never`` seals, and keeps all state for ever. ``segments``: names of categories.
+    is sealed; ``never`` seals, and keeps all state for ever. ``segments``: names of categories. ``segment_limit``: how many combinations of
+    their values a partition counts for each version; predictions of further ones count under ``*`` and ``other``.
     """
 
     name: str = Field(min_length=1, max_length=200)
@@ -120,6 +121,7 @@ class ModelSettings(_Strict):
     window: PositiveMs = duration_ms("1d")
     policy: Literal["first", "latest"] = "first"
     segments: list[str] = []
+    segment_limit: int = Field(10_000, ge=1)
     alerts: AlertLimits = AlertLimits()
     drift: DriftLimits = DriftLimits()
     retrain_cooldown: DurationMs = duration_ms("7d")

@@ -116,6 +116,17 @@ def test_time_matures_seals_and_forgets():
     assert run.rejects == [("r3", "window-forgotten")]
 
 
+def test_segments_over_the_limit_count_together():
+    run = JoinRun(model(segment_limit=2))
+    given = ["eu", "us", "asia", "eu", "moon", "asia", None]
+    for n, segment in enumerate(given):  # a run each: the limit is the task's, not the run's
+        run.feed("predictions", [prediction(f"r{n}", offset=n, segment=segment)])
+        run.reopen()
+        run.feed("outcomes", [outcome(f"r{n}", offset=n)])
+    counted = {place[2]: (partial.predictions, partial.matched) for place, partial in run.windows.items()}
+    assert counted == {"*": (7, 7), "eu": (2, 2), "us": (1, 1), "other": (3, 3)}
+
+
 def test_regression_sums_are_exact_for_any_order():
     settings = model(task="regression")
     scores = [1e9, -1e9, 0.1, 123456.789, -0.3]

@@ -1,6 +1,5 @@
 """A task's state as a compacted topic: written with every run, read when the task moves to another disk."""
 
-import asyncio
 from collections.abc import Callable
 
 from aiokafka import AIOKafkaConsumer
@@ -45,7 +44,7 @@ async def restore(task: HostedTask, topic: str, bootstrap: str, still_ours: Call
                 run = to_run(topic, task.partition, records)
                 changes = {key: value for key, value in zip(run.keys, run.values, strict=True) if key}
                 changes |= restored_mark(run.offsets[-1] + 1)
-                await asyncio.to_thread(task.store.commit, changes)  # meanwhile the next are fetched
+                task.store.commit(changes)
     finally:
         await reader.stop()
     task.begin()

@@ -1,6 +1,7 @@
 """Numbers for the (model, version, segments) that predictions belong to, kept in the store."""
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,8 @@ from leadline.core.catalog import Catalog
 from leadline.core.columns import distinct
 from leadline.settings import ModelSettings
 
+OTHER = ("other",)
+"""The segment of predictions whose own segments are over the model's limit."""
 _PREFIX = b"g"
 _NEVER = 2**62
 
@@ -43,6 +46,7 @@ class Groups:
         self._store = store
         self._catalog = catalog
         self._numbers: dict[tuple[str, str, tuple[str, ...]], int] = {}
+        self._of_version: Counter[tuple[str, str]] = Counter()
         self._groups: list[Group] = []
         self._table: NDArray[np.int64] = np.zeros((5, 0), np.int64)
         for _, value in store.scan(_PREFIX, _PREFIX + b"\xff" * 5):
@@ -94,8 +98,10 @@ class Groups:
         return np.array(known, np.int64)[inverse]
 
     def _known(self, model: str, version: str, segments: tuple[str, ...]) -> int:
-        number = self._numbers.get((model, version, segments))
-        if number is None and self._catalog.settings(model) is not None:
+        number, settings = self._numbers.get((model, version, segments)), self._catalog.settings(model)
+        if number is None and settings is not None:
+            if self._of_version[model, version] >= settings.segment_limit and segments not in ((), OTHER):
+                return self._known(model, version, OTHER)
             number = self._append(model, version, segments)
             self._store.put(_PREFIX + number.to_bytes(4, "big"), json.dumps([model, version, *segments]).encode())
         return -1 if number is None else number
@@ -103,6 +109,7 @@ class Groups:
     def _append(self, model: str, version: str, segments: tuple[str, ...]) -> int:
         settings = self._catalog.settings(model) or ModelSettings(name=model)
         number = self._numbers[model, version, segments] = len(self._groups)
+        self._of_version[model, version] += 1
         self._groups.append(Group(model, version, tuple(dict.fromkeys(("*", *segments))), settings))
         return number
 
