@@ -37,7 +37,7 @@ from leadline.core.row import (
     outcomes_behind,
     pack_first,
     pack_outcomes,
-    shape,
+    shapes,
     taken_back,
     with_outcomes,
 )
@@ -140,7 +140,8 @@ class Join:
         made = _Made(event_time[kept], group[kept], score[kept], self._predicted_labels(columns, group, score)[kept])
         keys, bodies = pick(batch.keys, kept), pick(batch.bodies, kept)
         held = self._store.get_many([b"r" + key for key in keys])
-        first, waited_for, others = _by_shape(keys, held, (NOTHING, ONE_OUTCOME), taken_back(held))
+        shape = shapes(held)
+        first, waited_for, others = _by_shape(keys, shape, (NOTHING, ONE_OUTCOME), taken_back(held, shape))
         self._first_predictions(pick(keys, first), made.take(first), pick(bodies, first))
         self._awaited_predictions(
             pick(keys, waited_for), made.take(waited_for), pick(bodies, waited_for), pick(held, waited_for)
@@ -291,7 +292,7 @@ class Join:
         keys = pick(batch.keys, kept)
         held = self._store.get_many([b"r" + key for key in keys])
         given = given[kept]
-        first, early, others = _by_shape(keys, held, (ONE_PREDICTION, NOTHING), np.isnan(given["value"]))
+        first, early, others = _by_shape(keys, shapes(held), (ONE_PREDICTION, NOTHING), np.isnan(given["value"]))
         self._first_outcomes(pick(keys, first), pick(held, first), given[first])
         self._early_outcomes(pick(keys, early), given[early])
         for i in others.tolist():
@@ -358,11 +359,11 @@ class Join:
         stage_ms = self._progress.stage_ms
         keys = sorted(set(self._deadlines.take(stage_ms, self._progress.sequence)))
         rows = [row for row in self._store.get_many([b"r" + key for key in keys]) if row is not None]
-        shapes = [shape(row) for row in rows]
-        self._expire_bare([row for row, of in zip(rows, shapes, strict=True) if of == ONE_PREDICTION])
-        labeled = [row for row, of in zip(rows, shapes, strict=True) if of == ONE_OF_EACH]
-        others = [row for row, of in zip(rows, shapes, strict=True) if of not in (ONE_PREDICTION, ONE_OF_EACH)]
-        for value in [*self._unlabeled(labeled), *others]:
+        shape = shapes(rows)
+        bare, labeled = shape == ONE_PREDICTION, shape == ONE_OF_EACH
+        self._expire_bare(pick(rows, np.flatnonzero(bare)))
+        others = pick(rows, np.flatnonzero(~(bare | labeled)))
+        for value in [*self._unlabeled(pick(rows, np.flatnonzero(labeled))), *others]:
             row = Row.unpack(value)
             account(row, -1, before_ms, self._groups, self._ledger)
             account(row, 1, stage_ms, self._groups, self._ledger)
@@ -402,19 +403,15 @@ def _row(value: bytes | None) -> Row:
 
 
 def _by_shape(
-    keys: list[bytes],
-    held: list[bytes | None],
-    wanted: tuple[bytes, bytes],
-    retractions: Bools,
+    keys: list[bytes], shape: NDArray[np.uint32], wanted: tuple[int, int], retractions: Bools
 ) -> tuple[Ints, Ints, Ints]:
-    """Places of the records whose request is known in the one or the other wanted `shape` and is met once in this run; then all others.
+    """Places of the records whose request has the one or the other wanted shape (`shapes`) and is met once in this run; then all others.
 
     A request with a retraction is among the others.
     """
-    shapes = list(map(shape, held))
     simple = ~retractions
     if len(set(keys)) < len(keys):
         times = Counter(keys)
         simple &= np.array([times[key] == 1 for key in keys], bool)
-    one, other = (np.array([of == each for of in shapes], bool) & simple for each in wanted)
+    one, other = ((shape == each) & simple for each in wanted)
     return np.flatnonzero(one), np.flatnonzero(other), np.flatnonzero(~(one | other))

@@ -34,8 +34,11 @@ SIMPLE = np.dtype(
 """The fixed front of a row with at least one prediction."""
 GIVEN = np.dtype([("offset", "<i8"), ("outcome_time", "<i8"), ("arrival_ms", "<i8"), ("value", "<f8")])
 
-NOTHING, ONE_PREDICTION, ONE_OUTCOME, ONE_OF_EACH = b"\0\0\0", b"\1\0\0", b"\0\1\0", b"\1\1\0"
-"""Shapes of rows; see `shape`."""
+NOTHING = 0
+ONE_PREDICTION, ONE_OUTCOME, ONE_OF_EACH = (
+    int.from_bytes(_HEAD.pack(_FORMAT, *counts), "little") for counts in ((1, 0), (0, 1), (1, 1))
+)
+"""Shapes of rows; see `shapes`."""
 
 MAX_PREDICTIONS = 255
 MAX_OUTCOMES = 1000
@@ -133,15 +136,14 @@ def outcomes_behind(rows: Sequence[bytes]) -> NDArray[np.void]:
     return np.frombuffer(b"".join([row[size : size + GIVEN.itemsize] for row in rows]), GIVEN)
 
 
-def shape(row: bytes | None) -> bytes:
-    """How many predictions and outcomes a row has, to be compared with the shapes named above."""
-    return NOTHING if row is None else row[1:4]
+def shapes(rows: Sequence[bytes | None]) -> NDArray[np.uint32]:
+    """How many predictions and outcomes each row has, as one number, to be compared with the shapes named above."""
+    return np.frombuffer(b"".join([b"\0\0\0\0" if row is None else row[: _HEAD.size] for row in rows]), "<u4")
 
 
-def taken_back(rows: Sequence[bytes | None]) -> NDArray[np.bool_]:
+def taken_back(rows: Sequence[bytes | None], shape: NDArray[np.uint32]) -> NDArray[np.bool_]:
     """Whether each row holds one outcome, no prediction, and the outcome is a retraction."""
-    waiting = np.array([shape(row) == ONE_OUTCOME for row in rows], bool)
-    waiting[waiting] = np.isnan(
-        only_outcomes([row for row in rows if row is not None and shape(row) == ONE_OUTCOME])["value"]
-    )
-    return waiting
+    back: NDArray[np.bool_] = shape == ONE_OUTCOME
+    places = np.flatnonzero(back)
+    back[places] = np.isnan(only_outcomes([rows[i] or b"" for i in places.tolist()])["value"])
+    return back
