@@ -13,6 +13,7 @@ from rich.table import Table
 from faults import peers
 from faults.kinds import KINDS
 from faults.run import EVENTS, SECONDS, SOAK_EVENTS, once
+from faults.world import faketime
 from leadline.logs import quiet_libraries
 from leadline.settings import SettingsError
 
@@ -21,12 +22,18 @@ def main() -> int:
     """Run what is asked for; 1 where a run was not exact or stood still."""
     quiet_libraries()
     asked = _arguments()
-    done = _read(asked.results) if asked.resume else []
-    asked.results.unlink(missing_ok=True) if not asked.resume else None
-    names = [name for name in KINDS if name != "none"] if asked.fault == "all" else [asked.fault]
-    if asked.peer:
-        return _peer(asked)
-    for name in names:
+    if not asked.resume:
+        asked.results.unlink(missing_ok=True)
+    try:
+        return _peer(asked) if asked.peer else _leadline(asked)
+    except SettingsError as error:
+        Console(stderr=True).print(f"[red]error:[/] {error}", highlight=False)
+        return 1
+
+
+def _leadline(asked: argparse.Namespace) -> int:
+    done = _read(asked.results)
+    for name in _names(asked.fault):
         have = {row["seed"] for row in done if row["fault"] == name}
         for seed in range(asked.seed, asked.seed + asked.times):
             if seed not in have:
@@ -38,6 +45,13 @@ def main() -> int:
     return int(not all(row["exact"] and row["live"] for row in done))
 
 
+def _names(fault: str) -> list[str]:
+    if fault != "all":
+        return [fault]
+    without = {"none"} if faketime() else {"none", "clock-skew"}
+    return [name for name in KINDS if name not in without]
+
+
 def _once(asked: argparse.Namespace, name: str, seed: int) -> dict[str, Any]:
     if name == "soak":
         return once("mix", seed, asked.events or SOAK_EVENTS, asked.minutes)
@@ -47,11 +61,7 @@ def _once(asked: argparse.Namespace, name: str, seed: int) -> dict[str, Any]:
 def _peer(asked: argparse.Namespace) -> int:
     """The same for a peer; whatever comes out is no failure of ours."""
     for seed in range(asked.seed, asked.seed + asked.times):
-        try:
-            row = peers.once(asked.peer, asked.fault, seed, asked.events or EVENTS)
-        except SettingsError as error:
-            Console(stderr=True).print(f"[red]error:[/] {error}", highlight=False)
-            return 1
+        row = peers.once(asked.peer, asked.fault, seed, asked.events or EVENTS)
         print(json.dumps(row), flush=True)
         _write(asked.results, row)
     return 0

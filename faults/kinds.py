@@ -261,7 +261,7 @@ async def model_tampered(world: World) -> None:
 # -- all of it ----------------------------------------------------------------------------------------------------------
 
 
-_NOT_MIXED = ("none", "mix", "clock-skew")  # the last needs a library that is not everywhere
+_NOT_MIXED = ("none", "mix", "clock-skew")  # the last wants libfaketime, which is not everywhere
 
 
 async def mix(world: World) -> None:

@@ -45,12 +45,17 @@ _MODEL = {
 }  # fmt: skip
 
 
+def faketime() -> Path | None:
+    """The library that gives a process a wrong clock, where it is installed."""
+    return next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+
+
 def _skewed(seconds: int) -> dict[str, str]:
     """The environment of a process whose clock is wrong, though it runs as fast as others."""
-    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-    if not found:
+    library = faketime()
+    if library is None:
         raise SettingsError("libfaketime is not installed, which sets a process's clock: apt install libfaketime")
-    return {"LD_PRELOAD": str(found[0]), "FAKETIME": f"{seconds:+d}s", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    return {"LD_PRELOAD": str(library), "FAKETIME": f"{seconds:+d}s", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
 
 class World:
