@@ -3,6 +3,7 @@
 ``--beside`` names the peers: kafka-streams, flink, bytewax, quix (all by scripts/install-peers) and faust. ``--record`` keeps the ratios,
 ``--check`` compares with those that were kept, and fails where Leadline has become dearer by more than a quarter.
 
+``scripts/bench scale``: what an event costs as partitions, models, segments, waiting predictions or features grow.
 ``scripts/bench restore``: how fast pending predictions come from the changelog onto an empty disk. ``scripts/bench peer``: work for the
 runner of a comparison of several stream processors.
 """
@@ -19,7 +20,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import join, latency, loop, peer, ratios, restore, scoring
+from benchmarks import join, latency, loop, peer, ratios, restore, scale, scoring
 from benchmarks.beside import PEERS, check_installed
 from benchmarks.latency import Latency
 from benchmarks.measure import BenchError, Cost
@@ -54,6 +55,11 @@ async def _measured(asked: argparse.Namespace, bootstrap: str) -> int:
     if asked.job == "restore":
         _show(restore.table(await restore.measure(bootstrap, asked.pending, asked.runs)))
         return 0
+    if asked.job == "scale":
+        _show(
+            scale.table(await scale.measure(bootstrap, asked.things or list(scale.GROWING), asked.events, asked.most))
+        )
+        return 0
     rounds = [await _round(asked, bootstrap) for _ in range(asked.rounds)]
     if asked.job == "latency":
         _show(ratios.latency_table([each for each in rounds if isinstance(each, Latency)]))
@@ -76,6 +82,12 @@ def _arguments() -> argparse.Namespace:
     restoring = jobs.add_parser("restore", help="pending predictions from the changelog onto an empty disk")
     restoring.add_argument("--pending", type=int, default=1_000_000, help="predictions without an outcome")
     restoring.add_argument("--runs", type=int, default=3, help="how often they are restored")
+    scaling = jobs.add_parser("scale", help="what an event costs as one thing grows")
+    scaling.add_argument("things", nargs="*", help=f"of {', '.join(scale.GROWING)}; by default all")
+    scaling.add_argument(
+        "--events", type=int, default=200_000, help="requests, or predictions with about as many outcomes"
+    )
+    scaling.add_argument("--most", type=int, default=1_000_000, help="leave larger sizes out")
     for name, text in _HELP.items():
         _add_options(jobs.add_parser(name, help=text), beside=name != "loop")
     return parser.parse_args()

@@ -16,6 +16,23 @@ _ODD = 0x9E3779B97F4A7C15
 
 
 @dataclass(frozen=True, slots=True)
+class Shape:
+    """How varied the events are: models that take turns, values of the one segment (0: there is none), features of a request."""
+
+    models: int = 1
+    segments: int = 0
+    features: int = len(FEATURES)
+
+    @property
+    def names(self) -> list[str]:
+        """Of the models."""
+        return [MODEL] if self.models == 1 else [f"{MODEL}-{n}" for n in range(self.models)]
+
+
+PLAIN = Shape()
+
+
+@dataclass(frozen=True, slots=True)
 class JoinAnswer:
     """What the join must say: classes of records, and (predictions, matched, right) of each one-minute window."""
 
@@ -33,30 +50,30 @@ def request_number(request_id: str) -> int:
     return int(request_id.rpartition("-")[2])
 
 
-def features(count: int) -> NDArray[np.float64]:
-    """Ten features a request."""
-    return np.random.default_rng(7).standard_normal((count, len(FEATURES)))
+def features(count: int, width: int = len(FEATURES)) -> NDArray[np.float64]:
+    """So many features a request."""
+    return np.random.default_rng(7).standard_normal((count, width))
 
 
-def requests(count: int, salt: int = 0) -> Output:
+def requests(count: int, salt: int = 0, shape: Shape = PLAIN) -> Output:
     """Prediction requests in order of event time; with another ``salt`` of other ids."""
     ids, at_ms = request_ids(count, salt), _base_ms(count) + np.arange(count) * STEP_MS
-    offsets = pa.array(np.arange(count + 1, dtype=np.int32) * len(FEATURES))
-    names = pa.array(FEATURES * count)
+    offsets = pa.array(np.arange(count + 1, dtype=np.int32) * shape.features)
+    names = pa.array(feature_names(shape.features) * count)
     empty = pa.array(np.zeros(count + 1, np.int32))
     none = pa.array([], pa.string())
     columns = {
         "request_id": pa.array(ids),
-        "model": pa.array([MODEL] * count),
+        "model": _in_turn(shape.names, count),
         "user_id": _users(count),
         "event_time": pa.array(at_ms),
-        "features": pa.MapArray.from_arrays(offsets, names, pa.array(features(count).reshape(-1))),
+        "features": pa.MapArray.from_arrays(offsets, names, pa.array(features(count, shape.features).reshape(-1))),
         "categories": pa.MapArray.from_arrays(empty, none, none),
     }
     return Output("prediction-requests", [i.encode() for i in ids], columns=pa.record_batch(columns))
 
 
-def join_logs(count: int) -> tuple[Output, Output, JoinAnswer]:
+def join_logs(count: int, shape: Shape = PLAIN) -> tuple[Output, Output, JoinAnswer]:
     """Predictions, and outcomes that come 1 to 50,000 predictions later: 95 in 100 have one, 2 in 100 of these come again
     (half of them contradict the first), 1 in 100 belongs to no prediction.
     """
@@ -83,25 +100,27 @@ def join_logs(count: int) -> tuple[Output, Output, JoinAnswer]:
         "outcomes_duplicate": int((~conflicting).sum()),
     }  # fmt: skip
     outcomes = _outcomes(keys, values, order, _base_ms(count))
-    return _predictions(ids, at_ms, score, label), outcomes, JoinAnswer(classes, windows)
+    return _predictions(ids, at_ms, score, label, shape), outcomes, JoinAnswer(classes, windows)
 
 
-def pending(count: int) -> Output:
-    """Predictions whose outcomes are still to come."""
+def pending(count: int, salt: int = 0) -> Output:
+    """Predictions whose outcomes are still to come; with another ``salt`` of other ids."""
     random = np.random.default_rng(11)
     at_ms = _base_ms(count) + np.arange(count) * STEP_MS - random.integers(0, 2000, count)
     score = random.random(count)
-    return _predictions(request_ids(count), at_ms, score, (score >= 0.5).astype(np.int64))
+    return _predictions(request_ids(count, salt), at_ms, score, (score >= 0.5).astype(np.int64), PLAIN)
 
 
 def _predictions(
-    ids: list[str], at_ms: NDArray[np.int64], score: NDArray[np.float64], label: NDArray[np.int64]
+    ids: list[str], at_ms: NDArray[np.int64], score: NDArray[np.float64], label: NDArray[np.int64], shape: Shape
 ) -> Output:
     count = len(ids)
-    offsets = pa.array(np.arange(count + 1, dtype=np.int32) * len(FEATURES))
+    offsets = pa.array(np.arange(count + 1, dtype=np.int32) * shape.features)
+    segments = [f"part={n}" for n in range(shape.segments)]
+    ends = np.arange(count + 1, dtype=np.int32) * bool(segments)
     columns = {
         "request_id": pa.array(ids),
-        "model": pa.array([MODEL] * count),
+        "model": _in_turn(shape.names, count),
         "model_version": pa.array([VERSION] * count),
         "role": pa.array(["champion"] * count),
         "user_id": _users(count),
@@ -109,9 +128,9 @@ def _predictions(
         "scored_at": pa.array(at_ms + 7),
         "score": pa.array(score),
         "predicted_label": pa.array(label),
-        "features": pa.ListArray.from_arrays(offsets, pa.array(features(count).reshape(-1))),
+        "features": pa.ListArray.from_arrays(offsets, pa.array(features(count, shape.features).reshape(-1))),
         "signature": pa.array(["0123456789abcdef"] * count),
-        "segments": pa.ListArray.from_arrays(pa.array(np.zeros(count + 1, np.int32)), pa.array([], pa.string())),
+        "segments": pa.ListArray.from_arrays(pa.array(ends.astype(np.int32)), _in_turn(segments, int(ends[-1]))),
         "feature_age_ms": pa.nulls(count, pa.int64()),
     }
     return Output("predictions", [i.encode() for i in ids], columns=pa.record_batch(columns))
@@ -136,6 +155,16 @@ def _windows(
     parts = (where, where[used], where[used][right[used]])
     made, matched, correct = (np.bincount(part, minlength=size).tolist() for part in parts)
     return dict(zip(starts.tolist(), zip(made, matched, correct, strict=True), strict=True))
+
+
+def feature_names(width: int) -> list[str]:
+    """Names of so many features."""
+    return [f"f{i}" for i in range(width)]
+
+
+def _in_turn(names: list[str], count: int) -> pa.Array:
+    """So many of the names, in turn."""
+    return pa.array([names[i % len(names)] for i in range(count)], pa.string())
 
 
 def _users(count: int) -> pa.Array:

@@ -1,15 +1,16 @@
 """The join: predictions and outcomes, by request id, with state in RocksDB and a changelog."""
 
+import asyncio
 import json
 import os
 from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import beside
-from benchmarks.data import JoinAnswer, join_logs
-from benchmarks.measure import Cost, Work, publish, run, topics
-from benchmarks.shapes import MODEL
+from benchmarks.data import PLAIN, JoinAnswer, Shape, join_logs, pending
+from benchmarks.measure import PARTITIONS, Cost, Work, publish, run, topics
 from leadline.agents import cluster
 from leadline.agents.fetch import to_run
 from leadline.agents.sender import CHANGELOG_BYTES
@@ -17,15 +18,23 @@ from leadline.records import JoinCounts, WindowPartial
 from leadline.topology import step
 from leadline.wire.codec import decode
 
+_PART = 250_000
 TOPICS = ("predictions", "outcomes", "labeled-predictions", "window-partials", "dead-letters")
 
 
-async def leadline(bootstrap: str, count: int, folder: Path, command: list[str]) -> Cost:
-    """Leadline's worker with the one step."""
-    predictions, outcomes, answer = join_logs(count)
-    write_settings(folder / "models")
-    async with topics(bootstrap, TOPICS, ("rollouts", "join-changelog")) as prefix:
-        await publish(bootstrap, prefix, [predictions, outcomes])
+async def leadline(
+    bootstrap: str,
+    count: int,
+    folder: Path,
+    command: list[str],
+    shape: Shape = PLAIN,
+    partitions: int = PARTITIONS,
+    waiting: int = 0,
+) -> Cost:
+    """Leadline's worker with the one step; so many predictions more wait for their outcome all the time."""
+    predictions, outcomes, answer = join_logs(count, shape)
+    write_settings(folder / "models", shape)
+    async with topics(bootstrap, TOPICS, ("rollouts", "join-changelog"), partitions) as prefix:
         environment = {
             **os.environ,
             "KAFKA_BOOTSTRAP": bootstrap,
@@ -36,18 +45,37 @@ async def leadline(bootstrap: str, count: int, folder: Path, command: list[str])
             "leadline", [*command, "-m", "leadline", "worker", "--step=join"], environment, '"assigned"',
             f"{prefix}.labeled-predictions", answer.classes["matched"],
         )  # fmt: skip
+        if waiting:
+            work = replace(
+                work,
+                before=lambda: _keep_waiting(bootstrap, prefix, waiting),
+                feed=lambda: publish(bootstrap, prefix, [predictions, outcomes]),
+            )
+            answer.classes["predictions"] += waiting
+            answer.classes["prediction_records"] += waiting
+        else:
+            await publish(bootstrap, prefix, [predictions, outcomes])
         events = len(predictions.keys) + len(outcomes.keys)
-        return await run(bootstrap, work, events, lambda: _wrong(bootstrap, prefix, answer))
+        return await run(bootstrap, work, events, lambda: _wrong(bootstrap, prefix, answer, not waiting))
 
 
-def write_settings(models: Path) -> None:
-    """The model's file: windows of a minute."""
-    folder = models / MODEL
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "model.toml").write_text(f'name = "{MODEL}"\nwindow = "1m"\n', "utf-8")
+async def _keep_waiting(bootstrap: str, prefix: str, count: int) -> None:
+    """Publish predictions that get no outcome, and wait until all are in the state."""
+    for salt, start in enumerate(range(0, count, _PART), start=1000):
+        await publish(bootstrap, prefix, [pending(min(_PART, count - start), salt)])
+    while sum((await cluster.lag(bootstrap, prefix, step("join"))).values()):  # noqa: ASYNC110
+        await asyncio.sleep(0.5)
 
 
-async def _wrong(bootstrap: str, prefix: str, answer: JoinAnswer) -> AsyncIterator[str]:
+def write_settings(models: Path, shape: Shape = PLAIN) -> None:
+    """The models' files: windows of a minute."""
+    for name in shape.names:
+        folder = models / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "model.toml").write_text(f'name = "{name}"\nwindow = "1m"\n', "utf-8")
+
+
+async def _wrong(bootstrap: str, prefix: str, answer: JoinAnswer, windowed: bool = True) -> AsyncIterator[str]:
     """What the newest window partials and join counts say that is not so."""
     left = sum((await cluster.lag(bootstrap, prefix, step("join"))).values())
     newest: dict[bytes, WindowPartial | JoinCounts] = {}
@@ -60,7 +88,7 @@ async def _wrong(bootstrap: str, prefix: str, answer: JoinAnswer) -> AsyncIterat
     for value in newest.values():
         if isinstance(value, JoinCounts):
             classes.update({name: getattr(value, name) for name in answer.classes})
-        else:
+        elif value.segment == "*":
             made, matched, right = windows.get(value.window_start, (0, 0, 0))
             windows[value.window_start] = (
                 made + value.predictions,
@@ -70,7 +98,7 @@ async def _wrong(bootstrap: str, prefix: str, answer: JoinAnswer) -> AsyncIterat
     for name, expected in answer.classes.items():
         if classes[name] != expected:
             yield f"{name} {classes[name]:,}, not {expected:,}"
-    if windows != answer.windows:
+    if windowed and windows != answer.windows:
         yield "counts of windows differ"
     if left:
         yield f"{left:,} records left"

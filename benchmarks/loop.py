@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from benchmarks.data import features, request_number, requests
 from benchmarks.measure import Cost, Work, publish, run, topics
 from benchmarks.model import exact_scores
-from benchmarks.scoring import ROLLOUT, register
+from benchmarks.scoring import register, rollouts
 from benchmarks.shapes import MINUTE_MS
 from leadline.agents import cluster
 from leadline.core.batch import Output
@@ -37,7 +37,7 @@ async def leadline(bootstrap: str, count: int, folder: Path, command: list[str])
     register(models, window_ms=MINUTE_MS)
     asked, outcomes, answer = _logs(count)
     async with topics(bootstrap, _NOUNS, ("rollouts", *_KEPT)) as prefix:
-        await publish(bootstrap, prefix, [ROLLOUT])
+        await publish(bootstrap, prefix, [rollouts()])
         environment = {
             **os.environ, "KAFKA_BOOTSTRAP": bootstrap, "LEADLINE_PREFIX": prefix, "LEADLINE_MODELS": str(models)
         }  # fmt: skip

@@ -18,7 +18,6 @@ from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.structs import TopicPartition
 
 from benchmarks.usage import cpu_seconds, peak_rss_mb
 from leadline.agents import cluster
@@ -43,7 +42,8 @@ async def _nothing() -> int:
 class Work:
     """A worker's process, the words in its log with which it starts reading, and what it has to put out.
 
-    ``feed`` publishes what was not published before the start; ``left`` says what is still to do once the output is complete.
+    ``before`` is waited for between the start and the clock; ``feed`` publishes what was not published before; ``left`` says what is still
+    to do once the output is complete.
     """
 
     name: str
@@ -52,6 +52,7 @@ class Work:
     starts: str
     output: str
     expected: int
+    before: Callable[[], Awaitable[object]] = _nothing
     feed: Callable[[], Awaitable[object]] = _nothing
     left: Callable[[], Awaitable[int]] = _nothing
 
@@ -78,15 +79,17 @@ class Cost:
 
 
 @asynccontextmanager
-async def topics(bootstrap: str, nouns: Sequence[str], compacted: Sequence[str] = ()) -> AsyncIterator[str]:
+async def topics(
+    bootstrap: str, nouns: Sequence[str], compacted: Sequence[str] = (), partitions: int = PARTITIONS
+) -> AsyncIterator[str]:
     """Topics under a prefix of their own; all topics of the prefix go at the end."""
     prefix = f"leadline-bench-{uuid.uuid4().hex[:8]}"
     kept, limit = {"retention.ms": "-1"}, {"max.message.bytes": str(2 * CHANGELOG_BYTES)}
-    wanted = [NewTopic(f"{prefix}.{noun}", PARTITIONS, 1, topic_configs=kept | limit) for noun in nouns]
+    wanted = [NewTopic(f"{prefix}.{noun}", partitions, 1, topic_configs=kept | limit) for noun in nouns]
     wanted += [
         NewTopic(
             f"{prefix}.{noun}",
-            1 if noun == "rollouts" else PARTITIONS,
+            1 if noun == "rollouts" else partitions,
             1,
             topic_configs={"cleanup.policy": "compact"} | limit,
         )
@@ -140,6 +143,7 @@ async def started(work: Work) -> AsyncIterator[Child]:
 async def run(bootstrap: str, work: Work, events: int, answer: Callable[[], AsyncIterator[str]]) -> Cost:
     """Run the worker on what is published; ``answer`` yields what is wrong with its answer, until nothing is."""
     async with started(work) as child:
+        await work.before()
         async with asyncio.TaskGroup() as group:
             feeding = group.create_task(_fed(work))
             cost = await _cost(bootstrap, child, work, events)
@@ -154,9 +158,9 @@ async def _fed(work: Work) -> None:
 
 async def _cost(bootstrap: str, child: Child, work: Work, events: int) -> Cost:
     started, before = time.monotonic(), cpu_seconds(child.pid)
-    partitions = [TopicPartition(work.output, number) for number in range(PARTITIONS)]
     done, moved = 0, started
     async with AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False) as reader:
+        partitions = await cluster.partitions(reader, work.output)
         while done < work.expected or await work.left():
             await asyncio.sleep(0.05)
             now, cpu = time.monotonic(), cpu_seconds(child.pid)

@@ -1,5 +1,6 @@
 """The model that all sides serve: a scaler and a logistic regression of ten features."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,16 +14,17 @@ from benchmarks.shapes import FEATURES, MODEL, VERSION
 _ROWS = 5000
 
 
-def training_data() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def training_data(width: int = len(FEATURES)) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Rows that the model is trained on."""
     random = np.random.default_rng(5)
-    matrix = random.standard_normal((_ROWS, len(FEATURES)))
-    return matrix, (matrix @ np.linspace(-1, 1, len(FEATURES)) + random.standard_normal(_ROWS) > 0).astype(np.int64)
+    matrix = random.standard_normal((_ROWS, width))
+    return matrix, (matrix @ np.linspace(-1, 1, width) + random.standard_normal(_ROWS) > 0).astype(np.int64)
 
 
-def trained() -> Pipeline:
+@cache
+def trained(width: int = len(FEATURES)) -> Pipeline:
     """The trained model; the same each time."""
-    return make_pipeline(StandardScaler(), LogisticRegression()).fit(*training_data())
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(*training_data(width))
 
 
 def predictions(model: Pipeline, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -52,5 +54,5 @@ def _prediction(row: dict[str, Any], values: list[float], score: float) -> dict[
 
 def exact_scores(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     """The model's scores, from its coefficients with numpy alone."""
-    scaler, regression = (step for _, step in trained().steps)
+    scaler, regression = (step for _, step in trained(matrix.shape[1]).steps)
     return 1 / (1 + np.exp(-((matrix - scaler.mean_) / scaler.scale_ @ regression.coef_[0] + regression.intercept_[0])))

@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks import beside
-from benchmarks.data import features, request_number, requests
+from benchmarks.data import PLAIN, Shape, feature_names, features, request_number, requests
 from benchmarks.measure import PARTITIONS, Cost, Work, publish, run, topics
 from benchmarks.model import exact_scores, trained, training_data
-from benchmarks.shapes import FEATURES, MODEL, VERSION
+from benchmarks.shapes import FEATURES, VERSION
 from leadline.agents import cluster
 from leadline.agents.fetch import to_run
 from leadline.agents.sender import CHANGELOG_BYTES
@@ -24,23 +24,27 @@ from leadline.settings import ModelSettings
 from leadline.wire.codec import decode
 
 _EXACT = 1e-9
-ROLLOUT = Output("rollouts", [MODEL.encode()], records=[Rollout(MODEL, VERSION, 0, "scripts/bench", "measured")])
 
 
-async def leadline(bootstrap: str, count: int, folder: Path, command: list[str]) -> Cost:
-    """Leadline's worker with the one step; the model is registered and rolled out like any other."""
-    async with serving(bootstrap, folder, command) as (prefix, work):
-        await publish(bootstrap, prefix, [requests(count)])
-        return await run(bootstrap, replace(work, expected=count), count, lambda: _wrong(bootstrap, prefix, count))
+async def leadline(
+    bootstrap: str, count: int, folder: Path, command: list[str], shape: Shape = PLAIN, partitions: int = PARTITIONS
+) -> Cost:
+    """Leadline's worker with the one step; the models are registered and rolled out like any other."""
+    async with serving(bootstrap, folder, command, shape, partitions) as (prefix, work):
+        await publish(bootstrap, prefix, [requests(count, shape=shape)])
+        work = replace(work, expected=count)
+        return await run(bootstrap, work, count, lambda: _wrong(bootstrap, prefix, count, shape.features))
 
 
 @asynccontextmanager
-async def serving(bootstrap: str, folder: Path, command: list[str]) -> AsyncIterator[tuple[str, Work]]:
+async def serving(
+    bootstrap: str, folder: Path, command: list[str], shape: Shape = PLAIN, partitions: int = PARTITIONS
+) -> AsyncIterator[tuple[str, Work]]:
     """Topics, and a worker that scores requests as they come."""
-    models = folder / "models"
-    register(models)
-    async with topics(bootstrap, ("prediction-requests", "predictions", "dead-letters"), ("rollouts",)) as prefix:
-        await publish(bootstrap, prefix, [ROLLOUT])
+    models, nouns = folder / "models", ("prediction-requests", "predictions", "dead-letters")
+    register(models, shape)
+    async with topics(bootstrap, nouns, ("rollouts",), partitions) as prefix:
+        await publish(bootstrap, prefix, [rollouts(shape)])
         environment = {
             **os.environ, "KAFKA_BOOTSTRAP": bootstrap, "LEADLINE_PREFIX": prefix, "LEADLINE_MODELS": str(models)
         }  # fmt: skip
@@ -48,27 +52,34 @@ async def serving(bootstrap: str, folder: Path, command: list[str]) -> AsyncIter
         yield prefix, Work("leadline", worker, environment, '"assigned"', f"{prefix}.predictions", 0)
 
 
-def register(models: Path, window_ms: int = 86_400_000) -> None:
-    """Add the model as any other is added."""
-    matrix, truth = training_data()
-    reference = pa.table({name: matrix[:, i] for i, name in enumerate(FEATURES)} | {"outcome": truth})
-    settings = ModelSettings(name=MODEL, numeric=FEATURES, window=window_ms)
-    add_version(models, settings, VERSION, trained(), reference, "outcome")
+def register(models: Path, shape: Shape = PLAIN, window_ms: int = 86_400_000) -> None:
+    """Add the models as any other is added."""
+    matrix, truth = training_data(shape.features)
+    names = feature_names(shape.features)
+    reference = pa.table({name: matrix[:, i] for i, name in enumerate(names)} | {"outcome": truth})
+    for model in shape.names:
+        settings = ModelSettings(name=model, numeric=names, window=window_ms)
+        add_version(models, settings, VERSION, trained(shape.features), reference, "outcome")
 
 
-async def _wrong(bootstrap: str, prefix: str, count: int) -> AsyncIterator[str]:
+def rollouts(shape: Shape = PLAIN) -> Output:
+    """Each model's one version answers."""
+    records = [Rollout(model, VERSION, 0, "scripts/bench", "measured") for model in shape.names]
+    return Output("rollouts", [model.encode() for model in shape.names], records=records)
+
+
+async def _wrong(bootstrap: str, prefix: str, count: int, width: int) -> AsyncIterator[str]:
     """What is not so in Leadline's predictions."""
     records = [record async for record in cluster.read_all(bootstrap, f"{prefix}.predictions")]
     ids: list[str] = []
     scores: list[float] = []
-    for number in range(PARTITIONS):
+    for number in {record.partition for record in records}:
         own = [record for record in records if record.partition == number]
-        if own:
-            columns = decode(to_run("predictions", number, own), CHANGELOG_BYTES)[0].columns
-            assert columns is not None
-            ids += columns["request_id"].to_pylist()
-            scores += columns["score"].to_pylist()
-    for line in _differences(count, ids, scores):
+        columns = decode(to_run("predictions", number, own), CHANGELOG_BYTES)[0].columns
+        assert columns is not None
+        ids += columns["request_id"].to_pylist()
+        scores += columns["score"].to_pylist()
+    for line in _differences(count, ids, scores, width):
         yield line
     if dead := sum((await cluster.sizes(bootstrap, [f"{prefix}.dead-letters"])).values()):
         yield f"{dead:,} dead letters"
@@ -90,10 +101,10 @@ async def _wrong_peer(bootstrap: str, prefix: str, count: int) -> AsyncIterator[
         yield line
 
 
-def _differences(count: int, ids: list[str], scores: Iterable[float]) -> list[str]:
+def _differences(count: int, ids: list[str], scores: Iterable[float], width: int = len(FEATURES)) -> list[str]:
     """Each request has exactly one prediction, and its score is numpy's."""
     numbers = np.array([request_number(each) for each in ids], np.int64)
     if not np.array_equal(np.sort(numbers), np.arange(count)):
         return [f"{len(ids):,} predictions of {len(set(ids)):,} requests, not one each of {count:,}"]
-    furthest = float(np.abs(np.array(scores) - exact_scores(features(count))[numbers]).max())
+    furthest = float(np.abs(np.array(scores) - exact_scores(features(count, width))[numbers]).max())
     return [f"a score is {furthest:.3g} from the exact one"] if furthest > _EXACT else []
