@@ -99,8 +99,10 @@ class Watch:
 
 
 def _peak_mb(pid: int) -> int:
-    """Peak resident memory of a process; 0 where it has ended."""
+    """Peak resident memory of a worker; 0 where it has ended, or is only just forked and still shows our own."""
     try:
+        if Path(f"/proc/{pid}/cmdline").read_bytes() == Path("/proc/self/cmdline").read_bytes():
+            return 0
         status = Path(f"/proc/{pid}/status").read_text("utf-8")
     except OSError:
         return 0
