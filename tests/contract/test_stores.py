@@ -43,6 +43,16 @@ def test_reads_see_writes_and_rollback_forgets_them(store, seed):
         assert list(store.scan(b"a\5", b"a\x20")) == sorted((k, v) for k, v in now.items() if b"a\5" <= k < b"a\x20")
 
 
+def test_what_is_loaded_takes_the_place_of_what_was_committed(store):
+    store.put(b"a1", b"old")
+    store.put(b"a2", b"kept")
+    store.put(b"a3", b"old")
+    store.commit()
+    store.load({b"a1": b"new", b"a3": None, b"a4": b"new"})
+    assert store.get_many([b"a1", b"a2", b"a3", b"a4"]) == [b"new", b"kept", None, b"new"]
+    assert dict(store.scan(b"a", b"b")) == {b"a1": b"new", b"a2": b"kept", b"a4": b"new"}
+
+
 def test_what_was_committed_survives_and_what_was_not_does_not(tmp_path):
     first = RocksStore(tmp_path / "state")
     first.put(b"a", b"1")

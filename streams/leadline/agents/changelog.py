@@ -44,7 +44,7 @@ async def restore(task: HostedTask, topic: str, bootstrap: str, still_ours: Call
                 run = to_run(topic, task.partition, records)
                 changes = {key: value for key, value in zip(run.keys, run.values, strict=True) if key}
                 changes |= restored_mark(run.offsets[-1] + 1)
-                task.store.commit(changes)
+                task.store.load(changes)
     finally:
         await reader.stop()
     task.begin()

@@ -71,6 +71,10 @@ class Overlay(ABC):
         self._write(self.changes() | dict(local or {}))
         self._changed.clear()
 
+    def load(self, entries: Changes) -> None:
+        """Make entries of the changelog durable; nobody has asked for them yet."""
+        self._write(entries)
+
     def rollback(self) -> None:
         """Forget the uncommitted changes."""
         self._changed.clear()

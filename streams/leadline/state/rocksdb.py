@@ -149,18 +149,29 @@ class RocksStore(Overlay):
         except Exception as error:  # noqa: BLE001 - its Rust errors are plain Exceptions
             raise self._damaged(error) from None
 
+    def load(self, entries: Changes) -> None:
+        """Without keeping them in memory: a restore would fill it with what may never be asked for."""
+        self._young, self._old, self._young_bytes = {}, {}, 0
+        self._put(entries)
+
     def _write(self, changes: Changes) -> None:
+        self._young_bytes += self._put(changes)
+        self._young.update(changes)
+        for key in [key for key, value in changes.items() if value is None]:
+            self._old.pop(key, None)
+        if self._young_bytes > _RECENT_BYTES // (2 * len(_open_stores)):
+            self._young, self._old, self._young_bytes = {}, self._young, 0
+
+    def _put(self, changes: Changes) -> int:
+        """Write to disk; the bytes written."""
         batch = WriteBatch(raw_mode=True)
         for key in [key for key, value in changes.items() if value is None]:
             batch.delete(key)
-            self._old.pop(key, None)
         kept = sorted([change for change in changes.items() if change[1] is not None])
         deque(starmap(batch.put, kept), maxlen=0)  # in order: neighbours go into the memtable at half the cost
-        self._young_bytes += batch.size_in_bytes()
+        size = int(batch.size_in_bytes())
         self._db.write(batch, self._write_options)
-        self._young.update(changes)
-        if self._young_bytes > _RECENT_BYTES // (2 * len(_open_stores)):
-            self._young, self._old, self._young_bytes = {}, self._young, 0
+        return size
 
     def close(self) -> None:
         self._young.clear()

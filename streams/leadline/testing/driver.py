@@ -134,7 +134,7 @@ class Driver:
         task = HostedTask(step, partition, store, self.catalog)
         changelog = self._changelogs[step.name, partition]
         for batch in changelog[task.restored_to() :]:
-            task.store.commit(batch)
+            task.store.load(batch)
         task.commit(len(changelog))
         task.begin()
         return task
