@@ -62,7 +62,7 @@ async def _measured(asked: argparse.Namespace, bootstrap: str) -> int:
         return 0
     rounds = [await _round(asked, bootstrap) for _ in range(asked.rounds)]
     if asked.job == "latency":
-        _show(ratios.latency_table([each for each in rounds if isinstance(each, Latency)]))
+        _show(ratios.latency_table([[each for each in one if isinstance(each, Latency)] for one in rounds]))
         return 0
     costs = [[each for each in one if isinstance(each, Cost)] for one in rounds]
     _show(ratios.table(asked.job, costs))
