@@ -9,7 +9,7 @@ from fuzz import reference
 from fuzz.inputs import run
 from fuzz.reference import CLOCK, LIMIT, REASONS, Raw
 from leadline.core.batch import Batch
-from leadline.wire.codec import MANY, decode, read
+from leadline.wire.codec import FEW_RECORDS, MANY, decode, read
 from leadline.wire.dead_letters import to_record
 from leadline.wire.run import DeadLetter, Run
 
@@ -38,7 +38,7 @@ def check_run(seed: int, number: int) -> Found:
 
 
 def check(noun: str, records: list[Raw]) -> Found:
-    """Decode the records together, the good ones once more without the others, and some alone; compare each time."""
+    """Decode the records together, the good ones once more without the others, and some alone, once and often; compare each time."""
     wanted = [reference.read(noun, record) for record in records]
     found = Found(noun)
     found.accepted = sum(isinstance(each, dict) for each in wanted)
@@ -49,7 +49,8 @@ def check(noun: str, records: list[Raw]) -> Found:
         if len(good) < len(records):
             _compare(noun, [records[i] for i in good], [wanted[i] for i in good])
         for i in _some(wanted):
-            _compare(noun, [records[i]], [wanted[i]])
+            for times in (1, FEW_RECORDS + 1):
+                _compare(noun, [records[i]] * times, [wanted[i]] * times)
             _look(noun, records[i], wanted[i])
     except _WrongError as wrong:
         found.wrong = str(wrong)

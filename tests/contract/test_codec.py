@@ -28,7 +28,7 @@ from leadline.records import (
     WindowPartial,
     WindowProfile,
 )
-from leadline.wire.codec import FEW, MANY, decode, encode, key_of, value_of
+from leadline.wire.codec import FEW, FEW_RECORDS, MANY, decode, encode, key_of, value_of
 from leadline.wire.dead_letters import REASON_HEADER, to_record
 from leadline.wire.run import ARRIVAL_HEADER, Run
 from leadline.wire.schemas import head, parsed
@@ -131,6 +131,8 @@ def test_columns_equal_the_reference_and_write_the_same_bytes(topic, kind):
             assert {name: dict(v) if isinstance(wanted[name], dict) else v for name, v in row.items()} == wanted
         again = encode(Output(topic, [key for key, _ in pairs], 0, columns=batch.columns))
         assert [reference(topic, value) for value in again] == [reference(topic, value) for _, value in pairs]
+        alone = [encode(Output(topic, [key], 0, columns=batch.columns.slice(i, 1))) for i, (key, _) in enumerate(pairs)]
+        assert [value for one in alone for value in one] == again
 
     check()
 
@@ -284,12 +286,13 @@ def test_json_rows_stand_in_log_order_beside_avro_ones():
     assert [dict(row) for row in batch.columns["features"].to_pylist()] == [{"a": 1.0}, {"x": 2.0}]
 
 
-def test_legal_but_unusual_blocks_are_read():
+@pytest.mark.parametrize("times", [1, FEW_RECORDS + 1])
+def test_legal_but_unusual_blocks_are_read(times):
     """A map written in two blocks, the first with its size in bytes, as some writers do."""
     body = b"\x04r1\x02m\0\x0e" + b"\x01\x14\x02a" + bytes(8) + b"\x02\x02b" + bytes(8) + b"\0" + b"\0"
-    batch, letters = decode(run_of("prediction-requests", [(b"r1", head("PredictionRequest") + body)]), LIMIT)
+    batch, letters = decode(run_of("prediction-requests", [(b"r1", head("PredictionRequest") + body)] * times), LIMIT)
     assert not letters
-    assert dict(batch.columns["features"].to_pylist()[0]) == {"a": 0.0, "b": 0.0}
+    assert [dict(row) for row in batch.columns["features"].to_pylist()] == [{"a": 0.0, "b": 0.0}] * times
 
 
 def test_arrival_and_clock():
@@ -317,8 +320,9 @@ def test_huge_claimed_counts_end_at_once():
                 + b"\xfe\xff\xff\xff\xff\xff\xff\xff\x7f"[: rng.randint(1, 9)]
                 + rng.randbytes(rng.randint(0, 9))
             )
-            batch, letters = decode(run_of(topic, [(b"a", value)]), LIMIT)
-            assert len(batch) + len(letters) == 1
+            for times in (1, FEW_RECORDS + 1):
+                batch, letters = decode(run_of(topic, [(b"a", value)] * times), LIMIT)
+                assert len(batch) + len(letters) == times
 
 
 def test_every_topic_has_one_form():

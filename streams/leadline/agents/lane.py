@@ -98,6 +98,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         self._reached: dict[TopicPartition, int] = {}
         self._committed: dict[TopicPartition, int] = {}
         self._committed_at = 0.0
+        self._committing: asyncio.Task[None] | None = None
         self._timed_at = 0.0
         self._consumer: AIOKafkaConsumer | None = None
 
@@ -254,6 +255,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
                     await self._work(
                         self._tasks[tp.partition], tp, to_run(self._nouns[tp.topic], tp.partition, fetched[tp])
                     )
+            await _let_clients_work()
         async with self._turn:
             if self._assigned is assigned:
                 await self._arrive(UNDER_WAY if fetched else 0)
@@ -262,7 +264,8 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
                 if not fetched or time.monotonic() - self._timed_at > TIME_EVERY_S:
                     await self._let_time_pass()
                 if time.monotonic() - self._committed_at > COMMIT_EVERY_S:
-                    await self._commit()
+                    self._committed_at = time.monotonic()
+                    self._committing = asyncio.create_task(self._commit(self._committing))
 
     async def _not_ahead(self) -> list[TopicPartition]:
         """Of the sources of each task those that are not ahead, in time, of another one with records left to read.
@@ -365,16 +368,24 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         """Commit all that is done, when what is under way has arrived; what does not arrive is done again by the next owner."""
         with suppress(KafkaError):
             await self._arrive(0)
-        await self._commit()
+        await self._commit(self._committing)
 
-    async def _commit(self) -> None:
-        self._committed_at = time.monotonic()
+    async def _commit(self, before: asyncio.Task[None] | None) -> None:
+        """Tell the group how far this worker is; after the commit ``before``, if that still goes on."""
+        if before is not None:
+            await before
         if not self._processed:
             return
         try:
             await self.consumer.commit(dict(self._processed))
         except KafkaError as error:
             log.warning("not committed", step=self.step.name, error=repr(error))
+
+
+async def _let_clients_work() -> None:
+    """Before the next run is worked on, the sender sends what this one brought, and the fetcher asks for more: so many turns they need."""
+    for _ in range(3):
+        await asyncio.sleep(0)
 
 
 def _rejected(run: Run, batch: Batch, index: int, reason: str, detail: str) -> DeadLetter:

@@ -23,6 +23,34 @@ def floats(column: pa.Array) -> Floats:
     return values
 
 
+def lengths(strings: pa.Array) -> Ints:
+    """Bytes of each string of a column without nulls.
+
+    >>> lengths(pa.array(["long", "née", ""])[1:]).tolist()
+    [4, 0]
+    """
+    return np.diff(_places(strings)).astype(np.int64)
+
+
+def alike(strings: pa.Array, width: int = 1) -> bool:
+    """Whether a column without nulls is the same ``width`` strings again and again: one comparison of their bytes.
+
+    >>> alike(pa.array(["a", "b", "a", "b"]), 2), alike(pa.array(["a", "b"])), alike(pa.array(["a"]), 0)
+    (True, False, False)
+    """
+    if not width or not len(strings):
+        return not len(strings)
+    places = _places(strings)
+    text = bytes(strings.buffers()[2] or b"")[places[0] : places[-1]]
+    sizes = np.diff(places).reshape(-1, width)
+    return bool((sizes == sizes[0]).all()) and text == text[: sizes[0].sum()] * len(sizes)
+
+
+def _places(strings: pa.Array) -> NDArray[np.int32]:
+    """Where each string starts in the bytes of all, and where the last one ends."""
+    return np.frombuffer(strings.buffers()[1], np.int32, len(strings) + 1, strings.offset * 4)
+
+
 def pick(values: list[Any], rows: Ints) -> list[Any]:
     """The values at these places, which rise."""
     return values if len(rows) == len(values) else [values[i] for i in rows.tolist()]

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from leadline.core.batch import Batch, Effects, Lookups, Output, Reject
 from leadline.core.catalog import Catalog, Signature, Version
-from leadline.core.columns import Floats, Ints, pick
+from leadline.core.columns import Floats, Ints, alike, ints, pick
 from leadline.settings import ModelSettings
 
 
@@ -79,8 +79,12 @@ class Scoring:
 def _by_model(batch: Batch) -> Iterator[tuple[str, Ints]]:
     if batch.columns is None or not len(batch):
         return
-    coded = batch.columns["model"].dictionary_encode()
-    codes = coded.indices.to_numpy(zero_copy_only=False)
+    column = batch.columns["model"]
+    if alike(column):
+        yield column[0].as_py(), np.arange(len(batch))
+        return
+    coded = column.dictionary_encode()
+    codes = ints(coded.indices)
     for code, model in enumerate(coded.dictionary.to_pylist()):
         yield model, np.flatnonzero(codes == code)
 
@@ -165,15 +169,9 @@ def _numeric(column: pa.MapArray, place: dict[str, int]) -> Floats:
 
 
 def _same_names(names: pa.Array, offsets: Ints, width: int) -> bool:
-    """Whether every row gives the same names in the same order: one comparison of their bytes."""
+    """Whether every row gives the same names in the same order."""
     count = len(offsets) - 1
-    if count == 0 or not np.array_equal(offsets, np.arange(count + 1) * width):
-        return False
-    starts = np.frombuffer(names.buffers()[1], np.int32, len(names) + 1, names.offset * 4)
-    text = bytes(names.buffers()[2] or b"")[starts[0] : starts[-1]] if len(names) else b""
-    sizes = np.diff(starts).reshape(count, width)
-    first = text[: int(sizes[0].sum())] if count else b""
-    return bool((sizes == sizes[0]).all()) and text == first * count
+    return count > 0 and np.array_equal(offsets, np.arange(count + 1) * width) and alike(names, width)
 
 
 def _scatter(matrix: Floats, names: pa.Array, values: Floats, offsets: Ints, place: dict[str, int]) -> None:

@@ -24,7 +24,7 @@ from leadline.wire.forms import to_dict, to_record
 from leadline.wire.json_form import JsonError, read_json
 from leadline.wire.rules import broken
 from leadline.wire.run import ARRIVAL_HEADER, DeadLetter, Run
-from leadline.wire.schemas import HEAD_BYTES, head, parsed, plain, released
+from leadline.wire.schemas import HEAD_BYTES, TAIL, head, parsed, plain, released
 
 MANY = {
     "prediction-requests": "PredictionRequest",
@@ -43,6 +43,8 @@ FEW = {
     "rollouts": ("Rollout",),
 }
 """Topics of few records, decoded to record objects."""
+FEW_RECORDS = 8
+"""So many are read and written one by one: the columnar writer wakes another thread, which costs as much as ten records."""
 JSON_TOPICS = ("prediction-requests", "outcomes")
 NO_TIME = -(2**63)
 
@@ -116,16 +118,12 @@ def _columns(
 ) -> tuple[list[int], pa.RecordBatch | None, list[bytes]]:
     name = MANY[run.topic]
     at, bodies = _bodies(run, name, max_bytes, letters)
-    columns = _to_columns(bodies, name) if bodies else None
-    if bodies and columns is None:
-        at, bodies = _weed(run, at, bodies, name, letters)
-        columns = _to_columns(bodies, name)
-    if not bodies:
-        return [], None, []
-    if odd := unusual(columns, bodies, _text(name)):
+    columns = _to_columns(bodies, name) if len(bodies) > FEW_RECORDS else None
+    odd = None if columns is None else unusual(columns, bodies, _text(name))
+    if odd is None or odd:
         at, bodies = _weed(run, at, bodies, name, letters, odd)
-        columns = _to_columns(bodies, name)
-    return _lawful(run, at, bodies, columns, name, letters)
+        columns = _to_columns(bodies, name) if bodies else None
+    return _lawful(run, at, bodies, columns, name, letters) if columns is not None else ([], None, [])
 
 
 def _bodies(run: Run, name: str, max_bytes: int, letters: list[DeadLetter]) -> tuple[list[int], list[bytes]]:
@@ -212,8 +210,9 @@ def _lawful(
 ) -> tuple[list[int], pa.RecordBatch, list[bytes]]:
     bad = np.zeros(len(at), bool)
     for rows, reason, detail in broken(name, columns, [run.keys[i] for i in at]):
-        letters += [_letter(run, at[i], reason, detail) for i in np.flatnonzero(rows & ~bad).tolist()]
-        bad |= rows
+        if rows.any():
+            letters += [_letter(run, at[i], reason, detail) for i in np.flatnonzero(rows & ~bad).tolist()]
+            bad |= rows
     if not bad.any():
         return at, columns, bodies
     good = np.flatnonzero(~bad)
@@ -267,12 +266,6 @@ def _text(name: str) -> str:
     return json.dumps(plain(name))
 
 
-@cache
-def _tail_text() -> str:
-    """What follows the prediction in a labeled prediction."""
-    return json.dumps({"type": "record", "name": "Tail", "fields": plain("LabeledPrediction")["fields"][1:]})
-
-
 def _write(name: str, values: dict[str, Any]) -> bytes:
     stream = io.BytesIO()
     fastavro.schemaless_writer(stream, parsed(name), values)
@@ -286,13 +279,18 @@ def encode(output: Output) -> list[bytes]:
     if not output.columns.num_rows:
         return []
     name = MANY[output.topic]
-    written = pyruhvro.serialize_record_batch(output.columns, _tail_text() if output.bodies else _text(name), 1)[
-        0
-    ].to_pylist()
     mark = head(name)
     if output.bodies:
-        return [mark + body + tail for body, tail in zip(output.bodies, written, strict=True)]
-    return [mark + body for body in written]
+        return [mark + body + tail for body, tail in zip(output.bodies, _written(output.columns, TAIL), strict=True)]
+    return [mark + body for body in _written(output.columns, name)]
+
+
+def _written(columns: pa.RecordBatch, name: str) -> list[bytes]:
+    if columns.num_rows <= FEW_RECORDS:
+        return [_write(name, row) for row in columns.to_pylist(maps_as_pydicts="strict")]
+    [written] = pyruhvro.serialize_record_batch(columns, _text(name), 1)
+    bodies: list[bytes] = written.to_pylist()
+    return bodies
 
 
 def value_of(record: Record) -> bytes:

@@ -4,10 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-Bools = NDArray[np.bool_]
+from leadline.core.columns import Bools, lengths
 
 EARLIEST_MS, LATEST_MS = -62_135_596_800_000, 253_402_300_799_999
 MAX_ID_BYTES = 1000
@@ -17,7 +15,7 @@ _TIMES = {"PredictionRequest": ["event_time"], "Prediction": ["event_time", "sco
 def broken(name: str, columns: pa.RecordBatch, keys: list[bytes | None]) -> Iterator[tuple[Bools, str, str]]:
     """Rows that break a rule, with the reason and what to do; a row may break several."""
     ids = columns["prediction"].field("request_id") if name == "LabeledPrediction" else columns["request_id"]
-    sizes = pc.binary_length(ids).to_numpy(zero_copy_only=False)
+    sizes = lengths(ids)
     yield sizes == 0, "request-id-empty", "give each request an id of its own"
     yield sizes > MAX_ID_BYTES, "request-id-too-long", f"a request id has at most {MAX_ID_BYTES} bytes"
     yield (
@@ -45,7 +43,7 @@ def broken(name: str, columns: pa.RecordBatch, keys: list[bytes | None]) -> Iter
 
 
 def _other_key(ids: pa.Array, keys: list[bytes | None]) -> Bools:
-    said = ids.cast(pa.binary())
+    said = ids.view(pa.binary())
     if said.equals(pa.array(keys, pa.binary())):
         return np.zeros(len(keys), bool)
     return np.array([one != other for one, other in zip(said.to_pylist(), keys, strict=True)], bool)

@@ -15,6 +15,8 @@ Schema = dict[str, Any]
 
 MARKER = b"\xc3\x01"
 HEAD_BYTES = 10
+TAIL = "Tail"
+"""What follows the prediction in a labeled prediction: a name for `plain` and `parsed`, of no file."""
 
 
 def schemas_dir() -> Path:
@@ -41,6 +43,8 @@ def _load(path: Path) -> Schema:
 @cache
 def plain(name: str) -> Schema:
     """The schema without logical types: times are longs, decimals are bytes. Reads and writes the same bytes."""
+    if name == TAIL:
+        return {"type": "record", "name": TAIL, "fields": plain("LabeledPrediction")["fields"][1:]}
     stripped: Schema = _plain(schema(name))
     return stripped
 
