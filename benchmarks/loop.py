@@ -44,7 +44,7 @@ async def leadline(bootstrap: str, count: int, folder: Path, command: list[str])
         work = Work(
             "leadline", [*command, "-m", "leadline", "worker"], environment, '"assigned"',
             f"{prefix}.labeled-predictions", sum(matched for _, matched, _ in answer.values()),
-            lambda: _feed(bootstrap, prefix, asked, outcomes), lambda: _left(bootstrap, prefix),
+            lanes=len(STEPS), feed=lambda: _feed(bootstrap, prefix, asked, outcomes), left=lambda: _left(bootstrap, prefix),
         )  # fmt: skip
         return await run(bootstrap, work, count, lambda: _wrong(bootstrap, prefix, answer))
 

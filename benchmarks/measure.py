@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer
@@ -40,7 +40,7 @@ async def _nothing() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A worker's process, the words in its log with which it starts reading, and what it has to put out.
+    """A worker's process, the words in its log with which each of its ``lanes`` starts reading, and what it has to put out.
 
     ``before`` is waited for between the start and the clock; ``feed`` publishes what was not published before; ``left`` says what is still
     to do once the output is complete.
@@ -52,6 +52,8 @@ class Work:
     starts: str
     output: str
     expected: int
+    _: KW_ONLY
+    lanes: int = 1
     before: Callable[[], Awaitable[object]] = _nothing
     feed: Callable[[], Awaitable[object]] = _nothing
     left: Callable[[], Awaitable[int]] = _nothing
@@ -134,7 +136,9 @@ async def started(work: Work) -> AsyncIterator[Child]:
             work.name, work.command, Path(folder) / "worker.log", {**work.environment, "LEADLINE_STATE": folder}
         )
         try:
-            await asyncio.to_thread(child.wait_until, lambda: work.starts in child.log.read_text("utf-8"), _START_S)
+            await asyncio.to_thread(
+                child.wait_until, lambda: child.log.read_text("utf-8").count(work.starts) >= work.lanes, _START_S
+            )
             yield child
         finally:
             child.stop()

@@ -113,3 +113,17 @@ def test_a_state_that_nobody_touched_for_long_is_discarded(tmp_path):
     assert discard_stale(tmp_path / "s", now - 60)
     assert not (tmp_path / "s").exists()
     assert not discard_stale(tmp_path / "never-was", now)
+
+
+def test_all_stores_of_a_process_share_the_memory_for_recent_entries(tmp_path, monkeypatch):
+    monkeypatch.setattr("leadline.state.rocksdb._RECENT_BYTES", 20_000)
+    rng, stores = random.Random(5), [RocksStore(tmp_path / str(number)) for number in range(4)]
+    for turn in range(400):
+        store = stores[0] if turn % 2 else rng.choice(stores)
+        store.put(b"r%d" % turn, rng.randbytes(500))
+        store.commit()
+        held = [each._young_bytes + each._old_bytes for each in stores]
+        assert sum(held) < 22_000
+    assert held[0] == max(held) > 8_000
+    for store in stores:
+        store.close()

@@ -1,20 +1,29 @@
 """What was fetched, as columns, whatever a producer put beside its records."""
 
+import gc
+import weakref
+
 import pytest
+from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.structs import TopicPartition
 
-from leadline.agents.fetch import _Columns, to_run
+from leadline.agents.fetch import _Columns, _Results, to_run
 
 
 def batch(names):
+    return memory(names).next_batch()
+
+
+def memory(names):
     builder = DefaultRecordBatchBuilder(
         magic=2, compression_type=0, is_transactional=0, producer_id=-1, producer_epoch=-1, base_sequence=-1,
         batch_size=1 << 20,
     )  # fmt: skip
     for at, name in enumerate(names):
         builder.append(at, 1000 + at, b"k%d" % at, b"v%d" % at, [(name, b"x")])
-    return MemoryRecords(bytes(builder.build()).replace(b"not-utf-8", b"not-utf-\xff")).next_batch()
+    return MemoryRecords(bytes(builder.build()).replace(b"not-utf-8", b"not-utf-\xff"))
 
 
 @pytest.mark.parametrize("start", [0, 2])
@@ -33,3 +42,25 @@ def test_behind_a_header_name_that_is_not_utf_8_nothing_can_be_read_and_nothing_
     run = to_run("outcomes", 1, [_Columns(batch(names), 0)])
     assert run.offsets == [0, 1, 2]
     assert run.values == [b"v0", b"v1", b"v2"][:at] + [None] * (3 - at)
+
+
+class Fetched:
+    """As aiokafka's FetchResult."""
+
+    def __init__(self, records):
+        self._partition_records = records
+
+
+def test_what_was_fetched_goes_when_it_is_read_without_waiting_for_a_collection():
+    place = TopicPartition("t", 0)
+    fetched = PartitionRecords(place, memory(["a", "b"]), [], 0, None, None, True, READ_COMMITTED)
+    results, gone = _Results(), weakref.ref(fetched)
+    results[place] = Fetched(fetched)
+    gc.disable()
+    try:
+        assert to_run("outcomes", 0, list(fetched)).offsets == [0, 1]
+        results.clear()
+        del fetched
+        assert gone() is None
+    finally:
+        gc.enable()

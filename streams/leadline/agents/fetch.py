@@ -1,5 +1,6 @@
 """From fetched bytes to runs, a record batch at a time."""
 
+import weakref
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -60,11 +61,11 @@ class _Batch:
 
 
 class _Batches:
-    """What was fetched, as batches of this kind."""
+    """What was fetched, as batches of this kind. It does not keep ``fetched``, which keeps it: both would stay until a collection."""
 
     def __init__(self, fetched: Any) -> None:
         self._records = fetched._records
-        self._fetched = fetched
+        self._fetched = weakref.proxy(fetched)
 
     def has_next(self) -> bool:
         return bool(self._records.has_next())

@@ -1,7 +1,7 @@
 """All that the join keeps of one request, as bytes.
 
-Layout (little endian): head, then one fixed entry a prediction, one a outcome, then the predictions' Avro bodies. The first
-prediction stands at a fixed place, so the rows of a whole run are read with one ``np.frombuffer``.
+Layout (little endian): head, one fixed entry a prediction, the predictions' Avro bodies, one fixed entry an outcome. The first
+prediction stands at a fixed place, so the rows of a whole run are read with one ``np.frombuffer``; an outcome is appended.
 """
 
 import struct
@@ -17,7 +17,7 @@ from leadline.core.labeling import Given
 _HEAD = struct.Struct("<BBH")
 _ASKED = struct.Struct("<qIdbI")
 _GIVEN = struct.Struct("<qqqd")
-_FORMAT = 1
+_FORMAT = 2
 
 SIMPLE = np.dtype(
     [
@@ -71,20 +71,17 @@ class Row:
         head = _HEAD.pack(_FORMAT, len(self.predictions), len(self.outcomes))
         asked = b"".join(_ASKED.pack(*made[:4], len(made.body)) for made in self.predictions)
         given = b"".join(_GIVEN.pack(*entry) for entry in self.outcomes)
-        return b"".join((head, asked, given, *(made.body for made in self.predictions)))
+        return b"".join((head, asked, *(made.body for made in self.predictions), given))
 
     @classmethod
     def unpack(cls, value: bytes) -> "Row":
         """Read what `pack` or `pack_first` wrote."""
         _, predictions, outcomes = _HEAD.unpack_from(value)
-        at = _HEAD.size + predictions * _ASKED.size
-        given = [Given(*entry) for entry in _GIVEN.iter_unpack(value[at : at + outcomes * _GIVEN.size])]
-        at += outcomes * _GIVEN.size
-        made = []
-        for *fixed, length in _ASKED.iter_unpack(value[_HEAD.size : _HEAD.size + predictions * _ASKED.size]):
+        at, made = _HEAD.size + predictions * _ASKED.size, []
+        for *fixed, length in _ASKED.iter_unpack(value[_HEAD.size : at]):
             made.append(Made._make([*fixed, value[at : at + length]]))
             at += length
-        return cls(made, given)
+        return cls(made, [Given(*entry) for entry in _GIVEN.iter_unpack(value[at : at + outcomes * _GIVEN.size])])
 
 
 def pack_first(
@@ -117,12 +114,9 @@ def pack_outcomes(outcomes: NDArray[np.void]) -> list[bytes]:
 
 def with_outcomes(rows: Sequence[bytes], outcomes: NDArray[np.void]) -> list[bytes]:
     """Rows of one prediction and no outcome, each with its first outcome (`GIVEN`) added; equal to `Row.pack` of each."""
-    given, size, front = outcomes.tobytes(), GIVEN.itemsize, SIMPLE.itemsize
+    given, size, rest = outcomes.tobytes(), GIVEN.itemsize, slice(_HEAD.size, None)
     head = _HEAD.pack(_FORMAT, 1, 1)
-    return [
-        head + row[_HEAD.size : front] + given[at : at + size] + row[front:]
-        for at, row in zip(range(0, len(given), size), rows, strict=True)
-    ]
+    return [head + row[rest] + given[at : at + size] for at, row in zip(range(0, len(given), size), rows, strict=True)]
 
 
 def only_outcomes(rows: Sequence[bytes]) -> NDArray[np.void]:
@@ -132,8 +126,7 @@ def only_outcomes(rows: Sequence[bytes]) -> NDArray[np.void]:
 
 def outcomes_behind(rows: Sequence[bytes]) -> NDArray[np.void]:
     """The outcome (`GIVEN`) of each row of one prediction and one outcome."""
-    size = SIMPLE.itemsize
-    return np.frombuffer(b"".join([row[size : size + GIVEN.itemsize] for row in rows]), GIVEN)
+    return np.frombuffer(b"".join([row[-GIVEN.itemsize :] for row in rows]), GIVEN)
 
 
 def shapes(rows: Sequence[bytes | None]) -> NDArray[np.uint32]:

@@ -68,7 +68,9 @@ class Overlay(ABC):
 
     def commit(self, local: Mapping[bytes, bytes | None] | None = None) -> None:
         """Make the changes durable, together with entries of this disk alone."""
-        self._write(self.changes() | dict(local or {}))
+        changes = self.changes()
+        changes.update(local or {})
+        self._write(changes)
         self._changed.clear()
 
     def load(self, entries: Changes) -> None:

@@ -2,21 +2,32 @@
 
 import shutil
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from itertools import count, starmap
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from weakref import WeakSet
 
 import structlog
-from rocksdict import BlockBasedOptions, Cache, Options, Rdict, ReadOptions, WriteBatch, WriteOptions
+from rocksdict import (
+    BlockBasedOptions,
+    Cache,
+    DBCompressionType,
+    Options,
+    Rdict,
+    ReadOptions,
+    WriteBatch,
+    WriteBufferManager,
+    WriteOptions,
+)
 
 from leadline.state.overlay import Changes, Overlay
 
-_CACHE_BYTES = 128 << 20
-_RECENT_BYTES = 128 << 20
-_MEMTABLE_BYTES = 16 << 20
+_CACHE_BYTES = 80 << 20
+_MEMTABLES_BYTES = 64 << 20
+_RECENT_BYTES = 32 << 20
 log = structlog.get_logger("leadline.state")
 _cache = Cache(_CACHE_BYTES)
+_memtables = WriteBufferManager.new_write_buffer_manager_with_cache(_MEMTABLES_BYTES, False, _cache)
 _open_stores: "WeakSet[RocksStore]" = WeakSet()
 
 
@@ -25,14 +36,16 @@ class StoreError(Exception):
 
 
 def _options() -> Options:
-    """Memory is bounded: one block cache for the process, at most three memtables a task.
+    """Memory is bounded: one block cache for the process, and the memtables of all tasks are part of it.
 
     Many small files at level 0 cost little to read (each has a bloom filter) and save rewriting.
     """
     options = Options(raw_mode=True)
     options.create_if_missing(True)
-    options.set_write_buffer_size(_MEMTABLE_BYTES)
-    options.set_max_write_buffer_number(3)
+    options.set_compression_type(DBCompressionType.none())
+    options.set_write_buffer_manager(_memtables)
+    options.set_write_buffer_size(_MEMTABLES_BYTES // 4)
+    options.set_allow_concurrent_memtable_write(False)
     options.set_memtable_prefix_bloom_ratio(0.1)
     options.set_memtable_whole_key_filtering(True)
     options.set_level_zero_file_num_compaction_trigger(16)
@@ -102,7 +115,7 @@ class RocksStore(Overlay):
         self._write_options = _without_log()
         self._young: dict[bytes, bytes | None] = {}
         self._old: dict[bytes, bytes | None] = {}
-        self._young_bytes = 0
+        self._young_bytes = self._old_bytes = 0
         try:
             self._db = _open(path)
         except _DamagedError as error:
@@ -115,8 +128,14 @@ class RocksStore(Overlay):
 
     def _read_many(self, keys: list[bytes]) -> list[bytes | None]:
         values = list(map(self._young.get, keys))
-        self._fill(values, keys, lambda absent: list(map(self._old.get, absent)))
-        self._fill(values, keys, self._held)
+        if None in values:
+            old = self._old.get
+            values = [old(key) if value is None else value for key, value in zip(keys, values, strict=True)]
+        absent = [i for i, value in enumerate(values) if value is None]
+        if len(absent) == len(keys):
+            return self._held(keys)
+        for i, value in zip(absent, self._held([keys[i] for i in absent]) if absent else [], strict=True):
+            values[i] = value
         return values
 
     def _held(self, keys: list[bytes]) -> list[bytes | None]:
@@ -131,16 +150,6 @@ class RocksStore(Overlay):
         self.close()
         return StoreError(f"{self.path}: state is damaged ({error}); it is now in {_set_aside(self.path)}: start again")
 
-    @staticmethod
-    def _fill(
-        values: list[bytes | None], keys: list[bytes], read: Callable[[list[bytes]], Sequence[bytes | None]]
-    ) -> None:
-        """Read what is still absent among the values."""
-        places = [i for i, value in enumerate(values) if value is None]
-        if places:
-            for i, value in zip(places, read([keys[i] for i in places]), strict=True):
-                values[i] = value
-
     def _read_range(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
         bounds = ReadOptions()
         bounds.set_iterate_upper_bound(stop)
@@ -151,7 +160,7 @@ class RocksStore(Overlay):
 
     def load(self, entries: Changes) -> None:
         """Without keeping them in memory: a restore would fill it with what may never be asked for."""
-        self._young, self._old, self._young_bytes = {}, {}, 0
+        self._forget()
         self._put(entries)
 
     def _write(self, changes: Changes) -> None:
@@ -159,23 +168,29 @@ class RocksStore(Overlay):
         self._young.update(changes)
         for key in [key for key, value in changes.items() if value is None]:
             self._old.pop(key, None)
-        if self._young_bytes > _RECENT_BYTES // (2 * len(_open_stores)):
-            self._young, self._old, self._young_bytes = {}, self._young, 0
+        if self._young_bytes > self._share() // 2:
+            self._young, self._young_bytes, self._old, self._old_bytes = {}, 0, self._young, self._young_bytes
+
+    def _share(self) -> int:
+        """Of the memory for recent entries what the other stores leave; they all use as much as they need."""
+        return _RECENT_BYTES - sum(each._young_bytes + each._old_bytes for each in _open_stores if each is not self)
+
+    def _forget(self) -> None:
+        self._young, self._young_bytes, self._old, self._old_bytes = {}, 0, {}, 0
 
     def _put(self, changes: Changes) -> int:
         """Write to disk; the bytes written."""
-        batch = WriteBatch(raw_mode=True)
-        for key in [key for key, value in changes.items() if value is None]:
+        batch, gone = WriteBatch(raw_mode=True), {key for key, value in changes.items() if value is None}
+        for key in gone:
             batch.delete(key)
-        kept = sorted([change for change in changes.items() if change[1] is not None])
-        deque(starmap(batch.put, kept), maxlen=0)  # in order: neighbours go into the memtable at half the cost
+        kept = sorted(changes.keys() - gone if gone else changes)
+        deque(map(batch.put, kept, map(changes.__getitem__, kept)), maxlen=0)  # in order: half the cost of the memtable
         size = int(batch.size_in_bytes())
         self._db.write(batch, self._write_options)
         return size
 
     def close(self) -> None:
-        self._young.clear()
-        self._old.clear()
+        self._forget()
         _open_stores.discard(self)
         self._db.close()
 
