@@ -150,7 +150,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             partition_assignment_strategy=[RangePartitionAssignor],
             session_timeout_ms=session_ms,
             heartbeat_interval_ms=max(100, session_ms // 10),
-            max_partition_fetch_bytes=3 << 20,
+            max_partition_fetch_bytes=2 << 20,
             fetch_max_bytes=16 << 20,
             retry_backoff_ms=50,
             isolation_level="read_committed",

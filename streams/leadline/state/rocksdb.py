@@ -106,7 +106,8 @@ def discard_stale(path: Path, before_s: float) -> bool:
 class RocksStore(Overlay):
     """Keyed bytes in RocksDB under ``path``; a commit is one atomic write batch.
 
-    What was written lately is kept in memory too, in two generations of which the older is dropped whole: a label often comes soon.
+    What was written lately is kept in memory too, in two generations of which the older is dropped whole: a label often comes soon. All
+    stores of the process share the memory for it, and age together: each has what it wrote in the same last while.
     """
 
     def __init__(self, path: Path) -> None:
@@ -115,7 +116,7 @@ class RocksStore(Overlay):
         self._write_options = _without_log()
         self._young: dict[bytes, bytes | None] = {}
         self._old: dict[bytes, bytes | None] = {}
-        self._young_bytes = self._old_bytes = 0
+        self._young_bytes = 0
         try:
             self._db = _open(path)
         except _DamagedError as error:
@@ -160,7 +161,7 @@ class RocksStore(Overlay):
 
     def load(self, entries: Changes) -> None:
         """Without keeping them in memory: a restore would fill it with what may never be asked for."""
-        self._forget()
+        self._young, self._young_bytes, self._old = {}, 0, {}
         self._put(entries)
 
     def _write(self, changes: Changes) -> None:
@@ -168,15 +169,12 @@ class RocksStore(Overlay):
         self._young.update(changes)
         for key in [key for key, value in changes.items() if value is None]:
             self._old.pop(key, None)
-        if self._young_bytes > self._share() // 2:
-            self._young, self._young_bytes, self._old, self._old_bytes = {}, 0, self._young, self._young_bytes
+        if sum(each._young_bytes for each in _open_stores) > _RECENT_BYTES // 2:
+            for each in _open_stores:
+                each._age()
 
-    def _share(self) -> int:
-        """Of the memory for recent entries what the other stores leave; they all use as much as they need."""
-        return _RECENT_BYTES - sum(each._young_bytes + each._old_bytes for each in _open_stores if each is not self)
-
-    def _forget(self) -> None:
-        self._young, self._young_bytes, self._old, self._old_bytes = {}, 0, {}, 0
+    def _age(self) -> None:
+        self._young, self._young_bytes, self._old = {}, 0, self._young
 
     def _put(self, changes: Changes) -> int:
         """Write to disk; the bytes written."""
@@ -190,7 +188,7 @@ class RocksStore(Overlay):
         return size
 
     def close(self) -> None:
-        self._forget()
+        self._young, self._young_bytes, self._old = {}, 0, {}
         _open_stores.discard(self)
         self._db.close()
 

@@ -1,0 +1,51 @@
+"""Draw what ``scripts/bench scale`` printed: ``.venv-peers/bin/python -m benchmarks.plot docs/measured/scale.jsonl docs/scale.svg``."""
+
+import json
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+
+_LABELS = {
+    "partitions": "partitions of each topic, one worker",
+    "models": "models that take turns",
+    "segments": "segments, equally many predictions each",
+    "waiting": "predictions that wait all the time",
+    "features": "features of a request",
+}
+
+
+def main(lines: Path, drawing: Path) -> None:
+    """One panel a thing that grows: processor time an event, and the worker's peak memory."""
+    runs: dict[str, list[tuple[int, dict[str, Any]]]] = defaultdict(list)
+    for line in lines.read_text("utf-8").splitlines():
+        run = json.loads(line)
+        thing = next(name for name in _LABELS if name in run)
+        runs[thing].append((run[thing], run))
+    figure, panels = plt.subplots(1, len(runs), figsize=(3.4 * len(runs), 3), layout="constrained")
+    for panel, (thing, own) in zip(panels, runs.items(), strict=True):
+        _draw(panel, thing, own)
+    plt.rcParams["svg.hashsalt"] = "leadline"  # the same bytes for the same lines
+    figure.savefig(drawing, metadata={"Date": None} if drawing.suffix == ".svg" else {})
+
+
+def _draw(panel: Any, thing: str, own: list[tuple[int, dict[str, Any]]]) -> None:
+    sizes = [size for size, _ in own]
+    cost = [run["cpu_s"] / run["events"] * 1e6 for _, run in own]
+    panel.plot(sizes, cost, "o-", color="tab:blue")
+    for size, value in zip(sizes, cost, strict=True):
+        panel.annotate(f"{value:.3g}", (size, value), textcoords="offset points", xytext=(0, 6), ha="center")
+    panel.set(xscale="log", ylim=(0, max(cost) * 1.25), xlabel=_LABELS[thing], title=f"{own[0][1]['job']}: {thing}")
+    panel.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    panel.minorticks_off()
+    panel.set_ylabel("CPU-s a million events", color="tab:blue")
+    memory = panel.twinx()
+    memory.plot(sizes, [run["rss_mb"] for _, run in own], "s--", color="tab:gray")
+    memory.set_ylim(0, max(run["rss_mb"] for _, run in own) * 1.4)
+    memory.set_ylabel("peak memory, MB", color="tab:gray")
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))
