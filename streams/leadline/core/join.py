@@ -385,7 +385,7 @@ class Join:
 
     def _forget(self) -> None:
         stage_ms = self._progress.stage_ms
-        due = self._forgets.take(stage_ms, self._progress.sequence)
+        due, later = self._forgets.take(stage_ms, self._progress.sequence), {}
         retention = self._retention_ms() if due else None
         for key in due:
             row = _row(self._store.get(b"r" + key))
@@ -395,7 +395,8 @@ class Join:
             if max(ends, default=NEVER) < stage_ms:
                 self._store.delete(b"r" + key)
             else:
-                self._forgets.add(np.array([max(ends)]), [key], 1, self._progress.sequence)
+                later[key] = max(ends)
+        self._forgets.add(np.array(list(later.values()), np.int64), list(later), 1, self._progress.sequence)
 
 
 def _row(value: bytes | None) -> Row:

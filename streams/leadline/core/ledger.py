@@ -1,6 +1,6 @@
 """What one run changes in the counts: collected row by row or a column at a time, then folded into windows and join counts."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -114,9 +114,9 @@ def _positive(matched: NDArray[Any], groups: Groups) -> Ints:
 
 
 def _by_segment(spots: Ints, totals: list[WindowCounts], groups: Groups) -> dict[Place, WindowCounts]:
-    places: dict[Place, WindowCounts] = {}
+    parts: defaultdict[Place, list[WindowCounts]] = defaultdict(list)
     for (number, start), total in zip(spots.tolist(), totals, strict=True):
         group = groups[number]
         for segment in group.segments:
-            places.setdefault(Place(group.model, group.version, segment, start), WindowCounts()).add(total)
-    return places
+            parts[Place(group.model, group.version, segment, start)].append(total)
+    return {place: own[0] if len(own) == 1 else WindowCounts.total(own) for place, own in parts.items()}

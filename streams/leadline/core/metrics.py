@@ -38,8 +38,7 @@ def measure(counts: WindowCounts, *, regression: bool) -> dict[str, Any]:
 
 def _binary(counts: WindowCounts) -> dict[str, Any]:
     _, n, _, tp, fp, fn, tn = counts.tallies
-    used = counts.occupied()
-    bins = counts.bins[:, used]
+    used, bins = counts.used, counts.bins
     sums = dict(zip(SUMS, counts.sums, strict=True))
     return {
         "accuracy": wilson(tp + tn, n),

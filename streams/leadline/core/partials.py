@@ -37,19 +37,26 @@ class Partials:
     def turn(self, progress: Progress) -> set[Place]:
         """Windows that have become mature or sealed by now."""
         turned = {Place(*json.loads(key)) for key in self._changes.take(progress.stage_ms, progress.sequence)}
-        for place in sorted(turned):
-            self._watch(place, progress)
+        self._watch(sorted(turned), progress)
         return turned
 
-    def _watch(self, place: Place, progress: Progress) -> None:
+    def _watch(self, places: list[Place], progress: Progress) -> None:
+        """File windows under the time when their state changes next."""
+        ahead = [(place, self._ahead(place, progress.stage_ms)) for place in places]
+        known = [(place, time) for place, time in ahead if time is not None]
+        times, keys = (
+            np.array([time for _, time in known], np.int64),
+            [json.dumps(place).encode() for place, _ in known],
+        )
+        self._changes.add(times, keys, 1, progress.sequence)
+
+    def _ahead(self, place: Place, stage_ms: int) -> int | None:
         settings = self._catalog.settings(place.model)
         if settings is None:
-            return
+            return None
         due = place.start + settings.window + settings.horizon
         times = [due] if settings.grace is None else [due, due + settings.grace, due + 2 * settings.grace]
-        ahead = next((time for time in times if time >= progress.stage_ms), None)
-        if ahead is not None:
-            self._changes.add(np.array([ahead]), [json.dumps(place).encode()], 1, progress.sequence)
+        return next((time for time in times if time >= stage_ms), None)
 
     def outputs(self, ledger: Ledger, turned: set[Place], progress: Progress) -> list[Output]:
         """Apply a run's ledger; the windows that it changed or that turned, and the join counts of the models concerned."""
@@ -58,6 +65,7 @@ class Partials:
         records: list[WindowPartial | JoinCounts] = []
         routes: list[bytes] = []
         held = self._store.get_many([_window_key(place) for place in places])
+        self._watch([place for place, value in zip(places, held, strict=True) if value is None], progress)
         for place, value in zip(places, held, strict=True):
             partial = self._partial(place, value, deltas.get(place), progress)
             if partial is not None:
@@ -75,12 +83,9 @@ class Partials:
         settings = self._catalog.settings(place.model)
         if settings is None or (held is None and delta is None):
             return None
-        counts = WindowCounts.unpack(held) if held else WindowCounts()
+        counts = WindowCounts.total([*([WindowCounts.unpack(held)] if held else []), *([delta] if delta else [])])
         if delta is not None:
-            counts.add(delta)
             self._store.put(_window_key(place), counts.pack())
-        if held is None:
-            self._watch(place, progress)
         end = place.start + settings.window
         stage_ms = progress.stage_ms
         if settings.grace is not None and stage_ms > end + settings.horizon + 2 * settings.grace:

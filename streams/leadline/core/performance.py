@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import astuple
 from typing import NamedTuple
 
+import numpy as np
+
 from leadline.core.batch import Batch, Effects, Output, Store
 from leadline.core.ledger import Place
 from leadline.core.metrics import measure
@@ -108,7 +110,8 @@ class _Held(NamedTuple):
         counts = WindowCounts()
         counts.tallies = [getattr(record, name) for name in TALLIES]
         counts.sums = [getattr(record, name) for name in SUMS]
-        counts.bins[:, record.score_bins] = [record.negatives, record.positives]
+        counts.used = np.array(record.score_bins, np.int64)
+        counts.bins = np.array([record.negatives, record.positives], np.int64)
         state, regression = STATES.index(record.state), record.task == "regression"
         return cls(record.revision, record.as_of, record.window_end, regression, state, counts)
 
@@ -159,9 +162,7 @@ def _key(record: WindowMetrics | JoinCounts) -> bytes:
 
 
 def _metrics(place: Place, partials: list[_Held], state: str) -> WindowMetrics:
-    counts = WindowCounts()
-    for partial in partials:
-        counts.add(partial.counts)
+    counts = WindowCounts.total([partial.counts for partial in partials])
     predictions, matched, expired, tp, fp, fn, tn = counts.tallies
     regression = any(partial.regression for partial in partials)
     return WindowMetrics(

@@ -6,6 +6,7 @@ and stays sharp for scores near 0 and 1.
 """
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -73,35 +74,37 @@ class Matched:
 
 
 class WindowCounts:
-    """Counts of one window: seven tallies, seven exact sums and the score bins by outcome."""
+    """Counts of one window: seven tallies, seven exact sums, and of the score bins those that hold anything.
 
-    __slots__ = ("bins", "sums", "tallies")
+    ``used`` are their numbers, rising, and ``bins`` their counts: a row of outcomes that were negative, one of those that were positive.
+    """
+
+    __slots__ = ("bins", "sums", "tallies", "used")
 
     def __init__(self) -> None:
         self.tallies: list[int] = [0] * 7
         self.sums: list[int] = [0] * 7
-        self.bins: Ints = np.zeros((2, SCORE_BINS), np.int64)
+        self.used: Ints = np.zeros(0, np.int64)
+        self.bins: Ints = np.zeros((2, 0), np.int64)
 
-    def add(self, other: "WindowCounts") -> None:
-        """Add the counts of another; they may be negative, which takes back."""
-        self.tallies = [a + b for a, b in zip(self.tallies, other.tallies, strict=True)]
-        self.sums = [a + b for a, b in zip(self.sums, other.sums, strict=True)]
-        self.bins = self.bins + other.bins
-
-    def occupied(self) -> Ints:
-        """Bins with any matched prediction, rising."""
-        return np.flatnonzero(self.bins.any(axis=0))
+    @classmethod
+    def total(cls, parts: Sequence["WindowCounts"]) -> "WindowCounts":
+        """The sum of some counts, one or more; counts may be negative, which takes back."""
+        whole, binned = cls(), [part for part in parts if len(part.used)]
+        whole.tallies = [sum(column) for column in zip(*[part.tallies for part in parts], strict=True)]
+        whole.sums = [sum(column) for column in zip(*[part.sums for part in parts], strict=True)]
+        if len(binned) == 1:
+            whole.used, whole.bins = binned[0].used, binned[0].bins
+        elif binned:
+            numbers, counts = zip(*[(part.used, part.bins) for part in binned], strict=True)
+            whole.used, whole.bins = _by_number(np.concatenate(numbers), np.concatenate(counts, axis=1))
+        return whole
 
     def pack(self) -> bytes:
         """The counts as bytes; `unpack` reads them."""
-        used = self.occupied()
         sums = b"".join(value.to_bytes(16, "little", signed=True) for value in self.sums)
-        return (
-            _HEAD.pack(_FORMAT, *self.tallies, len(used))
-            + sums
-            + used.astype("<i4").tobytes()
-            + self.bins[:, used].astype("<i8").tobytes()
-        )
+        head = _HEAD.pack(_FORMAT, *self.tallies, len(self.used))
+        return head + sums + self.used.astype("<i4").tobytes() + self.bins.astype("<i8").tobytes()
 
     @classmethod
     def unpack(cls, value: bytes) -> "WindowCounts":
@@ -116,18 +119,17 @@ class WindowCounts:
         _, *counts.tallies, used = _HEAD.unpack_from(value)
         at = _HEAD.size
         counts.sums = [int.from_bytes(value[i : i + 16], "little", signed=True) for i in range(at, at + 112, 16)]
-        bins = np.frombuffer(value, "<i4", used, at + 112)
-        counts.bins[:, bins] = np.frombuffer(value, "<i8", 2 * used, at + 112 + 4 * used).reshape(2, used)
+        counts.used = np.frombuffer(value, "<i4", used, at + 112).astype(np.int64)
+        counts.bins = np.frombuffer(value, "<i8", 2 * used, at + 112 + 4 * used).reshape(2, used)
         return counts
 
     def fields(self) -> dict[str, Any]:
         """The counts under the names of `leadline.records.WindowPartial`."""
-        used = self.occupied()
         named: dict[str, Any] = dict(zip(TALLIES, self.tallies, strict=True)) | dict(zip(SUMS, self.sums, strict=True))
         return named | {
-            "score_bins": used.tolist(),
-            "positives": self.bins[1, used].tolist(),
-            "negatives": self.bins[0, used].tolist(),
+            "score_bins": self.used.tolist(),
+            "positives": self.bins[1].tolist(),
+            "negatives": self.bins[0].tolist(),
         }
 
 
@@ -157,14 +159,28 @@ def _confusion(tallies: Ints, matched: Matched, binary: Ints) -> None:
 def _bins(totals: list[WindowCounts], matched: Matched, binary: Ints) -> None:
     if not len(binary):
         return
-    spot = (matched.where[binary] * 2 + matched.positive[binary]) * SCORE_BINS + score_bin(matched.score[binary])
-    spots, inverse = np.unique(spot, return_inverse=True)
-    counts = np.zeros(len(spots), np.int64)
-    np.add.at(counts, inverse, matched.sign[binary])
-    place, rest = np.divmod(spots, 2 * SCORE_BINS)
+    signs = np.zeros((2, len(binary)), np.int64)
+    signs[matched.positive[binary], np.arange(len(binary))] = matched.sign[binary]
+    spots, counts = _by_number(matched.where[binary] * SCORE_BINS + score_bin(matched.score[binary]), signs)
+    place, used = np.divmod(spots, SCORE_BINS)
     bounds = [0, *(np.flatnonzero(np.diff(place)) + 1).tolist(), len(place)]
     for start, stop in pairwise(bounds):
-        totals[place[start]].bins.reshape(-1)[rest[start:stop]] += counts[start:stop]
+        if stop > start:
+            totals[place[start]].used, totals[place[start]].bins = used[start:stop], counts[:, start:stop]
+
+
+def _by_number(numbers: Ints, counts: Ints) -> tuple[Ints, Ints]:
+    """The different numbers, rising, and the sum of the columns of each; none that is zero.
+
+    >>> [column.tolist() for column in _by_number(np.array([7, 3, 7, 5]), np.array([[1, 1, 1, 4], [0, 0, 2, -4]]))]
+    [[3, 5, 7], [[1, 4, 2], [0, -4, 2]]]
+    """
+    order = np.argsort(numbers, kind="stable")
+    numbers = numbers[order]
+    first = np.flatnonzero(np.diff(numbers, prepend=numbers[0] - 1))
+    sums = np.add.reduceat(counts[:, order], first, axis=1)
+    kept = np.flatnonzero(sums.any(axis=0))
+    return numbers[first][kept], np.ascontiguousarray(sums[:, kept])  # sums of floats depend on the layout
 
 
 def _sum_columns(matched: Matched) -> list[Floats]:
