@@ -77,8 +77,10 @@ def _range(values: Sequence[float]) -> str:
 
 
 def record(job: str, rounds: Rounds) -> None:
-    """Keep the medians of the ratios."""
-    kept = _recorded() | {job: {name: round(median(values), 3) for name, values in sorted(of(rounds).items())}}
+    """Keep the medians of the ratios; those of peers that did not run stay."""
+    known = _recorded()
+    medians = {name: round(median(values), 3) for name, values in of(rounds).items()}
+    kept = {**known, job: {**known.get(job, {}), **medians}}
     RECORDED.write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n", "utf-8")
 
 
