@@ -9,7 +9,7 @@ from fuzz import reference
 from fuzz.inputs import run
 from fuzz.reference import CLOCK, LIMIT, REASONS, Raw
 from leadline.core.batch import Batch
-from leadline.wire.codec import FEW_RECORDS, MANY, decode, read
+from leadline.wire.codec import FEW_RECORDS, FEW_REQUESTS, MANY, decode, read
 from leadline.wire.dead_letters import to_record
 from leadline.wire.run import DeadLetter, Run
 
@@ -49,7 +49,7 @@ def check(noun: str, records: list[Raw]) -> Found:
         if len(good) < len(records):
             _compare(noun, [records[i] for i in good], [wanted[i] for i in good])
         for i in _some(wanted):
-            for times in (1, FEW_RECORDS + 1):
+            for times in (1, FEW_RECORDS + 1, FEW_REQUESTS + 1):
                 _compare(noun, [records[i]] * times, [wanted[i]] * times)
             _look(noun, records[i], wanted[i])
     except _WrongError as wrong:
@@ -114,9 +114,12 @@ def _places(batch: Batch, records: list[Raw], at: list[int]) -> None:
 
 
 def _rows(noun: str, batch: Batch, records: list[Raw], wanted: list[Any], at: list[int]) -> None:
-    rows = [] if batch.columns is None else batch.columns.to_pylist()
+    if batch.columns is None:  # none, or few
+        for i, record in zip(at, batch.records, strict=True):
+            _same(i, asdict(record), wanted[i])
+        return
     maps = [name for name in ("features", "categories") if noun == "prediction-requests"]
-    for i, row, body in zip(at, rows, batch.bodies, strict=True):
+    for i, row, body in zip(at, batch.columns.to_pylist(), batch.bodies, strict=True):
         for name in maps:
             row[name] = dict(row[name])
         _same(i, row, wanted[i])

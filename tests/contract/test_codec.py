@@ -4,6 +4,7 @@ import io
 import json
 import math
 import random
+from dataclasses import asdict, replace
 
 import fastavro
 import numpy as np
@@ -28,7 +29,7 @@ from leadline.records import (
     WindowPartial,
     WindowProfile,
 )
-from leadline.wire.codec import FEW, FEW_RECORDS, MANY, decode, encode, key_of, value_of
+from leadline.wire.codec import FEW, FEW_RECORDS, FEW_REQUESTS, MANY, decode, encode, key_of, value_of
 from leadline.wire.dead_letters import REASON_HEADER, to_record
 from leadline.wire.run import ARRIVAL_HEADER, Run
 from leadline.wire.schemas import head, parsed
@@ -95,22 +96,10 @@ def run_of(topic, pairs, headers=()):
 
 
 def rows(batch):
-    return (
-        []
-        if batch.columns is None
-        else [
-            dict(
-                row,
-                **{
-                    k: dict(v)
-                    for k, v in row.items()
-                    if (k in ("features", "categories") and k == "categories")
-                    or (isinstance(v, list) and v and isinstance(v[0], tuple))
-                },
-            )
-            for row in batch.columns.to_pylist()
-        ]
-    )
+    """The rows of a batch as dicts, whichever form they came in."""
+    if batch.columns is None:
+        return [asdict(record) for record in batch.records]
+    return batch.columns.to_pylist(maps_as_pydicts="strict")
 
 
 def reference(topic, value):
@@ -120,15 +109,18 @@ def reference(topic, value):
 @pytest.mark.parametrize(("topic", "kind"), HOT, ids=[topic for topic, _ in HOT])
 def test_columns_equal_the_reference_and_write_the_same_bytes(topic, kind):
     @given(st.lists(kind, min_size=1, max_size=20))
-    @settings(max_examples=80, deadline=None)
+    @settings(max_examples=80)
     def check(records):
         pairs = [(key_of(record), value_of(record)) for record in records]
+        if topic == "prediction-requests":
+            few, letters = decode(run_of(topic, pairs), LIMIT)
+            assert (letters, few.columns) == ([], None)
+            assert rows(few) == [reference(topic, value) for _, value in pairs]
+            pairs *= FEW_REQUESTS + 1
         batch, letters = decode(run_of(topic, pairs), LIMIT)
         assert not letters
         assert batch.bodies == [value[10:] for _, value in pairs]
-        for row, (_, value) in zip(batch.columns.to_pylist(), pairs, strict=True):
-            wanted = reference(topic, value)
-            assert {name: dict(v) if isinstance(wanted[name], dict) else v for name, v in row.items()} == wanted
+        assert rows(batch) == [reference(topic, value) for _, value in pairs]
         again = encode(Output(topic, [key for key, _ in pairs], 0, columns=batch.columns))
         assert [reference(topic, value) for value in again] == [reference(topic, value) for _, value in pairs]
         alone = [encode(Output(topic, [key], 0, columns=batch.columns.slice(i, 1))) for i, (key, _) in enumerate(pairs)]
@@ -156,13 +148,14 @@ def test_a_decimal_is_what_any_avro_reader_sees():
 @pytest.mark.parametrize(("topic", "kind"), HOT, ids=[topic for topic, _ in HOT])
 def test_hostile_bytes_become_rows_or_dead_letters(topic, kind):
     @given(st.lists(kind, min_size=1, max_size=8), st.randoms(use_true_random=False))
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     def check(records, rng):
         pairs = [(key_of(record), mutated(value_of(record), rng)) for record in records]
         batch, letters = decode(run_of(topic, pairs), LIMIT)
         places = [int(offset) for offset in batch.offsets] + [letter.offset for letter in letters]
         assert sorted(places) == list(range(10, 10 + len(pairs)))
-        assert len(batch) == (batch.columns.num_rows if batch.columns is not None else 0) == len(batch.bodies)
+        assert len(batch) == len(rows(batch))
+        assert batch.columns is None or len(batch) == len(batch.bodies)
         for letter in letters:
             assert (letter.key, letter.value) == pairs[letter.offset - 10]
             assert letter.reason
@@ -188,6 +181,7 @@ def mutated(value, rng):
 
 
 GOOD = Outcome("r1", 1.0, 5)
+ASKED = PredictionRequest("r1", "m", 5, {"a": 1.0})
 
 
 @pytest.mark.parametrize(
@@ -242,12 +236,26 @@ GOOD = Outcome("r1", 1.0, 5)
             head("PredictionRequest") + b"\x04r1\x02m\0\0" + b"\xfe" * 9 + b"\x01",
             "undecodable",
         ),
+        ("prediction-requests", b"r1", value_of(ASKED) + b"\0", "trailing-bytes"),
+        ("prediction-requests", b"r1", value_of(ASKED)[:-1], "undecodable"),
+        ("prediction-requests", b"r1", value_of(ASKED).replace(b"\x04r1", b"\x04r\xff"), "undecodable"),
+        ("prediction-requests", b"r2", value_of(ASKED), "key-mismatch"),
+        ("prediction-requests", None, value_of(ASKED), "key-mismatch"),
+        ("prediction-requests", b"", value_of(replace(ASKED, request_id="")), "request-id-empty"),
+        ("prediction-requests", b"x" * 1001, value_of(replace(ASKED, request_id="x" * 1001)), "request-id-too-long"),
+        ("prediction-requests", b"r1", value_of(replace(ASKED, event_time=2**60)), "time-out-of-range"),
+        ("prediction-requests", b"r1", value_of(replace(ASKED, event_time=-(2**60))), "time-out-of-range"),
+        ("prediction-requests", b"r1", None, "empty-value"),
+        ("prediction-requests", b"r1", b" " * (LIMIT + 1), "record-too-large"),
+        ("prediction-requests", b"r1", value_of(GOOD), "unknown-schema"),
         ("predictions", b"r1", b"{}", "unknown-schema"),
         ("metrics", b"r1", b"{}", "unknown-schema"),
     ],
 )
-def test_what_cannot_be_used_says_why(topic, key, value, reason):
-    good = [(b"r1", value_of(GOOD))] if topic == "outcomes" else []
+@pytest.mark.parametrize("times", [1, FEW_REQUESTS + 1])
+def test_what_cannot_be_used_says_why(topic, key, value, reason, times):
+    good = {"outcomes": [(b"r1", value_of(GOOD))], "prediction-requests": [(b"r1", value_of(ASKED))]}.get(topic, [])
+    good *= times
     batch, letters = decode(run_of(topic, [*good, (key, value), *good]), LIMIT)
     assert [letter.reason for letter in letters] == [reason]
     assert len(batch) == 2 * len(good)
@@ -266,7 +274,8 @@ def test_a_score_that_is_not_finite():
     assert [letter.reason for letter in letters] == ["score-not-finite"]
 
 
-def test_json_rows_stand_in_log_order_beside_avro_ones():
+@pytest.mark.parametrize("times", [1, FEW_REQUESTS])
+def test_json_rows_stand_in_log_order_beside_avro_ones(times):
     text = json.dumps(
         {
             "request_id": "ü",
@@ -277,22 +286,21 @@ def test_json_rows_stand_in_log_order_beside_avro_ones():
         }
     )
     avro = PredictionRequest("r2", "m", 7, {"x": 2.0})
-    batch, letters = decode(
-        run_of("prediction-requests", [("ü".encode(), text.encode()), (b"r2", value_of(avro))]), LIMIT
-    )
+    pairs = [("ü".encode(), text.encode()), (b"r2", value_of(avro))] * times
+    batch, letters = decode(run_of("prediction-requests", pairs), LIMIT)
     assert not letters
-    assert batch.columns["request_id"].to_pylist() == ["ü", "r2"]
-    assert batch.columns["event_time"].to_pylist() == [-500, 7]
-    assert [dict(row) for row in batch.columns["features"].to_pylist()] == [{"a": 1.0}, {"x": 2.0}]
+    assert [row["request_id"] for row in rows(batch)] == ["ü", "r2"] * times
+    assert [row["event_time"] for row in rows(batch)] == [-500, 7] * times
+    assert [row["features"] for row in rows(batch)] == [{"a": 1.0}, {"x": 2.0}] * times
 
 
-@pytest.mark.parametrize("times", [1, FEW_RECORDS + 1])
+@pytest.mark.parametrize("times", [1, FEW_REQUESTS + 1])
 def test_legal_but_unusual_blocks_are_read(times):
     """A map written in two blocks, the first with its size in bytes, as some writers do."""
     body = b"\x04r1\x02m\0\x0e" + b"\x01\x14\x02a" + bytes(8) + b"\x02\x02b" + bytes(8) + b"\0" + b"\0"
     batch, letters = decode(run_of("prediction-requests", [(b"r1", head("PredictionRequest") + body)] * times), LIMIT)
     assert not letters
-    assert [dict(row) for row in batch.columns["features"].to_pylist()] == [{"a": 0.0, "b": 0.0}] * times
+    assert [row["features"] for row in rows(batch)] == [{"a": 0.0, "b": 0.0}] * times
 
 
 def test_arrival_and_clock():
@@ -320,7 +328,7 @@ def test_huge_claimed_counts_end_at_once():
                 + b"\xfe\xff\xff\xff\xff\xff\xff\xff\x7f"[: rng.randint(1, 9)]
                 + rng.randbytes(rng.randint(0, 9))
             )
-            for times in (1, FEW_RECORDS + 1):
+            for times in (1, FEW_RECORDS + 1, FEW_REQUESTS + 1):
                 batch, letters = decode(run_of(topic, [(b"a", value)] * times), LIMIT)
                 assert len(batch) + len(letters) == times
 

@@ -72,7 +72,7 @@ def check_pairs(alerts):
 
 
 @given(METRICS_LOG, st.integers(1, 3), st.integers(1, 3), st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_performance_alerts_follow_the_rule_however_the_log_is_cut(log, open_after, resolve_after, data):
     models = catalog(open_after, resolve_after)
     whole = Host(lambda store: Alerting(store, models))
@@ -89,7 +89,7 @@ def test_performance_alerts_follow_the_rule_however_the_log_is_cut(log, open_aft
 
 
 @given(st.lists(st.tuples(STARTS, st.booleans()), max_size=30), st.integers(1, 3), st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_drift_alerts_follow_the_same_rule(entries, after, data):
     log = [(start, bad, revision) for revision, (start, bad) in enumerate(entries, 1)]
     models = catalog(after, after)

@@ -44,7 +44,7 @@ def by_arrival(log):
     PREDICTIONS, OUTCOMES, st.randoms(use_true_random=False), st.sampled_from(["first", "latest"]),
     st.integers(1, 12), st.booleans(), st.integers(0, 2000),
 )  # fmt: skip
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_equals_the_batch_join_at_every_moment(predictions, outcomes, random, policy, most, reopen, wait):
     model = ModelSettings(name="m", horizon=200, window=100, policy=policy, grace="never")
     predictions, outcomes = by_arrival(predictions), by_arrival(outcomes)
@@ -58,7 +58,7 @@ def test_equals_the_batch_join_at_every_moment(predictions, outcomes, random, po
 @given(
     PREDICTIONS, OUTCOMES, st.randoms(use_true_random=False), st.sampled_from(["first", "latest"]), st.integers(0, 300)
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_what_arrives_after_the_grace_changes_nothing(predictions, outcomes, random, policy, grace):
     """Nothing is forgotten here: the clock stands still until everything is in."""
     model = ModelSettings(name="m", horizon=200, window=100, policy=policy, grace=grace)
@@ -87,7 +87,7 @@ def test_what_arrives_after_the_grace_changes_nothing(predictions, outcomes, ran
 
 
 @given(PREDICTIONS, OUTCOMES, st.randoms(use_true_random=False), st.sampled_from(["first", "latest"]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_the_highest_revision_of_a_labeled_prediction_is_its_label(predictions, outcomes, random, policy):
     predictions = [p | {"model_version": "v1"} for p in predictions]
     run = JoinRun(ModelSettings(name="m", horizon=200, window=100, policy=policy, grace="never"))

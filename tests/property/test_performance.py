@@ -41,7 +41,7 @@ def histories(pairs, random):
 
 
 @given(PAIRS, st.randoms(use_true_random=False))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_order_repeats_and_restarts_end_in_the_same_sum(pairs, random):
     news = histories(pairs, random)
     log = [random.choice(news) for _ in range(5)] + random.sample(news, len(news))
@@ -58,7 +58,7 @@ def test_any_order_repeats_and_restarts_end_in_the_same_sum(pairs, random):
 
 
 @given(PAIRS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_auc_is_within_its_bound_of_brute_force(pairs):
     told = Host(Performance).feed(records_batch("window-partials", [partial([pair[:3] for pair in pairs])]))[0]
     positives, negatives = [p[0] for p in pairs if p[1]], [p[0] for p in pairs if not p[1]]

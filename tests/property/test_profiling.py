@@ -77,7 +77,7 @@ def naive(rows):
 
 
 @given(ROWS, st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_equals_a_loop_over_the_log(rows, data):
     hosts = [Host(lambda store: Profiling(0, store, CATALOG), fresh) for fresh in (False, True)]
     log = rows

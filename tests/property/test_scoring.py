@@ -1,16 +1,20 @@
-"""The matrix of a run equals a loop over its requests, and so do the predictions."""
+"""The matrix of a run equals a loop over its requests, and so do the predictions; in columns, and in records."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from leadline.core.batch import Batch, Lookups
 from leadline.core.catalog import Signature
-from leadline.core.scoring import Scoring, to_matrix
+from leadline.core.matrix import Few, Many, requests_of, to_matrix
+from leadline.core.scoring import Scoring
+from leadline.records import PredictionRequest
 from leadline.settings import ModelSettings
+from leadline.wire.codec import encode, read
 from stages import Models, version
 
 SETTINGS = ModelSettings(name="m", numeric=["a", "b", "ä"], categorical=["c", "d"], segments=["d", "city"])
@@ -53,6 +57,25 @@ def batch(requests, models=None):
     return Batch("prediction-requests", 3, np.arange(count), np.arange(count) + 100, keys, count, count, columns)
 
 
+def few(requests, models=None):
+    """As `batch`, in the form of a small run."""
+    records = [
+        PredictionRequest(f"r{i}", model, i, dict(features), "u", dict(categories))
+        for i, ((features, categories), model) in enumerate(zip(requests, models or ["m"] * len(requests), strict=True))
+    ]
+    return replace(batch(requests, models), columns=None, records=records)
+
+
+FORMS = pytest.mark.parametrize("form", [batch, few])
+
+
+def rows_of(effects):
+    """The predictions of all outputs, as dicts, by way of their bytes."""
+    outputs = [output for output in effects.outputs if output.keys]
+    pairs = [(key, value) for output in outputs for key, value in zip(output.keys, encode(output), strict=True)]
+    return [asdict(read("predictions", value)) for _, value in pairs]
+
+
 def naive_row(features, categories):
     given = dict(features)
     row = [given.get(name, np.nan) for name in SIGNATURE.numeric]
@@ -69,15 +92,16 @@ def catalog(settings=SETTINGS):
 
 @given(REQUESTS, st.integers(0, 5))
 def test_the_matrix_equals_a_loop(requests, start):
-    part = batch(requests).columns.slice(start)
-    expected = [naive_row(*each) for each in requests[start:]]
-    assert np.array_equal(to_matrix(part, SIGNATURE), np.array(expected).reshape(-1, 5), equal_nan=True)
+    expected = np.array([naive_row(*each) for each in requests[start:]]).reshape(-1, 5)
+    for part in (Many(batch(requests).columns.slice(start)), Few(few(requests).records[start:])):
+        assert np.array_equal(to_matrix(part, SIGNATURE), expected, equal_nan=True)
 
 
-@given(REQUESTS)
-def test_each_request_is_a_prediction_or_a_reject(requests):
-    effects = Scoring(catalog()).on_batch(batch(requests))
-    rows = [row for output in effects.outputs for row in output.columns.to_pylist()]
+@FORMS
+@given(requests=REQUESTS)
+def test_each_request_is_a_prediction_or_a_reject(form, requests):
+    effects = Scoring(catalog()).on_batch(form(requests))
+    rows = rows_of(effects)
     rejected = {reject.index: reject.reason for reject in effects.rejects}
     assert sorted([*rejected, *(int(row["request_id"][1:]) for row in rows)]) == list(range(len(requests)))
     for i, (features, categories) in enumerate(requests):
@@ -94,27 +118,40 @@ def test_each_request_is_a_prediction_or_a_reject(requests):
         assert row["predicted_label"] == (row["score"] >= SETTINGS.threshold)
 
 
-@given(REQUESTS)
-def test_missing_features_are_refused_where_the_model_says_so(requests):
+@FORMS
+@given(requests=REQUESTS)
+def test_missing_features_are_refused_where_the_model_says_so(form, requests):
     strict = SETTINGS.model_copy(update={"missing": "refuse"})
-    effects = Scoring(catalog(strict)).on_batch(batch(requests))
+    effects = Scoring(catalog(strict)).on_batch(form(requests))
     incomplete = {i for i, each in enumerate(requests) if np.isnan(naive_row(*each)).any()}
     assert {r.index for r in effects.rejects if r.reason == "feature-missing"} == incomplete
 
 
-@given(REQUESTS, st.data())
-def test_what_the_request_says_comes_before_what_is_looked_up(requests, data):
+@FORMS
+@given(requests=REQUESTS, data=st.data())
+def test_what_the_request_says_comes_before_what_is_looked_up(form, requests, data):
     found = data.draw(st.lists(NUMBERS, min_size=len(requests), max_size=len(requests)))
     lookups = Lookups({"b": np.array(found)}, np.zeros(len(requests), np.int64))
-    matrix = to_matrix(batch(requests).columns, SIGNATURE, lookups)
+    matrix = to_matrix(requests_of(form(requests)), SIGNATURE, lookups)
     for row, (features, _), looked_up in zip(matrix, requests, found, strict=True):
         own = dict(features).get("b", np.nan)
         assert np.array_equal(row[1], looked_up if np.isnan(own) else own, equal_nan=True)
 
 
-def test_models_of_one_run_are_told_apart():
+@given(requests=REQUESTS)
+def test_both_forms_answer_the_same(requests):
+    found = Lookups({"b": np.arange(len(requests)) * 0.5}, np.full(len(requests), 40.0))
+    for lookups in (None, found):
+        one, other = (Scoring(catalog()).on_batch(replace(form(requests), lookups=lookups)) for form in (batch, few))
+        assert repr(rows_of(one)) == repr(rows_of(other))
+        assert one.rejects == other.rejects
+        assert [output.keys for output in one.outputs] == [output.keys for output in other.outputs]
+
+
+@FORMS
+def test_models_of_one_run_are_told_apart(form):
     requests = [([("a", 1.0), ("b", 1.0), ("ä", 1.0)], [])] * 4
-    effects = Scoring(catalog()).on_batch(batch(requests, ["m", "other", "bare", "m"]))
+    effects = Scoring(catalog()).on_batch(form(requests, ["m", "other", "bare", "m"]))
     assert {reject.index: reject.reason for reject in effects.rejects} == {1: "unknown-model", 2: "no-champion"}
     [output] = effects.outputs
     assert (output.keys, output.partition) == ([b"r0", b"r3"], 3)

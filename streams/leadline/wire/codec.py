@@ -1,8 +1,8 @@
 """Runs of bytes to batches, and outputs to bytes.
 
 Topics of many events are decoded and encoded a column at a time (Rust, through Arrow); fastavro is the reference, and reads each record
-that the columnar decoder refuses, or that its columns do not give back byte for byte: the decoder does not tell how far it read. Whatever
-cannot be read becomes a dead letter with a reason.
+that the columnar decoder refuses, or that its columns do not give back byte for byte: the decoder does not tell how far it read. Requests
+that come in small runs are read one by one, since somebody waits for them. Whatever cannot be read becomes a dead letter with a reason.
 """
 
 import io
@@ -19,10 +19,19 @@ import pyarrow.compute as pc
 import pyruhvro
 
 from leadline.core.batch import Batch, Output
-from leadline.records import JoinCounts, LabeledPrediction, Record, Rollout, WindowMetrics, WindowPartial, WindowProfile
+from leadline.records import (
+    JoinCounts,
+    LabeledPrediction,
+    PredictionRequest,
+    Record,
+    Rollout,
+    WindowMetrics,
+    WindowPartial,
+    WindowProfile,
+)
 from leadline.wire.forms import to_dict, to_record
 from leadline.wire.json_form import JsonError, read_json
-from leadline.wire.rules import broken
+from leadline.wire.rules import broken, broken_request
 from leadline.wire.run import ARRIVAL_HEADER, DeadLetter, Run
 from leadline.wire.schemas import HEAD_BYTES, TAIL, head, parsed, plain, released
 
@@ -45,6 +54,8 @@ FEW = {
 """Topics of few records, decoded to record objects."""
 FEW_RECORDS = 8
 """So many are read and written one by one: the columnar writer wakes another thread, which costs as much as ten records."""
+FEW_REQUESTS = 32
+"""So many requests come as record objects: as columns they would take longer, and somebody waits for them."""
 JSON_TOPICS = ("prediction-requests", "outcomes")
 NO_TIME = -(2**63)
 
@@ -63,7 +74,7 @@ def decode(run: Run, max_bytes: int) -> tuple[Batch, list[DeadLetter]]:
     """The readable records of a run, and a dead letter for each other one; records over ``max_bytes`` are not read."""
     arrival = _arrivals(run)
     letters: list[DeadLetter] = []
-    if run.topic in MANY:
+    if run.topic in MANY and not (run.topic == "prediction-requests" and len(run) <= FEW_REQUESTS):
         at, columns, bodies = _columns(run, max_bytes, letters)
         records: list[Record] = []
     else:
@@ -225,11 +236,18 @@ def _records(run: Run, max_bytes: int, letters: list[DeadLetter]) -> tuple[list[
         if _is_clock(run, i):
             continue
         try:
-            records.append(_record(value, run.topic, max_bytes))
+            records.append(_lawful_record(_record(value, run.topic, max_bytes), run.keys[i]))
             at.append(i)
         except _UnreadableError as error:
             letters.append(_letter(run, i, error.reason, error.detail))
     return at, records
+
+
+def _lawful_record(record: Record, key: bytes | None) -> Record:
+    rule = broken_request(record, key) if isinstance(record, PredictionRequest) else None
+    if rule is not None:
+        raise _UnreadableError(*rule)
+    return record
 
 
 def _record(value: bytes | None, topic: str, max_bytes: int) -> Record:
