@@ -1,8 +1,8 @@
 """The late-label join: predictions meet their outcomes, in whatever order and however late they come.
 
 Most records are simple: the first prediction of a request, then one outcome. Those are handled a column at a time; a request with
-anything else (repeats, corrections, retractions, early outcomes, several versions) is taken back from the counts as it was, and added as
-it now is, by the rules in `leadline.core.labeling`.
+anything else (repeats, corrections, retractions, early outcomes, several versions) is looked at as it was and as it now is, by the rules in
+`leadline.core.labeling`, and what differs is counted.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ from leadline.core.labeling import Given
 from leadline.core.ledger import Ledger
 from leadline.core.partials import Partials
 from leadline.core.progress import NEVER, Progress
-from leadline.core.requests import LabeledPredictions, account
+from leadline.core.requests import LabeledPredictions, change
 from leadline.core.row import (
     GIVEN,
     MAX_OUTCOMES,
@@ -344,11 +344,10 @@ class Join:
         return self._restated[key][1]
 
     def _restate(self) -> None:
-        """Take requests as they were back from the counts, add them as they are, and tell which predictions changed their label."""
+        """Count what is otherwise of these requests than it was, and tell which predictions changed their label."""
         stage_ms = self._progress.stage_ms
         for key, (before, after) in self._restated.items():
-            old = account(before, -1, stage_ms, self._groups, self._ledger)
-            new = account(after, 1, stage_ms, self._groups, self._ledger)
+            old, new = change(before, after, stage_ms, stage_ms, self._groups, self._ledger)
             self._store.put(b"r" + key, after.pack())
             self._labeled.restate(key, after, old, new)
 
@@ -365,8 +364,7 @@ class Join:
         others = pick(rows, np.flatnonzero(~(bare | labeled)))
         for value in [*self._unlabeled(pick(rows, np.flatnonzero(labeled))), *others]:
             row = Row.unpack(value)
-            account(row, -1, before_ms, self._groups, self._ledger)
-            account(row, 1, stage_ms, self._groups, self._ledger)
+            change(row, row, before_ms, stage_ms, self._groups, self._ledger)
 
     def _expire_bare(self, rows: list[bytes]) -> None:
         front = fronts(rows)

@@ -15,34 +15,52 @@ from leadline.core.ledger import Ledger
 from leadline.core.row import Made, Row
 
 
-def account(row: Row, sign: int, stage_ms: int, groups: Groups, ledger: Ledger) -> list[Label]:
-    """Add (or with sign -1 take back) everything that a request counts for; the label of each prediction."""
-    asked = _asked(row, groups)
-    labels = [label(ask, row.outcomes) for ask in asked]
-    for made, ask, known in zip(row.predictions, asked, labels, strict=True):
-        _account_prediction(made, ask, known, sign, stage_ms, groups, ledger)
-    owner = groups[row.predictions[0].group].model if row.predictions else ""
-    classes = ledger.classes
-    for name in classify(asked, labels, row.outcomes):
-        classes[owner, "outcome_records"] += sign
-        classes[owner, name] += sign
-    return labels
+def change(
+    before: Row, after: Row, before_ms: int, stage_ms: int, groups: Groups, ledger: Ledger
+) -> tuple[list[Label], list[Label]]:
+    """Count what is otherwise, of a request, than it was ``before`` at the stage time ``before_ms``; the labels then and now.
+
+    Rows only grow: the predictions and outcomes of before are the first ones of after.
+    """
+    asked = _asked(after, groups)
+    known = len(before.predictions)
+    old = [label(ask, before.outcomes) for ask in asked[:known]]
+    new = [label(ask, after.outcomes) for ask in asked]
+    for i, (made, ask, now) in enumerate(zip(after.predictions, asked, new, strict=True)):
+        expired = ask.deadline_ms < stage_ms
+        if i >= known:
+            ledger.classes[groups[made.group].model, "predictions"] += 1
+            ledger.predict(made.group, made.event_time)
+        elif (old[i], ask.deadline_ms < before_ms) == (now, expired):
+            continue
+        else:
+            _count_label(made, old[i], ask.deadline_ms < before_ms, -1, groups, ledger)
+        _count_label(made, now, expired, 1, groups, ledger)
+    if (known, len(before.outcomes)) != (len(asked), len(after.outcomes)):
+        _count_outcomes(before, asked[:known], old, -1, groups, ledger)
+        _count_outcomes(after, asked, new, 1, groups, ledger)
+    return old, new
 
 
-def _account_prediction(
-    made: Made, ask: Asked, known: Label, sign: int, stage_ms: int, groups: Groups, ledger: Ledger
-) -> None:
+def _count_label(made: Made, known: Label, expired: bool, sign: int, groups: Groups, ledger: Ledger) -> None:
     model, classes = groups[made.group].model, ledger.classes
-    classes[model, "predictions"] += sign
-    ledger.predict(made.group, made.event_time, sign)
     if known.given is not None:
         classes[model, "matched"] += sign
         classes[model, "negative_delay"] += sign * (known.given.outcome_time < made.event_time)
         ledger.match(made.group, made.event_time, made.score, made.label, known.given.value, sign)
-    elif ask.deadline_ms < stage_ms:
+    elif expired:
         classes[model, "expired"] += sign
         classes[model, "expired_late_outcome" if known.late else "expired_no_outcome"] += sign
         ledger.expire(made.group, made.event_time, sign)
+
+
+def _count_outcomes(
+    row: Row, asked: Sequence[Asked], labels: Sequence[Label], sign: int, groups: Groups, ledger: Ledger
+) -> None:
+    owner = groups[row.predictions[0].group].model if row.predictions else ""
+    for name in classify(asked, labels, row.outcomes):
+        ledger.classes[owner, "outcome_records"] += sign
+        ledger.classes[owner, name] += sign
 
 
 def _asked(row: Row, groups: Groups) -> list[Asked]:
