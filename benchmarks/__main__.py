@@ -3,7 +3,7 @@
 ``--beside`` names the peers: kafka-streams, flink, bytewax, quix (all by scripts/install-peers) and faust. ``--record`` keeps the ratios,
 ``--check`` compares with those that were kept, and fails where Leadline has become dearer by more than a quarter.
 
-``scripts/bench scale``: what an event costs as partitions, models, segments, waiting predictions or features grow.
+``scripts/bench scale``: what an event costs as partitions, workers, models, segments, waiting predictions or features grow.
 ``scripts/bench restore``: how fast pending predictions come from the changelog onto an empty disk. ``scripts/bench peer``: work for the
 runner of a comparison of several stream processors.
 """

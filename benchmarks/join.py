@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks import beside
 from benchmarks.data import PLAIN, JoinAnswer, Shape, join_logs, pending
-from benchmarks.measure import PARTITIONS, Cost, Work, publish, run, topics
+from benchmarks.measure import PARTITIONS, Cost, Work, publish, run, topics, withheld
 from leadline.agents import cluster
 from leadline.agents.fetch import to_run
 from leadline.agents.sender import CHANGELOG_BYTES
@@ -20,6 +20,7 @@ from leadline.wire.codec import decode
 
 _PART = 250_000
 TOPICS = ("predictions", "outcomes", "labeled-predictions", "window-partials", "dead-letters")
+_KEPT = ("rollouts", "join-changelog")
 
 
 async def leadline(
@@ -34,17 +35,8 @@ async def leadline(
     """Leadline's worker with the one step; so many predictions more wait for their outcome all the time."""
     predictions, outcomes, answer = join_logs(count, shape)
     write_settings(folder / "models", shape)
-    async with topics(bootstrap, TOPICS, ("rollouts", "join-changelog"), partitions) as prefix:
-        environment = {
-            **os.environ,
-            "KAFKA_BOOTSTRAP": bootstrap,
-            "LEADLINE_PREFIX": prefix,
-            "LEADLINE_MODELS": str(folder / "models"),
-        }
-        work = Work(
-            "leadline", [*command, "-m", "leadline", "worker", "--step=join"], environment, '"assigned"',
-            f"{prefix}.labeled-predictions", answer.classes["matched"],
-        )  # fmt: skip
+    async with topics(bootstrap, TOPICS, _KEPT, partitions) as prefix:
+        work = _work(bootstrap, prefix, folder, command, answer)
         if waiting:
             work = replace(
                 work,
@@ -57,6 +49,33 @@ async def leadline(
             await publish(bootstrap, prefix, [predictions, outcomes])
         events = len(predictions.keys) + len(outcomes.keys)
         return await run(bootstrap, work, events, lambda: _wrong(bootstrap, prefix, answer, not waiting))
+
+
+async def shared(bootstrap: str, count: int, folder: Path, command: list[str], workers: int, partitions: int) -> Cost:
+    """So many of Leadline's workers share the partitions, and begin together: see `benchmarks.measure`."""
+    predictions, outcomes, answer = join_logs(count)
+    write_settings(folder / "models")
+    async with (
+        topics(bootstrap, TOPICS, _KEPT, partitions) as prefix,
+        withheld(bootstrap, prefix, [predictions, outcomes]) as (fill, show),
+    ):
+        work = _work(bootstrap, prefix, folder, command, answer)
+        work = replace(work, workers=workers, partitions=partitions, before=fill, feed=show)
+        events = len(predictions.keys) + len(outcomes.keys)
+        return await run(bootstrap, work, events, lambda: _wrong(bootstrap, prefix, answer))
+
+
+def _work(bootstrap: str, prefix: str, folder: Path, command: list[str], answer: JoinAnswer) -> Work:
+    environment = {
+        **os.environ,
+        "KAFKA_BOOTSTRAP": bootstrap,
+        "LEADLINE_PREFIX": prefix,
+        "LEADLINE_MODELS": str(folder / "models"),
+    }
+    return Work(
+        "leadline", [*command, "-m", "leadline", "worker", "--step=join"], environment, '"assigned"',
+        f"{prefix}.labeled-predictions", answer.classes["matched"],
+    )  # fmt: skip
 
 
 async def _keep_waiting(bootstrap: str, prefix: str, count: int) -> None:

@@ -1,34 +1,37 @@
 """How long a request waits for its prediction, at a paced rate far below what a worker can do.
 
 The clock runs from the call that hands the request to the producer until the prediction is back from the consumer, both of them here, with
-nothing held back for a larger batch.
+nothing held back for a larger batch. Both are librdkafka's, in a thread each: they leave the cores to the worker and the broker.
 """
 
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
 import numpy as np
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.structs import TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 from benchmarks import beside
 from benchmarks.data import requests
 from benchmarks.measure import PARTITIONS, BenchError, Work, publish, started, topics
 from benchmarks.scoring import serving
-from benchmarks.usage import cpu_seconds
+from benchmarks.usage import cpu_seconds, idle_seconds
 from leadline.agents.app import tune_collector
 from leadline.wire.codec import encode
 
 RATE = 1_000
-_WARM_S, _LATE_S = 6.0, 20.0
+_WARM_S, _LATE_S, _LOOK_S = 6.0, 20.0, 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Milliseconds of one run; ``cores``: processor time of the worker a second."""
+    """Milliseconds of one run. From its first request to its last, a second: ``cores``, processor time of the worker; ``idle``, time in
+    which the machine's cores had nothing to run, by which a reader sees whether something else competed.
+    """
 
     name: str
     requests: int
@@ -37,6 +40,7 @@ class Latency:
     p99: float
     worst: float
     cores: float
+    idle: float
 
 
 async def leadline(bootstrap: str, seconds: float, folder: Path, command: list[str]) -> Latency:
@@ -59,48 +63,72 @@ async def _measured(bootstrap: str, prefix: str, work: Work, seconds: float) -> 
     asked = requests(count)
     rows = list(zip(asked.keys, encode(asked), strict=True))
     tune_collector()
+    stop = Event()
     async with started(work) as child:
-        came: dict[bytes, float] = {}
-        async with (
-            AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False) as consumer,
-            AIOKafkaProducer(bootstrap_servers=bootstrap, linger_ms=0, acks=1) as producer,
-        ):
-            consumer.assign([TopicPartition(work.output, number) for number in range(PARTITIONS)])
-            reading = asyncio.create_task(_read(consumer, came, set(asked.keys)))
-            before = cpu_seconds(child.pid)
-            began = time.perf_counter()
-            sent = await _paced(producer, f"{prefix}.prediction-requests", rows)
-            took, cpu = time.perf_counter() - began, cpu_seconds(child.pid) - before
-            await asyncio.wait([reading], timeout=_LATE_S)
-            reading.cancel()
+        with closing(_at_end(bootstrap, work.output)) as consumer:
+            reading = asyncio.create_task(asyncio.to_thread(_read, consumer, set(asked.keys), stop))
+            try:
+                began, cpu, idle = time.perf_counter(), cpu_seconds(child.pid), idle_seconds()
+                sent = await asyncio.to_thread(_paced, bootstrap, f"{prefix}.prediction-requests", rows, stop)
+                took = time.perf_counter() - began
+                cores, free = (cpu_seconds(child.pid) - cpu) / took, (idle_seconds() - idle) / took
+                await asyncio.wait([reading], timeout=_LATE_S)
+            finally:
+                stop.set()
+                came = await reading
     missing = sum(key not in came for key in sent)
     if missing:
         raise BenchError(f"{work.name}: {missing:,} of {count:,} requests have no prediction")
-    return _latency(work.name, list(sent.values()), [came[key] for key in sent], cpu / took)
+    return _latency(work.name, list(sent.values()), [came[key] for key in sent], cores, free)
 
 
-async def _read(consumer: AIOKafkaConsumer, came: dict[bytes, float], missing: set[bytes]) -> None:
-    while missing:
-        for records in (await consumer.getmany(timeout_ms=1000)).values():
-            now = time.perf_counter()
-            for key in [record.key for record in records if record.key in missing]:
-                came[key] = now
-                missing.remove(key)
+def _at_end(bootstrap: str, topic: str) -> Consumer:
+    """A consumer of what comes from now on, however late its first fetch is: where the partitions end now is asked here."""
+    consumer = Consumer(
+        _connection(bootstrap) | {"group.id": "leadline-bench", "enable.auto.commit": False, "fetch.wait.max.ms": 50}
+    )
+    partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+    for partition in partitions:
+        partition.offset = consumer.get_watermark_offsets(partition, timeout=_LATE_S)[1]
+    consumer.assign(partitions)
+    return consumer
 
 
-async def _paced(producer: AIOKafkaProducer, topic: str, rows: Sequence[tuple[bytes, bytes]]) -> dict[bytes, float]:
+def _connection(bootstrap: str) -> dict[str, object]:
+    return {"bootstrap.servers": bootstrap, "socket.nagle.disable": True}
+
+
+def _read(consumer: Consumer, missing: set[bytes], stop: Event) -> dict[bytes, float]:
+    """When each prediction came. One at a time: asked for many, librdkafka waits until it has as many."""
+    came: dict[bytes, float] = {}
+    while missing and not stop.is_set():
+        message = consumer.poll(_LOOK_S)
+        now = time.perf_counter()
+        if message is not None and not message.error() and (key := message.key()) in missing:
+            came[key] = now
+            missing.remove(key)
+    return came
+
+
+def _paced(bootstrap: str, topic: str, rows: Sequence[tuple[bytes, bytes]], stop: Event) -> dict[bytes, float]:
+    """When each request was handed over. One in flight: else a broker that has just started piles them up, each alone, for seconds."""
+    alone = {"linger.ms": 0, "acks": 1, "max.in.flight.requests.per.connection": 1}
+    producer = Producer(_connection(bootstrap) | alone | {"partitioner": "murmur2_random"})
     sent: dict[bytes, float] = {}
     began = time.perf_counter()
     for number, (key, value) in enumerate(rows):
         if (early := began + number / RATE - time.perf_counter()) > 0:
-            await asyncio.sleep(early)
+            time.sleep(early)
+        if stop.is_set():
+            break
         sent[key] = time.perf_counter()
-        await producer.send(topic, value, key=key)
-    await producer.flush()
+        producer.produce(topic, value, key)
+        producer.poll(0)  # takes the broker's answers away: they fill the queue
+    producer.flush(_LATE_S)
     return sent
 
 
-def _latency(name: str, sent: Sequence[float], came: Sequence[float], cores: float) -> Latency:
+def _latency(name: str, sent: Sequence[float], came: Sequence[float], cores: float, idle: float) -> Latency:
     waited = (np.array(came) - np.array(sent))[int(_WARM_S * RATE) :] * 1000
     p50, p95, p99 = np.percentile(waited, [50, 95, 99]).tolist()
-    return Latency(name, len(waited), p50, p95, p99, float(waited.max()), cores)
+    return Latency(name, len(waited), p50, p95, p99, float(waited.max()), cores, idle)

@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 
 _LABELS = {
     "partitions": "partitions of each topic, one worker",
+    "workers": "workers on 16 partitions; sum of memory",
     "models": "models that take turns",
     "segments": "segments, equally many predictions each",
     "waiting": "predictions that wait all the time",
@@ -18,7 +19,7 @@ _LABELS = {
 
 
 def main(lines: Path, drawing: Path) -> None:
-    """One panel a thing that grows: processor time an event, and the worker's peak memory."""
+    """One panel a thing that grows: processor time an event, and the workers' peak memory."""
     runs: dict[str, list[tuple[int, dict[str, Any]]]] = defaultdict(list)
     for line in lines.read_text("utf-8").splitlines():
         run = json.loads(line)

@@ -62,11 +62,11 @@ def table(job: str, rounds: Rounds) -> Table:
 def latency_table(rounds: Sequence[Sequence[Latency]]) -> Table:
     """One row a worker: medians of its runs, and in brackets the smallest and the largest."""
     made = Table(title=f"latency: {len(rounds)} rounds, medians (and range)")
-    for name in ("worker", "requests", "p50 ms", "p95 ms", "p99 ms", "worst ms", "cores"):
+    for name in ("worker", "requests", "p50 ms", "p95 ms", "p99 ms", "worst ms", "cores", "idle cores"):
         made.add_column(name, justify="left" if name == "worker" else "right")
     for name in [each.name for each in rounds[0]]:
         own = [each for one in rounds for each in one if each.name == name]
-        figures = ([getattr(each, part) for each in own] for part in ("p50", "p95", "p99", "worst", "cores"))
+        figures = ([getattr(each, part) for each in own] for part in ("p50", "p95", "p99", "worst", "cores", "idle"))
         made.add_row(name, f"{own[0].requests:,}", *map(_range, figures))
     return made
 

@@ -1,4 +1,4 @@
-"""What an event costs as one thing grows: partitions, models, segments, predictions that wait, features."""
+"""What an event costs as one thing grows: partitions, workers, models, segments, predictions that wait, features."""
 
 import json
 import sys
@@ -16,6 +16,8 @@ from benchmarks.measure import Cost
 _Run = Callable[[str, int, Path, list[str], int], Awaitable[Cost]]
 _WIDE = 10
 """Requests of more features than these come in smaller numbers."""
+_SHARED = 16
+"""Partitions that the workers share, however many they are."""
 
 
 def _join(shape: Callable[[int], Shape]) -> _Run:
@@ -29,6 +31,11 @@ GROWING: dict[str, tuple[str, Sequence[int], _Run]] = {
         "join",
         (2, 16, 64),
         lambda bootstrap, events, folder, command, size: join.leadline(bootstrap, events, folder, command, PLAIN, size),
+    ),
+    "workers": (
+        "join",
+        (1, 2, 4),
+        lambda bootstrap, events, folder, command, size: join.shared(bootstrap, events, folder, command, size, _SHARED),
     ),
     "models": ("join", (1, 20, 200), _join(lambda size: Shape(models=size))),
     "segments": ("join", (1, 100, 5_000), _join(lambda size: Shape(segments=size))),

@@ -1,4 +1,4 @@
-"""Processor time and memory of a process and all its descendants, from /proc."""
+"""Processor time and memory of a process and all its descendants, and idle time of the machine, from /proc."""
 
 import os
 from pathlib import Path
@@ -14,6 +14,12 @@ def cpu_seconds(root: int) -> float:
         words = _stat(pid)
         ticks += sum(map(int, words[11:15])) if words else 0
     return ticks / _TICKS
+
+
+def idle_seconds() -> float:
+    """Time so far in which the machine's cores had nothing to run, of all cores together; waiting for a disk is idle, too."""
+    words = Path("/proc/stat").read_text("utf-8").split(maxsplit=6)
+    return (int(words[4]) + int(words[5])) / _TICKS
 
 
 def peak_rss_mb(root: int) -> int:
