@@ -111,8 +111,8 @@ def _read(consumer: Consumer, missing: set[bytes], stop: Event) -> dict[bytes, f
 
 
 def _paced(bootstrap: str, topic: str, rows: Sequence[tuple[bytes, bytes]], stop: Event) -> dict[bytes, float]:
-    """When each request was handed over. One in flight: else a broker that has just started piles them up, each alone, for seconds."""
-    alone = {"linger.ms": 0, "acks": 1, "max.in.flight.requests.per.connection": 1}
+    """When each request was handed over. Few in flight: else a broker that has just started piles them up, each alone, for seconds."""
+    alone = {"linger.ms": 0, "acks": 1, "max.in.flight.requests.per.connection": 5}
     producer = Producer(_connection(bootstrap) | alone | {"partitioner": "murmur2_random"})
     sent: dict[bytes, float] = {}
     began = time.perf_counter()

@@ -5,8 +5,8 @@ changes in one Kafka transaction, and when that is committed write the state to 
 is met again changes nothing. The group's committed offsets only follow. Each task has a transactional id of its own: who takes the task
 over aborts what its former owner has not finished, and fences it, however long it slept.
 
-A stage without state sends without a transaction: what it sends again has the same identity. It works on while some runs are under way
-to the broker, and commits the offsets of those that have arrived.
+A stage without state sends without a transaction: what it sends again has the same identity. One producer sends for all its tasks. It
+works on while some runs are under way to the broker, and commits the offsets of those that have arrived.
 
 A rebalance is waited for between runs, never within one: `_turn` is held by whoever changes tasks or works on a run.
 """
@@ -56,6 +56,8 @@ STALE_S = 6 * 86_400
 """Shorter than the changelogs' delete.retention.ms."""
 WAIT_MS = 200
 UNDER_WAY = 4
+FEW = 32
+"""Runs of up to so many records, of several partitions, are sent together: it is the sending that they cost."""
 JOIN_AGAIN_S = 1.0
 _HOPELESS = (
     AuthenticationFailedError,
@@ -187,7 +189,10 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _open_tasks(self, assigned: set[TopicPartition]) -> None:
         partitions = sorted({tp.partition for tp in assigned})
-        await asyncio.gather(*map(self._open_sender, partitions))
+        if self.step.stateful:
+            await asyncio.gather(*(self._open_sender([number], f"{self.group}.{number}") for number in partitions))
+        else:
+            await self._open_sender(partitions, None)
         for partition in partitions:
             task = self._tasks[partition] = HostedTask(self.step, partition, self._store(partition), self._catalog)
             if self.step.stateful:
@@ -203,12 +208,12 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             self.consumer.resume(*assigned)
         log.info("assigned", step=self.step.name, partitions=partitions)
 
-    async def _open_sender(self, partition: int) -> None:
-        """First of all: from here on the former owner of the task changes nothing any more."""
-        transactional_id = f"{self.group}.{partition}" if self.step.stateful else None
+    async def _open_sender(self, partitions: list[int], transactional_id: str | None) -> None:
+        """First of all: from here on the former owner of a task with state changes nothing any more."""
         producer = new_producer(self._bootstrap, transactional_id)
         pass_on_arrival = self._settings.clock == "records"
-        self._senders[partition] = Sender(producer, self._settings.prefix, pass_on_arrival, self._wire)
+        sender = Sender(producer, self._settings.prefix, pass_on_arrival, self._wire)
+        self._senders |= dict.fromkeys(partitions, sender)
         await producer.start()
 
     def _store(self, partition: int) -> RocksStore | MemoryStore:
@@ -223,7 +228,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         for task in self._tasks.values():
             task.store.close()
         self._tasks.clear()
-        senders = list(self._senders.values())
+        senders = set(self._senders.values())
         self._senders.clear()
         await asyncio.gather(*(sender.close() for sender in senders))
         self._sent.clear()
@@ -250,12 +255,13 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             wanted = await self._not_ahead()
         fetched = await self.consumer.getmany(*wanted, timeout_ms=WAIT_MS, max_records=self._settings.run_records)
         for tp in sorted(fetched, key=lambda tp: self.step.reads.index(self._nouns[tp.topic])):
+            run = to_run(self._nouns[tp.topic], tp.partition, fetched[tp])
             async with self._turn:
                 if self._assigned is assigned and tp.partition in self._tasks:
-                    await self._work(
-                        self._tasks[tp.partition], tp, to_run(self._nouns[tp.topic], tp.partition, fetched[tp])
-                    )
-            await _let_clients_work()
+                    await self._work(self._tasks[tp.partition], tp, run)
+            if len(run) > FEW:
+                await _let_clients_work()
+        await _let_clients_work()
         async with self._turn:
             if self._assigned is assigned:
                 await self._arrive(UNDER_WAY if fetched else 0)
@@ -272,6 +278,8 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
 
         With a backlog in both, records so come nearly as they came to be; an outcome that overtakes its prediction costs more.
         """
+        if len(self.step.reads) == 1:
+            return [TopicPartition(self._topic(noun), number) for number in self._tasks for noun in self.step.reads]
         wanted = []
         for number in self._tasks:
             places = [TopicPartition(self._topic(noun), number) for noun in self.step.reads]
@@ -301,7 +309,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             self._processed[tp] = offset
 
     async def _run(self, task: HostedTask, run: Run) -> None:
-        if self._settings.clock == "wall":
+        if self._settings.clock == "wall" and any(run.headers):
             run = run.without_headers()
         batch, letters = self._wire.decode(run, self._settings.record_bytes)
         if self._enrich is not None and len(batch):
@@ -310,7 +318,8 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             letters = []
         effects = task.processor.on_batch(batch)
         letters += [_rejected(run, batch, reject.index, reject.reason, reject.detail) for reject in effects.rejects]
-        task.apply(run.topic, run.offsets[-1])
+        if self.step.stateful:
+            task.apply(run.topic, run.offsets[-1])
         try:
             await self._finish(task, effects, letters)
         except TooLargeError:
@@ -330,7 +339,6 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             task.commit(await sender.send_run(effects.outputs, rows, self._changelog, task.partition, whole))
         else:
             self._sent += [*await sender.send_outputs(effects.outputs), *await sender.send_letters(rows)]
-            task.store.commit()
 
     async def _let_time_pass(self) -> None:
         """Tell the tasks what time it is; their sources that have nothing left to read follow it, though others may be busy."""

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColu
 from rich.progress import Progress as Bars
 
 from leadline.embedded.jars import Progress
-from leadline.embedded.kafka import EmbeddedKafka
+from leadline.embedded.kafka import HEAP_MB, EmbeddedKafka
 from leadline.embedded.redis import EmbeddedRedis
 from leadline.settings import Settings
 
@@ -25,18 +25,24 @@ class Servers:
 
 @contextmanager
 def servers(
-    settings: Settings, *, redis: bool, folder: Path | None = None, port: int = 0, progress: Progress | None = None
+    settings: Settings,
+    *,
+    redis: bool,
+    folder: Path | None = None,
+    port: int = 0,
+    progress: Progress | None = None,
+    heap_mb: int = HEAP_MB,
 ) -> Iterator[Servers]:
     """Kafka, and Redis when asked for: those of ``KAFKA_BOOTSTRAP`` and ``REDIS_URL``, else embedded ones until the end.
 
     ``folder`` keeps the embedded servers' data for the next time (None: nothing stays); ``port`` is the embedded
-    Kafka's (0: a free one).
+    Kafka's (0: a free one), ``heap_mb`` its memory.
     Raises EmbeddedError when an embedded server cannot be had.
     """
     with ExitStack() as stack:
         bootstrap, redis_url = settings.kafka_bootstrap, None
         if bootstrap is None:
-            kafka = EmbeddedKafka(settings, folder and folder / "kafka", port, progress)
+            kafka = EmbeddedKafka(settings, folder and folder / "kafka", port, progress, heap_mb=heap_mb)
             bootstrap = stack.enter_context(kafka).bootstrap
         if redis and settings.redis_url is not None:
             redis_url = settings.redis_url.get_secret_value()
