@@ -1,5 +1,7 @@
 """Small helpers for columns."""
 
+from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -54,6 +56,25 @@ def _places(strings: pa.Array) -> NDArray[np.int32]:
 def pick(values: list[Any], rows: Ints) -> list[Any]:
     """The values at these places, which rise."""
     return values if len(rows) == len(values) else [values[i] for i in rows.tolist()]
+
+
+def cut(values: Sequence[bytes], start: int, stop: int | None = None) -> list[bytes]:
+    """The same part of each.
+
+    >>> cut([b"abc", b"de"], 1)
+    [b'bc', b'e']
+    """
+    return list(map(itemgetter(slice(start, stop)), values))
+
+
+def split(table: NDArray[Any]) -> list[bytes]:
+    """The bytes of each row of a table of fixed rows.
+
+    >>> split(np.array([97, 98], "u1"))
+    [b'a', b'b']
+    """
+    rows: list[bytes] = np.ascontiguousarray(table).view(f"V{table.dtype.itemsize}").tolist()
+    return rows
 
 
 def distinct(values: Ints) -> tuple[Ints, Ints]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from leadline.core.batch import Batch, Effects, Reject, Store
 from leadline.core.catalog import Catalog
-from leadline.core.columns import Bools, Floats, Ints, distinct, floats, ints, pick
+from leadline.core.columns import Bools, Floats, Ints, cut, distinct, floats, ints, pick
 from leadline.core.groups import Group, Groups
 from leadline.core.labeling import Given
 from leadline.core.ledger import Ledger
@@ -306,7 +306,7 @@ class Join:
         rows = [row or b"" for row in held]
         self._store.put_many([b"r" + key for key in keys], with_outcomes(rows, given))
         made = _Made.of(fronts(rows))
-        usable, late, overdue = self._pair(keys, made, given, [row[SIMPLE.itemsize :] for row in rows])
+        usable, late, overdue = self._pair(keys, made, given, cut(rows, SIMPLE.itemsize))
         count, group = self._ledger.count, made.group
         count(self._groups, group[usable & overdue], "expired", -1)
         count(self._groups, group[(usable | late) & overdue], "expired_no_outcome", -1)

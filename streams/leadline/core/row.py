@@ -7,11 +7,14 @@ prediction stands at a fixed place, so the rows of a whole run are read with one
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
+from operator import add
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from leadline.core.columns import cut, split
 from leadline.core.labeling import Given
 
 _HEAD = struct.Struct("<BBH")
@@ -95,42 +98,40 @@ def pack_first(
     front = np.zeros(len(bodies), SIMPLE)
     front["format"], front["predictions"] = _FORMAT, 1
     front["event_time"], front["group"], front["score"], front["label"] = event_time, group, score, label
-    front["body"] = [len(body) for body in bodies]
-    joined, size = front.tobytes(), SIMPLE.itemsize
-    return [joined[at : at + size] + body for at, body in zip(range(0, len(joined), size), bodies, strict=True)]
+    front["body"] = list(map(len, bodies))
+    return list(map(add, split(front), bodies))
 
 
 def fronts(rows: Sequence[bytes]) -> NDArray[np.void]:
     """The fixed fronts (`SIMPLE`) of rows that have a prediction."""
-    size = SIMPLE.itemsize
-    return np.frombuffer(b"".join([row[:size] for row in rows]), SIMPLE)
+    return np.frombuffer(b"".join(cut(rows, 0, SIMPLE.itemsize)), SIMPLE)
 
 
 def pack_outcomes(outcomes: NDArray[np.void]) -> list[bytes]:
     """Rows of requests whose first record is an outcome (`GIVEN`); equal to `Row.pack` of each."""
-    given, size, head = outcomes.tobytes(), GIVEN.itemsize, _HEAD.pack(_FORMAT, 0, 1)
-    return [head + given[at : at + size] for at in range(0, len(given), size)]
+    return list(map(_HEAD.pack(_FORMAT, 0, 1).__add__, split(outcomes)))
 
 
 def with_outcomes(rows: Sequence[bytes], outcomes: NDArray[np.void]) -> list[bytes]:
     """Rows of one prediction and no outcome, each with its first outcome (`GIVEN`) added; equal to `Row.pack` of each."""
-    given, size, rest = outcomes.tobytes(), GIVEN.itemsize, slice(_HEAD.size, None)
-    head = _HEAD.pack(_FORMAT, 1, 1)
-    return [head + row[rest] + given[at : at + size] for at, row in zip(range(0, len(given), size), rows, strict=True)]
+    heads = repeat(_HEAD.pack(_FORMAT, 1, 1), len(rows))
+    return list(map(b"".join, zip(heads, cut(rows, _HEAD.size), split(outcomes), strict=True)))
 
 
 def only_outcomes(rows: Sequence[bytes]) -> NDArray[np.void]:
     """The outcome (`GIVEN`) of each row that `pack_outcomes` made."""
-    return np.frombuffer(b"".join([row[_HEAD.size :] for row in rows]), GIVEN)
+    return np.frombuffer(b"".join(cut(rows, _HEAD.size)), GIVEN)
 
 
 def outcomes_behind(rows: Sequence[bytes]) -> NDArray[np.void]:
     """The outcome (`GIVEN`) of each row of one prediction and one outcome."""
-    return np.frombuffer(b"".join([row[-GIVEN.itemsize :] for row in rows]), GIVEN)
+    return np.frombuffer(b"".join(cut(rows, -GIVEN.itemsize)), GIVEN)
 
 
 def shapes(rows: Sequence[bytes | None]) -> NDArray[np.uint32]:
     """How many predictions and outcomes each row has, as one number, to be compared with the shapes named above."""
+    if rows.count(None) == len(rows):
+        return np.zeros(len(rows), "<u4")
     return np.frombuffer(b"".join([b"\0\0\0\0" if row is None else row[: _HEAD.size] for row in rows]), "<u4")
 
 

@@ -69,7 +69,7 @@ class Timeline:
 
 
 def _pack(when_ms: NDArray[np.int64], keys: Sequence[bytes]) -> bytes:
-    sizes = np.array([len(key) for key in keys], "<u4")
+    sizes = np.array(list(map(len, keys)), "<u4")
     return struct.pack("<I", len(keys)) + when_ms.astype("<i8").tobytes() + sizes.tobytes() + b"".join(keys)
 
 

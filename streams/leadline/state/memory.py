@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Iterator
 
-from leadline.state.overlay import Changes, Overlay
+from leadline.state.overlay import ByKind, Changes, Overlay
 
 
 class MemoryStore(Overlay):
@@ -29,8 +29,12 @@ class MemoryStore(Overlay):
         for key in keys[bisect_left(keys, start) : bisect_left(keys, stop)]:
             yield key, self._entries[key]
 
-    def _write(self, changes: Changes) -> None:
-        for key, value in changes.items():
+    def _write(self, changed: ByKind, local: Changes) -> None:
+        for changes in (*changed.values(), local):
+            self.load(changes)
+
+    def load(self, entries: Changes) -> None:
+        for key, value in entries.items():
             if value is None:
                 self._entries.pop(key, None)
             else:

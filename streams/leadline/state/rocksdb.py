@@ -1,11 +1,12 @@
 """A store on disk: one RocksDB for each task."""
 
 import shutil
-from collections import deque
+import time
+from collections import defaultdict, deque
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, repeat
 from pathlib import Path
-from weakref import WeakSet
+from typing import Any, NamedTuple
 
 import structlog
 from rocksdict import (
@@ -20,15 +21,19 @@ from rocksdict import (
     WriteOptions,
 )
 
-from leadline.state.overlay import Changes, Overlay
+from leadline.state.overlay import ByKind, Changes, Overlay, merged
 
-_CACHE_BYTES = 80 << 20
-_MEMTABLES_BYTES = 64 << 20
-_RECENT_BYTES = 32 << 20
+_CACHE_BYTES = 64 << 20
+_MEMTABLES_BYTES = 32 << 20
+_RECENT_BYTES = 64 << 20
+_SAVE_S = 3600.0
+"""Commits are on disk after this time at the latest: the changelog tells of a deletion for some days only."""
+_COMMIT_BYTES = 2000
+"""What a commit takes besides its entries."""
+_ABSENT = object()
 log = structlog.get_logger("leadline.state")
 _cache = Cache(_CACHE_BYTES)
 _memtables = WriteBufferManager.new_write_buffer_manager_with_cache(_MEMTABLES_BYTES, False, _cache)
-_open_stores: "WeakSet[RocksStore]" = WeakSet()
 
 
 class StoreError(Exception):
@@ -44,7 +49,7 @@ def _options() -> Options:
     options.create_if_missing(True)
     options.set_compression_type(DBCompressionType.none())
     options.set_write_buffer_manager(_memtables)
-    options.set_write_buffer_size(_MEMTABLES_BYTES // 4)
+    options.set_write_buffer_size(_MEMTABLES_BYTES // 2)
     options.set_allow_concurrent_memtable_write(False)
     options.set_memtable_prefix_bloom_ratio(0.1)
     options.set_memtable_whole_key_filtering(True)
@@ -103,20 +108,56 @@ def discard_stale(path: Path, before_s: float) -> bool:
     return True
 
 
-class RocksStore(Overlay):
-    """Keyed bytes in RocksDB under ``path``; a commit is one atomic write batch.
+class _Unsaved(NamedTuple):
+    """What one commit changed, while it is in memory alone."""
 
-    What was written lately is kept in memory too, in two generations of which the older is dropped whole: a label often comes soon. All
-    stores of the process share the memory for it, and age together: each has what it wrote in the same last while.
+    store: "RocksStore"
+    changed: ByKind
+    local: Changes
+    size: int
+
+
+class _Memory:
+    """What is not saved, of all stores of the process, in the order of the commits."""
+
+    def __init__(self) -> None:
+        self._commits: deque[_Unsaved] = deque()
+        self._size = 0
+
+    def add(self, commit: _Unsaved) -> None:
+        """Keep a commit, and save the oldest ones that are too much."""
+        self._commits.append(commit)
+        self._size += commit.size
+        while self._size > _RECENT_BYTES:
+            oldest = self._commits.popleft()
+            self._size -= oldest.size
+            oldest.store._save(oldest)
+
+    def take(self, store: "RocksStore") -> list[_Unsaved]:
+        """The commits of one store, which are not kept any more."""
+        own = [commit for commit in self._commits if commit.store is store]
+        self._commits = deque(commit for commit in self._commits if commit.store is not store)
+        self._size -= sum(commit.size for commit in own)
+        return own
+
+
+_memory = _Memory()
+
+
+class RocksStore(Overlay):
+    """Keyed bytes in RocksDB under ``path``.
+
+    What was committed lately is in memory first, and saved to disk in the order of the commits when the memory for it, which all stores of
+    the process share, is full: a label often comes soon, and then its row is written once. A process that is killed loses no more than
+    that, and reads it again from the changelog: the disk says by its own entries (``local``) how much of it it holds.
     """
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.path = path
         self._write_options = _without_log()
-        self._young: dict[bytes, bytes | None] = {}
-        self._old: dict[bytes, bytes | None] = {}
-        self._young_bytes = 0
+        self._recent: ByKind = defaultdict(dict)
+        self._saved_at = time.monotonic()
         try:
             self._db = _open(path)
         except _DamagedError as error:
@@ -125,14 +166,13 @@ class RocksStore(Overlay):
                 "damaged state is set aside, and read anew from the changelog", now_in=str(aside), why=str(error)
             )
             self._db = _open(path)
-        _open_stores.add(self)
 
     def _read_many(self, keys: list[bytes]) -> list[bytes | None]:
-        values = list(map(self._young.get, keys))
-        if None in values:
-            old = self._old.get
-            values = [old(key) if value is None else value for key, value in zip(keys, values, strict=True)]
-        absent = [i for i, value in enumerate(values) if value is None]
+        recent = self._recent.get(keys[0][0])
+        if not recent:
+            return self._held(keys)
+        values: list[Any] = list(map(recent.get, keys, repeat(_ABSENT)))
+        absent = [i for i, value in enumerate(values) if value is _ABSENT]
         if len(absent) == len(keys):
             return self._held(keys)
         for i, value in zip(absent, self._held([keys[i] for i in absent]) if absent else [], strict=True):
@@ -148,10 +188,14 @@ class RocksStore(Overlay):
 
     def _damaged(self, error: Exception) -> StoreError:
         """Set the files aside, so that the next start reads the changelog, and does not stumble again."""
-        self.close()
+        _memory.take(self)
+        self._db.close()
         return StoreError(f"{self.path}: state is damaged ({error}); it is now in {_set_aside(self.path)}: start again")
 
     def _read_range(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
+        return merged(self._held_range(start, stop), self._recent[start[0]], start, stop)
+
+    def _held_range(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
         bounds = ReadOptions()
         bounds.set_iterate_upper_bound(stop)
         try:
@@ -160,39 +204,45 @@ class RocksStore(Overlay):
             raise self._damaged(error) from None
 
     def load(self, entries: Changes) -> None:
-        """Without keeping them in memory: a restore would fill it with what may never be asked for."""
-        self._young, self._young_bytes, self._old = {}, 0, {}
+        """To disk at once: in memory would be what may never be asked for."""
+        self._save_all()
         self._put(entries)
 
-    def _write(self, changes: Changes) -> None:
-        self._young_bytes += self._put(changes)
-        self._young.update(changes)
-        for key in [key for key, value in changes.items() if value is None]:
-            self._old.pop(key, None)
-        if sum(each._young_bytes for each in _open_stores) > _RECENT_BYTES // 2:
-            for each in _open_stores:
-                each._age()
+    def _write(self, changed: ByKind, local: Changes) -> None:
+        for kind, changes in changed.items():
+            self._recent[kind].update(changes)
+        _memory.add(_Unsaved(self, changed, local, _COMMIT_BYTES + sum(map(_size, changed.values()))))
+        if time.monotonic() - self._saved_at > _SAVE_S:
+            self._save_all()
+            self._db.flush()
 
-    def _age(self) -> None:
-        self._young, self._young_bytes, self._old = {}, 0, self._young
+    def _save(self, commit: _Unsaved) -> None:
+        """Write the oldest commit to disk, but what a younger one wrote again: that comes with the younger one."""
+        entries = dict(commit.local)
+        for kind, changes in commit.changed.items():
+            recent = self._recent[kind]
+            still = [key for key, value in changes.items() if recent.get(key, _ABSENT) is value]
+            entries.update(zip(still, map(recent.pop, still), strict=True))
+        self._put(entries)
 
-    def _put(self, changes: Changes) -> int:
-        """Write to disk; the bytes written."""
-        batch, gone = WriteBatch(raw_mode=True), {key for key, value in changes.items() if value is None}
-        for key in gone:
-            batch.delete(key)
-        kept = sorted(changes.keys() - gone if gone else changes)
+    def _save_all(self) -> None:
+        for commit in _memory.take(self):
+            self._save(commit)
+        self._saved_at = time.monotonic()
+
+    def _put(self, changes: Changes) -> None:
+        batch = WriteBatch(raw_mode=True)
+        kept = sorted([key for key, value in changes.items() if value is not None])
+        if len(kept) < len(changes):
+            for key in [key for key, value in changes.items() if value is None]:
+                batch.delete(key)
         deque(map(batch.put, kept, map(changes.__getitem__, kept)), maxlen=0)  # in order: half the cost of the memtable
-        size = int(batch.size_in_bytes())
         self._db.write(batch, self._write_options)
-        return size
 
     def close(self) -> None:
-        self._young, self._young_bytes, self._old = {}, 0, {}
-        _open_stores.discard(self)
+        self._save_all()
         self._db.close()
 
-    def destroy(self) -> None:
-        """Delete the state from this disk."""
-        self.close()
-        shutil.rmtree(self.path, ignore_errors=True)
+
+def _size(changes: Changes) -> int:
+    return sum(map(len, changes)) + sum(map(len, filter(None, changes.values())))

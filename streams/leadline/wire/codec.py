@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import repeat
 from typing import Any
 
 import fastavro
@@ -19,6 +20,7 @@ import pyarrow.compute as pc
 import pyruhvro
 
 from leadline.core.batch import Batch, Output
+from leadline.core.columns import cut
 from leadline.records import (
     JoinCounts,
     LabeledPrediction,
@@ -139,8 +141,8 @@ def _columns(
 
 def _bodies(run: Run, name: str, max_bytes: int, letters: list[DeadLetter]) -> tuple[list[int], list[bytes]]:
     values = [value or b"" for value in run.values]
-    if {value[:HEAD_BYTES] for value in values} == {head(name)} and max(map(len, values)) <= max_bytes:
-        return list(range(len(run))), [value[HEAD_BYTES:] for value in values]
+    if set(cut(values, 0, HEAD_BYTES)) == {head(name)} and max(map(len, values)) <= max_bytes:
+        return list(range(len(run))), cut(values, HEAD_BYTES)
     at, bodies = [], []
     for i, value in enumerate(run.values):
         if _is_clock(run, i):
@@ -299,8 +301,9 @@ def encode(output: Output) -> list[bytes]:
     name = MANY[output.topic]
     mark = head(name)
     if output.bodies:
-        return [mark + body + tail for body, tail in zip(output.bodies, _written(output.columns, TAIL), strict=True)]
-    return [mark + body for body in _written(output.columns, name)]
+        marks = repeat(mark, len(output.bodies))
+        return list(map(b"".join, zip(marks, output.bodies, _written(output.columns, TAIL), strict=True)))
+    return list(map(mark.__add__, _written(output.columns, name)))
 
 
 def _written(columns: pa.RecordBatch, name: str) -> list[bytes]:
