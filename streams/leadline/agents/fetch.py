@@ -34,11 +34,18 @@ class _Columns:
         if start > batch.base_offset:
             records = [record for record in records if record.offset >= start]
         self.offset = batch.next_offset - 1
-        self.offsets = [record.offset for record in records]
+        self.offsets = _offsets(records)
         self.timestamps = [record.timestamp for record in records]
         self.keys = [record.key for record in records]
         self.values = [record.value for record in records]
         self.headers = [record.headers for record in records]
+
+
+def _offsets(records: list[Any]) -> list[int]:
+    """They follow on each other, but where compaction took some."""
+    if not records or records[-1].offset - records[0].offset != len(records) - 1:
+        return [record.offset for record in records]
+    return list(range(records[0].offset, records[-1].offset + 1))
 
 
 class _Batch:

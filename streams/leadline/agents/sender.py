@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import repeat
+from collections import defaultdict, deque
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import count, repeat
+from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaProducer
@@ -19,6 +20,7 @@ from leadline.wire.codec import WIRE, Wire
 from leadline.wire.run import ARRIVAL_HEADER, Headers
 
 Row = tuple[bytes | None, bytes | None, Headers]
+Keys = Sequence[bytes | None]
 
 log = structlog.get_logger("leadline.sender")
 
@@ -26,6 +28,7 @@ BATCH_BYTES = 900_000
 CHANGELOG_BYTES = 8 << 20
 TRANSACTION_MS = 30_000
 _STOP_S = 5.0
+_ROW_BYTES = 16
 
 
 class TooLargeError(Exception):
@@ -50,16 +53,21 @@ class Sender:
 
     async def send(self, topic: str, partition: int, rows: Iterable[Row]) -> list[asyncio.Future[RecordMetadata]]:
         """Send rows to one partition; the futures are done when the broker has them."""
-        left, sent = list(rows), []
-        while left:
+        return await self._send(topic, partition, *_columns(rows))
+
+    async def _send(
+        self, topic: str, partition: int, keys: Keys, values: Sequence[bytes | None], headers: Sequence[Headers] | None
+    ) -> list[asyncio.Future[RecordMetadata]]:
+        sent = []
+        while keys:
             builder = self._producer.create_batch()
-            count = _fill(builder, left, BATCH_BYTES)
-            if count == 0:
+            filled = _fill(builder, keys, values, headers, BATCH_BYTES)
+            if filled == 0:
                 raise TooLargeError(
-                    f"{topic}/{partition}: a record of {len(left[0][1] or b'')} bytes is over the limit of {CHANGELOG_BYTES}"
+                    f"{topic}/{partition}: a record of {len(values[0] or b'')} bytes is over the limit of {CHANGELOG_BYTES}"
                 )
             sent.append(await self._producer.send_batch(builder, topic, partition=partition))
-            left = left[count:]
+            keys, values, headers = keys[filled:], values[filled:], headers and headers[filled:]
         return sent
 
     async def send_letters(self, rows: Sequence[Row]) -> list[asyncio.Future[RecordMetadata]]:
@@ -67,10 +75,10 @@ class Sender:
         if not rows:
             return []
         topic = f"{self.prefix}.dead-letters"
-        count = len(await self._producer.partitions_for(topic))
+        partitions = len(await self._producer.partitions_for(topic))
         routed: defaultdict[int, list[Row]] = defaultdict(list)
         for row in rows:
-            routed[partition_of(row[0] or b"", count)].append(row)
+            routed[partition_of(row[0] or b"", partitions)].append(row)
         return [future for partition, part in routed.items() for future in await self.send(topic, partition, part)]
 
     async def send_clock(self, noun: str, partition: int, now_ms: int) -> list[asyncio.Future[RecordMetadata]]:
@@ -80,7 +88,7 @@ class Sender:
     def whole(self, changes: Mapping[bytes, bytes | None]) -> BatchBuilder:
         """State changes as one batch, so that a reader sees all or none of them. Raises TooLargeError."""
         builder = self._producer.create_batch()
-        if _fill(builder, zip(changes, changes.values(), repeat([]), strict=False), 2 * CHANGELOG_BYTES) < len(changes):
+        if _fill(builder, changes, changes.values(), None, 2 * CHANGELOG_BYTES) < len(changes):
             raise TooLargeError(f"{len(changes)} changes of state are over the limit of {CHANGELOG_BYTES} bytes")
         return builder
 
@@ -104,23 +112,22 @@ class Sender:
         sent: list[asyncio.Future[RecordMetadata]] = []
         for output in outputs:
             topic = self._wire.topic(self.prefix, output.topic)
-            for partition, rows in (await self._routed(topic, output)).items():
-                sent += await self.send(topic, partition, rows)
+            values, headers = self._wire.encode(output), self._headers(output)
+            if output.partition is not None:
+                sent += await self._send(topic, output.partition, output.keys, values, headers)
+                continue
+            partitions = len(await self._producer.partitions_for(topic))
+            routed: defaultdict[int, list[Row]] = defaultdict(list)
+            rows = zip(output.keys, values, headers or [[]] * len(values), strict=True)
+            for route, row in zip(output.routes or output.keys, rows, strict=True):
+                routed[partition_of(route, partitions)].append(row)
+            for partition, part in routed.items():
+                sent += await self.send(topic, partition, part)
         return sent
 
-    async def _routed(self, topic: str, output: Output) -> dict[int, list[Row]]:
-        rows: list[Row] = list(zip(output.keys, self._wire.encode(output), self._headers(output), strict=True))
-        if output.partition is not None:
-            return {output.partition: rows}
-        count = len(await self._producer.partitions_for(topic))
-        routed: defaultdict[int, list[Row]] = defaultdict(list)
-        for route, row in zip(output.routes or output.keys, rows, strict=True):
-            routed[partition_of(route, count)].append(row)
-        return routed
-
-    def _headers(self, output: Output) -> list[Headers]:
+    def _headers(self, output: Output) -> list[Headers] | None:
         if output.arrival_ms is None or not self._pass_on_arrival:
-            return [[]] * len(output.keys)
+            return None
         return [[(ARRIVAL_HEADER, b"%d" % arrival_ms)] for arrival_ms in output.arrival_ms.tolist()]
 
 
@@ -138,19 +145,40 @@ def new_producer(bootstrap: str, transactional_id: str | None = None) -> AIOKafk
     )
 
 
-def _fill(builder: BatchBuilder, rows: Iterable[Row], limit: int) -> int:
+def _columns(rows: Iterable[Row]) -> tuple[list[bytes | None], list[bytes | None], list[Headers] | None]:
+    keys, values, headers = [list(column) for column in zip(*rows, strict=True)] or ([], [], [])
+    return keys, values, headers if any(headers) else None
+
+
+def _fill(
+    builder: BatchBuilder,
+    keys: Collection[bytes | None],
+    values: Collection[bytes | None],
+    headers: Sequence[Headers] | None,
+    limit: int,
+) -> int:
     """Append rows until the batch is full or longer than ``limit``; how many are in it.
 
     It goes around the builder's own ``append``, which costs as much again as appending.
     """
     records, now_ms = builder._builder, int(time.time() * 1000)
-    append, size, count = records.append, records.size, 0
-    for key, value, headers in rows:
-        if size() > limit or append(count, now_ms, key, value, headers) is None:
-            break
-        count += 1
-    builder._relative_offset = count
-    return count
+    rows: tuple[Iterable[Any], ...] = (count(), repeat(now_ms), keys, values, headers or repeat([]))
+    filled = 0
+    if headers is None and _size(keys) + _size(values) < min(limit, CHANGELOG_BYTES):
+        deque(map(records.append, *rows), maxlen=0)
+        filled = len(keys)
+    else:
+        for row in zip(*rows, strict=False):
+            if records.size() > limit or records.append(*row) is None:
+                break
+            filled += 1
+    builder._relative_offset = filled
+    return filled
+
+
+def _size(column: Collection[bytes | None]) -> int:
+    """Bytes of keys or of values, and what a record takes besides: lengths, times and offsets."""
+    return sum(map(len, filter(None, column))) + _ROW_BYTES * len(column)
 
 
 def partition_of(key: bytes, count: int) -> int:

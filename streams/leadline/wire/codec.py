@@ -88,7 +88,7 @@ def decode(run: Run, max_bytes: int) -> tuple[Batch, list[DeadLetter]]:
         run.partition,
         np.array(run.offsets if whole else [run.offsets[i] for i in at], np.int64),
         np.array(arrival if whole else [arrival[i] for i in at], np.int64),
-        [key or b"" for key in run.keys] if whole else [run.keys[i] or b"" for i in at],
+        _present(run.keys if whole else [run.keys[i] for i in at]),
         run.offsets[-1] if len(run) else -1,
         max(arrival, default=NO_TIME),
         columns,
@@ -96,6 +96,11 @@ def decode(run: Run, max_bytes: int) -> tuple[Batch, list[DeadLetter]]:
         records,
     )
     return batch, letters
+
+
+def _present(column: list[bytes | None]) -> list[bytes]:
+    """Where nothing is, no bytes."""
+    return [each or b"" for each in column] if column.count(None) else column  # type: ignore[return-value]
 
 
 def _arrivals(run: Run) -> list[int]:
@@ -140,7 +145,7 @@ def _columns(
 
 
 def _bodies(run: Run, name: str, max_bytes: int, letters: list[DeadLetter]) -> tuple[list[int], list[bytes]]:
-    values = [value or b"" for value in run.values]
+    values = _present(run.values)
     if set(cut(values, 0, HEAD_BYTES)) == {head(name)} and max(map(len, values)) <= max_bytes:
         return list(range(len(run))), cut(values, HEAD_BYTES)
     at, bodies = [], []
@@ -222,7 +227,8 @@ def _lawful(
     run: Run, at: list[int], bodies: list[bytes], columns: pa.RecordBatch, name: str, letters: list[DeadLetter]
 ) -> tuple[list[int], pa.RecordBatch, list[bytes]]:
     bad = np.zeros(len(at), bool)
-    for rows, reason, detail in broken(name, columns, [run.keys[i] for i in at]):
+    keys = run.keys if len(at) == len(run) else [run.keys[i] for i in at]
+    for rows, reason, detail in broken(name, columns, keys):
         if rows.any():
             letters += [_letter(run, at[i], reason, detail) for i in np.flatnonzero(rows & ~bad).tolist()]
             bad |= rows
