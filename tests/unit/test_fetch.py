@@ -16,14 +16,27 @@ def batch(names):
     return memory(names).next_batch()
 
 
+def test_what_the_broker_stamped_is_of_one_time():
+    stamped = bytearray(written(["a", "b", "c"]))
+    stamped[22] |= 8  # the attribute LogAppendTime
+    read = list(MemoryRecords(bytes(stamped)).next_batch())
+    columns = _Columns(MemoryRecords(bytes(stamped)).next_batch(), 1)
+    assert columns.timestamps == [record.timestamp for record in read][1:] == [1002, 1002]
+    assert columns.offsets == [1, 2]
+
+
 def memory(names):
+    return MemoryRecords(written(names))
+
+
+def written(names):
     builder = DefaultRecordBatchBuilder(
         magic=2, compression_type=0, is_transactional=0, producer_id=-1, producer_epoch=-1, base_sequence=-1,
         batch_size=1 << 20,
     )  # fmt: skip
     for at, name in enumerate(names):
         builder.append(at, 1000 + at, b"k%d" % at, b"v%d" % at, [(name, b"x")])
-    return MemoryRecords(bytes(builder.build()).replace(b"not-utf-8", b"not-utf-\xff"))
+    return bytes(builder.build()).replace(b"not-utf-8", b"not-utf-\xff")
 
 
 @pytest.mark.parametrize("start", [0, 2])

@@ -10,6 +10,8 @@ from aiokafka.structs import TopicPartition
 
 from leadline.wire.run import Run
 
+_STAMPED_BY_BROKER = 1
+
 
 class _Unreadable(NamedTuple):
     """A record of which aiokafka tells nothing; without value it ends as a dead letter."""
@@ -35,7 +37,11 @@ class _Columns:
             records = [record for record in records if record.offset >= start]
         self.offset = batch.next_offset - 1
         self.offsets = _offsets(records)
-        self.timestamps = [record.timestamp for record in records]
+        self.timestamps = (
+            [batch.max_timestamp] * len(records)
+            if batch.timestamp_type == _STAMPED_BY_BROKER
+            else [record.timestamp for record in records]
+        )
         self.keys = [record.key for record in records]
         self.values = [record.value for record in records]
         self.headers = [record.headers for record in records]

@@ -44,7 +44,7 @@ from leadline.state.memory import MemoryStore
 from leadline.state.rocksdb import RocksStore, discard_stale
 from leadline.state.task import HostedTask, state_path
 from leadline.topology import Step, answers_for
-from leadline.wire.codec import WIRE, Wire
+from leadline.wire.codec import FEW, WIRE, Wire
 from leadline.wire.dead_letters import to_record
 from leadline.wire.run import DeadLetter, Run
 
@@ -55,8 +55,10 @@ TIME_EVERY_S = 0.5
 STALE_S = 6 * 86_400
 """Shorter than the changelogs' delete.retention.ms."""
 WAIT_MS = 200
+PAUSE_S = 0.5
+"""A stage that reads topics of few records rests so long after a run: under load they come one by one, and each run is a transaction."""
 UNDER_WAY = 4
-FEW = 32
+SMALL_RUN = 32
 """Runs of up to so many records, of several partitions, are sent together: it is the sending that they cost."""
 JOIN_AGAIN_S = 1.0
 _HOPELESS = (
@@ -259,7 +261,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             async with self._turn:
                 if self._assigned is assigned and tp.partition in self._tasks:
                     await self._work(self._tasks[tp.partition], tp, run)
-            if len(run) > FEW:
+            if len(run) > SMALL_RUN:
                 await _let_clients_work()
         await _let_clients_work()
         async with self._turn:
@@ -272,6 +274,8 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
                 if time.monotonic() - self._committed_at > COMMIT_EVERY_S:
                     self._committed_at = time.monotonic()
                     self._committing = asyncio.create_task(self._commit(self._committing))
+        if fetched and FEW.keys() >= set(self.step.reads):
+            await self._wait(PAUSE_S)
 
     async def _not_ahead(self) -> list[TopicPartition]:
         """Of the sources of each task those that are not ahead, in time, of another one with records left to read.
