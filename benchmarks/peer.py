@@ -6,6 +6,7 @@ here is their form. All else is the product's: worker, lane, scoring, join and w
 """
 
 import asyncio
+import io
 import json
 import os
 import time
@@ -15,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import fastavro
 import numpy as np
 import pyarrow as pa
 import pyruhvro
@@ -25,11 +27,11 @@ from leadline.agents.app import worker
 from leadline.core.batch import Batch, Effects, Output, Processor
 from leadline.learning.add import add_version
 from leadline.logs import configure_logs
-from leadline.records import Rollout, WindowPartial
+from leadline.records import PredictionRequest, Rollout, WindowPartial
 from leadline.settings import ModelSettings, Settings, load_settings
 from leadline.topology import Step, step
-from leadline.wire.codec import Wire, encode, unusual
-from leadline.wire.rules import broken
+from leadline.wire.codec import FEW_REQUESTS, Wire, encode, unusual
+from leadline.wire.rules import broken, broken_request
 from leadline.wire.run import DeadLetter, Run
 from leadline.wire.schemas import HEAD_BYTES
 
@@ -115,8 +117,25 @@ def wire(names: Mapping[str, str], mark: Path) -> Wire:
 
 def to_batch(run: Run, max_bytes: int) -> Batch:
     """What the stages want to see, with the same checks as `leadline.wire.codec`; raises BenchError where any record is not whole."""
+    keys, bodies = [key or b"" for key in run.keys], [value or b"" for value in run.values]
+    offsets, times = np.array(run.offsets, np.int64), np.array(run.timestamps, np.int64)
+    batch = Batch(run.topic, run.partition, offsets, times, keys, run.offsets[-1], int(times.max()))
+    if run.topic == "prediction-requests" and len(run) <= FEW_REQUESTS:
+        return replace(batch, records=[_request(key, body) for key, body in zip(keys, bodies, strict=True)])
+    return replace(batch, columns=_to_columns(run, bodies, max_bytes), bodies=bodies)
+
+
+def _request(key: bytes, body: bytes) -> PredictionRequest:
+    stream = io.BytesIO(body)
+    given: dict[str, Any] = fastavro.schemaless_reader(stream, _parsed("Request"))  # type: ignore[assignment]
+    made = PredictionRequest(model=MODEL, **given)
+    if stream.tell() < len(body) or broken_request(made, key):
+        raise BenchError(f"{key!r} is no Request: {broken_request(made, key)}")
+    return made
+
+
+def _to_columns(run: Run, bodies: list[bytes], max_bytes: int) -> pa.RecordBatch:
     theirs, ours = _READ[run.topic]
-    bodies = [value or b"" for value in run.values]
     columns = pyruhvro.deserialize_array(bodies, _text(theirs))
     columns.validate(full=True)
     if max(map(len, bodies)) > max_bytes or unusual(columns, bodies, _text(theirs)):
@@ -125,9 +144,7 @@ def to_batch(run: Run, max_bytes: int) -> Batch:
     for rows, reason, _ in broken(ours, columns, run.keys):
         if rows.any():
             raise BenchError(f"{run.topic}/{run.partition}: from offset {run.offsets[0]} on: {reason}")
-    keys = [key or b"" for key in run.keys]
-    offsets, times = np.array(run.offsets, np.int64), np.array(run.timestamps, np.int64)
-    return Batch(run.topic, run.partition, offsets, times, keys, run.offsets[-1], int(times.max()), columns, bodies)
+    return columns
 
 
 def _widened(topic: str, columns: pa.RecordBatch) -> pa.RecordBatch:
@@ -153,6 +170,8 @@ def _widened(topic: str, columns: pa.RecordBatch) -> pa.RecordBatch:
 def to_bytes(output: Output) -> list[bytes]:
     """Predictions in their schema; labeled predictions as ours without the header; counts of windows as JSON."""
     match output.topic:
+        case "predictions" if output.columns is None:
+            return [_prediction(record) for record in output.records]
         case "predictions":
             columns = output.columns
             label = columns["predicted_label"].cast(pa.int32())
@@ -165,6 +184,13 @@ def to_bytes(output: Output) -> list[bytes]:
             return [value[HEAD_BYTES:] for value in encode(output)]
         case _:
             return [_counts(record) for record in output.records]
+
+
+def _prediction(record: Any) -> bytes:
+    stream = io.BytesIO()
+    given = {name: getattr(record, name) for name in _FIELDS["Prediction"] if name != "label"}
+    fastavro.schemaless_writer(stream, _parsed("Prediction"), given | {"label": record.predicted_label})
+    return stream.getvalue()
 
 
 def _counts(partial: Any) -> bytes:
@@ -182,6 +208,11 @@ def _counts(partial: Any) -> bytes:
 @cache
 def _text(name: str) -> str:
     return json.dumps(SCHEMAS[name])
+
+
+@cache
+def _parsed(name: str) -> Any:
+    return fastavro.parse_schema(json.loads(_text(name)))
 
 
 # -- the jobs ---------------------------------------------------------------------------------------------------------------

@@ -162,6 +162,22 @@ def test_the_disk_of_a_killed_worker_holds_what_its_mark_says(tmp_path, monkeypa
     found.close()
 
 
+def test_a_store_that_cannot_save_closes_all_the_same(tmp_path, monkeypatch):
+    store = RocksStore(tmp_path / "s")
+    store.put(b"a", b"1")
+    store.commit({b"\0mark": b"1"})
+
+    def full(_):
+        raise Exception("No space left on device")  # noqa: TRY002 - as RocksDB says it
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_put", full)
+        store.close()
+    again = RocksStore(tmp_path / "s")
+    assert (again.get(b"a"), again.get(b"\0mark")) == (None, None)
+    again.close()
+
+
 def test_what_waits_for_long_is_saved(tmp_path, monkeypatch):
     store = RocksStore(tmp_path / "s")
     store.put(b"a", b"1")

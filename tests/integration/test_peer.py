@@ -86,9 +86,12 @@ async def test_every_request_is_scored_exactly(runner):
         {"request_id": f"r{i}", "user_id": "u", "event_time": BASE_MS + i, "features": row}
         for i, row in enumerate(rows)
     ]
-    await runner.send("PEER_IN_REQUESTS", [written("Request", each) for each in requests])
+    rows = [written("Request", each) for each in requests]
+    await runner.send("PEER_IN_REQUESTS", rows[:-10])
     child = runner.worker("S")
     try:
+        await runner.wait_for(child, "PEER_OUT_PREDICTIONS", lambda records: len(records) >= COUNT - 10)
+        await runner.send("PEER_IN_REQUESTS", rows[-10:])  # few are read in another way
         records = await runner.wait_for(child, "PEER_OUT_PREDICTIONS", lambda records: len(records) >= COUNT)
     finally:
         child.stop()

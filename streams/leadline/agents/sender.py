@@ -2,10 +2,9 @@
 
 import asyncio
 import time
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import count, repeat
-from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaProducer
@@ -161,17 +160,15 @@ def _fill(
 
     It goes around the builder's own ``append``, which costs as much again as appending.
     """
-    records, now_ms = builder._builder, int(time.time() * 1000)
-    rows: tuple[Iterable[Any], ...] = (count(), repeat(now_ms), keys, values, headers or repeat([]))
-    filled = 0
-    if headers is None and _size(keys) + _size(values) < min(limit, CHANGELOG_BYTES):
-        deque(map(records.append, *rows), maxlen=0)
-        filled = len(keys)
-    else:
-        for row in zip(*rows, strict=False):
-            if records.size() > limit or records.append(*row) is None:
-                break
-            filled += 1
+    assert len(keys) == len(values)
+    records, now_ms, filled = builder._builder, int(time.time() * 1000), 0
+    may_be_long = headers is not None or _size(keys) + _size(values) > limit
+    for told in map(records.append, count(), repeat(now_ms), keys, values, headers or repeat([])):
+        if told is None:  # it does not fit in
+            break
+        filled += 1
+        if may_be_long and records.size() > limit:
+            break
     builder._relative_offset = filled
     return filled
 

@@ -240,7 +240,10 @@ class RocksStore(Overlay):
         self._db.write(batch, self._write_options)
 
     def close(self) -> None:
-        self._save_all()
+        try:
+            self._save_all()
+        except Exception as error:  # noqa: BLE001 - its Rust errors are plain Exceptions
+            log.warning("not saved, and read again from the changelog", path=str(self.path), why=str(error))
         self._db.close()
 
 
