@@ -19,7 +19,7 @@ from leadline.wire.codec import WIRE, Wire
 from leadline.wire.run import ARRIVAL_HEADER, Headers
 
 Row = tuple[bytes | None, bytes | None, Headers]
-Keys = Sequence[bytes | None]
+Column = Sequence[bytes | None]
 
 log = structlog.get_logger("leadline.sender")
 
@@ -55,7 +55,7 @@ class Sender:
         return await self._send(topic, partition, *_columns(rows))
 
     async def _send(
-        self, topic: str, partition: int, keys: Keys, values: Sequence[bytes | None], headers: Sequence[Headers] | None
+        self, topic: str, partition: int, keys: Column, values: Column, headers: Sequence[Headers] | None
     ) -> list[asyncio.Future[RecordMetadata]]:
         sent = []
         while keys:

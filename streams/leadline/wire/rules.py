@@ -10,9 +10,9 @@ from leadline.records import PredictionRequest
 
 EARLIEST_MS, LATEST_MS = -62_135_596_800_000, 253_402_300_799_999
 MAX_ID_BYTES = 1000
-ID_EMPTY = ("request-id-empty", "give each request an id of its own")
-ID_TOO_LONG = ("request-id-too-long", f"a request id has at most {MAX_ID_BYTES} bytes")
-KEY_MISMATCH = ("key-mismatch", "the record's key must be the request_id in UTF-8: it decides the partition")
+_ID_EMPTY = ("request-id-empty", "give each request an id of its own")
+_ID_TOO_LONG = ("request-id-too-long", f"a request id has at most {MAX_ID_BYTES} bytes")
+_KEY_MISMATCH = ("key-mismatch", "the record's key must be the request_id in UTF-8: it decides the partition")
 _TIMES = {"PredictionRequest": ["event_time"], "Prediction": ["event_time", "scored_at"], "Outcome": ["outcome_time"]}
 
 
@@ -20,9 +20,9 @@ def broken(name: str, columns: pa.RecordBatch, keys: list[bytes | None]) -> Iter
     """Rows that break a rule, with the reason and what to do; a row may break several."""
     ids = columns["prediction"].field("request_id") if name == "LabeledPrediction" else columns["request_id"]
     sizes = lengths(ids)
-    yield sizes == 0, *ID_EMPTY
-    yield sizes > MAX_ID_BYTES, *ID_TOO_LONG
-    yield _other_key(ids, keys), *KEY_MISMATCH
+    yield sizes == 0, *_ID_EMPTY
+    yield sizes > MAX_ID_BYTES, *_ID_TOO_LONG
+    yield _other_key(ids, keys), *_KEY_MISMATCH
     for field in _TIMES.get(name, []):
         times = columns[field].to_numpy()
         yield (times < EARLIEST_MS) | (times > LATEST_MS), *_out_of_range(field)
@@ -42,11 +42,11 @@ def broken_request(request: PredictionRequest, key: bytes | None) -> tuple[str, 
     """The first rule that a request breaks, as `broken` says it of a column; None: it keeps all."""
     said = request.request_id.encode()
     if not said:
-        return ID_EMPTY
+        return _ID_EMPTY
     if len(said) > MAX_ID_BYTES:
-        return ID_TOO_LONG
+        return _ID_TOO_LONG
     if said != key:
-        return KEY_MISMATCH
+        return _KEY_MISMATCH
     return None if EARLIEST_MS <= request.event_time <= LATEST_MS else _out_of_range("event_time")
 
 
