@@ -23,5 +23,16 @@ def test_every_client_of_kafka_is_made_with_the_security_of_the_environment():
     assert not [(path, unpacked) for path, unpacked in made if not any(u.startswith("reach(") for u in unpacked)]
 
 
+def test_every_client_of_librdkafka_too():
+    made = [
+        (path.name, ast.unparse(node.args[0]))
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("Consumer", "Producer")
+    ]
+    assert len(made) == 2
+    assert all(given.startswith("reached | ") for _, given in made)
+
+
 def test_every_client_of_redis_is_made_in_one_place():
     assert {path.name for path in SOURCES for name, _ in calls(path) if name in ("from_url", "Redis")} == {"reach.py"}

@@ -35,9 +35,9 @@ async def server(tmp_path):
 
 
 @pytest.fixture
-async def view(server):
+def view(server):
     yield (found := view_of(server, "nan"))
-    await found.close()
+    found.close()
 
 
 def view_of(server, missing):
@@ -54,21 +54,21 @@ def requests(*origins):
     return decode(run, 1 << 20)[0]
 
 
-async def test_what_redis_does_not_know_is_missing_and_has_no_age(view):
-    found = await view.fetch(requests("jfk", "nowhere", "odd", "text", "lga", "jfk"))
+def test_what_redis_does_not_know_is_missing_and_has_no_age(view):
+    found = view.fetch(requests("jfk", "nowhere", "odd", "text", "lga", "jfk"))
     np.testing.assert_array_equal(found.values["wind"], [3, np.nan, np.nan, np.nan, 5, 3])
     np.testing.assert_array_equal(found.updated_ms, [UPDATED_MS, np.nan, np.nan, np.nan, UPDATED_MS, UPDATED_MS])
 
 
 @pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP])
 async def test_without_redis_features_are_missing_and_it_is_left_alone_for_a_while(server, view, fault):
-    assert (await view.fetch(requests("jfk"))).values["wind"] == [3]
+    assert view.fetch(requests("jfk")).values["wind"] == [3]
     pid = server.pid
     os.kill(pid, fault)
     try:
         began = time.monotonic()
         for _ in range(100):
-            found = await view.fetch(requests("jfk", "lga"))
+            found = view.fetch(requests("jfk", "lga"))
             assert np.isnan(found.values["wind"]).all()
             assert np.isnan(found.updated_ms).all()
         assert time.monotonic() - began < 10  # a hundred waits would be half a minute and more
@@ -78,13 +78,13 @@ async def test_without_redis_features_are_missing_and_it_is_left_alone_for_a_whi
     await put_features(client, "p", "weather", "jfk", {"wind": 8.0}, UPDATED_MS)  # a killed server saved nothing
     await client.aclose()
     deadline = time.monotonic() + 30
-    while (await view.fetch(requests("jfk"))).values["wind"] != [8]:
+    while view.fetch(requests("jfk")).values["wind"] != [8]:
         assert time.monotonic() < deadline
 
 
-async def test_a_model_that_refuses_what_is_missing_waits_for_redis(server):
+def test_a_model_that_refuses_what_is_missing_waits_for_redis(server):
     view = view_of(server, "refuse")
     os.kill(server.pid, signal.SIGKILL)
     with pytest.raises(FeaturesAwayError, match="check REDIS_URL"):
-        await view.fetch(requests("jfk"))
-    await view.close()
+        view.fetch(requests("jfk"))
+    view.close()

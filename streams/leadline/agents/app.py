@@ -19,6 +19,7 @@ from leadline.agents.features import FeatureView
 from leadline.agents.lane import Lane
 from leadline.agents.reach import reach, unencrypted
 from leadline.agents.rollouts import RolloutFollower
+from leadline.agents.stateless import StatelessLane
 from leadline.learning.registry import Registry
 from leadline.settings import Settings
 from leadline.topology import Step
@@ -49,7 +50,7 @@ class Lanes(Service):
         self._bootstrap = bootstrap
         self._registry = registry
         self._wire = wire
-        self._lanes: list[Lane] = []
+        self._lanes: list[Lane | StatelessLane] = []
 
     @Service.task
     async def _work(self) -> None:
@@ -61,18 +62,19 @@ class Lanes(Service):
             if any(step.name == "scoring" for step in self._steps):
                 self._load_champions()
             tune_collector()
-            self._lanes = [
-                Lane(step, settings, self._bootstrap, self._registry, view.fetch if step.lookups else None, self._wire)
-                for step in self._steps
-            ]
+            self._lanes = [self._lane(step, view) for step in self._steps]
             async with asyncio.TaskGroup() as group:
                 following = group.create_task(follower.follow())
                 running = [group.create_task(lane.run()) for lane in self._lanes]
                 await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
                 following.cancel()
         finally:
-            await view.close()
+            view.close()
             await follower.stop()
+
+    def _lane(self, step: Step, view: FeatureView) -> Lane | StatelessLane:
+        common = step, self._settings, self._bootstrap, self._registry
+        return Lane(*common, self._wire) if step.stateful else StatelessLane(*common, view, self._wire)
 
     def _load_champions(self) -> None:
         """Read the models now, so that the first request does not wait for it."""

@@ -4,13 +4,14 @@ import math
 import time
 
 import numpy as np
-import redis.asyncio as redis
+import redis
 import structlog
-from redis.asyncio.retry import Retry
+from redis.asyncio import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
-from leadline.agents.reach import reach_redis
+from leadline.agents.reach import reach_redis_blocking
 from leadline.core.batch import Batch, Lookups
 from leadline.core.catalog import Catalog
 from leadline.core.columns import Floats
@@ -42,7 +43,7 @@ def row_key(prefix: str, view: str, key: str) -> str:
 
 
 async def put_features(
-    client: redis.Redis, prefix: str, view: str, key: str, values: dict[str, float], updated_ms: int
+    client: Redis, prefix: str, view: str, key: str, values: dict[str, float], updated_ms: int
 ) -> None:
     """Write one row of a view, as of a time."""
     await client.hset(
@@ -64,7 +65,7 @@ class FeatureView:
         self._client: redis.Redis | None = None
         self._away_until = 0.0
 
-    async def fetch(self, batch: Batch) -> Lookups | None:
+    def fetch(self, batch: Batch) -> Lookups | None:
         """The looked-up features of each row, NaN where there are none; None where no model of the batch declares any.
 
         Raises FeaturesAwayError where a model refuses requests of which something is missing, and Redis does not answer.
@@ -75,7 +76,7 @@ class FeatureView:
         names = {view: self._lookup(model, view).features for model, view in wanted}
         places = sorted({(view, key) for (_, view), (_, keys) in wanted.items() for key in keys})
         try:
-            found = dict(zip(places, await self._read(places, names), strict=True))
+            found = dict(zip(places, self._read(places, names), strict=True))
         except FeaturesAwayError:
             if any(self._model(model).missing == "refuse" for model, _ in wanted):
                 raise
@@ -89,10 +90,10 @@ class FeatureView:
             updated[rows] = np.minimum(updated[rows], table[:, -1])
         return Lookups(values, np.where(np.isinf(updated), np.nan, updated))
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Let go of the connection."""
         if self._client is not None:
-            await self._client.aclose()
+            self._client.close()
 
     def _model(self, name: str) -> ModelSettings:
         settings = self._catalog.settings(name)
@@ -102,7 +103,7 @@ class FeatureView:
     def _lookup(self, model: str, view: str) -> Lookup:
         return self._model(model).lookups[view]
 
-    async def _read(self, places: list[tuple[str, str]], names: dict[str, list[str]]) -> list[list[float]]:
+    def _read(self, places: list[tuple[str, str]], names: dict[str, list[str]]) -> list[list[float]]:
         client, was_away = self._connected(), self._away_until > 0
         if time.monotonic() < self._away_until:
             raise FeaturesAwayError("Redis did not answer a moment ago")
@@ -110,7 +111,7 @@ class FeatureView:
         for view, key in places:
             pipe.hmget(row_key(self._settings.prefix, view, key), [*names[view], UPDATED])
         try:
-            rows = await pipe.execute(raise_on_error=False)
+            rows = pipe.execute(raise_on_error=False)
             if all(isinstance(row, RedisError) for row in rows):
                 raise rows[0]
         except (RedisError, OSError) as error:
@@ -131,7 +132,7 @@ class FeatureView:
                     "REDIS_URL is not set, but a model looks features up: name your Redis, or use `leadline up`"
                 )
             once_more = Retry(NoBackoff(), 1)  # a connection may be an old one, of a server that was started again
-            self._client = reach_redis(
+            self._client = reach_redis_blocking(
                 self._settings.redis_url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S, retry=once_more
             )
         return self._client

@@ -1,23 +1,16 @@
-"""The batched lane: one stage's consumer group in this worker.
+"""The batched lane: the consumer group, in this worker, of a stage with state.
 
 A run is what one fetch brought of one partition. For each run: decide (outputs and state changes, in memory), send outputs and state
 changes in one Kafka transaction, and when that is committed write the state to disk. The state holds the offset of the run, so a run that
 is met again changes nothing. The group's committed offsets only follow. Each task has a transactional id of its own: who takes the task
 over aborts what its former owner has not finished, and fences it, however long it slept.
 
-A stage without state sends without a transaction: what it sends again has the same identity. One producer sends for all its tasks. It
-works on while some runs are under way to the broker, and commits the offsets of those that have arrived.
-
 A rebalance is waited for between runs, never within one: `_turn` is held by whoever changes tasks or works on a run.
 """
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import replace
-from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
@@ -30,17 +23,16 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
 )
-from aiokafka.structs import RecordMetadata, TopicPartition
+from aiokafka.structs import TopicPartition
 
 from leadline.agents.changelog import check_new, restore
-from leadline.agents.features import FeaturesAwayError
 from leadline.agents.fetch import by_batch, to_run
 from leadline.agents.reach import reach
+from leadline.agents.runs import read, refused
 from leadline.agents.sender import Sender, TooLargeError, new_producer
-from leadline.core.batch import Batch, Effects, Lookups
+from leadline.core.batch import Effects
 from leadline.core.catalog import Catalog
 from leadline.settings import Settings
-from leadline.state.memory import MemoryStore
 from leadline.state.rocksdb import RocksStore, discard_stale
 from leadline.state.task import HostedTask, state_path
 from leadline.topology import Step, answers_for
@@ -57,9 +49,6 @@ STALE_S = 6 * 86_400
 WAIT_MS = 200
 PAUSE_S = 0.5
 """A stage that reads topics of few records rests so long after a run: under load they come one by one, and each run is a transaction."""
-UNDER_WAY = 4
-SMALL_RUN = 32
-"""Runs of up to so many records, of several partitions, are sent together: it is the sending that they cost."""
 JOIN_AGAIN_S = 1.0
 _HOPELESS = (
     AuthenticationFailedError,
@@ -68,8 +57,6 @@ _HOPELESS = (
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
 )
-
-Enrich = Callable[[Batch], Awaitable[Lookups | None]]
 
 
 class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -81,14 +68,12 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         settings: Settings,
         bootstrap: str,
         catalog: Catalog,
-        enrich: Enrich | None = None,
         wire: Wire = WIRE,
     ) -> None:
         self.step = step
         self._settings = settings
         self._bootstrap = bootstrap
         self._catalog = catalog
-        self._enrich = enrich
         self._wire = wire
         self._nouns = {self._topic(noun): noun for noun in step.reads}
         self._tasks: dict[int, HostedTask] = {}
@@ -96,8 +81,6 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         self._assigned: set[TopicPartition] | None = None
         self._turn = asyncio.Lock()
         self._stopping = asyncio.Event()
-        self._sent: list[asyncio.Future[RecordMetadata]] = []
-        self._under_way: deque[tuple[TopicPartition, int, asyncio.Future[list[Any]]]] = deque()
         self._processed: dict[TopicPartition, int] = {}
         self._reached: dict[TopicPartition, int] = {}
         self._committed: dict[TopicPartition, int] = {}
@@ -127,15 +110,14 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
     async def run(self) -> None:
         """Work until stopped; raises what makes going on impossible, with nothing acknowledged that was not done.
 
-        What Kafka refuses for now (a broker that is away, a task that another worker took over), and features that are needed and not to be
-        had, make it leave the group and join again.
+        What Kafka refuses for now (a broker that is away, a task that another worker took over) makes it leave the group and join again.
         """
         while not self._stopping.is_set():
             try:
                 await self._attend()
             except _HOPELESS:
                 raise
-            except (KafkaError, FeaturesAwayError) as error:
+            except KafkaError as error:
                 log.warning("joining again", step=self.step.name, error=repr(error))
                 await self._wait(JOIN_AGAIN_S)
 
@@ -191,36 +173,29 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _open_tasks(self, assigned: set[TopicPartition]) -> None:
         partitions = sorted({tp.partition for tp in assigned})
-        if self.step.stateful:
-            await asyncio.gather(*(self._open_sender([number], f"{self.group}.{number}") for number in partitions))
-        else:
-            await self._open_sender(partitions, None)
+        await asyncio.gather(*map(self._open_sender, partitions))
         for partition in partitions:
             task = self._tasks[partition] = HostedTask(self.step, partition, self._store(partition), self._catalog)
-            if self.step.stateful:
-                await restore(task, self._changelog, self._bootstrap, lambda: self._assigned is assigned)
-                if self._assigned is not assigned:
-                    await self._close_tasks()
-                    return
-                for tp in [tp for tp in assigned if tp.partition == partition]:
-                    self._committed[tp] = await self.consumer.committed(tp) or 0
-                    self._processed[tp] = task.applied.get(self._nouns[tp.topic], -1) + 1
-                    self.consumer.seek(tp, self._processed[tp])
+            await restore(task, self._changelog, self._bootstrap, lambda: self._assigned is assigned)
+            if self._assigned is not assigned:
+                await self._close_tasks()
+                return
+            for tp in [tp for tp in assigned if tp.partition == partition]:
+                self._committed[tp] = await self.consumer.committed(tp) or 0
+                self._processed[tp] = task.applied.get(self._nouns[tp.topic], -1) + 1
+                self.consumer.seek(tp, self._processed[tp])
         if assigned:
             self.consumer.resume(*assigned)
         log.info("assigned", step=self.step.name, partitions=partitions)
 
-    async def _open_sender(self, partitions: list[int], transactional_id: str | None) -> None:
-        """First of all: from here on the former owner of a task with state changes nothing any more."""
-        producer = new_producer(self._bootstrap, transactional_id)
+    async def _open_sender(self, partition: int) -> None:
+        """First of all: from here on the former owner of a task changes nothing any more."""
+        producer = new_producer(self._bootstrap, f"{self.group}.{partition}")
         pass_on_arrival = self._settings.clock == "records"
-        sender = Sender(producer, self._settings.prefix, pass_on_arrival, self._wire)
-        self._senders |= dict.fromkeys(partitions, sender)
+        self._senders[partition] = Sender(producer, self._settings.prefix, pass_on_arrival, self._wire)
         await producer.start()
 
-    def _store(self, partition: int) -> RocksStore | MemoryStore:
-        if not self.step.stateful:
-            return MemoryStore()
+    def _store(self, partition: int) -> RocksStore:
         path = state_path(self._settings.state, self._settings.prefix, self.step.name, partition)
         if discard_stale(path, time.time() - STALE_S):
             log.warning("state on this disk is too old, and read anew from the changelog", path=str(path))
@@ -230,11 +205,9 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         for task in self._tasks.values():
             task.store.close()
         self._tasks.clear()
-        senders = set(self._senders.values())
+        senders = list(self._senders.values())
         self._senders.clear()
         await asyncio.gather(*(sender.close() for sender in senders))
-        self._sent.clear()
-        self._under_way.clear()
         self._processed.clear()
         self._reached.clear()
         self._committed.clear()
@@ -261,12 +234,9 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             async with self._turn:
                 if self._assigned is assigned and tp.partition in self._tasks:
                     await self._work(self._tasks[tp.partition], tp, run)
-            if len(run) > SMALL_RUN:
-                await _let_clients_work()
-        await _let_clients_work()
+            await _let_clients_work()
         async with self._turn:
             if self._assigned is assigned:
-                await self._arrive(UNDER_WAY if fetched else 0)
                 if not fetched:
                     await self._pass_markers()
                 if not fetched or time.monotonic() - self._timed_at > TIME_EVERY_S:
@@ -294,36 +264,19 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _work(self, task: HostedTask, tp: TopicPartition, run: Run) -> None:
         unseen, most = task.unseen(run), self._settings.run_records
-        if self.step.stateful:
-            check_new(task, self._changelog, unseen, self._committed[tp])
+        check_new(task, self._changelog, unseen, self._committed[tp])
         for start in range(0, len(unseen), most):
             await self._run(task, unseen.part(start, start + most) if len(unseen) > most else unseen)
-        self._under_way.append((tp, run.offsets[-1] + 1, asyncio.gather(*self._sent, return_exceptions=True)))
-        self._sent.clear()
+        self._processed[tp] = run.offsets[-1] + 1
         self._reached[tp] = run.timestamps[-1]
 
-    async def _arrive(self, most: int) -> None:
-        """Count as processed what has arrived at the broker, and wait until at most so many runs are under way; raises KafkaError."""
-        while self._under_way and (len(self._under_way) > most or self._under_way[0][2].done()):
-            tp, offset, sent = self._under_way[0]
-            for told in await sent:
-                if isinstance(told, BaseException):
-                    raise told
-            self._under_way.popleft()
-            self._processed[tp] = offset
-
     async def _run(self, task: HostedTask, run: Run) -> None:
-        if self._settings.clock == "wall" and any(run.headers):
-            run = run.without_headers()
-        batch, letters = self._wire.decode(run, self._settings.record_bytes)
-        if self._enrich is not None and len(batch):
-            batch = replace(batch, lookups=await self._enrich(batch))
+        batch, letters = read(run, self._settings, self._wire)
         if not answers_for(self.step, run.topic):
             letters = []
         effects = task.processor.on_batch(batch)
-        letters += [_rejected(run, batch, reject.index, reject.reason, reject.detail) for reject in effects.rejects]
-        if self.step.stateful:
-            task.apply(run.topic, run.offsets[-1])
+        letters += refused(run, batch, effects.rejects)
+        task.apply(run.topic, run.offsets[-1])
         try:
             await self._finish(task, effects, letters)
         except TooLargeError:
@@ -335,14 +288,13 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _finish(self, task: HostedTask, effects: Effects, letters: list[DeadLetter]) -> None:
         """Outputs and the changelog, then the disk."""
+        changes = task.store.changes()
+        if not changes:
+            return
         sender = self._senders[task.partition]
         rows = [to_record(letter, self._settings.prefix, self.step.name) for letter in letters]
-        changes = task.store.changes()
-        if self.step.stateful and changes:
-            whole = sender.whole(changes)
-            task.commit(await sender.send_run(effects.outputs, rows, self._changelog, task.partition, whole))
-        else:
-            self._sent += [*await sender.send_outputs(effects.outputs), *await sender.send_letters(rows)]
+        whole = sender.whole(changes)
+        task.commit(await sender.send_run(effects.outputs, rows, self._changelog, task.partition, whole))
 
     async def _let_time_pass(self) -> None:
         """Tell the tasks what time it is; their sources that have nothing left to read follow it, though others may be busy."""
@@ -377,9 +329,6 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         return end is not None and await self.consumer.position(tp) >= end
 
     async def _acknowledge(self) -> None:
-        """Commit all that is done, when what is under way has arrived; what does not arrive is done again by the next owner."""
-        with suppress(KafkaError):
-            await self._arrive(0)
         await self._commit(self._committing)
 
     async def _commit(self, before: asyncio.Task[None] | None) -> None:
@@ -398,8 +347,3 @@ async def _let_clients_work() -> None:
     """Before the next run is worked on, the sender sends what this one brought, and the fetcher asks for more: so many turns they need."""
     for _ in range(3):
         await asyncio.sleep(0)
-
-
-def _rejected(run: Run, batch: Batch, index: int, reason: str, detail: str) -> DeadLetter:
-    at = run.offsets.index(int(batch.offsets[index]))
-    return DeadLetter(run.topic, run.partition, run.offsets[at], run.keys[at], run.values[at], reason, detail)

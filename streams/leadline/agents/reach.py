@@ -1,13 +1,23 @@
 """How this installation reaches Kafka and Redis: the one place where clients get their addresses, passwords and certificates."""
 
+import logging
 import ssl
 from pathlib import Path
 from typing import Any
 
-import redis.asyncio as redis
+import redis
+import redis.asyncio
 from pydantic import SecretStr
 
 from leadline.settings import Security, SettingsError, load_security
+
+_OF_EVERY_CLIENT = {
+    "logger": logging.getLogger("librdkafka"),
+    "log.connection.close": False,
+    "reconnect.backoff.max.ms": 1000,
+    "socket.nagle.disable": True,
+    "socket.timeout.ms": 10_000,
+}
 
 
 def reach(bootstrap: str) -> dict[str, Any]:
@@ -26,13 +36,39 @@ def reach(bootstrap: str) -> dict[str, Any]:
     return found
 
 
-def reach_redis(url: SecretStr, **options: Any) -> redis.Redis:
+def reach_librdkafka(bootstrap: str) -> dict[str, Any]:
+    """The same for a client of confluent-kafka."""
+    security = load_security()
+    found: dict[str, Any] = {
+        "bootstrap.servers": bootstrap,
+        "security.protocol": security.security_protocol,
+        "sasl.username": security.sasl_username,
+        "ssl.ca.location": security.ssl_cafile,
+        "ssl.certificate.location": security.ssl_certfile,
+        "ssl.key.location": security.ssl_keyfile,
+    }
+    if security.sasl_password is not None:
+        found["sasl.mechanism"] = security.sasl_mechanism
+        found["sasl.password"] = security.sasl_password.get_secret_value()
+    return _OF_EVERY_CLIENT | {name: str(value) for name, value in found.items() if value is not None}
+
+
+def reach_redis(url: SecretStr, **options: Any) -> redis.asyncio.Redis:
     """A client of the Redis at a URL, which may hold a password."""
-    address, cafile = url.get_secret_value(), load_security().redis_ssl_cafile
-    if address.startswith("rediss:"):
+    return redis.asyncio.from_url(url.get_secret_value(), **_of_redis(url, options))
+
+
+def reach_redis_blocking(url: SecretStr, **options: Any) -> redis.Redis:
+    """The same for a thread that waits."""
+    return redis.from_url(url.get_secret_value(), **_of_redis(url, options))
+
+
+def _of_redis(url: SecretStr, options: dict[str, Any]) -> dict[str, Any]:
+    cafile = load_security().redis_ssl_cafile
+    if url.get_secret_value().startswith("rediss:"):
         options |= {"ssl_ca_certs": str(cafile)} if cafile else {}
         options |= {"ssl_check_hostname": True}
-    return redis.from_url(address, **options)
+    return options
 
 
 def unencrypted(bootstrap: str) -> bool:

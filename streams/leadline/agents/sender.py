@@ -111,7 +111,7 @@ class Sender:
         sent: list[asyncio.Future[RecordMetadata]] = []
         for output in outputs:
             topic = self._wire.topic(self.prefix, output.topic)
-            values, headers = self._wire.encode(output), self._headers(output)
+            values, headers = self._wire.encode(output), arrival_headers(output) if self._pass_on_arrival else None
             if output.partition is not None:
                 sent += await self._send(topic, output.partition, output.keys, values, headers)
                 continue
@@ -123,11 +123,6 @@ class Sender:
             for partition, part in routed.items():
                 sent += await self.send(topic, partition, part)
         return sent
-
-    def _headers(self, output: Output) -> list[Headers] | None:
-        if output.arrival_ms is None or not self._pass_on_arrival:
-            return None
-        return [[(ARRIVAL_HEADER, b"%d" % arrival_ms)] for arrival_ms in output.arrival_ms.tolist()]
 
 
 def new_producer(bootstrap: str, transactional_id: str | None = None) -> AIOKafkaProducer:
@@ -142,6 +137,13 @@ def new_producer(bootstrap: str, transactional_id: str | None = None) -> AIOKafk
         linger_ms=0,
         retry_backoff_ms=50,
     )
+
+
+def arrival_headers(output: Output) -> list[Headers] | None:
+    """When each row came to be, for whoever goes by the time of the records."""
+    if output.arrival_ms is None:
+        return None
+    return [[(ARRIVAL_HEADER, b"%d" % arrival_ms)] for arrival_ms in output.arrival_ms.tolist()]
 
 
 def _columns(rows: Iterable[Row]) -> tuple[list[bytes | None], list[bytes | None], list[Headers] | None]:

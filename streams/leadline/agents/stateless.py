@@ -1,0 +1,315 @@
+"""The stateless lane: the consumer group, in this worker, of a stage that keeps nothing. Somebody waits for what it makes.
+
+It has a thread of its own, and librdkafka's clients: a request is read, worked on and handed to the producer within a millisecond, where
+aiokafka's coroutines take three (docs/decisions/0009). What has been worked on is committed when it is at the broker; what was not
+committed is worked on again, by whoever has the partition then, and comes out the same.
+"""
+
+import asyncio
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from leadline.agents.features import FeaturesAwayError, FeatureView
+from leadline.agents.lane import COMMIT_EVERY_S, JOIN_AGAIN_S
+from leadline.agents.reach import reach_librdkafka
+from leadline.agents.runs import read, refused
+from leadline.agents.sender import CHANGELOG_BYTES, arrival_headers
+from leadline.core.batch import Output, Processor
+from leadline.core.catalog import Catalog
+from leadline.settings import Settings
+from leadline.state.memory import MemoryStore
+from leadline.topology import Step, Task
+from leadline.wire.codec import WIRE, Wire
+from leadline.wire.dead_letters import to_record
+from leadline.wire.run import Headers, Run
+
+log = structlog.get_logger("leadline.stateless")
+
+WAIT_S = 0.2
+"""A lane that is stopped while nothing comes stops so late at most."""
+ARRIVE_S = 5.0
+"""So long a commit waits for what is under way to the broker."""
+_BY_KEY = -1
+_HOPELESS = {
+    KafkaError._AUTHENTICATION,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+}
+
+
+_PRODUCING = {
+    "enable.idempotence": True,
+    "linger.ms": 0,
+    "partitioner": "murmur2",
+    "message.max.bytes": 2 * CHANGELOG_BYTES,
+    "queue.buffering.max.messages": 10_000,
+    "queue.buffering.max.kbytes": 64 << 10,
+    "delivery.report.only.error": True,
+}
+
+
+class StatelessLane:
+    """Hosts one stage on the partitions that its group gives to this worker; `run` until `stop`."""
+
+    def __init__(
+        self,
+        step: Step,
+        settings: Settings,
+        bootstrap: str,
+        catalog: Catalog,
+        view: FeatureView,
+        wire: Wire = WIRE,
+    ) -> None:
+        self.step = step
+        self.settings = settings
+        self.bootstrap = bootstrap
+        self.catalog = catalog
+        self.view = view
+        self.wire = wire
+        self.stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Finish the run at hand, commit, and leave the group."""
+        self.stopping.set()
+
+    async def run(self) -> None:
+        """Work until stopped; raises what makes going on impossible, with nothing acknowledged that was not done.
+
+        What Kafka refuses for now (a broker that is away), and features that are needed and not to be had, make it leave the group and join
+        again.
+        """
+        working = asyncio.ensure_future(asyncio.to_thread(self._work))
+        try:
+            await asyncio.shield(working)
+        finally:
+            self.stop()
+            await asyncio.wait([working])
+
+    def _work(self) -> None:
+        while not self.stopping.is_set():
+            try:
+                self._attend()
+            except (KafkaException, FeaturesAwayError) as error:
+                if isinstance(error, KafkaException) and error.args[0].code() in _HOPELESS:
+                    raise
+                log.warning("joining again", step=self.step.name, error=repr(error))
+                self.stopping.wait(JOIN_AGAIN_S)
+
+    def _attend(self) -> None:
+        """Be a member of the group until stopped, or something fails."""
+        member = _Member(self)
+        try:
+            while not self.stopping.is_set():
+                member.round()
+        finally:
+            member.leave()
+
+
+class _Member:
+    """One membership in the group. ``processed``, by partition: the offset behind what has been handed to the producer."""
+
+    def __init__(self, lane: StatelessLane) -> None:
+        self._lane = lane
+        [noun] = lane.step.reads
+        self._noun = noun
+        self._topic = lane.wire.topic(lane.settings.prefix, noun)
+        self._processors: dict[int, Processor] = {}
+        self._processed: dict[int, int] = {}
+        self._committed: dict[int, int] = {}
+        self._committed_at = 0.0
+        self._failed: list[KafkaError] = []
+        reached = reach_librdkafka(lane.bootstrap) | {"error_cb": self._on_error}
+        self._producer = Producer(reached | _PRODUCING | {"on_delivery": self._on_delivery})
+        self._consumer = Consumer(reached | _consuming(lane) | {"on_commit": self._on_commit})
+        self._consumer.subscribe(
+            [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+
+    def round(self) -> None:
+        """Work on what has come; where nothing has, wait a little. Raises KafkaException, FeaturesAwayError."""
+        first = self._consumer.poll(WAIT_S)
+        if first is not None:
+            more = self._consumer.consume(self._lane.settings.run_records - 1, 0)
+            self._take([first, *more])
+        self._producer.poll(0)
+        self._check()
+        if time.monotonic() - self._committed_at > COMMIT_EVERY_S:
+            self._committed_at = time.monotonic()
+            self._commit(asynchronous=True)
+
+    def leave(self) -> None:
+        """Commit what is done, let go of the partitions, and give up what is still under way."""
+        self._consumer.close()
+        self._producer.purge()
+        self._producer.flush(ARRIVE_S)
+
+    # -- group --------------------------------------------------------------------------------------------------------
+
+    def _on_assign(self, _: Consumer, assigned: list[TopicPartition]) -> None:
+        step, catalog = self._lane.step, self._lane.catalog
+        partitions = sorted(each.partition for each in assigned)
+        self._processors = {number: step.processor(Task(number, MemoryStore(), catalog)) for number in partitions}
+        log.info("assigned", step=step.name, partitions=partitions)
+
+    def _on_revoke(self, _: Consumer, __: list[TopicPartition]) -> None:
+        if not self._failed:
+            self._commit(asynchronous=False)
+        self._let_go()
+
+    def _on_lost(self, _: Consumer, __: list[TopicPartition]) -> None:
+        self._let_go()
+
+    def _let_go(self) -> None:
+        for held in (self._processors, self._processed, self._committed):
+            held.clear()
+
+    def _commit(self, *, asynchronous: bool) -> None:
+        """Tell the group how far this worker is, if what it has made until now is at the broker."""
+        if self._processed == self._committed or self._producer.flush(ARRIVE_S) or self._failed:
+            return
+        offsets = [TopicPartition(self._topic, number, offset) for number, offset in self._processed.items()]
+        self._committed = dict(self._processed)
+        try:
+            self._consumer.commit(offsets=offsets, asynchronous=asynchronous)
+        except KafkaException as error:
+            self._on_commit(error.args[0], offsets)
+
+    def _on_commit(self, error: KafkaError | None, _: list[TopicPartition]) -> None:
+        if error is not None:
+            self._committed = {}
+            log.warning("not committed", step=self._lane.step.name, error=error.str())
+
+    # -- failures -----------------------------------------------------------------------------------------------------
+
+    def _on_delivery(self, error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            self._failed.append(error)
+
+    def _on_error(self, error: KafkaError) -> None:
+        """Most are for the client itself to mend: it tries again, for as long as it takes."""
+        if error.fatal() or error.code() in _HOPELESS:
+            self._failed.append(error)
+
+    def _check(self) -> None:
+        if self._failed:
+            raise KafkaException(self._failed[0])
+
+    # -- work ---------------------------------------------------------------------------------------------------------
+
+    def _take(self, messages: list[Message]) -> None:
+        """Work on what was read of the partitions that are held; raises KafkaException for an error among it.
+
+        The end of a partition lies behind the ends of transactions, which are in the log, and never handed over.
+        """
+        runs: defaultdict[int, list[Message]] = defaultdict(list)
+        ends: dict[int, int] = {}
+        for message in messages:
+            error = message.error()
+            if error is None:
+                runs[message.partition()].append(message)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                ends[message.partition()] = message.offset()
+            else:
+                raise KafkaException(error)
+        for partition in runs.keys() & self._processors.keys():
+            self._run(partition, runs[partition])
+        self._processed |= {partition: ends[partition] for partition in ends.keys() & self._processors.keys()}
+
+    def _run(self, partition: int, messages: list[Message]) -> None:
+        lane = self._lane
+        run = _to_run(self._noun, partition, messages, lane.settings.clock == "records")
+        batch, letters = read(run, lane.settings, lane.wire)
+        if lane.step.lookups and len(batch):
+            batch = replace(batch, lookups=lane.view.fetch(batch))
+        effects = self._processors[partition].on_batch(batch)
+        letters += refused(run, batch, effects.rejects)
+        for output in effects.outputs:
+            self._send(output)
+        for letter in letters:
+            row = to_record(letter, lane.settings.prefix, lane.step.name)
+            self._produce(f"{lane.settings.prefix}.dead-letters", _BY_KEY, *row)
+        self._processed[partition] = run.offsets[-1] + 1
+
+    def _send(self, output: Output) -> None:
+        topic = self._lane.wire.topic(self._lane.settings.prefix, output.topic)
+        values = self._lane.wire.encode(output)
+        headers = arrival_headers(output) if self._lane.settings.clock == "records" else None
+        partition = _BY_KEY if output.partition is None else output.partition
+        if headers is None:
+            self._produce_all(topic, partition, output.keys, values)
+        else:
+            for row in zip(output.keys, values, headers, strict=True):
+                self._produce(topic, partition, *row)
+
+    def _produce_all(self, topic: str, partition: int, keys: list[bytes], values: list[bytes]) -> None:
+        """Hand over records without headers; where too much is under way, wait until it is less. Raises KafkaException."""
+        rows: list[dict[str, Any]] = [{"key": key, "value": value} for key, value in zip(keys, values, strict=True)]
+        while self._producer.produce_batch(topic, rows, partition=partition) < len(rows):
+            rows = [row for row in rows if "_error" in row]
+            errors = [row.pop("_error") for row in rows]
+            self._failed += [error for error in errors if error.code() != KafkaError._QUEUE_FULL]
+            self._wait_for_room()
+
+    def _produce(self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+        """Hand over one record with headers."""
+        while True:
+            try:
+                self._producer.produce(topic, value, key, partition, headers=headers)
+            except BufferError:
+                self._wait_for_room()
+            else:
+                return
+
+    def _wait_for_room(self) -> None:
+        """Until the producer has sent some of what it holds. Raises KafkaException, also where the lane is to stop."""
+        if self._lane.stopping.is_set():
+            raise KafkaException(KafkaError(KafkaError._QUEUE_FULL))
+        self._producer.poll(WAIT_S)
+        self._check()
+
+
+def _consuming(lane: StatelessLane) -> dict[str, Any]:
+    session_ms = lane.settings.session_timeout
+    return {
+        "group.id": f"{lane.settings.prefix}.{lane.step.name}",
+        "enable.auto.commit": False,
+        "enable.partition.eof": True,
+        "auto.offset.reset": "earliest",
+        "partition.assignment.strategy": "range",
+        "session.timeout.ms": session_ms,
+        "heartbeat.interval.ms": max(100, session_ms // 10),
+        "check.crcs": True,
+        "max.partition.fetch.bytes": 1 << 20,
+        "fetch.max.bytes": 4 << 20,
+        "queued.max.messages.kbytes": 4 << 10,
+        "queued.min.messages": lane.settings.run_records,
+        "fetch.queue.backoff.ms": 10,
+    }
+
+
+def _to_run(noun: str, partition: int, messages: Sequence[Message], with_headers: bool) -> Run:
+    return Run(
+        noun,
+        partition,
+        [message.offset() for message in messages],
+        [message.timestamp()[1] for message in messages],
+        [message.key() for message in messages],
+        [message.value() for message in messages],
+        [_headers(message) for message in messages] if with_headers else [()] * len(messages),
+    )
+
+
+def _headers(message: Message) -> Headers:
+    """None where a name is not UTF-8."""
+    try:
+        return list(message.headers() or [])
+    except UnicodeDecodeError:
+        return []

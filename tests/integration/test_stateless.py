@@ -1,0 +1,168 @@
+"""The stateless lane on a real broker: every request is scored, and none is acknowledged before its prediction is there."""
+
+import asyncio
+import struct
+import uuid
+from contextlib import asynccontextmanager
+
+import numpy as np
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.record.util import calc_crc32c
+
+from leadline.agents import cluster
+from leadline.agents.admin import apply_topics
+from leadline.agents.features import FeatureView
+from leadline.agents.sender import new_producer
+from leadline.agents.stateless import StatelessLane
+from leadline.core.catalog import Signature, Version
+from leadline.records import PredictionRequest
+from leadline.settings import ModelSettings, load_settings
+from leadline.topology import step
+from leadline.wire.codec import value_of
+from servers import Talk
+from stages import Models
+
+pytestmark = pytest.mark.integration
+
+SETTINGS = ModelSettings(name="m", numeric=["x"])
+
+
+class Doubles:
+    def predict(self, matrix):
+        return np.abs(matrix[:, 0]) * 2
+
+
+@pytest.fixture
+async def talk(kafka, tmp_path):
+    settings = load_settings(prefix=f"test-{uuid.uuid4().hex[:8]}", models=tmp_path)
+    await apply_topics(kafka, settings.prefix, 2, 1, None, [])
+    yield Talk(kafka, settings)
+    await cluster.remove(kafka, settings.prefix)
+
+
+@asynccontextmanager
+async def running(talk):
+    scored = Version(SETTINGS, "v1", Signature("s", ["x"], [], {}), None, Doubles())
+    models = Models({"m": SETTINGS}, {("m", "v1"): scored}, {"m": scored})
+    view = FeatureView(talk.settings, models)
+    lane = StatelessLane(step("scoring"), talk.settings, talk.bootstrap, models, view)
+    working = asyncio.create_task(lane.run())
+    try:
+        yield lane
+    finally:
+        lane.stop()
+        await working
+
+
+class NoWorkers:
+    """The lane is in this process."""
+
+    @staticmethod
+    def tend():
+        pass
+
+
+def request(n, user=""):
+    return PredictionRequest(f"r{n}", "m", n, {"x": n / 1000}, user, {})
+
+
+async def ask(talk, numbers):
+    await talk.send("prediction-requests", [(b"r%d" % n, value_of(request(n)), n) for n in numbers])
+
+
+async def scores(talk):
+    return sorted((made.request_id, made.score) for made in await talk.read("predictions"))
+
+
+def expected(numbers):
+    return sorted((f"r{n}", n / 1000 * 2) for n in numbers)
+
+
+async def test_each_request_is_scored_on_its_own_partition_and_not_again_by_the_next_owner(talk):
+    await ask(talk, range(300))
+    async with running(talk):
+        await talk.settle(NoWorkers, ["scoring"])
+        await ask(talk, range(300, 303))
+        await talk.settle(NoWorkers, ["scoring"])
+    async with running(talk):
+        await ask(talk, [303])
+        await talk.settle(NoWorkers, ["scoring"])
+    assert await scores(talk) == expected(range(304))
+    asked = {record.key: record.partition for record in await talk.records("prediction-requests")}
+    assert {record.key: record.partition for record in await talk.records("predictions")} == asked
+
+
+async def test_what_is_done_is_acknowledged_when_the_lane_stops(talk):
+    await ask(talk, range(300))
+    async with running(talk):
+        await talk.first("predictions")
+    assert not sum((await cluster.lag(talk.bootstrap, talk.prefix, step("scoring"))).values())
+    assert await scores(talk) == expected(range(300))
+
+
+async def test_the_ends_of_transactions_leave_no_lag(talk):
+    async with running(talk), new_producer(talk.bootstrap, f"{talk.prefix}-asks") as producer:
+        for n in range(3):
+            async with producer.transaction():
+                for partition in range(2):
+                    key = b"r%d" % (2 * n + partition)
+                    value = value_of(request(2 * n + partition))
+                    await producer.send(f"{talk.prefix}.prediction-requests", value, key, partition=partition)
+            await talk.settle(NoWorkers, ["scoring"])
+    assert await scores(talk) == expected(range(6))
+
+
+async def test_a_request_whose_prediction_the_broker_refuses_is_not_acknowledged(talk):
+    """The topic takes no record so large: the lane begins again and again. When it takes it, the prediction comes."""
+    await limit(talk, 2000)
+    asked = [(b"r%d" % n, value_of(request(n, user="u" * 5000 if n == 7 else "")), n) for n in range(10)]
+    await talk.send("prediction-requests", asked)
+    async with running(talk):
+        while len(made := await scores(talk)) == len(set(made)):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    assert sum((await cluster.lag(talk.bootstrap, talk.prefix, step("scoring"))).values())
+    assert ("r7", 0.014) not in await scores(talk)
+    await limit(talk, 2 << 20)
+    async with running(talk):
+        await talk.settle(NoWorkers, ["scoring"])
+    assert sorted(set(await scores(talk))) == expected(range(10))
+
+
+async def limit(talk, most):
+    admin = AIOKafkaAdminClient(bootstrap_servers=talk.bootstrap)
+    await admin.start()
+    configs = {"max.message.bytes": str(most)}
+    await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, f"{talk.prefix}.predictions", configs)])
+    await admin.close()
+
+
+async def test_a_header_name_that_is_not_utf_8_stops_nothing(talk):
+    topic = f"{talk.prefix}.prediction-requests"
+    async with AIOKafkaProducer(bootstrap_servers=talk.bootstrap) as producer:
+        batch = producer.create_batch()
+        for n in range(3):
+            name = "not-utf-8" if n == 1 else "fine"
+            batch.append(key=b"r%d" % n, value=value_of(request(n)), timestamp=n, headers=[(name, b"x")])
+        batch._builder = Spoilt(batch._builder)
+        await (await producer.send_batch(batch, topic, partition=0))
+    async with running(talk):
+        await talk.settle(NoWorkers, ["scoring"])
+    assert await scores(talk) == expected(range(3))
+
+
+class Spoilt:
+    """A builder whose header names are no text."""
+
+    def __init__(self, builder):
+        self._builder = builder
+
+    def __getattr__(self, name):
+        return getattr(self._builder, name)
+
+    def build(self):
+        written = bytearray(bytes(self._builder.build()).replace(b"not-utf-8", b"not-utf-\xff"))
+        struct.pack_into(">I", written, 17, calc_crc32c(bytes(written[21:])))
+        return bytes(written)
