@@ -25,6 +25,17 @@ def floats(column: pa.Array) -> Floats:
     return values
 
 
+def rising(values: Sequence[int]) -> Ints:
+    """Whole numbers that rise, mostly by one.
+
+    >>> rising([3, 4, 5]).tolist(), rising([3, 5, 6]).tolist(), rising([]).tolist()
+    ([3, 4, 5], [3, 5, 6], [])
+    """
+    if values and values[-1] - values[0] == len(values) - 1:
+        return np.arange(values[0], values[-1] + 1)
+    return np.array(values, np.int64)
+
+
 def lengths(strings: pa.Array) -> Ints:
     """Bytes of each string of a column without nulls.
 
