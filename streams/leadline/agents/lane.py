@@ -47,7 +47,7 @@ TIME_EVERY_S = 0.5
 STALE_S = 6 * 86_400
 """Shorter than the changelogs' delete.retention.ms."""
 WAIT_MS = 200
-PAUSE_S = 1.0
+PAUSE_S = 0.5
 """A stage that reads topics of few records rests so long after a run: under load they come one by one, and each run is a transaction."""
 JOIN_AGAIN_S = 1.0
 _HOPELESS = (

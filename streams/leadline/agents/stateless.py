@@ -1,8 +1,11 @@
 """The stateless lane: the consumer group, in this worker, of a stage that keeps nothing. Somebody waits for what it makes.
 
 It has a thread of its own, and librdkafka's clients: a request is read, worked on and handed to the producer within a millisecond, where
-aiokafka's coroutines take three (docs/decisions/0009). What has been worked on is committed when it is at the broker; what was not
-committed is worked on again, by whoever has the partition then, and comes out the same.
+aiokafka's coroutines take three (docs/decisions/0009). Small runs go out at once. Larger ones have a producer that waits a moment: else
+their first record would travel alone, and make its readers work for it alone.
+
+What has been worked on is committed when it is at the broker; what was not committed is worked on again, by whoever has the partition
+then, and comes out the same.
 """
 
 import asyncio
@@ -26,7 +29,7 @@ from leadline.core.catalog import Catalog
 from leadline.settings import Settings
 from leadline.state.memory import MemoryStore
 from leadline.topology import Step, Task
-from leadline.wire.codec import WIRE, Wire
+from leadline.wire.codec import FEW_REQUESTS, WIRE, Wire
 from leadline.wire.dead_letters import to_record
 from leadline.wire.run import Headers, Run
 
@@ -36,6 +39,7 @@ WAIT_S = 0.2
 """A lane that is stopped while nothing comes stops so late at most."""
 ARRIVE_S = 5.0
 """So long a commit waits for what is under way to the broker."""
+TOGETHER_MS = 2
 _BY_KEY = -1
 _HOPELESS = {
     KafkaError._AUTHENTICATION,
@@ -47,7 +51,6 @@ _HOPELESS = {
 
 _PRODUCING = {
     "enable.idempotence": True,
-    "linger.ms": 0,
     "partitioner": "murmur2",
     "message.max.bytes": 2 * CHANGELOG_BYTES,
     "queue.buffering.max.messages": 10_000,
@@ -127,7 +130,9 @@ class _Member:
         self._committed_at = 0.0
         self._failed: list[KafkaError] = []
         reached = reach_librdkafka(lane.bootstrap) | {"error_cb": self._on_error}
-        self._producer = Producer(reached | _PRODUCING | {"on_delivery": self._on_delivery})
+        producing = reached | _PRODUCING | {"on_delivery": self._on_delivery}
+        self._at_once = Producer(producing | {"linger.ms": 0})
+        self._together = Producer(producing | {"linger.ms": TOGETHER_MS})
         self._consumer = Consumer(reached | _consuming(lane) | {"on_commit": self._on_commit})
         self._consumer.subscribe(
             [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
@@ -139,7 +144,8 @@ class _Member:
         if first is not None:
             more = self._consumer.consume(self._lane.settings.run_records - 1, 0)
             self._take([first, *more])
-        self._producer.poll(0)
+        for producer in (self._at_once, self._together):
+            producer.poll(0)
         self._check()
         if time.monotonic() - self._committed_at > COMMIT_EVERY_S:
             self._committed_at = time.monotonic()
@@ -148,8 +154,9 @@ class _Member:
     def leave(self) -> None:
         """Commit what is done, let go of the partitions, and give up what is still under way."""
         self._consumer.close()
-        self._producer.purge()
-        self._producer.flush(ARRIVE_S)
+        for producer in (self._at_once, self._together):
+            producer.purge()
+            producer.flush(ARRIVE_S)
 
     # -- group --------------------------------------------------------------------------------------------------------
 
@@ -173,7 +180,7 @@ class _Member:
 
     def _commit(self, *, asynchronous: bool) -> None:
         """Tell the group how far this worker is, if what it has made until now is at the broker."""
-        if self._processed == self._committed or self._producer.flush(ARRIVE_S) or self._failed:
+        if self._processed == self._committed or not self._has_arrived():
             return
         offsets = [TopicPartition(self._topic, number, offset) for number, offset in self._processed.items()]
         self._committed = dict(self._processed)
@@ -181,6 +188,11 @@ class _Member:
             self._consumer.commit(offsets=offsets, asynchronous=asynchronous)
         except KafkaException as error:
             self._on_commit(error.args[0], offsets)
+
+    def _has_arrived(self) -> bool:
+        """Whether all that was handed to the producers is at the broker; some of it is waited for."""
+        under_way = self._at_once.flush(ARRIVE_S) + self._together.flush(ARRIVE_S)
+        return not under_way and not self._failed
 
     def _on_commit(self, error: KafkaError | None, _: list[TopicPartition]) -> None:
         if error is not None:
@@ -231,48 +243,53 @@ class _Member:
             batch = replace(batch, lookups=lane.view.fetch(batch))
         effects = self._processors[partition].on_batch(batch)
         letters += refused(run, batch, effects.rejects)
+        producer = self._at_once if len(run) <= FEW_REQUESTS else self._together
         for output in effects.outputs:
-            self._send(output)
+            self._send(producer, output)
         for letter in letters:
             row = to_record(letter, lane.settings.prefix, lane.step.name)
-            self._produce(f"{lane.settings.prefix}.dead-letters", _BY_KEY, *row)
+            self._produce(producer, f"{lane.settings.prefix}.dead-letters", _BY_KEY, *row)
         self._processed[partition] = run.offsets[-1] + 1
 
-    def _send(self, output: Output) -> None:
+    def _send(self, producer: Producer, output: Output) -> None:
         topic = self._lane.wire.topic(self._lane.settings.prefix, output.topic)
         values = self._lane.wire.encode(output)
         headers = arrival_headers(output) if self._lane.settings.clock == "records" else None
         partition = _BY_KEY if output.partition is None else output.partition
         if headers is None:
-            self._produce_all(topic, partition, output.keys, values)
+            self._produce_all(producer, topic, partition, output.keys, values)
         else:
             for row in zip(output.keys, values, headers, strict=True):
-                self._produce(topic, partition, *row)
+                self._produce(producer, topic, partition, *row)
 
-    def _produce_all(self, topic: str, partition: int, keys: list[bytes], values: list[bytes]) -> None:
+    def _produce_all(
+        self, producer: Producer, topic: str, partition: int, keys: list[bytes], values: list[bytes]
+    ) -> None:
         """Hand over records without headers; where too much is under way, wait until it is less. Raises KafkaException."""
         rows: list[dict[str, Any]] = [{"key": key, "value": value} for key, value in zip(keys, values, strict=True)]
-        while self._producer.produce_batch(topic, rows, partition=partition) < len(rows):
+        while producer.produce_batch(topic, rows, partition=partition) < len(rows):
             rows = [row for row in rows if "_error" in row]
             errors = [row.pop("_error") for row in rows]
             self._failed += [error for error in errors if error.code() != KafkaError._QUEUE_FULL]
-            self._wait_for_room()
+            self._wait_for_room(producer)
 
-    def _produce(self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+    def _produce(
+        self, producer: Producer, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers
+    ) -> None:
         """Hand over one record with headers."""
         while True:
             try:
-                self._producer.produce(topic, value, key, partition, headers=headers)
+                producer.produce(topic, value, key, partition, headers=headers)
             except BufferError:
-                self._wait_for_room()
+                self._wait_for_room(producer)
             else:
                 return
 
-    def _wait_for_room(self) -> None:
-        """Until the producer has sent some of what it holds. Raises KafkaException, also where the lane is to stop."""
+    def _wait_for_room(self, producer: Producer) -> None:
+        """Until a producer has sent some of what it holds. Raises KafkaException, also where the lane is to stop."""
         if self._lane.stopping.is_set():
             raise KafkaException(KafkaError(KafkaError._QUEUE_FULL))
-        self._producer.poll(WAIT_S)
+        producer.poll(WAIT_S)
         self._check()
 
 
