@@ -6,6 +6,7 @@ and web server stay off (docs/decisions/0001): the lanes have consumers of their
 
 import asyncio
 import gc
+import sys
 from collections.abc import Sequence
 
 import faust
@@ -27,6 +28,9 @@ from leadline.wire.codec import WIRE, Wire
 
 __all__ = ["Lanes", "tune_collector", "worker"]
 log = structlog.get_logger("leadline.worker")
+
+HAND_OVER_S = 0.1
+"""A thread gives the interpreter up where it waits, or is in Arrow or RocksDB: some times in a run. More often costs caches."""
 
 
 class _OnlyServices(BootStrategy):
@@ -62,6 +66,7 @@ class Lanes(Service):
             if any(step.name == "scoring" for step in self._steps):
                 self._load_champions()
             tune_collector()
+            sys.setswitchinterval(HAND_OVER_S)
             self._lanes = [self._lane(step, view) for step in self._steps]
             async with asyncio.TaskGroup() as group:
                 following = group.create_task(follower.follow())

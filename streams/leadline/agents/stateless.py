@@ -11,9 +11,9 @@ then, and comes out the same.
 import asyncio
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 import structlog
@@ -221,18 +221,15 @@ class _Member:
 
         The end of a partition lies behind the ends of transactions, which are in the log, and never handed over.
         """
-        runs: defaultdict[int, list[Message]] = defaultdict(list)
-        ends: dict[int, int] = {}
-        for message in messages:
-            error = message.error()
-            if error is None:
-                runs[message.partition()].append(message)
-            elif error.code() == KafkaError._PARTITION_EOF:
-                ends[message.partition()] = message.offset()
-            else:
-                raise KafkaException(error)
-        for partition in runs.keys() & self._processors.keys():
-            self._run(partition, runs[partition])
+        others = [message for message, error in zip(messages, map(Message.error, messages), strict=True) if error]
+        for message in others:
+            if message.error().code() != KafkaError._PARTITION_EOF:
+                raise KafkaException(message.error())
+        records = [message for message in messages if message.error() is None] if others else messages
+        for partition, part in groupby(records, Message.partition):
+            if partition in self._processors:
+                self._run(partition, list(part))
+        ends = {message.partition(): message.offset() for message in others}
         self._processed |= {partition: ends[partition] for partition in ends.keys() & self._processors.keys()}
 
     def _run(self, partition: int, messages: list[Message]) -> None:
@@ -316,10 +313,10 @@ def _to_run(noun: str, partition: int, messages: Sequence[Message], with_headers
     return Run(
         noun,
         partition,
-        [message.offset() for message in messages],
-        [message.timestamp()[1] for message in messages],
-        [message.key() for message in messages],
-        [message.value() for message in messages],
+        list(map(Message.offset, messages)),
+        [time for _, time in map(Message.timestamp, messages)],
+        list(map(Message.key, messages)),
+        list(map(Message.value, messages)),
         [_headers(message) for message in messages] if with_headers else [()] * len(messages),
     )
 
