@@ -222,7 +222,7 @@ class Settings(BaseSettings):
     partitions: int = Field(2, ge=1)
     replication: int = Field(1, ge=1)
     clock: Literal["wall", "records"] = "wall"
-    run_records: int = Field(8192, ge=1)
+    run_records: int = Field(8192, ge=1, le=1_000_000)
     record_bytes: int = Field(1_048_576, ge=1024)
     session_timeout: DurationMs = duration_ms("6s")
 

@@ -4,6 +4,7 @@ import asyncio
 import struct
 import uuid
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +13,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.record.util import calc_crc32c
 
-from leadline.agents import cluster
+from leadline.agents import cluster, stateless
 from leadline.agents.admin import apply_topics
-from leadline.agents.features import FeatureView
+from leadline.agents.features import FeaturesAwayError, FeatureView
 from leadline.agents.sender import new_producer
 from leadline.agents.stateless import StatelessLane
 from leadline.core.catalog import Signature, Version
@@ -139,7 +140,27 @@ async def limit(talk, most):
     await admin.close()
 
 
-async def test_a_header_name_that_is_not_utf_8_stops_nothing(talk):
+async def test_a_lane_that_joins_again_lets_go_of_its_clients(talk, monkeypatch):
+    """Their threads would be as many as its failures."""
+    monkeypatch.setattr(stateless, "JOIN_AGAIN_S", 0.1)
+    await ask(talk, range(10))
+
+    counts = []
+
+    def fetch(batch):
+        counts.append(len(list(Path("/proc/self/task").iterdir())))
+        raise FeaturesAwayError("not there")
+
+    async with running(talk) as lane:
+        lane.view.fetch = fetch
+        while len(counts) < 5:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    assert max(counts[2:]) <= counts[1]
+
+
+@pytest.mark.parametrize("clock", ["wall", "records"])
+async def test_a_header_that_is_not_utf_8_stops_nothing(talk, clock):
+    talk.settings = load_settings(prefix=talk.prefix, models=talk.settings.models, clock=clock)
     topic = f"{talk.prefix}.prediction-requests"
     async with AIOKafkaProducer(bootstrap_servers=talk.bootstrap) as producer:
         batch = producer.create_batch()

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from leadline.settings import Security, SettingsError, load_security
 
-_OF_EVERY_CLIENT = {
+_OF_LIBRDKAFKA = {
     "logger": logging.getLogger("librdkafka"),
     "log.connection.close": False,
     "reconnect.backoff.max.ms": 1000,
@@ -50,7 +50,7 @@ def reach_librdkafka(bootstrap: str) -> dict[str, Any]:
     if security.sasl_password is not None:
         found["sasl.mechanism"] = security.sasl_mechanism
         found["sasl.password"] = security.sasl_password.get_secret_value()
-    return _OF_EVERY_CLIENT | {name: str(value) for name, value in found.items() if value is not None}
+    return _OF_LIBRDKAFKA | {name: str(value) for name, value in found.items() if value is not None}
 
 
 def reach_redis(url: SecretStr, **options: Any) -> redis.asyncio.Redis:

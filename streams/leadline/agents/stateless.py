@@ -12,6 +12,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import groupby
 from typing import Any
@@ -39,10 +40,12 @@ WAIT_S = 0.2
 """A lane that is stopped while nothing comes stops so late at most."""
 ARRIVE_S = 5.0
 """So long a commit waits for what is under way to the broker."""
+LEAVE_S = 10.0
 TOGETHER_MS = 2
 _BY_KEY = -1
 _HOPELESS = {
     KafkaError._AUTHENTICATION,
+    KafkaError._INVALID_ARG,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -130,10 +133,9 @@ class _Member:
         self._committed_at = 0.0
         self._failed: list[KafkaError] = []
         reached = reach_librdkafka(lane.bootstrap) | {"error_cb": self._on_error}
-        producing = reached | _PRODUCING | {"on_delivery": self._on_delivery}
-        self._at_once = Producer(producing | {"linger.ms": 0})
-        self._together = Producer(producing | {"linger.ms": TOGETHER_MS})
         self._consumer = Consumer(reached | _consuming(lane) | {"on_commit": self._on_commit})
+        producing = reached | _PRODUCING | {"on_delivery": self._on_delivery}
+        self._producers = [Producer(producing | {"linger.ms": linger_ms}) for linger_ms in (0, TOGETHER_MS)]
         self._consumer.subscribe(
             [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
@@ -144,19 +146,32 @@ class _Member:
         if first is not None:
             more = self._consumer.consume(self._lane.settings.run_records - 1, 0)
             self._take([first, *more])
-        for producer in (self._at_once, self._together):
+        for producer in self._producers:
             producer.poll(0)
         self._check()
         if time.monotonic() - self._committed_at > COMMIT_EVERY_S:
             self._committed_at = time.monotonic()
-            self._commit(asynchronous=True)
+            self._commit()
 
     def leave(self) -> None:
         """Commit what is done, let go of the partitions, and give up what is still under way."""
-        self._consumer.close()
-        for producer in (self._at_once, self._together):
+        closing = threading.Thread(target=self._close, daemon=True)  # with the broker away it may wait for ever
+        closing.start()
+        closing.join(LEAVE_S)
+        if closing.is_alive():
+            log.warning("left without goodbye", step=self._lane.step.name)
+        while self._producers:  # they know this object, and it them: nobody else would end their threads
+            producer = self._producers.pop()
             producer.purge()
-            producer.flush(ARRIVE_S)
+            with suppress(KafkaException):
+                producer.flush(WAIT_S)
+            del producer
+
+    def _close(self) -> None:
+        try:
+            self._consumer.close()
+        except KafkaException as error:
+            log.warning("left with an error", step=self._lane.step.name, error=repr(error))
 
     # -- group --------------------------------------------------------------------------------------------------------
 
@@ -167,9 +182,10 @@ class _Member:
         log.info("assigned", step=step.name, partitions=partitions)
 
     def _on_revoke(self, _: Consumer, __: list[TopicPartition]) -> None:
-        if not self._failed:
-            self._commit(asynchronous=False)
-        self._let_go()
+        try:
+            self._commit()  # it goes out before the group is told
+        finally:
+            self._let_go()
 
     def _on_lost(self, _: Consumer, __: list[TopicPartition]) -> None:
         self._let_go()
@@ -178,21 +194,22 @@ class _Member:
         for held in (self._processors, self._processed, self._committed):
             held.clear()
 
-    def _commit(self, *, asynchronous: bool) -> None:
+    def _commit(self) -> None:
         """Tell the group how far this worker is, if what it has made until now is at the broker."""
         if self._processed == self._committed or not self._has_arrived():
             return
         offsets = [TopicPartition(self._topic, number, offset) for number, offset in self._processed.items()]
         self._committed = dict(self._processed)
         try:
-            self._consumer.commit(offsets=offsets, asynchronous=asynchronous)
+            self._consumer.commit(offsets=offsets, asynchronous=True)
         except KafkaException as error:
             self._on_commit(error.args[0], offsets)
 
     def _has_arrived(self) -> bool:
         """Whether all that was handed to the producers is at the broker; some of it is waited for."""
-        under_way = self._at_once.flush(ARRIVE_S) + self._together.flush(ARRIVE_S)
-        return not under_way and not self._failed
+        until = time.monotonic() + ARRIVE_S
+        under_way = [producer.flush(max(0.0, until - time.monotonic())) for producer in self._producers]
+        return not any(under_way) and not self._failed
 
     def _on_commit(self, error: KafkaError | None, _: list[TopicPartition]) -> None:
         if error is not None:
@@ -206,8 +223,11 @@ class _Member:
             self._failed.append(error)
 
     def _on_error(self, error: KafkaError) -> None:
-        """Most are for the client itself to mend: it tries again, for as long as it takes."""
-        if error.fatal() or error.code() in _HOPELESS:
+        """Most are for the client itself to mend: it tries again, for as long as it takes. What is fatal, its other methods raise.
+
+        A connection that breaks while a password is shown is told as a wrong password, with a local error as its reason.
+        """
+        if error.code() in _HOPELESS and "Local:" not in error.str():
             self._failed.append(error)
 
     def _check(self) -> None:
@@ -225,12 +245,15 @@ class _Member:
         for message in others:
             if message.error().code() != KafkaError._PARTITION_EOF:
                 raise KafkaException(message.error())
-        records = [message for message in messages if message.error() is None] if others else messages
-        for partition, part in groupby(records, Message.partition):
-            if partition in self._processors:
-                self._run(partition, list(part))
-        ends = {message.partition(): message.offset() for message in others}
-        self._processed |= {partition: ends[partition] for partition in ends.keys() & self._processors.keys()}
+        for _, found in groupby(messages, _place if others else Message.partition):
+            part = list(found)
+            partition = part[0].partition()
+            if partition not in self._processors:
+                continue
+            if part[0].error():
+                self._processed[partition] = part[-1].offset()
+            else:
+                self._run(partition, part)
 
     def _run(self, partition: int, messages: list[Message]) -> None:
         lane = self._lane
@@ -240,7 +263,8 @@ class _Member:
             batch = replace(batch, lookups=lane.view.fetch(batch))
         effects = self._processors[partition].on_batch(batch)
         letters += refused(run, batch, effects.rejects)
-        producer = self._at_once if len(run) <= FEW_REQUESTS else self._together
+        at_once, together = self._producers
+        producer = at_once if len(run) <= FEW_REQUESTS else together
         for output in effects.outputs:
             self._send(producer, output)
         for letter in letters:
@@ -249,6 +273,7 @@ class _Member:
         self._processed[partition] = run.offsets[-1] + 1
 
     def _send(self, producer: Producer, output: Output) -> None:
+        assert output.routes is None
         topic = self._lane.wire.topic(self._lane.settings.prefix, output.topic)
         values = self._lane.wire.encode(output)
         headers = arrival_headers(output) if self._lane.settings.clock == "records" else None
@@ -283,11 +308,11 @@ class _Member:
                 return
 
     def _wait_for_room(self, producer: Producer) -> None:
-        """Until a producer has sent some of what it holds. Raises KafkaException, also where the lane is to stop."""
-        if self._lane.stopping.is_set():
-            raise KafkaException(KafkaError(KafkaError._QUEUE_FULL))
-        producer.poll(WAIT_S)
+        """Until a producer has sent some of what it holds. Raises KafkaException, also where the lane is to stop and nothing moves."""
+        moved = producer.poll(WAIT_S)
         self._check()
+        if not moved and self._lane.stopping.is_set():
+            raise KafkaException(KafkaError(KafkaError._QUEUE_FULL))
 
 
 def _consuming(lane: StatelessLane) -> dict[str, Any]:
@@ -299,6 +324,7 @@ def _consuming(lane: StatelessLane) -> dict[str, Any]:
         "auto.offset.reset": "earliest",
         "partition.assignment.strategy": "range",
         "session.timeout.ms": session_ms,
+        "max.poll.interval.ms": max(300_000, session_ms),
         "heartbeat.interval.ms": max(100, session_ms // 10),
         "check.crcs": True,
         "max.partition.fetch.bytes": 1 << 20,
@@ -307,6 +333,11 @@ def _consuming(lane: StatelessLane) -> dict[str, Any]:
         "queued.min.messages": lane.settings.run_records,
         "fetch.queue.backoff.ms": 10,
     }
+
+
+def _place(message: Message) -> tuple[int, bool]:
+    """What belongs together: records of one partition, or its end."""
+    return message.partition(), message.error() is None
 
 
 def _to_run(noun: str, partition: int, messages: Sequence[Message], with_headers: bool) -> Run:
@@ -322,8 +353,9 @@ def _to_run(noun: str, partition: int, messages: Sequence[Message], with_headers
 
 
 def _headers(message: Message) -> Headers:
-    """None where a name is not UTF-8."""
+    """None where a name is not UTF-8. The client then returns a list and an error at once: only `map` looks for both."""
     try:
-        return list(message.headers() or [])
-    except UnicodeDecodeError:
+        [found] = map(Message.headers, [message])
+    except (SystemError, UnicodeDecodeError):
         return []
+    return list(found or [])
