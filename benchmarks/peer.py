@@ -31,7 +31,7 @@ from leadline.records import PredictionRequest, Rollout, WindowPartial
 from leadline.settings import ModelSettings, Settings, load_settings
 from leadline.topology import Step, step
 from leadline.wire.codec import FEW_REQUESTS, Wire, encode, unusual
-from leadline.wire.rules import broken, broken_request
+from leadline.wire.rules import broken, broken_record
 from leadline.wire.run import DeadLetter, Run
 from leadline.wire.schemas import HEAD_BYTES
 
@@ -129,8 +129,9 @@ def _request(key: bytes, body: bytes) -> PredictionRequest:
     stream = io.BytesIO(body)
     given: dict[str, Any] = fastavro.schemaless_reader(stream, _parsed("Request"))  # type: ignore[assignment]
     made = PredictionRequest(model=MODEL, **given)
-    if stream.tell() < len(body) or broken_request(made, key):
-        raise BenchError(f"{key!r} is no Request: {broken_request(made, key)}")
+    rule = broken_record("prediction-requests", made, key)
+    if stream.tell() < len(body) or rule is not None:
+        raise BenchError(f"{key!r} is no Request: {rule}")
     return made
 
 

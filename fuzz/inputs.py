@@ -84,6 +84,8 @@ def _written(noun: str, rng: random.Random) -> Raw:
     """A record of a noun: mostly lawful, and in one of the forms in which it may come."""
     name = MANY[noun] if noun in MANY else rng.choice(FEW[noun])
     fields = _value(plain(name), "", rng)
+    if noun in ("window-partials", "window-profiles") and rng.random() < 0.8:
+        _make_possible(name, fields, rng)
     owner = fields["prediction"] if name == "LabeledPrediction" else fields
     key = str(owner.get("request_id", "")).encode()
     form = rng.random()
@@ -108,6 +110,25 @@ def _value(kind: Any, name: str, rng: random.Random) -> Any:
     if shape == "map":
         return {rng.choice(_STRINGS) + str(i): _value(kind["values"], "", rng) for i in range(_count(rng))}
     return _LEAVES[shape](name, rng)
+
+
+def _make_possible(schema: str, fields: dict[str, Any], rng: random.Random) -> None:
+    """Counts that may be: a hostile one among them is met by itself."""
+    for name, value in fields.items():
+        if type(value) is int:
+            fields[name] = rng.randrange(1000)
+        elif name.endswith("_sum"):
+            fields[name] = bytes([0, rng.randrange(256)])
+    for feature in fields.get("features", []):
+        feature["counts"] = [rng.randrange(10) for _ in feature["counts"]]
+    fields["predictions"] = 10_000
+    if "score_bins" in fields:
+        bins = sorted(rng.sample(range(2048), rng.randrange(5)))
+        counts = {"score_bins": bins, "positives": [3] * len(bins), "negatives": [rng.randrange(9)] * len(bins)}
+        fields |= counts | {"matched": 4000, "state": "mature", "task": rng.choice(["binary", "regression"])}
+    if rng.random() < 0.3:
+        odd = rng.choice(plain(schema)["fields"])
+        fields[odd["name"]] = _value(odd["type"], odd["name"], rng)
 
 
 def _known(kind: Any) -> Any:

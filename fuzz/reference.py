@@ -23,8 +23,9 @@ ARRIVAL = "leadline-arrival-ms"
 REASONS = {
     "empty-value", "record-too-large", "unknown-schema", "json-not-a-record", "undecodable", "trailing-bytes",
     "request-id-empty", "request-id-too-long", "key-mismatch", "time-out-of-range", "score-not-finite",
-    "outcome-not-finite",
+    "outcome-not-finite", "unknown-state", "counts-out-of-range", "counts-disagree",
 }  # fmt: skip
+_NO_COUNTS = ("window_start", "window_end", "as_of")
 _YEAR_1, _YEAR_10000 = -62_135_596_800_000, 253_402_300_800_000
 
 
@@ -48,6 +49,10 @@ def read(noun: str, record: Raw) -> dict[str, Any] | str:
         name, fields = _fields(noun, record.value)
         if noun in MANY:
             _rules(name, fields, record.key)
+        elif noun in ("window-partials", "window-profiles"):
+            _count_rules(fields)
+        elif name in ("WindowMetrics", "DriftReport"):
+            _time_rules(fields, ("window_start", "window_end"))
     except Unreadable as why:
         return str(why)
     return fields
@@ -150,10 +155,46 @@ def _rules(name: str, fields: dict[str, Any], key: bytes | None) -> None:
         raise Unreadable("request-id-too-long")
     if request_id != key:
         raise Unreadable("key-mismatch")
-    for time in ("event_time", "scored_at", "outcome_time"):
-        if name != "LabeledPrediction" and time in fields and not _YEAR_1 <= fields[time] < _YEAR_10000:
-            raise Unreadable("time-out-of-range")
+    if name != "LabeledPrediction":
+        _time_rules(fields, ("event_time", "scored_at", "outcome_time"))
     for number in ("score", "outcome"):
         value = fields.get(number)
         if name in ("Prediction", "Outcome") and value is not None and not math.isfinite(value):
             raise Unreadable(f"{number}-not-finite")
+
+
+def _time_rules(fields: dict[str, Any], names: tuple[str, ...]) -> None:
+    if any(name in fields and not _YEAR_1 <= fields[name] < _YEAR_10000 for name in names):
+        raise Unreadable("time-out-of-range")
+
+
+def _count_rules(fields: dict[str, Any]) -> None:
+    """The rules of absolute counts, of a window, a profile or a join: out of range goes before disagreement."""
+    if fields.get("state", "sealed") not in ("provisional", "mature", "sealed"):
+        raise Unreadable("unknown-state")
+    if fields.get("task", "binary") not in ("binary", "regression"):
+        raise Unreadable("unknown-state")
+    features = [feature["counts"] for feature in fields.get("features", [])]
+    listed = [fields.get("positives", []), fields.get("negatives", []), *features]
+    counts = [value for name, value in fields.items() if type(value) is int and name not in _NO_COUNTS]
+    sums = {name: int.from_bytes(value, "big", signed=True) for name, value in fields.items() if name.endswith("_sum")}
+    bins = fields.get("score_bins", [])
+    if (
+        not all(0 <= count < 2**47 for count in counts)
+        or not 0 <= fields["source_partition"] < 2**15
+        or any(count < 0 for each in listed for count in each)
+        or not all(-(2**127) < value < 2**127 for value in sums.values())
+        or any(sums.get(name, 0) < 0 for name in ("absolute_error_sum", "squared_error_sum"))
+        or any(not low < high for low, high in zip([-1, *bins], [*bins, 2048], strict=True))
+    ):
+        raise Unreadable("counts-out-of-range")
+    if any(sum(each) > fields["predictions"] for each in features):
+        raise Unreadable("counts-disagree")
+    if "score_bins" in fields:
+        cells = sum(fields[cell] for cell in ("tp", "fp", "fn", "tn"))
+        if (
+            any(len(each) != len(bins) for each in listed)
+            or fields["matched"] + fields["expired"] > fields["predictions"]
+            or max(cells, sum(map(sum, listed))) > fields["matched"]
+        ):
+            raise Unreadable("counts-disagree")

@@ -166,6 +166,11 @@ def test_partials_are_summed_and_the_score_comes_last():
     assert run.routes == [b"m", b"m"]
 
 
+def test_counts_in_other_bins_than_the_references_are_left_out():
+    x, score = feed(host(), profile(0, 3, [50, 50], [90, 10, 0]), profile(1, 4, [50, 50, 0], [90, 10, 0]))
+    assert (x.n, score.n) == (200, 100)
+
+
 def test_lower_revisions_are_ignored_and_newer_ones_replace():
     run = host()
     feed(run, profile(0, 3, [50, 50, 0], [50, 50, 0]))

@@ -189,13 +189,21 @@ class _Summary(NamedTuple):
 
     def report(self, feature: FeatureProfile, limits: DriftLimits, tests: int) -> DriftReport:
         reference = np.array(feature.counts, np.int64)
-        live = np.array([part.counts.get(feature.name, [0] * len(reference)) for part in self.partials]).sum(axis=0)
+        live = self._live(feature.name, len(reference))
         found = compare(live, reference, limits, tests)
         return DriftReport(
             self.model, self.version, self.start, max(part.window_end for part in self.partials), feature.name,
             feature.kind, METHOD, found.psi, found.limit, found.p_value, found.drifted, int(live.sum()),
             int(reference.sum()), sum(part.revision for part in self.partials), min(part.as_of for part in self.partials),
         )  # fmt: skip
+
+    def _live(self, name: str, size: int) -> Ints:
+        """The counts of all partitions; those in another number of bins than the reference's are not of it."""
+        found = [part.counts.get(name, []) for part in self.partials]
+        live: Ints = np.array([np.zeros(size), *(counts for counts in found if len(counts) == size)], np.int64).sum(
+            axis=0
+        )
+        return live
 
 
 def _is_score(feature: FeatureProfile) -> bool:

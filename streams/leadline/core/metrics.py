@@ -109,6 +109,8 @@ def auc(positives: Ints, negatives: Ints) -> tuple[Metric, float] | None:
     p, n = int(positives.sum()), int(negatives.sum())
     if not p * n:
         return None
+    if p * n >= 2**62:
+        positives, negatives = positives.astype(object), negatives.astype(object)
     within = positives * negatives
     twice = 2 * int((positives * (np.cumsum(negatives) - negatives)).sum()) + int(within.sum())
     value, error = twice / (2 * p * n), int(within.sum()) / (2 * p * n)
@@ -132,9 +134,11 @@ def _score_end(value: float, p: int, n: int) -> float:
     return high
 
 
-def _binned_mean(total: int, values: Floats, bins: Ints, most: float) -> Metric:
-    """A mean that is exact, and an interval with the spread that the score bins show."""
+def _binned_mean(total: int, values: Floats, bins: Ints, most: float) -> Metric | None:
+    """A mean that is exact, and an interval with the spread that the score bins show; None where they hold nothing."""
     n = int(bins.sum())
+    if not n:
+        return None
     spread = values - float((values * bins).sum()) / n
     return _normal(total / (n * UNIT), float((spread * spread * bins).sum()) / max(1, n - 1), n, 0.0, most)
 

@@ -17,7 +17,8 @@ from leadline.core.windows import WindowCounts, window_state
 from leadline.records import JoinCounts, WindowPartial
 
 EARLIEST = -62_135_596_800_000
-_CLASSES = [f.name for f in fields(JoinCounts)][4:]
+CLASSES = [f.name for f in fields(JoinCounts)][4:]
+"""Every class of record that the join counts."""
 
 
 class Partials:
@@ -99,12 +100,12 @@ class Partials:
         key = b"c" + model.encode()
         held = self._store.get(key)
         totals = (
-            Counter(dict(zip(_CLASSES, struct.unpack(f"<{len(_CLASSES)}q", held), strict=True))) if held else Counter()
+            Counter(dict(zip(CLASSES, struct.unpack(f"<{len(CLASSES)}q", held), strict=True))) if held else Counter()
         )
-        for name in _CLASSES:
+        for name in CLASSES:
             totals[name] += ledger.classes.get((model, name), 0)
-        counts = [totals[name] for name in _CLASSES]
-        self._store.put(key, struct.pack(f"<{len(_CLASSES)}q", *counts))
+        counts = [totals[name] for name in CLASSES]
+        self._store.put(key, struct.pack(f"<{len(CLASSES)}q", *counts))
         return JoinCounts(model, self._partition, progress.sequence, max(progress.stage_ms, EARLIEST), *counts)
 
 

@@ -24,7 +24,6 @@ from leadline.core.columns import cut, lengths, rising
 from leadline.records import (
     JoinCounts,
     LabeledPrediction,
-    PredictionRequest,
     Record,
     Rollout,
     WindowMetrics,
@@ -33,7 +32,7 @@ from leadline.records import (
 )
 from leadline.wire.forms import to_dict, to_record
 from leadline.wire.json_form import JsonError, read_json
-from leadline.wire.rules import broken, broken_request
+from leadline.wire.rules import broken, broken_record
 from leadline.wire.run import ARRIVAL_HEADER, DeadLetter, Run
 from leadline.wire.schemas import HEAD_BYTES, TAIL, head, parsed, plain, released
 
@@ -250,15 +249,15 @@ def _records(run: Run, max_bytes: int, letters: list[DeadLetter]) -> tuple[list[
         if _is_clock(run, i):
             continue
         try:
-            records.append(_lawful_record(_record(value, run.topic, max_bytes), run.keys[i]))
+            records.append(_lawful_record(run.topic, _record(value, run.topic, max_bytes), run.keys[i]))
             at.append(i)
         except _UnreadableError as error:
             letters.append(_letter(run, i, error.reason, error.detail))
     return at, records
 
 
-def _lawful_record(record: Record, key: bytes | None) -> Record:
-    rule = broken_request(record, key) if isinstance(record, PredictionRequest) else None
+def _lawful_record(topic: str, record: Record, key: bytes | None) -> Record:
+    rule = broken_record(topic, record, key)
     if rule is not None:
         raise _UnreadableError(*rule)
     return record

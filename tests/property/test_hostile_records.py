@@ -1,0 +1,152 @@
+"""Stages of few records take whatever the schemas can say: it becomes a dead letter, or passes; no stage falls over it."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from leadline.core.alerting import Alerting
+from leadline.core.catalog import FeatureProfile, ReferenceProfile
+from leadline.core.drift import Drift
+from leadline.core.metrics import METRICS, auc
+from leadline.core.performance import Performance
+from leadline.core.retraining import Retraining
+from leadline.records import Alert, DriftReport, FeatureCounts, JoinCounts, Metric, WindowMetrics, WindowProfile
+from leadline.settings import AlertLimits, ModelSettings
+from leadline.wire.codec import decode, key_of, value_of
+from leadline.wire.run import Run
+from stages import Host, Models, partial, version
+
+SETTINGS = ModelSettings(
+    name="m", window=100, alerts=AlertLimits(reference=0.8, margin=0, open_after=1, min_coverage=0)
+)
+PROFILE = ReferenceProfile(
+    20,
+    [FeatureProfile("x", "numeric", [5, 9, 6], [1.0], []), FeatureProfile("score", "score", [4, 12, 4], [0.5], [])],
+    {},
+)
+MODELS = Models({"m": SETTINGS}, {("m", "v1"): version(SETTINGS, PROFILE)})
+
+PAIRS = [(0.9, 1.0, 1), (0.2, 0.0, 0), (0.6, 0.0, 1)]
+COUNTS = JoinCounts("m", 0, 1, 0, *range(16))
+METRIC = dict.fromkeys(METRICS) | {"accuracy": Metric(0.5, 0.4, 0.6), "auc_error": 0.01}
+TALLIES = dict.fromkeys("predictions matched pending expired tp fp fn tn".split(), 9)
+WINDOW = WindowMetrics("m", "v1", "*", 0, 100, 1, 100, "mature", "binary", **TALLIES, coverage=1.0, **METRIC)
+DRIFT = DriftReport("m", "v1", 0, 100, "score", "score", "psi+chi2", 0.3, 0.1, 0.0, True, 9, 9, 1, 0)
+PARTIALS = [partial(PAIRS, as_of=100), partial(PAIRS, task="regression"), partial([]), COUNTS]
+PROFILES = [
+    WindowProfile(
+        "m", "v1", 0, 100, 0, 1, 0, True, 3, [FeatureCounts("x", [1, 1, 1]), FeatureCounts("score", [3, 0, 0])]
+    )
+]
+ALERT = Alert("a", "performance", "critical", "opened", "m", "v1", "*", 0, 100, 1, {"metric": "accuracy"}, "")
+
+WHOLE = st.sampled_from([0, 1, -1, 7, 5000, 2**31 - 1, 2**40, 2**53, 2**62, 2**63 - 1, -(2**63)]) | st.integers(
+    -(2**63), 2**63 - 1
+)
+SMALL = st.sampled_from([0, 1, -1, 7, 5000, 2**31 - 1, -(2**31)])
+SUM = st.sampled_from([0, -1, 10**12, 2**126, 2**127, -(2**127), 2**2000])
+TEXT = st.sampled_from(["", "m", "v1", "v2", "*", "x", "score", "sealed", "regression", "\0", "odd"])
+FLOAT = st.floats() | st.sampled_from([1.7976931348623157e308, 5e-324])
+OF = {
+    str: TEXT,
+    int: WHOLE,
+    float: FLOAT,
+    bool: st.booleans(),
+    float | None: st.none() | FLOAT,
+    Metric | None: st.none() | st.builds(Metric, FLOAT, st.none() | FLOAT, st.none() | FLOAT),
+    list[int]: st.lists(WHOLE | st.integers(0, 2047), max_size=5),
+    dict[str, str]: st.dictionaries(TEXT, TEXT, max_size=3),
+    list[FeatureCounts]: st.lists(st.builds(FeatureCounts, TEXT, st.lists(WHOLE, max_size=5)), max_size=3),
+}
+NAMED = {"source_partition": SMALL, "score_bins": st.lists(SMALL | st.integers(0, 2047), max_size=5)}
+
+
+def values_of(field):
+    return SUM if field.name.endswith("_sum") else NAMED.get(field.name, OF[field.type])
+
+
+@st.composite
+def hostile(draw, good):
+    """One of the good records with some of its fields replaced by anything that the schema takes."""
+    record = draw(st.sampled_from(good))
+    chosen = draw(st.lists(st.sampled_from(fields(record)), max_size=4, unique_by=lambda field: field.name))
+    return replace(record, **{field.name: draw(values_of(field)) for field in chosen})
+
+
+def run_of(topic, records, first):
+    places = list(range(first, first + len(records)))
+    values = [value_of(record) for record in records]
+    return Run(topic, 0, places, [0] * len(places), [key_of(record) for record in records], values, [()] * len(places))
+
+
+STAGES = [
+    ("window-partials", PARTIALS, Performance),
+    ("window-profiles", PROFILES, lambda store: Drift(store, MODELS)),
+    ("metrics", [WINDOW], lambda store: Alerting(store, MODELS)),
+    ("drift", [DRIFT], lambda store: Alerting(store, MODELS)),
+    ("alerts", [ALERT], lambda store: Retraining(store, MODELS)),
+]
+
+
+@pytest.mark.parametrize(("topic", "good", "make"), STAGES, ids=[topic for topic, _, _ in STAGES])
+@given(data=st.data())
+@settings(max_examples=200)
+def test_no_record_stops_a_stage(topic, good, make, data):
+    host = Host(make, fresh=True)
+    for first in range(0, 40, 10):
+        records = data.draw(st.lists(hostile(good), min_size=1, max_size=6))
+        batch, letters = decode(run_of(topic, records, first), 1 << 20)
+        assert len(batch.records) + len(letters) == len(records)
+        for told in host.feed(batch):
+            value_of(told)
+
+
+@pytest.mark.parametrize(("topic", "good", "make"), STAGES, ids=[topic for topic, _, _ in STAGES])
+def test_the_good_ones_pass_and_are_told_of(topic, good, make):
+    batch, letters = decode(run_of(topic, good, 0), 1 << 20)
+    assert not letters
+    assert Host(make).feed(batch)
+
+
+BAD_PARTIALS = [
+    ("unknown-state", {"state": "odd"}),
+    ("unknown-state", {"task": "odd"}),
+    ("counts-out-of-range", {"source_partition": -1}),
+    ("counts-out-of-range", {"source_partition": 2**15}),
+    ("counts-out-of-range", {"predictions": 2**47}),
+    ("counts-out-of-range", {"revision": -1}),
+    ("counts-out-of-range", {"score_sum": -(2**127)}),
+    ("counts-out-of-range", {"squared_error_sum": -1}),
+    ("counts-out-of-range", {"positives": [-1, 0, 1]}),
+    ("counts-out-of-range", {"score_bins": [7, 5, 9]}),
+    ("counts-out-of-range", {"score_bins": [0, 1, 2048]}),
+    ("counts-out-of-range", {"score_bins": [-1, 1, 2047]}),
+    ("counts-disagree", {"positives": [1]}),
+    ("counts-disagree", {"positives": [9, 0, 0]}),
+    ("counts-disagree", {"tp": 9}),
+    ("counts-disagree", {"expired": 1}),
+]
+
+
+@pytest.mark.parametrize(("reason", "changed"), BAD_PARTIALS)
+def test_a_partial_that_cannot_be_is_a_dead_letter_with_its_reason(reason, changed):
+    records = [PARTIALS[0], replace(PARTIALS[0], **changed), COUNTS]
+    batch, [letter] = decode(run_of("window-partials", records, 0), 1 << 20)
+    assert batch.records == [records[0], COUNTS]
+    assert (letter.offset, letter.reason) == (1, reason)
+
+
+def test_counts_that_sum_beyond_64_bits_are_dead_letters():
+    records = [replace(COUNTS, matched=2**47), replace(COUNTS, source_partition=-1), COUNTS]
+    batch, letters = decode(run_of("window-partials", records, 0), 1 << 20)
+    assert batch.records == [COUNTS]
+    assert [letter.reason for letter in letters] == ["counts-out-of-range"] * 2
+
+
+def test_auc_of_more_pairs_than_64_bits_can_count():
+    few, many = ([10, 30], [30, 10]), ([10 * 2**33, 30 * 2**33], [30 * 2**33, 10 * 2**33])
+    (area, error), (large_area, large_error) = (auc(np.array(p), np.array(n)) for p, n in (few, many))
+    assert (large_area.value, large_error) == (area.value, error)
