@@ -51,8 +51,6 @@ def read(noun: str, record: Raw) -> dict[str, Any] | str:
             _rules(name, fields, record.key)
         elif noun in ("window-partials", "window-profiles"):
             _count_rules(fields)
-        elif name in ("WindowMetrics", "DriftReport"):
-            _time_rules(fields, ("window_start", "window_end"))
     except Unreadable as why:
         return str(why)
     return fields
@@ -155,17 +153,13 @@ def _rules(name: str, fields: dict[str, Any], key: bytes | None) -> None:
         raise Unreadable("request-id-too-long")
     if request_id != key:
         raise Unreadable("key-mismatch")
-    if name != "LabeledPrediction":
-        _time_rules(fields, ("event_time", "scored_at", "outcome_time"))
+    for time in ("event_time", "scored_at", "outcome_time"):
+        if name != "LabeledPrediction" and time in fields and not _YEAR_1 <= fields[time] < _YEAR_10000:
+            raise Unreadable("time-out-of-range")
     for number in ("score", "outcome"):
         value = fields.get(number)
         if name in ("Prediction", "Outcome") and value is not None and not math.isfinite(value):
             raise Unreadable(f"{number}-not-finite")
-
-
-def _time_rules(fields: dict[str, Any], names: tuple[str, ...]) -> None:
-    if any(name in fields and not _YEAR_1 <= fields[name] < _YEAR_10000 for name in names):
-        raise Unreadable("time-out-of-range")
 
 
 def _count_rules(fields: dict[str, Any]) -> None:

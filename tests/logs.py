@@ -11,6 +11,7 @@ from leadline.core.batch import Batch
 from leadline.core.join import Join
 from leadline.records import JoinCounts, WindowPartial
 from leadline.state.memory import MemoryStore
+from leadline.wire.rules import broken_record
 
 
 class OneModel:
@@ -107,6 +108,7 @@ class JoinRun:
         self.rejects += [(records[r.index]["request_id"], r.reason) for r in effects.rejects]
         for output in effects.outputs:
             for record in output.records:
+                assert broken_record(output.topic, record, None) is None
                 if isinstance(record, WindowPartial):
                     place = record.model_version, record.window_start, record.segment
                     assert place not in self.windows or record.revision > self.windows[place].revision

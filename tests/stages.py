@@ -9,6 +9,7 @@ from leadline.core.catalog import Signature, Version
 from leadline.core.windows import UNIT, score_bin
 from leadline.records import WindowPartial
 from leadline.state.memory import MemoryStore
+from leadline.wire.rules import broken_record
 
 
 @dataclass
@@ -74,6 +75,7 @@ class Host:
         told = [record for output in effects.outputs for record in output.records]
         for output in effects.outputs:
             assert len(output.keys) == len(output.records)
+            assert not any(broken_record(output.topic, record, None) for record in output.records)
             self.keys += output.keys
             self.routes += output.routes or output.keys
         self.told += told

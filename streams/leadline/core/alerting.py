@@ -7,9 +7,10 @@ time, open and resolve.
 
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from leadline.core.batch import Batch, Effects, Output, Store
 from leadline.core.catalog import Catalog
@@ -250,4 +251,4 @@ def _text(value: float | None) -> str:
 
 
 def _time(time_ms: int) -> str:
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=time_ms)).isoformat()
+    return f"{np.datetime64(time_ms, 'ms')}+00:00"  # of any 64-bit number, unlike datetime

@@ -9,11 +9,9 @@ from leadline.core.columns import Bools, lengths
 from leadline.core.partials import CLASSES
 from leadline.core.windows import SCORE_BINS, STATES, SUMS, TALLIES
 from leadline.records import (
-    DriftReport,
     JoinCounts,
     PredictionRequest,
     Record,
-    WindowMetrics,
     WindowPartial,
     WindowProfile,
 )
@@ -54,7 +52,7 @@ def broken(name: str, columns: pa.RecordBatch, keys: list[bytes | None]) -> Iter
 def broken_record(topic: str, record: Record, key: bytes | None) -> tuple[str, str] | None:
     """The first rule that one record of a topic breaks, with what to do; None: it keeps all.
 
-    Requests keep those of `broken`; absolute counts can be summed and measured; windows that are judged have a date.
+    Requests keep those of `broken`; absolute counts can be summed and measured.
 
     >>> counts = JoinCounts("m", -1, 1, 0, *[0] * 16)
     >>> broken_record("window-partials", counts, b"")
@@ -71,8 +69,6 @@ def broken_record(topic: str, record: Record, key: bytes | None) -> tuple[str, s
             return _broken_number(record, ("revision", *CLASSES))
         case "window-profiles", WindowProfile():
             return _broken_profile(record)
-        case _, WindowMetrics() | DriftReport():
-            return _broken_time(record, ("window_start", "window_end"))
     return None
 
 
@@ -84,7 +80,7 @@ def _broken_request(request: PredictionRequest, key: bytes | None) -> tuple[str,
         return _ID_TOO_LONG
     if said != key:
         return _KEY_MISMATCH
-    return _broken_time(request, ("event_time",))
+    return None if EARLIEST_MS <= request.event_time <= LATEST_MS else _out_of_range("event_time")
 
 
 def _broken_partial(partial: WindowPartial) -> tuple[str, str] | None:
@@ -151,12 +147,6 @@ def _negative(name: str, counts: Iterable[int]) -> tuple[str, str] | None:
 
 def _beyond(name: str, part: int, whole: int) -> tuple[str, str] | None:
     return ("counts-disagree", f"{name} add up to {part}, of {whole}") if part > whole else None
-
-
-def _broken_time(
-    record: PredictionRequest | WindowMetrics | DriftReport, names: Iterable[str]
-) -> tuple[str, str] | None:
-    return next((_out_of_range(each) for each in names if not EARLIEST_MS <= getattr(record, each) <= LATEST_MS), None)
 
 
 def _out_of_range(field: str) -> tuple[str, str]:
