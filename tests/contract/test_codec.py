@@ -55,8 +55,9 @@ PREDICTIONS = st.builds(
 )  # fmt: skip
 HOT = [("prediction-requests", REQUESTS), ("outcomes", OUTCOMES), ("predictions", PREDICTIONS)]
 SUM = -(10**20) + 7
+TALLIES = 30, 20, 10, 3, 4, 5, 6
 PARTIAL = WindowPartial(
-    "m", "v", "*", -10, 5, 1, 9, -3, "mature", "binary", *range(7), SUM, 0, 1, -1, 2**70, 127, 128, [1], [2], [3]
+    "m", "v", "*", -10, 5, 1, 9, -3, "mature", "binary", *TALLIES, SUM, 0, 1, -1, 2**70, 127, 128, [1], [2], [3]
 )
 METRICS = WindowMetrics(
     "m",
@@ -77,7 +78,8 @@ METRICS = WindowMetrics(
 )
 COLD = [
     ("window-partials", PARTIAL),
-    ("window-partials", JoinCounts("", -1, 3, 4, *range(16))),
+    ("window-partials", JoinCounts("", 0, 3, 4, *range(16))),
+    ("metrics", JoinCounts("", -1, 3, 4, *range(16))),
     ("metrics", METRICS),
     (
         "window-profiles",
