@@ -1,9 +1,13 @@
-"""Draw what ``scripts/bench scale`` printed: ``.venv-peers/bin/python -m benchmarks.plot docs/measured/scale.jsonl docs/scale.svg``."""
+"""Draw what ``scripts/bench scale`` printed: ``.venv-peers/bin/python -m benchmarks.plot docs/measured/scale.jsonl docs/scale.svg``.
+
+Where it ran more than once, the median of the cost and the most of the memory.
+"""
 
 import json
 import sys
 from collections import defaultdict
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -20,11 +24,11 @@ _LABELS = {
 
 def main(lines: Path, drawing: Path) -> None:
     """One panel a thing that grows: processor time an event, and the workers' peak memory."""
-    runs: dict[str, list[tuple[int, dict[str, Any]]]] = defaultdict(list)
+    runs: dict[str, dict[int, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
     for line in lines.read_text("utf-8").splitlines():
         run = json.loads(line)
         thing = next(name for name in _LABELS if name in run)
-        runs[thing].append((run[thing], run))
+        runs[thing][run[thing]].append(run)
     figure, panels = plt.subplots(1, len(runs), figsize=(3.4 * len(runs), 3), layout="constrained")
     for panel, (thing, own) in zip(panels, runs.items(), strict=True):
         _draw(panel, thing, own)
@@ -32,19 +36,22 @@ def main(lines: Path, drawing: Path) -> None:
     figure.savefig(drawing, metadata={"Date": None} if drawing.suffix == ".svg" else {})
 
 
-def _draw(panel: Any, thing: str, own: list[tuple[int, dict[str, Any]]]) -> None:
-    sizes = [size for size, _ in own]
-    cost = [run["cpu_s"] / run["events"] * 1e6 for _, run in own]
+def _draw(panel: Any, thing: str, own: dict[int, list[dict[str, Any]]]) -> None:
+    sizes = list(own)
+    cost = [median(run["cpu_s"] / run["events"] * 1e6 for run in same) for same in own.values()]
+    most = [max(run["rss_mb"] for run in same) for same in own.values()]
     panel.plot(sizes, cost, "o-", color="tab:blue")
     for size, value in zip(sizes, cost, strict=True):
         panel.annotate(f"{value:.3g}", (size, value), textcoords="offset points", xytext=(0, 6), ha="center")
-    panel.set(xscale="log", ylim=(0, max(cost) * 1.25), xlabel=_LABELS[thing], title=f"{own[0][1]['job']}: {thing}")
+    panel.set(
+        xscale="log", ylim=(0, max(cost) * 1.25), xlabel=_LABELS[thing], title=f"{own[sizes[0]][0]['job']}: {thing}"
+    )
     panel.set_xticks(sizes, [f"{size:,}" for size in sizes])
     panel.minorticks_off()
     panel.set_ylabel("CPU-s a million events", color="tab:blue")
     memory = panel.twinx()
-    memory.plot(sizes, [run["rss_mb"] for _, run in own], "s--", color="tab:gray")
-    memory.set_ylim(0, max(run["rss_mb"] for _, run in own) * 1.4)
+    memory.plot(sizes, most, "s--", color="tab:gray")
+    memory.set_ylim(0, max(most) * 1.4)
     memory.set_ylabel("peak memory, MB", color="tab:gray")
 
 
