@@ -12,14 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from aiokafka import AIOKafkaConsumer
 from numpy.typing import NDArray
 
 from benchmarks.data import features, request_number, requests
-from benchmarks.measure import Cost, Work, publish, run, topics
+from benchmarks.measure import Cost, Work, publish, run, send, topics
 from benchmarks.model import exact_scores
 from benchmarks.scoring import register, rollouts
 from benchmarks.shapes import MINUTE_MS
 from leadline.agents import cluster
+from leadline.agents.sender import new_producer
 from leadline.core.batch import Output
 from leadline.records import WindowMetrics
 from leadline.topology import STEPS
@@ -81,16 +83,18 @@ async def _feed(bootstrap: str, prefix: str, asked: Output, outcomes: Output) ->
     """Requests as fast as they are scored, and the outcomes of those that are."""
     count, told = len(asked.keys), 0
     numbers = np.array([request_number(key.decode()) for key in outcomes.keys])
-    for stop in range(_CHUNK, count + _AHEAD + 1, _CHUNK):
-        if stop <= count:
-            await publish(bootstrap, prefix, [_part(asked, stop - _CHUNK, stop)])
-        scored = min(stop - _AHEAD, count)
-        while sum((await cluster.sizes(bootstrap, [f"{prefix}.predictions"])).values()) < scored:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-        until = int(np.searchsorted(numbers, scored))
-        if until > told:
-            await publish(bootstrap, prefix, [_part(outcomes, told, until)])
-            told = until
+    async with new_producer(bootstrap) as producer, AIOKafkaConsumer(bootstrap_servers=bootstrap) as reader:
+        partitions = await cluster.partitions(reader, f"{prefix}.predictions")
+        for stop in range(_CHUNK, count + _AHEAD + 1, _CHUNK):
+            if stop <= count:
+                await send(producer, prefix, [_part(asked, stop - _CHUNK, stop)])
+            scored = min(stop - _AHEAD, count)
+            while sum((await reader.end_offsets(partitions)).values()) < scored:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+            until = int(np.searchsorted(numbers, scored))
+            if until > told:
+                await send(producer, prefix, [_part(outcomes, told, until)])
+                told = until
 
 
 def _part(output: Output, start: int, stop: int) -> Output:

@@ -120,7 +120,7 @@ async def topics(
 async def publish(bootstrap: str, prefix: str, outputs: Sequence[Output]) -> None:
     """Put all records into their topics, side by side."""
     async with new_producer(bootstrap) as producer:
-        await _publish(producer, prefix, outputs)
+        await send(producer, prefix, outputs)
 
 
 @asynccontextmanager
@@ -135,12 +135,12 @@ async def withheld(
 
         async def fill() -> None:
             await producer.begin_transaction()
-            await _publish(producer, prefix, outputs)
+            await send(producer, prefix, outputs)
 
         yield fill, producer.commit_transaction
 
 
-async def _publish(producer: AIOKafkaProducer, prefix: str, outputs: Sequence[Output]) -> None:
+async def send(producer: AIOKafkaProducer, prefix: str, outputs: Sequence[Output]) -> None:
     sender = Sender(producer, prefix, pass_on_arrival=False)
     for start in range(0, max(len(output.keys) for output in outputs), _CHUNK):
         for part in (_part(output, start) for output in outputs if start < len(output.keys)):

@@ -85,7 +85,7 @@ async def _restored(
     restored = Restored(count, changelog_bytes, time.monotonic() - wall, time.process_time() - cpu)
     found = sum(1 for store in stores for _ in store.scan(b"r", b"s"))
     for store in stores:
-        store.destroy()
+        store.close()
     if found != count:
         raise BenchError(f"{found:,} pending predictions restored, not {count:,}")
     print(json.dumps({"job": "restore", **asdict(restored)}), flush=True)
