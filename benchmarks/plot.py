@@ -48,6 +48,7 @@ def _draw(panel: Any, thing: str, own: dict[int, list[dict[str, Any]]]) -> None:
     )
     panel.set_xticks(sizes, [f"{size:,}" for size in sizes])
     panel.minorticks_off()
+    panel.margins(x=0.15)
     panel.set_ylabel("CPU-s a million events", color="tab:blue")
     memory = panel.twinx()
     memory.plot(sizes, most, "s--", color="tab:gray")
