@@ -48,7 +48,8 @@ def _draw(panel: Any, thing: str, own: dict[int, list[dict[str, Any]]]) -> None:
     )
     panel.set_xticks(sizes, [f"{size:,}" for size in sizes])
     panel.minorticks_off()
-    panel.margins(x=0.15)
+    beside = (sizes[-1] / sizes[0]) ** 0.15
+    panel.set_xlim(sizes[0] / beside, sizes[-1] * beside)
     panel.set_ylabel("CPU-s a million events", color="tab:blue")
     memory = panel.twinx()
     memory.plot(sizes, most, "s--", color="tab:gray")

@@ -251,4 +251,9 @@ def _text(value: float | None) -> str:
 
 
 def _time(time_ms: int) -> str:
-    return f"{np.datetime64(time_ms, 'ms')}+00:00"  # of any 64-bit number, unlike datetime
+    """Of any 64-bit number, unlike datetime.
+
+    >>> _time(0), _time(2**53)
+    ('1970-01-01T00:00:00+00:00', '287396-10-12T08:59:00.992+00:00')
+    """
+    return str(np.datetime64(time_ms, "ms")).removesuffix(".000") + "+00:00"
