@@ -141,6 +141,7 @@ async def withheld(
 
 
 async def send(producer: AIOKafkaProducer, prefix: str, outputs: Sequence[Output]) -> None:
+    """Put all records into their topics by a producer that is there already."""
     sender = Sender(producer, prefix, pass_on_arrival=False)
     for start in range(0, max(len(output.keys) for output in outputs), _CHUNK):
         for part in (_part(output, start) for output in outputs if start < len(output.keys)):
