@@ -8,12 +8,13 @@ import time
 import uuid
 
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import TopicPartition
 
 from leadline.agents import cluster
 from leadline.agents.admin import apply_topics
+from leadline.agents.lane import REST_S
 from leadline.embedded import EmbeddedError
 from leadline.embedded.workers import Workers
 from leadline.records import JoinCounts, Outcome, Prediction
@@ -112,6 +113,26 @@ async def test_a_worker_that_slept_longer_than_its_session_changes_nothing(talk,
             place = record.model, record.source_partition
             counts[place] = max(record, counts.get(place, record), key=lambda told: told.revision)
     assert sum(record.matched for record in counts.values()) == 30_000
+
+
+async def test_records_that_come_one_by_one_are_worked_on_together(talk, kafka, tmp_path):
+    """A run costs as much as thousands of records: where nothing is left to catch up with, the lane lets some come together."""
+    made = [Prediction(f"r{n}", "m", "v1", "champion", "", n, n, 0.5, 1, [], "", [], None) for n in range(100)]
+    async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+        with workers(talk, tmp_path) as running:
+            await producer.send_and_wait(f"{talk.prefix}.predictions", value_of(made[0]), b"r0", partition=0)
+            await talk.first("window-partials")
+            began = time.monotonic()
+            for each in made[1:]:
+                key = each.request_id.encode()
+                await producer.send_and_wait(f"{talk.prefix}.predictions", value_of(each), key, partition=0)
+                await asyncio.sleep(0.02)
+            rests = (time.monotonic() - began) / REST_S
+            await talk.settle(running, ["join"])
+    counts = [record for record in await talk.read("window-partials") if isinstance(record, JoinCounts)]
+    last = max(counts, key=lambda record: record.revision)
+    assert last.prediction_records == 100
+    assert last.revision <= 2 * (rests + 2), "each run counts one"
 
 
 async def test_time_passes_for_an_idle_source_while_the_other_is_busy(talk, tmp_path):

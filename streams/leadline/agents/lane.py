@@ -36,7 +36,7 @@ from leadline.settings import Settings
 from leadline.state.rocksdb import RocksStore, discard_stale
 from leadline.state.task import HostedTask, state_path
 from leadline.topology import Step, answers_for
-from leadline.wire.codec import FEW, WIRE, Wire
+from leadline.wire.codec import WIRE, Wire
 from leadline.wire.dead_letters import to_record
 from leadline.wire.run import DeadLetter, Run
 
@@ -47,8 +47,8 @@ TIME_EVERY_S = 0.5
 STALE_S = 6 * 86_400
 """Shorter than the changelogs' delete.retention.ms."""
 WAIT_MS = 200
-PAUSE_S = 0.5
-"""A stage that reads topics of few records rests so long after a run: under load they come one by one, and each run is a transaction."""
+REST_S = 0.5
+"""A lane that is not behind rests so long after a round: a run is a transaction, which costs as much as thousands of its records."""
 JOIN_AGAIN_S = 1.0
 _HOPELESS = (
     AuthenticationFailedError,
@@ -229,8 +229,10 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._open_tasks(assigned)
             wanted = await self._not_ahead()
         fetched = await self.consumer.getmany(*wanted, timeout_ms=WAIT_MS, max_records=self._settings.run_records)
+        read, left = 0, 0
         for tp in sorted(fetched, key=lambda tp: self.step.reads.index(self._nouns[tp.topic])):
             run = to_run(self._nouns[tp.topic], tp.partition, fetched[tp])
+            read += len(run)
             async with self._turn:
                 if self._assigned is assigned and tp.partition in self._tasks:
                     await self._work(self._tasks[tp.partition], tp, run)
@@ -244,8 +246,9 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
                 if time.monotonic() - self._committed_at > COMMIT_EVERY_S:
                     self._committed_at = time.monotonic()
                     self._committing = asyncio.create_task(self._commit(self._committing))
-        if fetched and FEW.keys() >= set(self.step.reads):
-            await self._wait(PAUSE_S)
+                left = sum([await self._left(tp) for tp in assigned or ()])
+        if read and left <= 2 * read:  # the end of a transaction counts as a record
+            await self._wait(REST_S)
 
     async def _not_ahead(self) -> list[TopicPartition]:
         """Of the sources of each task those that are not ahead, in time, of another one with records left to read.
@@ -325,8 +328,12 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
                     self._processed[tp] = await self.consumer.position(tp)
 
     async def _is_idle(self, tp: TopicPartition) -> bool:
+        return self.consumer.last_stable_offset(tp) is not None and not await self._left(tp)
+
+    async def _left(self, tp: TopicPartition) -> int:
+        """Records of a partition that are known to be there, and not read yet."""
         end = self.consumer.last_stable_offset(tp)
-        return end is not None and await self.consumer.position(tp) >= end
+        return 0 if end is None else max(0, end - await self.consumer.position(tp))
 
     async def _acknowledge(self) -> None:
         await self._commit(self._committing)
