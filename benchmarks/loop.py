@@ -1,10 +1,11 @@
 """The whole loop: requests and their outcomes through all stages of one worker, until nothing is left in any.
 
-Outcomes are published when the predictions that they are of have been made, as in life.
+Outcomes are published when the predictions that they are of have been made, as in life. Requests come as fast as they are scored, or paced.
 """
 
 import asyncio
 import os
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -28,13 +29,15 @@ from leadline.topology import STEPS
 from leadline.wire.codec import read
 
 _CHUNK, _AHEAD = 5_000, 40_000
+_TIMES_S = 20
+"""So often a second requests are sent where they are paced."""
 _LABELED = 0.95
 _KEPT = [f"{each.name}-changelog" for each in STEPS if each.stateful]
 _NOUNS = sorted({noun for each in STEPS for noun in (*each.reads, *each.writes)} | {"dead-letters"})
 
 
-async def leadline(bootstrap: str, count: int, folder: Path, command: list[str]) -> Cost:
-    """Leadline's worker with all stages."""
+async def leadline(bootstrap: str, count: int, folder: Path, command: list[str], rate: int = 0) -> Cost:
+    """Leadline's worker with all stages; with ``rate`` so many requests come a second."""
     models = folder / "models"
     register(models, window_ms=MINUTE_MS)
     asked, outcomes, answer = _logs(count)
@@ -46,7 +49,7 @@ async def leadline(bootstrap: str, count: int, folder: Path, command: list[str])
         work = Work(
             "leadline", [*command, "-m", "leadline", "worker"], environment, '"assigned"',
             f"{prefix}.labeled-predictions", sum(matched for _, matched, _ in answer.values()),
-            lanes=len(STEPS), feed=lambda: _feed(bootstrap, prefix, asked, outcomes), left=lambda: _left(bootstrap, prefix),
+            lanes=len(STEPS), feed=lambda: _feed(bootstrap, prefix, asked, outcomes, rate), left=lambda: _left(bootstrap, prefix),
         )  # fmt: skip
         return await run(bootstrap, work, count, lambda: _wrong(bootstrap, prefix, answer))
 
@@ -79,16 +82,20 @@ def _windows(
     return {start: (made[start], matched[start], correct[start]) for start in made}
 
 
-async def _feed(bootstrap: str, prefix: str, asked: Output, outcomes: Output) -> None:
-    """Requests as fast as they are scored, and the outcomes of those that are."""
+async def _feed(bootstrap: str, prefix: str, asked: Output, outcomes: Output, rate: int) -> None:
+    """Requests, and the outcomes of those that are scored: as fast as that goes, or paced with the outcomes a second later."""
     count, told = len(asked.keys), 0
+    chunk, ahead = (max(1, rate // _TIMES_S), rate) if rate else (_CHUNK, _AHEAD)
+    began = time.monotonic()
     numbers = np.array([request_number(key.decode()) for key in outcomes.keys])
     async with new_producer(bootstrap) as producer, AIOKafkaConsumer(bootstrap_servers=bootstrap) as reader:
         partitions = await cluster.partitions(reader, f"{prefix}.predictions")
-        for stop in range(_CHUNK, count + _AHEAD + 1, _CHUNK):
+        for stop in range(chunk, count + ahead + 1, chunk):
+            if rate:
+                await asyncio.sleep(began + stop / rate - time.monotonic())
             if stop <= count:
-                await send(producer, prefix, [_part(asked, stop - _CHUNK, stop)])
-            scored = min(stop - _AHEAD, count)
+                await send(producer, prefix, [_part(asked, stop - chunk, stop)])
+            scored = min(stop - ahead, count)
             while sum((await reader.end_offsets(partitions)).values()) < scored:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
             until = int(np.searchsorted(numbers, scored))

@@ -13,6 +13,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 
 _LABELS = {
+    "rate": "requests a second",
     "partitions": "partitions of each topic, one worker",
     "workers": "workers on 16 partitions; sum of memory",
     "models": "models that take turns",

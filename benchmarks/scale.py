@@ -1,4 +1,4 @@
-"""What an event costs as one thing grows: partitions, workers, models, segments, predictions that wait, features."""
+"""What an event costs as one thing grows: how many come a second, partitions, workers, models, segments, those that wait, features."""
 
 import json
 import sys
@@ -9,13 +9,14 @@ from pathlib import Path
 
 from rich.table import Table
 
-from benchmarks import join, scoring
+from benchmarks import join, loop, scoring
 from benchmarks.data import PLAIN, Shape
 from benchmarks.measure import Cost
 
 _Run = Callable[[str, int, Path, list[str], int], Awaitable[Cost]]
 _WIDE = 10
 """Requests of more features than these come in smaller numbers."""
+_PACED_S = 20
 _SHARED = 16
 """Partitions that the workers share, however many they are."""
 
@@ -27,6 +28,13 @@ def _join(shape: Callable[[int], Shape]) -> _Run:
 
 
 GROWING: dict[str, tuple[str, Sequence[int], _Run]] = {
+    "rate": (
+        "loop",
+        (20, 200, 2_000),
+        lambda bootstrap, events, folder, command, size: loop.leadline(
+            bootstrap, min(events, size * _PACED_S), folder, command, size
+        ),
+    ),
     "partitions": (
         "join",
         (2, 16, 64),

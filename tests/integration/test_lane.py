@@ -60,6 +60,22 @@ async def test_offsets_that_were_not_committed_are_committed_by_the_next_owner(t
     assert len(await talk.records("labeled-predictions")) == 100
 
 
+async def test_a_worker_that_stops_leaves_its_group(talk, kafka, tmp_path):
+    """At once, so that another one need not wait for the end of its session."""
+    made = [Prediction(f"r{n}", "m", "v1", "champion", "", n, n, 0.5, 1, [], "", [], None) for n in range(100)]
+    await talk.send("predictions", [(p.request_id.encode(), value_of(p), 1) for p in made])
+    with workers(talk, tmp_path) as running:
+        await talk.settle(running, ["join"])
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        [described] = await admin.describe_consumer_groups([f"{talk.prefix}.join"])
+    finally:
+        await admin.close()
+    [group] = described.to_object()["groups"]
+    assert (group["state"], group["members"]) == ("Empty", [])
+
+
 async def test_a_changelog_that_lost_records_is_refused(talk, kafka, tmp_path):
     """Somebody deleted the changelog and the disk: going on would count a part of the log as all of it."""
     made = [Prediction(f"r{n}", "m", "v1", "champion", "", n, n, 0.5, 1, [], "", [], None) for n in range(100)]

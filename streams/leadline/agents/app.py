@@ -32,6 +32,9 @@ log = structlog.get_logger("leadline.worker")
 HAND_OVER_S = 0.1
 """A thread gives the interpreter up where it waits, or is in Arrow or RocksDB: some times in a run. More often costs caches."""
 
+FINISH_S = 5.0
+"""So long a worker that is to stop waits for its lanes; with the broker away they may never finish."""
+
 
 class _OnlyServices(BootStrategy):
     enable_kafka = False
@@ -55,6 +58,7 @@ class Lanes(Service):
         self._registry = registry
         self._wire = wire
         self._lanes: list[Lane | StatelessLane] = []
+        self._running: list[asyncio.Task[None]] = []
 
     @Service.task
     async def _work(self) -> None:
@@ -70,8 +74,8 @@ class Lanes(Service):
             self._lanes = [self._lane(step, view) for step in self._steps]
             async with asyncio.TaskGroup() as group:
                 following = group.create_task(follower.follow())
-                running = [group.create_task(lane.run()) for lane in self._lanes]
-                await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
+                self._running = [group.create_task(lane.run()) for lane in self._lanes]
+                await asyncio.wait(self._running, return_when=asyncio.FIRST_EXCEPTION)
                 following.cancel()
         finally:
             view.close()
@@ -87,8 +91,11 @@ class Lanes(Service):
             self._registry.champion(model)
 
     async def on_stop(self) -> None:
+        """Let the lanes finish. What still runs after this is cancelled, and a group that it did not leave waits for its session to end."""
         for lane in self._lanes:
             lane.stop()
+        if self._running:
+            await asyncio.wait(self._running, timeout=FINISH_S)
 
 
 async def _check(steps: Sequence[Step], settings: Settings, bootstrap: str, wire: Wire) -> None:

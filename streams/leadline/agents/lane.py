@@ -229,10 +229,10 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._open_tasks(assigned)
             wanted = await self._not_ahead()
         fetched = await self.consumer.getmany(*wanted, timeout_ms=WAIT_MS, max_records=self._settings.run_records)
-        read, left = 0, 0
+        count, left = 0, 0
         for tp in sorted(fetched, key=lambda tp: self.step.reads.index(self._nouns[tp.topic])):
             run = to_run(self._nouns[tp.topic], tp.partition, fetched[tp])
-            read += len(run)
+            count += len(run)
             async with self._turn:
                 if self._assigned is assigned and tp.partition in self._tasks:
                     await self._work(self._tasks[tp.partition], tp, run)
@@ -247,7 +247,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
                     self._committed_at = time.monotonic()
                     self._committing = asyncio.create_task(self._commit(self._committing))
                 left = sum([await self._left(tp) for tp in assigned or ()])
-        if read and left <= 2 * read:  # the end of a transaction counts as a record
+        if count and left <= 2 * count:  # the end of a transaction counts as a record
             await self._wait(REST_S)
 
     async def _not_ahead(self) -> list[TopicPartition]:
@@ -339,13 +339,15 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._commit(self._committing)
 
     async def _commit(self, before: asyncio.Task[None] | None) -> None:
-        """Tell the group how far this worker is; after the commit ``before``, if that still goes on."""
+        """Tell the group how far this worker is, if it does not know; after the commit ``before``, if that still goes on."""
         if before is not None:
             await before
-        if not self._processed:
+        if self._processed == self._committed:
             return
+        processed = dict(self._processed)
         try:
-            await self.consumer.commit(dict(self._processed))
+            await self.consumer.commit(processed)
+            self._committed |= processed
         except KafkaError as error:
             log.warning("not committed", step=self.step.name, error=repr(error))
 
