@@ -4,7 +4,19 @@ Times are integer milliseconds since the epoch. Fields that end in ``_sum`` are 
 taking back are exact whatever the order; on the wire they are Avro decimals of scale 12.
 """
 
+import json
 from dataclasses import dataclass, field
+
+_compact = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def identity(*parts: str | int) -> bytes:
+    """The key of a record that is not of one request: what it is about, as a JSON array.
+
+    >>> identity("counts", "delays", 3)
+    b'["counts","delays",3]'
+    """
+    return _compact(parts).encode()
 
 
 @dataclass(frozen=True, slots=True)

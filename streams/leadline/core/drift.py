@@ -18,7 +18,7 @@ from scipy.special import bdtr, bdtrc, chdtrc, chdtri
 from leadline.core.batch import Batch, Effects, Output, Store
 from leadline.core.catalog import Catalog, FeatureProfile
 from leadline.core.columns import Floats, Ints
-from leadline.records import DriftReport, WindowProfile
+from leadline.records import DriftReport, WindowProfile, identity
 from leadline.settings import DriftLimits
 
 METHOD = "psi+chi2"
@@ -145,12 +145,12 @@ class Drift:
             if isinstance(record, WindowProfile):
                 news.setdefault((record.model, record.model_version, record.window_start), []).append(record)
         reports = [report for window in sorted(news) for report in self._window(*window, news[window])]
-        keys = [_compact(each.model, each.model_version, each.window_start, each.feature) for each in reports]
+        keys = [identity(each.model, each.model_version, each.window_start, each.feature) for each in reports]
         routes = [report.model.encode() for report in reports]
         return Effects([Output("drift", keys, records=reports, routes=routes)] if reports else [])
 
     def _window(self, model: str, version: str, start: int, news: list[WindowProfile]) -> list[DriftReport]:
-        key = b"w" + _compact(model, version, start)
+        key = b"w" + identity(model, version, start)
         held = _unpack(self._store.get(key))
         if not _take(held, news):
             return []
@@ -208,7 +208,3 @@ class _Summary(NamedTuple):
 
 def _is_score(feature: FeatureProfile) -> bool:
     return feature.kind == "score"
-
-
-def _compact(*identity: str | int) -> bytes:
-    return json.dumps(identity, separators=(",", ":")).encode()

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,13 +11,24 @@ from numpy.typing import NDArray
 
 from leadline.core.batch import Store
 from leadline.core.catalog import Catalog
-from leadline.core.columns import distinct
+from leadline.core.columns import Bools, Floats, Ints, distinct
 from leadline.settings import ModelSettings
 
 OTHER = ("other",)
 """The segment of predictions whose own segments are over the model's limit."""
 _PREFIX = b"g"
 _NEVER = 2**62
+_TABLE = np.dtype(
+    [
+        ("horizon", np.int64),
+        ("seal", np.int64),
+        ("forget", np.int64),
+        ("window", np.int64),
+        ("binary", np.bool_),
+        ("threshold", np.float64),
+        ("positive", np.float64),
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +60,7 @@ class Groups:
         self._numbers: dict[tuple[str, str, tuple[str, ...]], int] = {}
         self._of_version: Counter[tuple[str, str]] = Counter()
         self._groups: list[Group] = []
-        self._table: NDArray[np.int64] = np.zeros((5, 0), np.int64)
+        self._table: NDArray[Any] = np.zeros(0, _TABLE)
         for _, value in store.scan(_PREFIX, _PREFIX + b"\xff" * 5):
             model, version, *segments = json.loads(value)
             self._append(model, version, tuple(segments))
@@ -56,35 +68,38 @@ class Groups:
     def __getitem__(self, number: int) -> Group:
         return self._groups[number]
 
-    def horizon(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    def horizon(self, numbers: Ints) -> Ints:
         """Label horizon of each group, in ms."""
-        return self._column(0, numbers)
+        return self._column("horizon", numbers)
 
-    def seal(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    def seal(self, numbers: Ints) -> Ints:
         """`Group.seal_ms` of each group."""
-        return self._column(1, numbers)
+        return self._column("seal", numbers)
 
-    def forget(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    def forget(self, numbers: Ints) -> Ints:
         """`Group.forget_ms` of each group."""
-        return self._column(2, numbers)
+        return self._column("forget", numbers)
 
-    def window(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    def window(self, numbers: Ints) -> Ints:
         """Window size of each group, in ms."""
-        return self._column(3, numbers)
+        return self._column("window", numbers)
 
-    def binary(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def binary(self, numbers: Ints) -> Bools:
         """Whether each group's model has the task binary."""
-        binary: NDArray[np.bool_] = self._column(4, numbers) == 1
-        return binary
+        return self._column("binary", numbers)
 
-    def _column(self, row: int, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-        if self._table.shape[1] != len(self._groups):
-            table = [
-                (g.settings.horizon, g.seal_ms, g.forget_ms, g.settings.window, g.settings.task == "binary")
-                for g in self._groups
-            ]
-            self._table = np.array(table, np.int64).reshape(-1, 5).T
-        column: NDArray[np.int64] = self._table[row, numbers]
+    def threshold(self, numbers: Ints) -> Floats:
+        """The score from which on each group's model says yes."""
+        return self._column("threshold", numbers)
+
+    def positive(self, numbers: Ints) -> Floats:
+        """The outcome that each group's model calls yes."""
+        return self._column("positive", numbers)
+
+    def _column(self, name: str, numbers: Ints) -> NDArray[Any]:
+        if len(self._table) != len(self._groups):
+            self._table = np.array([_settings(group) for group in self._groups], _TABLE)
+        column: NDArray[Any] = self._table[name][numbers]
         return column
 
     def number(self, columns: pa.RecordBatch) -> NDArray[np.int64]:
@@ -112,6 +127,13 @@ class Groups:
         self._of_version[model, version] += 1
         self._groups.append(Group(model, version, tuple(dict.fromkeys(("*", *segments))), settings))
         return number
+
+
+def _settings(group: Group) -> tuple[float, ...]:
+    """What `_TABLE` holds of a group."""
+    own = group.settings
+    times = own.horizon, group.seal_ms, group.forget_ms, own.window
+    return *times, own.task == "binary", own.threshold, own.positive
 
 
 def _codes(column: pa.Array) -> NDArray[np.int64]:

@@ -9,12 +9,11 @@ from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from leadline.core.batch import Batch, Effects, Reject, Store
 from leadline.core.catalog import Catalog
-from leadline.core.columns import Bools, Floats, Ints, cut, distinct, floats, ints, pick
+from leadline.core.columns import Bools, Floats, Ints, cut, floats, ints, pick
 from leadline.core.groups import Group, Groups
 from leadline.core.labeling import Given
 from leadline.core.ledger import Ledger
@@ -137,7 +136,13 @@ class Join:
         group = self._groups.number(columns)
         event_time, score = ints(columns["event_time"]), floats(columns["score"])
         kept = self._readable(group, event_time, score)
-        made = _Made(event_time[kept], group[kept], score[kept], self._predicted_labels(columns, group, score)[kept])
+        group, score = group[kept], score[kept]
+        made = _Made(
+            event_time[kept],
+            group,
+            score,
+            self._labels(ints(columns["predicted_label"].fill_null(-1))[kept], group, score),
+        )
         keys, bodies = pick(batch.keys, kept), pick(batch.bodies, kept)
         held = self._store.get_many([b"r" + key for key in keys])
         shape = shapes(held)
@@ -171,14 +176,10 @@ class Join:
     def _refuse(self, rows: Bools, reason: str, detail: str) -> None:
         self._rejects += [Reject(i, reason, detail) for i in np.flatnonzero(rows).tolist()]
 
-    def _predicted_labels(self, columns: pa.RecordBatch, group: Ints, score: Floats) -> Ints:
-        given = columns["predicted_label"]
-        labels = ints(given.fill_null(-1))
-        for number in distinct(group[group >= 0])[0].tolist():
-            own, settings = group == number, self._groups[number].settings
-            own_label = np.where(labels[own] < 0, score[own] >= settings.threshold, labels[own] > 0).astype(np.int64)
-            labels[own] = own_label if settings.task == "binary" else -1
-        return labels
+    def _labels(self, given: Ints, group: Ints, score: Floats) -> Ints:
+        """The predicted labels: those given, where none is (-1) what the model's threshold says; -1 for regression."""
+        said = np.where(given < 0, score >= self._groups.threshold(group), given > 0)
+        return np.where(self._groups.binary(group), said, -1)
 
     def _first_predictions(self, keys: list[bytes], made: _Made, bodies: list[bytes]) -> None:
         """Requests that nothing was known of."""

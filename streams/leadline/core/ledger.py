@@ -50,9 +50,9 @@ class Ledger:
 
     def count(self, groups: Groups, numbers: Ints, name: str, sign: int = 1) -> None:
         """Count a class once for each group number."""
-        for number, times in enumerate(np.bincount(numbers).tolist()):
-            if times:
-                self.classes[groups[number].model, name] += sign * times
+        times = np.bincount(numbers)
+        for number in np.flatnonzero(times).tolist():
+            self.classes[groups[number].model, name] += sign * int(times[number])
 
     def windows(self, groups: Groups) -> dict[Place, WindowCounts]:
         """The changes of each window that anything changed in."""
@@ -105,12 +105,8 @@ def _spots(rows: NDArray[Any], groups: Groups) -> Ints:
 
 
 def _positive(matched: NDArray[Any], groups: Groups) -> Ints:
-    positive = np.full(len(matched), -1, np.int64)
-    for number in distinct(matched["group"])[0].tolist():
-        own = matched["group"] == number
-        settings = groups[number].settings
-        positive[own] = matched["outcome"][own] == settings.positive if settings.task == "binary" else -1
-    return positive
+    group = matched["group"]
+    return np.where(groups.binary(group), matched["outcome"] == groups.positive(group), -1)
 
 
 def _by_segment(spots: Ints, totals: list[WindowCounts], groups: Groups) -> dict[Place, WindowCounts]:

@@ -14,7 +14,7 @@ from leadline.core.ledger import Ledger, Place
 from leadline.core.progress import Progress
 from leadline.core.timeline import Timeline
 from leadline.core.windows import WindowCounts, window_state
-from leadline.records import JoinCounts, WindowPartial
+from leadline.records import JoinCounts, WindowPartial, identity
 
 EARLIEST = -62_135_596_800_000
 CLASSES = [f.name for f in fields(JoinCounts)][4:]
@@ -71,7 +71,7 @@ class Partials:
             partial = self._partial(place, value, deltas.get(place), progress)
             if partial is not None:
                 records.append(partial)
-                routes.append(json.dumps(place, separators=(",", ":")).encode())
+                routes.append(identity(*place))
         for model in sorted({model for model, _ in ledger.classes}):
             records.append(self._join_counts(model, ledger, progress))
             routes.append(model.encode())
@@ -115,7 +115,6 @@ def _window_key(place: Place) -> bytes:
 
 def _key(record: WindowPartial | JoinCounts) -> bytes:
     if isinstance(record, JoinCounts):
-        identity: list[str | int] = ["counts", record.model, record.source_partition]
-    else:
-        identity = [record.model, record.model_version, record.segment, record.window_start, record.source_partition]
-    return json.dumps(identity, separators=(",", ":")).encode()
+        return identity("counts", record.model, record.source_partition)
+    place = record.model, record.model_version, record.segment, record.window_start
+    return identity(*place, record.source_partition)

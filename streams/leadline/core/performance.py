@@ -6,7 +6,6 @@ partitions.
 
 import json
 import struct
-from collections.abc import Iterable
 from dataclasses import astuple
 from typing import NamedTuple
 
@@ -16,7 +15,7 @@ from leadline.core.batch import Batch, Effects, Output, Store
 from leadline.core.ledger import Place
 from leadline.core.metrics import measure
 from leadline.core.windows import STATES, SUMS, TALLIES, WindowCounts
-from leadline.records import JoinCounts, WindowMetrics, WindowPartial
+from leadline.records import JoinCounts, WindowMetrics, WindowPartial, identity
 
 _HEAD = struct.Struct("<qqq?B")
 
@@ -140,22 +139,18 @@ def _newest(batch: Batch) -> dict[Place, dict[int, WindowPartial]]:
     return news
 
 
-def _compact(identity: Iterable[str | int]) -> bytes:
-    return json.dumps(list(identity), separators=(",", ":")).encode()
-
-
 def _sources_key(place: Place) -> bytes:
-    return b"w" + _compact(place)
+    return b"w" + identity(*place)
 
 
 def _partial_key(place: Place, partition: int) -> bytes:
-    return b"p" + _compact([*place, partition])
+    return b"p" + identity(*place, partition)
 
 
 def _key(record: WindowMetrics | JoinCounts) -> bytes:
     if isinstance(record, JoinCounts):
-        return _compact(["counts", record.model])
-    return _compact([record.model, record.model_version, record.segment, record.window_start])
+        return identity("counts", record.model)
+    return identity(record.model, record.model_version, record.segment, record.window_start)
 
 
 # -- numbers ----------------------------------------------------------------------------------------------------------

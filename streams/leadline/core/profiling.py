@@ -17,7 +17,7 @@ from leadline.core.columns import Bools, Floats, Ints, floats, ints
 from leadline.core.profile import FeatureBins
 from leadline.core.progress import NEVER
 from leadline.core.windows import window_start
-from leadline.records import FeatureCounts, WindowProfile
+from leadline.records import FeatureCounts, WindowProfile, identity
 
 _META = struct.Struct("<qq")
 _DUE = struct.Struct(">Q")
@@ -252,5 +252,4 @@ def _due_at(key: bytes) -> int:
 
 
 def _key(profile: WindowProfile) -> bytes:
-    identity = [profile.model, profile.model_version, profile.window_start, profile.source_partition]
-    return json.dumps(identity, separators=(",", ":")).encode()
+    return identity(profile.model, profile.model_version, profile.window_start, profile.source_partition)

@@ -175,12 +175,15 @@ def _by_number(numbers: Ints, counts: Ints) -> tuple[Ints, Ints]:
     >>> [column.tolist() for column in _by_number(np.array([7, 3, 7, 5]), np.array([[1, 1, 1, 4], [0, 0, 2, -4]]))]
     [[3, 5, 7], [[1, 4, 2], [0, -4, 2]]]
     """
-    order = np.argsort(numbers, kind="stable")
-    numbers = numbers[order]
-    first = np.flatnonzero(np.diff(numbers, prepend=numbers[0] - 1))
-    sums = np.add.reduceat(counts[:, order], first, axis=1)
+    order = numbers.argsort(kind="stable")
+    numbers = numbers.take(order)
+    starts = np.empty(len(numbers), bool)
+    starts[:1] = True
+    np.not_equal(numbers[1:], numbers[:-1], out=starts[1:])
+    first = np.flatnonzero(starts)
+    sums = np.add.reduceat(counts.take(order, axis=1), first, axis=1)
     kept = np.flatnonzero(sums.any(axis=0))
-    return numbers[first][kept], np.ascontiguousarray(sums[:, kept])  # sums of floats depend on the layout
+    return numbers.take(first.take(kept)), sums.take(kept, axis=1)
 
 
 def _sum_columns(matched: Matched) -> list[Floats]:

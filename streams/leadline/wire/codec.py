@@ -29,6 +29,7 @@ from leadline.records import (
     WindowMetrics,
     WindowPartial,
     WindowProfile,
+    identity,
 )
 from leadline.wire.forms import to_dict, to_record
 from leadline.wire.json_form import JsonError, read_json
@@ -356,26 +357,19 @@ WIRE = Wire()
 
 def key_of(record: Record) -> bytes:
     """The key of a record: the request id, or the identity as a JSON array."""
-    identity: list[Any]
     match record:
         case WindowPartial():
-            identity = [
-                record.model,
-                record.model_version,
-                record.segment,
-                record.window_start,
-                record.source_partition,
-            ]
+            place = record.model, record.model_version, record.segment, record.window_start
+            return identity(*place, record.source_partition)
         case WindowMetrics():
-            identity = [record.model, record.model_version, record.segment, record.window_start]
+            return identity(record.model, record.model_version, record.segment, record.window_start)
         case WindowProfile():
-            identity = [record.model, record.model_version, record.window_start, record.source_partition]
+            return identity(record.model, record.model_version, record.window_start, record.source_partition)
         case JoinCounts():
-            identity = ["counts", record.model, record.source_partition]
+            return identity("counts", record.model, record.source_partition)
         case Rollout():
             return record.model.encode()
         case LabeledPrediction():
             return record.prediction.request_id.encode()
         case _:
             return str(getattr(record, "request_id", getattr(record, "alert_id", ""))).encode()
-    return json.dumps(identity, separators=(",", ":")).encode()

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from leadline import records
 from leadline.records import FeatureCounts, Metric, Prediction, Record
@@ -16,27 +17,46 @@ _CLASSES: dict[str, Any] = {
 
 def to_dict(record: Any) -> dict[str, Any]:
     """The fields by name; sums as the bytes of an Avro decimal."""
-    return {name: write(getattr(record, name)) for name, _, write in _shape(type(record))}
+    shape = _shape(type(record))
+    values = dict(zip(shape.names, shape.fields(record), strict=True))
+    for name, write in shape.write.items():
+        values[name] = write(values[name])
+    return values
 
 
 def to_record(name: str, values: dict[str, Any]) -> Record:
     """The record of class ``name`` with these fields."""
-    kind = _CLASSES[name]
-    made: Record = kind(*(read(values[field]) for field, read, _ in _shape(kind)))
+    shape = _shape(_CLASSES[name])
+    converted = {field: read(values[field]) for field, read in shape.read.items()}
+    made: Record = _CLASSES[name](*map((values | converted).__getitem__, shape.names))
     return made
 
 
 Convert = Callable[[Any], Any]
-_SHAPES: dict[type, list[tuple[str, Convert, Convert]]] = {}
 
 
-def _shape(kind: type) -> list[tuple[str, Convert, Convert]]:
+class _Shape(NamedTuple):
+    """The fields of a class, how to get at all of them, and what those become that have another form as a dict."""
+
+    names: list[str]
+    fields: Callable[[Any], tuple[Any, ...]]
+    read: dict[str, Convert]
+    write: dict[str, Convert]
+
+
+_SHAPES: dict[type, _Shape] = {}
+
+
+def _shape(kind: type) -> _Shape:
     if kind not in _SHAPES:
-        _SHAPES[kind] = [(field.name, *_converters(field.name, str(field.type))) for field in fields(kind)]
+        names = [field.name for field in fields(kind)]
+        other = {field.name: _converters(field.name, str(field.type)) for field in fields(kind)}
+        read, write = ({name: found[i] for name, found in other.items() if found} for i in (0, 1))
+        _SHAPES[kind] = _Shape(names, attrgetter(*names), read, write)
     return _SHAPES[kind]
 
 
-def _converters(name: str, kind: str) -> tuple[Convert, Convert]:
+def _converters(name: str, kind: str) -> tuple[Convert, Convert] | None:
     if name.endswith("_sum"):
         return _read_decimal, _write_decimal
     if "Metric" in kind:
@@ -47,11 +67,7 @@ def _converters(name: str, kind: str) -> tuple[Convert, Convert]:
         ]
     if "Prediction" in kind:
         return lambda value: Prediction(**value), to_dict
-    return _same, _same
-
-
-def _same(value: Any) -> Any:
-    return value
+    return None
 
 
 def _read_decimal(value: bytes) -> int:
