@@ -28,7 +28,6 @@ from leadline.embedded import EmbeddedError, progress_bar, servers
 from leadline.settings import load_settings
 
 _BROKER_MB = 1024
-_JOBS = {"scoring": scoring, "join": join}
 _HELP = {
     "scoring": "requests to predictions",
     "join": "predictions and outcomes to labels and counts",
@@ -135,10 +134,10 @@ def _one(
         if name == "leadline":
             return latency.leadline(bootstrap, asked.seconds, folder, command)
         return latency.peer(name, bootstrap, asked.seconds, folder)
-    job = _JOBS[asked.job]
+    alone, beside = (scoring.leadline, scoring.peer) if asked.job == "scoring" else (join.leadline, join.peer)
     if name == "leadline":
-        return job.leadline(bootstrap, asked.events, folder, command)
-    return job.peer(name, bootstrap, int(asked.events * PEERS[name].share), folder)
+        return alone(bootstrap, asked.events, folder, command)
+    return beside(name, bootstrap, int(asked.events * PEERS[name].share), folder)
 
 
 if __name__ == "__main__":

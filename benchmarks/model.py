@@ -55,4 +55,6 @@ def _prediction(row: dict[str, Any], values: list[float], score: float) -> dict[
 def exact_scores(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     """The model's scores, from its coefficients with numpy alone."""
     scaler, regression = (step for _, step in trained(matrix.shape[1]).steps)
-    return 1 / (1 + np.exp(-((matrix - scaler.mean_) / scaler.scale_ @ regression.coef_[0] + regression.intercept_[0])))
+    logit = (matrix - scaler.mean_) / scaler.scale_ @ regression.coef_[0] + regression.intercept_[0]
+    scores: NDArray[np.float64] = 1 / (1 + np.exp(-logit))
+    return scores

@@ -175,6 +175,7 @@ def to_bytes(output: Output) -> list[bytes]:
             return [_prediction(record) for record in output.records]
         case "predictions":
             columns = output.columns
+            assert columns is not None
             label = columns["predicted_label"].cast(pa.int32())
             given = {name: columns[name] for name in _FIELDS["Prediction"] if name != "label"} | {"label": label}
             written: list[bytes] = pyruhvro.serialize_record_batch(pa.record_batch(given), _text("Prediction"), 1)[
