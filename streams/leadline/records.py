@@ -7,6 +7,8 @@ taking back are exact whatever the order; on the wire they are Avro decimals of 
 import json
 from dataclasses import dataclass, field
 
+import numpy as np
+
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -17,6 +19,15 @@ def identity(*parts: str | int) -> bytes:
     b'["counts","delays",3]'
     """
     return _compact(parts).encode()
+
+
+def iso(time_ms: int) -> str:
+    """A time as ISO-8601 in UTC, with milliseconds where there are any; of every 64-bit number, unlike datetime.
+
+    >>> iso(0), iso(-1), iso(2**53)
+    ('1970-01-01T00:00:00Z', '1969-12-31T23:59:59.999Z', '287396-10-12T08:59:00.992Z')
+    """
+    return str(np.datetime64(time_ms, "ms")).removesuffix(".000") + "Z"
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ def test_opens_after_two_bad_and_resolves_after_two_good():
     )
     assert opened.evidence == {
         "metric": "accuracy", "value": "0.42", "interval": "0.1 to 0.74", "reference": "0.8", "limit": "0.75", "coverage": "0.9",
-        "matched": "9", "windows": "1970-01-01T00:00:00.300+00:00, 1970-01-01T00:00:00.400+00:00",
+        "matched": "9", "windows": "1970-01-01T00:00:00.300Z, 1970-01-01T00:00:00.400Z",
     }  # fmt: skip
     assert resolved.window_end == 800
     assert run.keys[0] == opened.alert_id.encode()

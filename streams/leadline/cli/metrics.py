@@ -11,7 +11,7 @@ from rich.table import Table
 
 from leadline.agents.reach import reach
 from leadline.cli.common import out, reached, wait_for
-from leadline.records import Metric, WindowMetrics
+from leadline.records import Metric, WindowMetrics, iso
 
 Place = tuple[str, str, str, int]
 
@@ -80,8 +80,6 @@ def table(held: dict[Place, WindowMetrics], windows: int) -> Table:
 
 
 def _row(record: WindowMetrics) -> list[str]:
-    from leadline.replay.report import iso
-
     labels = "-" if record.coverage is None else f"{record.coverage:.0%}"
     window = iso(record.window_start)[:16].replace("T", " ")
     return [

@@ -10,11 +10,9 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from leadline.core.batch import Batch, Effects, Output, Store
 from leadline.core.catalog import Catalog
-from leadline.records import Alert, DriftReport, Metric, WindowMetrics
+from leadline.records import Alert, DriftReport, Metric, WindowMetrics, iso
 from leadline.settings import AlertLimits, ModelSettings
 
 WINDOWS = 64
@@ -239,7 +237,7 @@ def _tell(subject: Subject, case: Case, start: int, settings: ModelSettings) -> 
     alert = Alert(
         subject.alert_id(case.opened_at), subject.kind, "critical" if critical else "warning", state,
         subject.model, subject.version, subject.segment, newest[0], verdict.end, case.revision,
-        {**verdict.evidence, "windows": ", ".join(map(_time, reversed(newest)))}, settings.runbook,
+        {**verdict.evidence, "windows": ", ".join(map(iso, reversed(newest)))}, settings.runbook,
     )  # fmt: skip
     if state == "resolved":
         case.opened_at = None
@@ -248,12 +246,3 @@ def _tell(subject: Subject, case: Case, start: int, settings: ModelSettings) -> 
 
 def _text(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.6g}"
-
-
-def _time(time_ms: int) -> str:
-    """Of any 64-bit number, unlike datetime.
-
-    >>> _time(0), _time(2**53)
-    ('1970-01-01T00:00:00+00:00', '287396-10-12T08:59:00.992+00:00')
-    """
-    return str(np.datetime64(time_ms, "ms")).removesuffix(".000") + "+00:00"

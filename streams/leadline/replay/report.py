@@ -3,16 +3,14 @@
 import csv
 import io
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from leadline.records import JoinCounts, Metric, WindowMetrics
+from leadline.records import JoinCounts, Metric, WindowMetrics, iso
 
 COLUMNS = (
     "model_version window_start window_end segment predictions matched pending expired tp fp fn tn "
     "accuracy precision recall f1 logloss brier auc mean_score outcome_rate"
 ).split()
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def newest(records: Iterable[WindowMetrics | JoinCounts]) -> tuple[list[WindowMetrics], list[JoinCounts]]:
@@ -55,13 +53,3 @@ def _cell(value: Any, name: str) -> Any:
     if isinstance(value, Metric):
         return repr(value.value)
     return iso(value) if name in ("window_start", "window_end") else value
-
-
-def iso(time_ms: int) -> str:
-    """ISO-8601 in UTC; milliseconds only where there are any.
-
-    >>> iso(0), iso(-1)
-    ('1970-01-01T00:00:00Z', '1969-12-31T23:59:59.999Z')
-    """
-    time = _EPOCH + timedelta(milliseconds=time_ms)
-    return time.isoformat(timespec="milliseconds" if time_ms % 1000 else "seconds").replace("+00:00", "Z")
