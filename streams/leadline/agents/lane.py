@@ -50,6 +50,8 @@ WAIT_MS = 200
 REST_S = 0.5
 """A lane that is not behind rests so long after a round: a run is a transaction, which costs as much as thousands of its records."""
 JOIN_AGAIN_S = 1.0
+RESTORE_MS = 86_400_000
+"""So long a state may take to be restored: who asks for no records meanwhile loses its place in the group after this."""
 _HOPELESS = (
     AuthenticationFailedError,
     ClusterAuthorizationFailedError,
@@ -136,6 +138,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             partition_assignment_strategy=[RangePartitionAssignor],
             session_timeout_ms=session_ms,
             heartbeat_interval_ms=max(100, session_ms // 10),
+            max_poll_interval_ms=RESTORE_MS,
             max_partition_fetch_bytes=2 << 20,
             fetch_max_bytes=16 << 20,
             retry_backoff_ms=50,
