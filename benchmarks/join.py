@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks import beside
 from benchmarks.data import PLAIN, JoinAnswer, Shape, join_logs, pending
-from benchmarks.measure import PARTITIONS, Cost, Work, publish, run, topics, withheld
+from benchmarks.measure import PARTITIONS, Cost, Work, left, publish, run, topics, withheld
 from leadline.agents import cluster
 from leadline.agents.fetch import to_run
 from leadline.agents.sender import CHANGELOG_BYTES
@@ -21,6 +21,7 @@ from leadline.wire.codec import decode
 _PART = 250_000
 TOPICS = ("predictions", "outcomes", "labeled-predictions", "window-partials", "dead-letters")
 _KEPT = ("rollouts", "join-changelog")
+_STEPS = (step("join"),)
 
 
 async def leadline(
@@ -74,7 +75,7 @@ def _work(bootstrap: str, prefix: str, folder: Path, command: list[str], answer:
     }
     return Work(
         "leadline", [*command, "-m", "leadline", "worker", "--step=join"], environment, '"assigned"',
-        f"{prefix}.labeled-predictions", answer.classes["matched"],
+        f"{prefix}.labeled-predictions", answer.classes["matched"], left=lambda: left(bootstrap, prefix, _STEPS),
     )  # fmt: skip
 
 
@@ -82,7 +83,7 @@ async def _keep_waiting(bootstrap: str, prefix: str, count: int) -> None:
     """Publish predictions that get no outcome, and wait until all are in the state."""
     for salt, start in enumerate(range(0, count, _PART), start=1000):
         await publish(bootstrap, prefix, [pending(min(_PART, count - start), salt)])
-    while sum((await cluster.lag(bootstrap, prefix, step("join"))).values()):  # noqa: ASYNC110
+    while await left(bootstrap, prefix, _STEPS):  # noqa: ASYNC110
         await asyncio.sleep(0.5)
 
 
@@ -96,7 +97,6 @@ def write_settings(models: Path, shape: Shape = PLAIN) -> None:
 
 async def _wrong(bootstrap: str, prefix: str, answer: JoinAnswer, windowed: bool = True) -> AsyncIterator[str]:
     """What the newest window partials and join counts say that is not so."""
-    left = sum((await cluster.lag(bootstrap, prefix, step("join"))).values())
     newest: dict[bytes, WindowPartial | JoinCounts] = {}
     async for record in cluster.read_all(bootstrap, f"{prefix}.window-partials"):
         [value] = decode(to_run("window-partials", record.partition, [record]), CHANGELOG_BYTES)[0].records
@@ -119,8 +119,6 @@ async def _wrong(bootstrap: str, prefix: str, answer: JoinAnswer, windowed: bool
             yield f"{name} {classes[name]:,}, not {expected:,}"
     if windowed and windows != answer.windows:
         yield "counts of windows differ"
-    if left:
-        yield f"{left:,} records left"
     if dead := sum((await cluster.sizes(bootstrap, [f"{prefix}.dead-letters"])).values()):
         yield f"{dead:,} dead letters"
 

@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaConsumer
 from numpy.typing import NDArray
 
 from benchmarks.data import features, request_number, requests
-from benchmarks.measure import Cost, Work, publish, run, send, topics
+from benchmarks.measure import Cost, Work, left, publish, run, send, topics
 from benchmarks.model import exact_scores
 from benchmarks.scoring import register, rollouts
 from benchmarks.shapes import MINUTE_MS
@@ -49,7 +49,7 @@ async def leadline(bootstrap: str, count: int, folder: Path, command: list[str],
         work = Work(
             "leadline", [*command, "-m", "leadline", "worker"], environment, '"assigned"',
             f"{prefix}.labeled-predictions", sum(matched for _, matched, _ in answer.values()),
-            lanes=len(STEPS), feed=lambda: _feed(bootstrap, prefix, asked, outcomes, rate), left=lambda: _left(bootstrap, prefix),
+            lanes=len(STEPS), feed=lambda: _feed(bootstrap, prefix, asked, outcomes, rate), left=lambda: left(bootstrap, prefix, STEPS),
         )  # fmt: skip
         return await run(bootstrap, work, count, lambda: _wrong(bootstrap, prefix, answer))
 
@@ -107,10 +107,6 @@ async def _feed(bootstrap: str, prefix: str, asked: Output, outcomes: Output, ra
 def _part(output: Output, start: int, stop: int) -> Output:
     assert output.columns is not None
     return replace(output, keys=output.keys[start:stop], columns=output.columns.slice(start, stop - start))
-
-
-async def _left(bootstrap: str, prefix: str) -> int:
-    return sum([sum((await cluster.lag(bootstrap, prefix, each)).values()) for each in STEPS])
 
 
 async def _wrong(bootstrap: str, prefix: str, answer: dict[int, tuple[int, int, int]]) -> AsyncIterator[str]:

@@ -30,6 +30,7 @@ from leadline.agents import cluster
 from leadline.agents.sender import CHANGELOG_BYTES, Sender, new_producer
 from leadline.core.batch import Output
 from leadline.embedded.child import Child, last_lines
+from leadline.topology import Step
 
 PARTITIONS = 2
 _CHUNK = 5_000
@@ -206,6 +207,13 @@ def _all_run(children: Sequence[Child]) -> bool:
 def _last_words(children: Sequence[Child]) -> str:
     """The end of the log of a worker that has ended, else of the first."""
     return last_lines(min(children, key=lambda child: child.running).log)
+
+
+async def left(bootstrap: str, prefix: str, steps: Sequence[Step]) -> int:
+    """Records that these steps have still to read, or to say that they have. The ends of transactions count as output, so that it seems
+    complete some records too early.
+    """
+    return sum([sum((await cluster.lag(bootstrap, prefix, step)).values()) for step in steps])
 
 
 async def run(bootstrap: str, work: Work, events: int, answer: Callable[[], AsyncIterator[str]]) -> Cost:
