@@ -90,11 +90,11 @@ async def _feed(bootstrap: str, prefix: str, asked: Output, outcomes: Output, ra
     numbers = np.array([request_number(key.decode()) for key in outcomes.keys])
     async with new_producer(bootstrap) as producer, AIOKafkaConsumer(bootstrap_servers=bootstrap) as reader:
         partitions = await cluster.partitions(reader, f"{prefix}.predictions")
-        for stop in range(chunk, count + ahead + 1, chunk):
+        for stop in range(chunk, count + ahead + chunk, chunk):
             if rate:
                 await asyncio.sleep(began + stop / rate - time.monotonic())
-            if stop <= count:
-                await send(producer, prefix, [_part(asked, stop - chunk, stop)])
+            if stop - chunk < count:
+                await send(producer, prefix, [_part(asked, stop - chunk, min(stop, count))])
             scored = min(stop - ahead, count)
             while sum((await reader.end_offsets(partitions)).values()) < scored:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)

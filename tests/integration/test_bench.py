@@ -8,7 +8,7 @@ import sys
 import pytest
 
 pytestmark = pytest.mark.integration
-FEW = "5000"
+FEW = "6000"
 
 
 @pytest.mark.parametrize(
