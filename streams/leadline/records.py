@@ -22,10 +22,10 @@ def identity(*parts: str | int) -> bytes:
 
 
 def iso(time_ms: int) -> str:
-    """A time as ISO-8601 in UTC, with milliseconds where there are any; of every 64-bit number, unlike datetime.
+    """A time as ISO-8601 in UTC, with milliseconds where there are any; of any year, unlike datetime.
 
-    >>> iso(0), iso(-1), iso(2**53)
-    ('1970-01-01T00:00:00Z', '1969-12-31T23:59:59.999Z', '287396-10-12T08:59:00.992Z')
+    >>> iso(0), iso(-1), iso(-62_135_596_800_001), iso(2**53)
+    ('1970-01-01T00:00:00Z', '1969-12-31T23:59:59.999Z', '0000-12-31T23:59:59.999Z', '287396-10-12T08:59:00.992Z')
     """
     return str(np.datetime64(time_ms, "ms")).removesuffix(".000") + "Z"
 

@@ -132,7 +132,7 @@ async def test_a_worker_that_slept_longer_than_its_session_changes_nothing(talk,
 
 
 async def test_records_that_come_one_by_one_are_worked_on_together(talk, kafka, tmp_path):
-    """A run costs as much as thousands of records: where nothing is left to catch up with, the lane lets some come together."""
+    """A run costs as much as a thousand records: where nothing is left to catch up with, the lane lets some come together."""
     made = [Prediction(f"r{n}", "m", "v1", "champion", "", n, n, 0.5, 1, [], "", [], None) for n in range(100)]
     async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
         with workers(talk, tmp_path) as running:

@@ -48,7 +48,7 @@ STALE_S = 6 * 86_400
 """Shorter than the changelogs' delete.retention.ms."""
 WAIT_MS = 200
 REST_S = 0.5
-"""A lane that is not behind rests so long after a round: a run is a transaction, which costs as much as thousands of its records."""
+"""A lane that is not behind rests so long after a round: a run is a transaction, which costs as much as a thousand records."""
 JOIN_AGAIN_S = 1.0
 RESTORE_MS = 86_400_000
 """So long a state may take to be restored: who asks for no records meanwhile loses its place in the group after this."""
