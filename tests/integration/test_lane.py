@@ -12,15 +12,17 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import TopicPartition
 
-from leadline.agents import cluster
+from leadline.agents import cluster, lane
 from leadline.agents.admin import apply_topics
-from leadline.agents.lane import REST_S
+from leadline.agents.changelog import restore
 from leadline.embedded import EmbeddedError
 from leadline.embedded.workers import Workers
 from leadline.records import JoinCounts, Outcome, Prediction
-from leadline.settings import load_settings
+from leadline.settings import ModelSettings, load_settings
+from leadline.topology import step
 from leadline.wire.codec import value_of
 from servers import Talk
+from stages import Models
 
 pytestmark = pytest.mark.integration
 
@@ -74,6 +76,58 @@ async def test_a_worker_that_stops_leaves_its_group(talk, kafka, tmp_path):
         await admin.close()
     [group] = described.to_object()["groups"]
     assert (group["state"], group["members"]) == ("Empty", [])
+
+
+@pytest.fixture
+def restoring(monkeypatch):
+    """The first restore of a test takes as long as its lane lets it."""
+    began, given_up = asyncio.Event(), asyncio.Event()
+
+    async def slowly(task, topic, bootstrap, still_wanted):
+        if not began.is_set():
+            began.set()
+            while still_wanted():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            given_up.set()
+        else:
+            await restore(task, topic, bootstrap, still_wanted)
+
+    monkeypatch.setattr(lane, "restore", slowly)
+    return began, given_up
+
+
+def lane_of(talk, kafka, folder):
+    return lane.Lane(
+        step("join"), talk.settings.model_copy(update={"state": folder}), kafka, Models({"m": ModelSettings(name="m")})
+    )
+
+
+async def test_a_rebalance_does_not_wait_for_a_restore(talk, kafka, tmp_path, restoring):
+    """It would take the worker's place in the group away, after its session timeout."""
+    began, given_up = restoring
+    made = [Prediction(f"r{n}", "m", "v1", "champion", "", n, n, 0.5, 1, [], "", [], None) for n in range(100)]
+    await talk.send("predictions", [(p.request_id.encode(), value_of(p), 1) for p in made])
+    lanes = [lane_of(talk, kafka, tmp_path / name) for name in ("a", "b")]
+    async with asyncio.TaskGroup() as group:
+        group.create_task(lanes[0].run())
+        await asyncio.wait_for(began.wait(), 20)
+        group.create_task(lanes[1].run())
+        await asyncio.wait_for(given_up.wait(), talk.settings.session_timeout / 2000)
+        async with asyncio.timeout(20):
+            while sum((await cluster.lag(kafka, talk.prefix, step("join"))).values()):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        for each in lanes:
+            each.stop()
+
+
+async def test_a_worker_that_stops_does_not_wait_for_a_restore(talk, kafka, tmp_path, restoring):
+    began, given_up = restoring
+    one = lane_of(talk, kafka, tmp_path / "a")
+    running = asyncio.create_task(one.run())
+    await asyncio.wait_for(began.wait(), 20)
+    one.stop()
+    await asyncio.wait_for(running, 10)
+    assert given_up.is_set()
 
 
 async def test_a_changelog_that_lost_records_is_refused(talk, kafka, tmp_path):
@@ -143,7 +197,7 @@ async def test_records_that_come_one_by_one_are_worked_on_together(talk, kafka, 
                 key = each.request_id.encode()
                 await producer.send_and_wait(f"{talk.prefix}.predictions", value_of(each), key, partition=0)
                 await asyncio.sleep(0.02)
-            rests = (time.monotonic() - began) / REST_S
+            rests = (time.monotonic() - began) / lane.REST_S
             await talk.settle(running, ["join"])
     counts = [record for record in await talk.read("window-partials") if isinstance(record, JoinCounts)]
     last = max(counts, key=lambda record: record.revision)

@@ -17,7 +17,7 @@ class ChangelogError(Exception):
     """The changelog cannot bring the state up to date; the message says which, and what to do."""
 
 
-async def restore(task: HostedTask, topic: str, bootstrap: str, still_ours: Callable[[], bool]) -> None:
+async def restore(task: HostedTask, topic: str, bootstrap: str, still_wanted: Callable[[], bool]) -> None:
     """Bring a task's store up to the end of its changelog, and start its processor anew."""
     partition = TopicPartition(topic, task.partition)
     reader = AIOKafkaConsumer(
@@ -39,7 +39,7 @@ async def restore(task: HostedTask, topic: str, bootstrap: str, still_ours: Call
                 f"Bring the topic back, or delete it, this disk's state and the group's offsets to count anew"
             )
         reader.seek(partition, max(start, first))
-        while still_ours() and await reader.position(partition) < end:
+        while still_wanted() and await reader.position(partition) < end:
             for records in (await reader.getmany(partition, timeout_ms=500)).values():
                 run = to_run(topic, task.partition, records)
                 changes = {key: value for key, value in zip(run.keys, run.values, strict=True) if key}

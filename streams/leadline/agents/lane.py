@@ -162,11 +162,11 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
     # -- rebalance ----------------------------------------------------------------------------------------------------
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:  # noqa: ARG002 - all go, eagerly
-        """Finish the run at hand, commit what is done, and let go of the tasks."""
+        """Finish the run at hand, or give up what is being restored; commit what is done, and let go of the tasks."""
+        self._assigned = None
         async with self._turn:
             await self._acknowledge()
             await self._close_tasks()
-            self._assigned = None
 
     def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Hold the new partitions until their state is here; the next round sees to it, while heartbeats go on."""
@@ -179,8 +179,8 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         await asyncio.gather(*map(self._open_sender, partitions))
         for partition in partitions:
             task = self._tasks[partition] = HostedTask(self.step, partition, self._store(partition), self._catalog)
-            await restore(task, self._changelog, self._bootstrap, lambda: self._assigned is assigned)
-            if self._assigned is not assigned:
+            await restore(task, self._changelog, self._bootstrap, lambda: self._wanted(assigned))
+            if not self._wanted(assigned):
                 await self._close_tasks()
                 return
             for tp in [tp for tp in assigned if tp.partition == partition]:
@@ -190,6 +190,10 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         if assigned:
             self.consumer.resume(*assigned)
         log.info("assigned", step=self.step.name, partitions=partitions)
+
+    def _wanted(self, assigned: set[TopicPartition]) -> bool:
+        """Whether the tasks of these partitions are still to be opened."""
+        return self._assigned is assigned and not self._stopping.is_set()
 
     async def _open_sender(self, partition: int) -> None:
         """First of all: from here on the former owner of a task changes nothing any more."""
