@@ -1,7 +1,8 @@
 """``scripts/bench scoring|join|loop|latency``: Leadline and its peers in turns, one JSON line a run and one table at the end.
 
-``--beside`` names the peers: kafka-streams, flink, bytewax, quix (all by scripts/install-peers) and faust. ``--record`` keeps the ratios,
-``--check`` compares with those that were kept, and fails where Leadline has become dearer by more than a quarter.
+``--beside`` names the peers: kafka-streams, flink, bytewax, quix (all by scripts/install-peers) and faust; for the loop the first two.
+``--record`` keeps the ratios, ``--check`` compares with those that were kept, and fails where Leadline has become dearer by more than a
+quarter.
 
 ``scripts/bench scale``: what an event costs as partitions, workers, models, segments, waiting predictions or features grow.
 ``scripts/bench restore``: how fast pending predictions come from the changelog onto an empty disk. ``scripts/bench peer``: work for the
@@ -13,7 +14,7 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -28,10 +29,18 @@ from leadline.embedded import EmbeddedError, progress_bar, servers
 from leadline.settings import load_settings
 
 _BROKER_MB = 1024
+_Alone = Callable[[str, int, Path, list[str]], Awaitable[Cost]]
+_Beside = Callable[[str, str, int, Path], Awaitable[Cost]]
+_OF_A_BACKLOG: Mapping[str, tuple[_Alone, _Beside]] = {
+    "scoring": (scoring.leadline, scoring.peer),
+    "join": (join.leadline, join.peer),
+    "loop": (loop.leadline, loop.peer),
+}
+"""Jobs whose cost an event is asked for: Leadline's side, and its peers'."""
 _HELP = {
     "scoring": "requests to predictions",
     "join": "predictions and outcomes to labels and counts",
-    "loop": "requests and outcomes through all stages; no peer has them",
+    "loop": "requests and outcomes through all stages; peers score and join alone",
     "latency": f"scoring at {latency.RATE:,} requests a second",
 }
 
@@ -94,19 +103,17 @@ def _arguments() -> argparse.Namespace:
     )
     scaling.add_argument("--most", type=int, default=1_000_000, help="leave larger sizes out")
     for name, text in _HELP.items():
-        _add_options(jobs.add_parser(name, help=text), beside=name != "loop")
+        _add_options(jobs.add_parser(name, help=text), loop.PEERS if name == "loop" else tuple(PEERS))
     return parser.parse_args()
 
 
-def _add_options(parser: argparse.ArgumentParser, beside: bool) -> None:
+def _add_options(parser: argparse.ArgumentParser, peers: Sequence[str]) -> None:
     parser.add_argument(
         "--events", type=int, default=300_000, help="requests, or predictions with about as many outcomes"
     )
     parser.add_argument("--seconds", type=float, default=20, help="for latency: how long it is measured")
     parser.add_argument("--rounds", type=int, default=2, help="how often all take turns")
-    parser.add_argument(
-        "--beside", nargs="*", choices=PEERS, default=[], help="peers that take turns with Leadline" if beside else argparse.SUPPRESS
-    )  # fmt: skip
+    parser.add_argument("--beside", nargs="*", choices=peers, default=[], help="peers that take turns with Leadline")
     parser.add_argument("--record", action="store_true", help=f"keep the ratios in {ratios.RECORDED.name}")
     parser.add_argument("--check", action="store_true", help="compare with the ratios that were kept")
     parser.add_argument(
@@ -128,13 +135,11 @@ async def _round(asked: argparse.Namespace, bootstrap: str) -> list[Cost | Laten
 def _one(
     asked: argparse.Namespace, name: str, bootstrap: str, folder: Path, command: list[str]
 ) -> Awaitable[Cost | Latency]:
-    if asked.job == "loop":
-        return loop.leadline(bootstrap, asked.events, folder, command)
     if asked.job == "latency":
         if name == "leadline":
             return latency.leadline(bootstrap, asked.seconds, folder, command)
         return latency.peer(name, bootstrap, asked.seconds, folder)
-    alone, beside = (scoring.leadline, scoring.peer) if asked.job == "scoring" else (join.leadline, join.peer)
+    alone, beside = _OF_A_BACKLOG[asked.job]
     if name == "leadline":
         return alone(bootstrap, asked.events, folder, command)
     return beside(name, bootstrap, int(asked.events * PEERS[name].share), folder)

@@ -1,6 +1,8 @@
 """The whole loop: requests and their outcomes through all stages of one worker, until nothing is left in any.
 
 Outcomes are published when the predictions that they are of have been made, as in life. Requests come as fast as they are scored, or paced.
+No peer has all of it. Those beside it score, join and count what is right, in one process: no drift, no alerts, and of the join what
+`benchmarks.join` asks of them.
 """
 
 import asyncio
@@ -16,7 +18,9 @@ import pyarrow as pa
 from aiokafka import AIOKafkaConsumer
 from numpy.typing import NDArray
 
+from benchmarks import beside
 from benchmarks.data import features, request_number, requests
+from benchmarks.join import wrong_counts
 from benchmarks.measure import Cost, Work, left, publish, run, send, topics
 from benchmarks.model import exact_scores
 from benchmarks.scoring import register, rollouts
@@ -28,6 +32,8 @@ from leadline.records import WindowMetrics
 from leadline.topology import STEPS
 from leadline.wire.codec import read
 
+PEERS = ("kafka-streams", "flink")
+"""Those that do as much of it."""
 _CHUNK, _AHEAD = 5_000, 40_000
 _TIMES_S = 20
 """So often a second requests are sent where they are paced."""
@@ -40,7 +46,7 @@ async def leadline(bootstrap: str, count: int, folder: Path, command: list[str],
     """Leadline's worker with all stages; with ``rate`` so many requests come a second."""
     models = folder / "models"
     register(models, window_ms=MINUTE_MS)
-    asked, outcomes, answer = _logs(count)
+    asked, outcomes, windows = _logs(count)
     async with topics(bootstrap, _NOUNS, ("rollouts", *_KEPT)) as prefix:
         await publish(bootstrap, prefix, [rollouts()])
         environment = {
@@ -48,10 +54,22 @@ async def leadline(bootstrap: str, count: int, folder: Path, command: list[str],
         }  # fmt: skip
         work = Work(
             "leadline", [*command, "-m", "leadline", "worker"], environment, '"assigned"',
-            f"{prefix}.labeled-predictions", sum(matched for _, matched, _ in answer.values()),
+            f"{prefix}.labeled-predictions", len(outcomes.keys),
             lanes=len(STEPS), feed=lambda: _feed(bootstrap, prefix, asked, outcomes, rate), left=lambda: left(bootstrap, prefix, STEPS),
         )  # fmt: skip
-        return await run(bootstrap, work, count, lambda: _wrong(bootstrap, prefix, answer))
+        return await run(bootstrap, work, count, lambda: _wrong(bootstrap, prefix, windows))
+
+
+async def peer(name: str, bootstrap: str, count: int, folder: Path) -> Cost:
+    """A peer of `PEERS`. Its clock starts with a record, so that the first of the requests are there before it."""
+    asked, outcomes, windows = _logs(count)
+    async with topics(bootstrap, ("prediction-requests", "predictions", "outcomes", "matches", "counts")) as prefix:
+        await publish(bootstrap, prefix, [_part(asked, 0, _CHUNK)])
+        work = replace(
+            beside.work(name, "loop", bootstrap, prefix, folder, "matches", len(outcomes.keys)),
+            feed=lambda: _feed(bootstrap, prefix, asked, outcomes, sent=_CHUNK),
+        )
+        return await run(bootstrap, work, count, lambda: wrong_counts(bootstrap, prefix, windows))
 
 
 def _logs(count: int) -> tuple[Output, Output, dict[int, tuple[int, int, int]]]:
@@ -82,8 +100,10 @@ def _windows(
     return {start: (made[start], matched[start], correct[start]) for start in made}
 
 
-async def _feed(bootstrap: str, prefix: str, asked: Output, outcomes: Output, rate: int) -> None:
-    """Requests, and the outcomes of those that are scored: as fast as that goes, or paced with the outcomes a second later."""
+async def _feed(bootstrap: str, prefix: str, asked: Output, outcomes: Output, rate: int = 0, sent: int = 0) -> None:
+    """Requests after the first that are ``sent``, and the outcomes of those that are scored: as fast as that goes, or paced with the
+    outcomes a second later.
+    """
     count, told = len(asked.keys), 0
     chunk, ahead = (max(1, rate // _TIMES_S), rate) if rate else (_CHUNK, _AHEAD)
     began = time.monotonic()
@@ -93,7 +113,7 @@ async def _feed(bootstrap: str, prefix: str, asked: Output, outcomes: Output, ra
         for stop in range(chunk, count + ahead + chunk, chunk):
             if rate:
                 await asyncio.sleep(began + stop / rate - time.monotonic())
-            if stop - chunk < count:
+            if sent <= stop - chunk < count:
                 await send(producer, prefix, [_part(asked, stop - chunk, min(stop, count))])
             scored = min(stop - ahead, count)
             while sum((await reader.end_offsets(partitions)).values()) < scored:  # noqa: ASYNC110
@@ -109,7 +129,7 @@ def _part(output: Output, start: int, stop: int) -> Output:
     return replace(output, keys=output.keys[start:stop], columns=output.columns.slice(start, stop - start))
 
 
-async def _wrong(bootstrap: str, prefix: str, answer: dict[int, tuple[int, int, int]]) -> AsyncIterator[str]:
+async def _wrong(bootstrap: str, prefix: str, windows: dict[int, tuple[int, int, int]]) -> AsyncIterator[str]:
     """What the newest metrics say that is not so."""
     newest: dict[bytes, WindowMetrics] = {}
     async for record in cluster.read_all(bootstrap, f"{prefix}.metrics"):
@@ -117,7 +137,7 @@ async def _wrong(bootstrap: str, prefix: str, answer: dict[int, tuple[int, int, 
         if isinstance(value, WindowMetrics):
             newest[record.key] = value
     told = {each.window_start: (each.predictions, each.matched, each.tp + each.tn) for each in newest.values()}
-    if told != answer:
-        yield f"metrics of {sum(told.get(start) != counts for start, counts in answer.items())} of {len(answer)} windows differ"
+    if told != windows:
+        yield f"metrics of {sum(told.get(start) != counts for start, counts in windows.items())} of {len(windows)} windows differ"
     if dead := sum((await cluster.sizes(bootstrap, [f"{prefix}.dead-letters"])).values()):
         yield f"{dead:,} dead letters"

@@ -52,10 +52,11 @@ public final class FlinkApp {
         Bench.checkSchemas();
         StreamExecutionEnvironment flink = StreamExecutionEnvironment.getExecutionEnvironment(settings());
         flink.setParallelism(1);
-        if (Bench.JOB.equals("join")) {
-            join(flink);
-        } else {
+        if (!Bench.JOB.equals("join")) {
             scoring(flink, Bench.model());
+        }
+        if (!Bench.JOB.equals("scoring")) {
+            join(flink);
         }
         flink.execute(Bench.JOB);
     }

@@ -29,7 +29,7 @@ import peers.Records.Pair;
 import peers.Records.Prediction;
 import peers.Records.Request;
 
-/** The jobs in Kafka Streams: scoring in its DSL, the join as a processor with two stores. At least once, one stream thread. */
+/** The jobs in Kafka Streams: scoring in its DSL, the join as a processor with two stores, the loop of both. At least once, one stream thread. */
 public final class KafkaStreamsApp {
     private KafkaStreamsApp() {}
 
@@ -42,7 +42,13 @@ public final class KafkaStreamsApp {
         if (Bench.LATENCY) {
             settings.put(StreamsConfig.producerPrefix(ProducerConfig.LINGER_MS_CONFIG), "0");
         }
-        KafkaStreams streams = new KafkaStreams(Bench.JOB.equals("join") ? join() : scoring(Bench.model()), settings);
+        Topology job =
+                switch (Bench.JOB) {
+                    case "join" -> join(new Topology());
+                    case "loop" -> join(scoring(Bench.model()));
+                    default -> scoring(Bench.model());
+                };
+        KafkaStreams streams = new KafkaStreams(job, settings);
         Runtime.getRuntime().addShutdownHook(new Thread(() -> streams.close(Duration.ofSeconds(5))));
         streams.start();
     }
@@ -56,11 +62,11 @@ public final class KafkaStreamsApp {
         return builder.build();
     }
 
-    private static Topology join() {
+    private static Topology join(Topology topology) {
         Serde<String> text = Serdes.String();
         Deserializer<Prediction> predictions = serde(Bench.input(Prediction::read)).deserializer();
         Deserializer<Outcome> outcomes = serde(Bench.input(Outcome::read)).deserializer();
-        return new Topology()
+        return topology
                 .addSource("predictions", text.deserializer(), predictions, Bench.topic("predictions"))
                 .addSource("outcomes", text.deserializer(), outcomes, Bench.topic("outcomes"))
                 .addProcessor("join", Join::new, "predictions", "outcomes")
