@@ -10,8 +10,7 @@ from rich.markup import escape
 from leadline.cli import doctor, metrics, model, replay, send, simulate, tail, topics, up, worker
 from leadline.embedded import EmbeddedError
 from leadline.logs import quiet_libraries, why_refused
-from leadline.replay.logs import LogError
-from leadline.replay.run import StallError
+from leadline.replay.errors import LogError, StallError
 from leadline.settings import SettingsError, load_settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)

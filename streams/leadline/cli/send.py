@@ -13,7 +13,6 @@ from aiokafka import AIOKafkaProducer
 
 from leadline.agents.reach import reach
 from leadline.cli.common import err, reached, wait_for
-from leadline.cli.tables import read_rows, to_outcome, to_request
 from leadline.records import Outcome, PredictionRequest
 from leadline.settings import Settings, SettingsError, load_model_settings
 
@@ -37,10 +36,14 @@ def send(
 
 
 def _outcomes(file: Path) -> Iterator[Outcome]:
+    from leadline.cli.tables import read_rows, to_outcome
+
     return (to_outcome(row) for row in read_rows(file))
 
 
 def _requests(file: Path, settings: Settings, model: str) -> Iterator[PredictionRequest]:
+    from leadline.cli.tables import read_rows, to_request
+
     if not model:
         raise SettingsError("--model is missing: name the model that the requests ask")
     known = load_model_settings(settings.models / model / "model.toml")

@@ -9,12 +9,10 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from numpy.typing import NDArray
 
+from leadline.replay.errors import LogError
+
 PREDICTION_COLUMNS = ("request_id", "event_time", "model_version", "score", "label_pred", "segment", "arrival_time")
 OUTCOME_COLUMNS = ("request_id", "outcome", "outcome_time", "arrival_time")
-
-
-class LogError(Exception):
-    """A log cannot be read; the message names the file, the row and what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from leadline.agents.sender import CHANGELOG_BYTES, Sender, new_producer
 from leadline.core.batch import Output
 from leadline.embedded.workers import Workers
 from leadline.records import JoinCounts, WindowMetrics
+from leadline.replay.errors import StallError
 from leadline.replay.logs import Log, read_outcomes, read_predictions
 from leadline.replay.report import counts, metrics_csv, newest
 from leadline.settings import Settings
@@ -26,10 +27,6 @@ STEPS = ("join", "performance")
 TOPICS = ("predictions", "outcomes", "labeled-predictions", "window-partials", "metrics", "dead-letters", "rollouts")
 STALL_S = 60.0
 _CHUNK = 20_000
-
-
-class StallError(Exception):
-    """Nothing moves any more; the message says what is left to do."""
 
 
 @dataclass(frozen=True, slots=True)
