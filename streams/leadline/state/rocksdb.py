@@ -23,9 +23,9 @@ from rocksdict import (
 
 from leadline.state.overlay import ByKind, Changes, Overlay, merged
 
-_CACHE_BYTES = 64 << 20
+_CACHE_BYTES = 48 << 20
 _MEMTABLES_BYTES = 32 << 20
-_RECENT_BYTES = 40 << 20
+_RECENT_BYTES = 32 << 20
 _SAVE_S = 3600.0
 """Commits are on disk after this time at the latest: the changelog tells of a deletion for some days only."""
 _COMMIT_BYTES = 2000
