@@ -12,6 +12,8 @@ from leadline.core.batch import Output
 
 STEP_MS = 2
 _SHUFFLE = 50_000
+Windows = dict[int, tuple[int, int, int]]
+"""(predictions, matched, right) of each one-minute window, by its start."""
 _ODD = 0x9E3779B97F4A7C15
 
 
@@ -37,7 +39,7 @@ class JoinAnswer:
     """What the join must say: classes of records, and (predictions, matched, right) of each one-minute window."""
 
     classes: dict[str, int]
-    windows: dict[int, tuple[int, int, int]]
+    windows: Windows
 
 
 def request_ids(count: int, salt: int = 0) -> list[str]:
@@ -93,7 +95,7 @@ def join_logs(count: int, shape: Shape = PLAIN) -> tuple[Output, Output, JoinAns
     )
     later = place[again] + random.integers(1, _SHUFFLE, len(again))
     order = np.concatenate([place[used], later, random.integers(0, count, len(orphans))])
-    windows = _windows(at_ms, used, label == truth)
+    windows = count_windows(at_ms, used, label == truth)
     classes = {
         "prediction_records": count, "predictions": count, "matched": len(used), "expired": 0,
         "outcomes_used": len(used), "outcomes_conflicting": int(conflicting.sum()),
@@ -147,9 +149,8 @@ def _outcomes(keys: list[str], values: NDArray[np.int64], place: NDArray[np.int6
     return Output("outcomes", [i.encode() for i in ids], columns=pa.record_batch(columns))
 
 
-def _windows(
-    at_ms: NDArray[np.int64], used: NDArray[np.int64], right: NDArray[np.bool_]
-) -> dict[int, tuple[int, int, int]]:
+def count_windows(at_ms: NDArray[np.int64], used: NDArray[np.int64], right: NDArray[np.bool_]) -> Windows:
+    """Predictions at these times, those that are ``used`` (their places) matched, and of these the ``right`` ones."""
     starts, where = np.unique(at_ms // MINUTE_MS * MINUTE_MS, return_inverse=True)
     size = len(starts)
     parts = (where, where[used], where[used][right[used]])

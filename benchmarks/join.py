@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import beside
-from benchmarks.data import PLAIN, JoinAnswer, Shape, join_logs, pending
+from benchmarks.data import PLAIN, JoinAnswer, Shape, Windows, join_logs, pending
 from benchmarks.measure import PARTITIONS, Cost, Work, left, publish, run, topics, withheld
 from leadline.agents import cluster
 from leadline.agents.fetch import to_run
@@ -103,7 +103,7 @@ async def _wrong(bootstrap: str, prefix: str, answer: JoinAnswer, windowed: bool
         assert isinstance(value, WindowPartial | JoinCounts)
         newest[record.key] = value
     classes: Counter[str] = Counter()
-    windows: dict[int, tuple[int, int, int]] = {}
+    windows: Windows = {}
     for value in newest.values():
         if isinstance(value, JoinCounts):
             classes.update({name: getattr(value, name) for name in answer.classes})
@@ -133,7 +133,7 @@ async def peer(name: str, bootstrap: str, count: int, folder: Path) -> Cost:
         return await run(bootstrap, work, events, lambda: wrong_counts(bootstrap, prefix, answer.windows))
 
 
-async def wrong_counts(bootstrap: str, prefix: str, windows: dict[int, tuple[int, int, int]]) -> AsyncIterator[str]:
+async def wrong_counts(bootstrap: str, prefix: str, windows: Windows) -> AsyncIterator[str]:
     """Where a peer's newest counts of a window are not the matched, and the right, of its (predictions, matched, right)."""
     newest = {r.key: json.loads(r.value) async for r in cluster.read_all(bootstrap, f"{prefix}.counts")}
     told: dict[int, tuple[int, int]] = {}

@@ -8,7 +8,6 @@ No peer has all of it. Those beside it score, join and count what is right, in o
 import asyncio
 import os
 import time
-from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +15,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 from aiokafka import AIOKafkaConsumer
-from numpy.typing import NDArray
 
 from benchmarks import beside
-from benchmarks.data import features, request_number, requests
+from benchmarks.data import Windows, count_windows, features, request_number, requests
 from benchmarks.join import wrong_counts
 from benchmarks.measure import Cost, Work, left, publish, run, send, topics
 from benchmarks.model import exact_scores
@@ -72,7 +70,7 @@ async def peer(name: str, bootstrap: str, count: int, folder: Path) -> Cost:
         return await run(bootstrap, work, count, lambda: wrong_counts(bootstrap, prefix, windows))
 
 
-def _logs(count: int) -> tuple[Output, Output, dict[int, tuple[int, int, int]]]:
+def _logs(count: int) -> tuple[Output, Output, Windows]:
     """Requests, the outcomes of most, and (predictions, matched, right) of each window."""
     asked = requests(count)
     assert asked.columns is not None
@@ -87,17 +85,7 @@ def _logs(count: int) -> tuple[Output, Output, dict[int, tuple[int, int, int]]]:
         "outcome_time": pa.array(at_ms[labeled] + 1000),
     }
     right = outcome == (exact_scores(features(count)) >= 0.5)
-    return asked, Output("outcomes", keys, columns=pa.record_batch(columns)), _windows(at_ms, labeled, right)
-
-
-def _windows(
-    at_ms: NDArray[np.int64], labeled: NDArray[np.int64], right: NDArray[np.bool_]
-) -> dict[int, tuple[int, int, int]]:
-    starts = at_ms // MINUTE_MS * MINUTE_MS
-    made, matched, correct = (
-        Counter(starts[part].tolist()) for part in (slice(None), labeled, labeled[right[labeled]])
-    )
-    return {start: (made[start], matched[start], correct[start]) for start in made}
+    return asked, Output("outcomes", keys, columns=pa.record_batch(columns)), count_windows(at_ms, labeled, right)
 
 
 async def _feed(bootstrap: str, prefix: str, asked: Output, outcomes: Output, rate: int = 0, sent: int = 0) -> None:
@@ -129,7 +117,7 @@ def _part(output: Output, start: int, stop: int) -> Output:
     return replace(output, keys=output.keys[start:stop], columns=output.columns.slice(start, stop - start))
 
 
-async def _wrong(bootstrap: str, prefix: str, windows: dict[int, tuple[int, int, int]]) -> AsyncIterator[str]:
+async def _wrong(bootstrap: str, prefix: str, windows: Windows) -> AsyncIterator[str]:
     """What the newest metrics say that is not so."""
     newest: dict[bytes, WindowMetrics] = {}
     async for record in cluster.read_all(bootstrap, f"{prefix}.metrics"):
