@@ -1,8 +1,9 @@
-"""From a reference to a version on disk: reading, numbering, training, quality, and the fast path."""
+"""From a reference to a version on disk: reading, numbering, training, quality, and how it is scored."""
 
 import gzip
 import json
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,10 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from leadline.learning import models
+from leadline.learning import linear
 from leadline.learning.add import add_version, next_version
 from leadline.learning.errors import RegistryError
+from leadline.learning.linear import Linear, linear_model, linear_of
 from leadline.learning.models import model_of
 from leadline.learning.quality import quality
 from leadline.learning.reference import matrix, read_reference, signature_of
@@ -242,36 +244,51 @@ def logistic(positive: float, scaler: StandardScaler | None = None, labels=(0.0,
 @pytest.mark.parametrize(
     ("positive", "labels"), [(1, (0, 1)), (0, (0, 1)), (2, (1, 2)), (1, (False, True)), (1, ("0", "1"))]
 )
-def test_the_fast_path_equals_scikit_learn(scaler, positive, labels):
+def test_the_numbers_of_a_logistic_regression_give_the_scores_of_scikit_learn(scaler, positive, labels):
     estimator, settings, rows = logistic(positive, None if scaler is None else StandardScaler(**scaler), labels)
-    model = model_of(estimator, settings, 2)
-    assert model.fast
+    model = linear_model(linear_of(estimator, 2), settings, 2)
     column = [float(label) for label in estimator.classes_].index(positive)
     np.testing.assert_allclose(model.predict(rows), estimator.predict_proba(rows)[:, column], rtol=0, atol=1e-9)
 
 
-def test_the_fast_path_is_not_used_where_it_differs(monkeypatch):
-    estimator, settings, rows = logistic(1, StandardScaler())
-    monkeypatch.setattr(models, "_expit", lambda values: 1 / (1 + np.exp(-values)) + 1e-8)
-    model = model_of(estimator, settings, 2)
-    assert not model.fast
-    np.testing.assert_array_equal(model.predict(rows), estimator.predict_proba(rows)[:, 1])
+def test_numbers_that_give_other_scores_than_scikit_learn_are_not_used(monkeypatch):
+    estimator, _, _ = logistic(1, StandardScaler())
+    monkeypatch.setattr(linear, "_expit", lambda values: 1 / (1 + np.exp(-values)) + 1e-8)
+    assert linear_of(estimator, 2) is None
 
 
-def test_three_classes_go_without_the_fast_path():
+def test_other_models_have_no_such_numbers():
+    rows = RNG.normal(size=(300, 2))
+    for classes in (RNG.integers(0, 3, 300), np.where(rows[:, 0] > 0, "yes", "no")):
+        assert linear_of(LogisticRegression().fit(rows, classes), 2) is None
+    assert linear_of(HistGradientBoostingClassifier(max_iter=3).fit(rows, rows[:, 0] > 0), 2) is None
+
+
+def test_three_classes():
     rows = RNG.normal(size=(300, 2))
     estimator = LogisticRegression().fit(rows, RNG.integers(0, 3, 300))
     model = model_of(estimator, ModelSettings(name="m", positive=2), 2)
-    assert not model.fast
     np.testing.assert_array_equal(model.predict(rows), estimator.predict_proba(rows)[:, 2])
 
 
-@pytest.mark.parametrize("fast", [True, False])
-def test_a_row_that_cannot_be_scored_is_nan_alone(fast):
+def regression():
+    rows = RNG.normal(size=(500, 2))
+    return model_of(LinearRegression().fit(rows, rows[:, 0]), ModelSettings(name="m", task="regression"), 2), rows
+
+
+def classification():
     estimator, settings, rows = logistic(1, StandardScaler())
-    if not fast:
-        estimator, settings = LinearRegression().fit(rows, rows[:, 0]), ModelSettings(name="m", task="regression")
-    model = model_of(estimator, settings, 2)
+    return model_of(estimator, settings, 2), rows
+
+
+def numbers():
+    estimator, settings, rows = logistic(1, StandardScaler())
+    return linear_model(linear_of(estimator, 2), settings, 2), rows
+
+
+@pytest.mark.parametrize("made", [regression, classification, numbers])
+def test_a_row_that_cannot_be_scored_is_nan_alone(made):
+    model, rows = made()
     bad = np.vstack([rows[:2], [[np.nan, 1], [np.inf, 1], [1, -np.inf]]])
     found = model.predict(bad)
     np.testing.assert_allclose(found[:2], model.predict(rows[:2]), rtol=1e-12)
@@ -301,6 +318,23 @@ def test_a_model_that_does_not_fit_the_settings_is_refused():
         model_of(estimator, settings.model_copy(update={"positive": 1.0}), 3)
     with pytest.raises(RegistryError, match=r"classes are \[\]"):
         model_of(LogisticRegression(), settings, 2)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"classes": [0.0, 2.0]}, r"positive = 1\.0"),
+        ({"weights": [1.0]}, "does not score a matrix of 2 features"),
+        ({"mean": [1.0, 2.0, 3.0]}, "does not score a matrix of 2 features"),
+        ({"intercept": float("nan")}, "not finite"),
+        ({"scale": [1.0, 0.0]}, "scale of 0"),
+    ],
+)
+def test_numbers_that_do_not_fit_are_refused(changed, message):
+    fits = Linear([0.0, 1.0], [0.0, 0.0], [1.0, 1.0], [1.0, 2.0], 0.5)
+    assert linear_model(fits, ModelSettings(name="m"), 2).predict(np.array([[0.5, -0.5]])).tolist() == [0.5]
+    with pytest.raises(RegistryError, match=message):
+        linear_model(replace(fits, **changed), ModelSettings(name="m"), 2)
 
 
 # -- adding -----------------------------------------------------------------------------------------------------------

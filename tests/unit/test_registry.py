@@ -4,6 +4,8 @@ import hashlib
 import io
 import json
 import pickle
+import subprocess
+import sys
 import zipfile
 from functools import partial
 from pathlib import Path
@@ -29,7 +31,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from leadline.core.catalog import Catalog
 from leadline.learning.add import add_version
 from leadline.learning.models import read_model
-from leadline.learning.registry import FILES, MANIFEST, MODEL, Registry, RegistryError
+from leadline.learning.registry import FILES, LINEAR, MANIFEST, MODEL, Registry, RegistryError
 from leadline.records import Rollout
 from leadline.settings import ModelSettings, SettingsError
 
@@ -67,8 +69,12 @@ def fitted(model=None):
     return (LogisticRegression() if model is None else model).fit(rows, table["y"].to_numpy())
 
 
-def add(root: Path, version: str | None = "v1", settings: ModelSettings = SETTINGS):
-    return add_version(root, settings, version, fitted(), reference(), "y")
+def add(root: Path, version: str | None = "v1", settings: ModelSettings = SETTINGS, model=None):
+    return add_version(root, settings, version, fitted(model), reference(), "y")
+
+
+def tree():
+    return DecisionTreeClassifier(max_depth=2)
 
 
 def rollout(version: str, model: str = "fraud") -> Rollout:
@@ -101,7 +107,7 @@ def test_reads_what_was_added_once(tmp_path):
     assert registry.models() == ["fraud"]
 
 
-@pytest.mark.parametrize("name", [*FILES, MANIFEST])
+@pytest.mark.parametrize("name", [*FILES, LINEAR, MANIFEST])
 @pytest.mark.parametrize("harm", ["flip", "truncate", "empty", "append", "remove"])
 def test_harm_to_any_file_is_refused_by_name(tmp_path, name, harm):
     add(tmp_path)
@@ -222,7 +228,7 @@ def test_a_rollout_of_what_is_not_here_changes_nothing_and_is_logged(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("name", ["model.skops", "profile.json", "manifest.json"])
+@pytest.mark.parametrize("name", ["model.skops", "linear.json", "profile.json", "manifest.json"])
 def test_a_rollout_of_a_damaged_version_changes_nothing_until_it_is_mended(tmp_path, name):
     add(tmp_path, "v1")
     add(tmp_path, "v2")
@@ -286,7 +292,7 @@ class Pickled:
 
 
 def test_a_pickle_in_place_of_a_model_is_refused_and_never_runs(tmp_path):
-    add(tmp_path)
+    add(tmp_path, model=tree())
     mark = tmp_path / "mark"
     reseal(tmp_path / "fraud" / "v1", MODEL, pickle.dumps(Pickled(str(mark))))
     with pytest.raises(RegistryError, match="no skops file"):
@@ -308,7 +314,7 @@ def swapped(data: bytes, change) -> bytes:
     ("module", "kind"), [("os", "system"), ("builtins", "eval"), ("subprocess", "Popen"), ("test_registry", "Pickled")]
 )
 def test_a_type_smuggled_into_a_model_is_named_and_refused(tmp_path, module, kind):
-    add(tmp_path)
+    add(tmp_path, model=tree())
     folder = tmp_path / "fraud" / "v1"
 
     def change(text):
@@ -348,9 +354,31 @@ def test_a_partial_of_another_function_is_refused():
 
 
 def test_a_model_of_other_features_is_refused(tmp_path):
-    add(tmp_path)
     rows = np.random.default_rng(0).normal(size=(20, 3))
-    model = LogisticRegression().fit(rows, rows[:, 0] > 0)
+    model = tree().fit(rows, rows[:, 0] > 0)
+    numbers = {"classes": [0, 1], "mean": [0] * 3, "scale": [1] * 3, "weights": [1] * 3, "intercept": 0}
+    add(tmp_path, "v1", model=tree())
     reseal(tmp_path / "fraud" / "v1", MODEL, skops.io.dumps(model))
-    with pytest.raises(RegistryError, match="does not score a matrix of 2 features"):
-        Registry(tmp_path).read("fraud", "v1")
+    add(tmp_path, "v2")
+    reseal(tmp_path / "fraud" / "v2", LINEAR, json.dumps(numbers).encode())
+    for version in ("v1", "v2"):
+        with pytest.raises(RegistryError, match="does not score a matrix of 2 features"):
+            Registry(tmp_path).read("fraud", version)
+
+
+def test_the_file_of_a_logistic_regression_is_not_opened(tmp_path):
+    """Nor scikit-learn imported: its numbers are there."""
+    add(tmp_path)
+    reseal(tmp_path / "fraud" / "v1", MODEL, b"nothing")
+    said = f"""if True:
+        import sys
+        from pathlib import Path
+        from leadline.learning.registry import Registry
+        version = Registry(Path({str(tmp_path)!r})).read("fraud", "v1")
+        print(*version.predictor.predict([[0.0, 0.0]]).shape, *{{"sklearn", "skops", "scipy"}} & {{*sys.modules}})"""
+    assert subprocess.check_output([sys.executable, "-c", said], text=True).split() == ["1"]
+
+
+def test_other_models_have_no_numbers(tmp_path):
+    add(tmp_path, model=tree())
+    assert sorted(path.name for path in (tmp_path / "fraud" / "v1").iterdir()) == sorted([*FILES, MANIFEST])

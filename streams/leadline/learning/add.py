@@ -18,10 +18,12 @@ import pyarrow as pa
 from leadline.core.catalog import Signature, Version
 from leadline.core.columns import Floats
 from leadline.core.profile import build_profile
+from leadline.learning.linear import linear_model, linear_of
 from leadline.learning.models import model_of, read_model
 from leadline.learning.quality import quality
 from leadline.learning.reference import matrix, read_reference, signature_of
 from leadline.learning.registry import (
+    LINEAR,
     MANIFEST,
     MODEL,
     PROFILE,
@@ -103,12 +105,17 @@ def _files(
 ) -> dict[str, bytes]:
     """The files of a version but its manifest; the model is read back from its bytes, as a worker would."""
     data = model.read_bytes() if isinstance(model, Path) else _dump(model)
-    predictor = model_of(read_model(data, "the model"), settings, len(signature.names))
+    estimator, features = read_model(data, "the model"), len(signature.names)
+    predictor = model_of(estimator, settings, features)
+    linear = linear_of(estimator, features) if settings.task == "binary" else None
+    if linear is not None:
+        predictor = linear_model(linear, settings, features)
     rows = matrix(reference, signature)
     scores = predictor.predict(rows)
     _check_scores(scores)
     profile = build_profile(signature, rows, scores, quality(scores, outcomes(reference, outcome), settings))
-    return {MODEL: data, SIGNATURE: _json(asdict(signature)), PROFILE: _json(asdict(profile))}
+    found = {MODEL: data, SIGNATURE: _json(asdict(signature)), PROFILE: _json(asdict(profile))}
+    return found if linear is None else found | {LINEAR: _json(asdict(linear))}
 
 
 def _dump(model: Any) -> bytes:

@@ -3,12 +3,11 @@
 scikit-learn and skops are imported when the first model is read, since most workers never score.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import structlog
 
 from leadline.core.columns import Floats
 from leadline.learning.errors import RegistryError
@@ -24,11 +23,6 @@ ALLOWED_TYPES = [
 ]
 """Types beyond skops' defaults. Found by experiment; a file never adds to it."""
 
-PARITY = 1e-9
-"""How far the fast path may be from scikit-learn, in units of the score."""
-
-_PARITY_ROWS = 256
-_log = structlog.get_logger(__name__)
 Scores = Callable[[Floats], Floats]
 
 
@@ -53,12 +47,11 @@ def read_model(data: bytes, name: str) -> Any:
 class Model:
     """A fitted estimator as a `leadline.core.catalog.Predictor`.
 
-    ``takes_missing``: whether NaN is a value to it. ``fast``: whether numpy answers instead of scikit-learn.
+    ``takes_missing``: whether NaN is a value to it.
     """
 
     scores: Scores
     takes_missing: bool
-    fast: bool
 
     def predict(self, matrix: Floats) -> Floats:
         """One score a row: the probability of the positive class, or the predicted value.
@@ -82,20 +75,15 @@ def model_of(estimator: Any, settings: ModelSettings, features: int, name: str =
 
     Raises RegistryError where it does not fit the settings: no such positive class, other number of features, no probabilities.
     """
-    slow = _binary(estimator, settings, name) if settings.task == "binary" else _regression(estimator, name)
-    _probe(slow, features, name)
-    fast = _fast(estimator, settings) if settings.task == "binary" else None
-    if fast is not None and _same(fast, slow, _parity_rows(estimator, features)):
-        return Model(fast, takes_missing=False, fast=True)
-    if fast is not None:
-        _log.warning("the fast path differs from scikit-learn, and is not used", model=settings.name)
-    return Model(slow, _takes_missing(slow, features), fast=False)
+    scores = _binary(estimator, settings, name) if settings.task == "binary" else _regression(estimator, name)
+    _probe(scores, features, name)
+    return Model(scores, _takes_missing(scores, features))
 
 
 def _binary(estimator: Any, settings: ModelSettings, name: str) -> Scores:
     if not hasattr(estimator, "predict_proba"):
         raise RegistryError(f"{name}: a {type(estimator).__name__} has no predict_proba; a binary model needs it")
-    column = _positive(estimator, settings, name)
+    column = positive_of(list(getattr(estimator, "classes_", ())), settings, name)
 
     def scores(matrix: Floats) -> Floats:
         found: Floats = estimator.predict_proba(matrix)[:, column]
@@ -104,17 +92,22 @@ def _binary(estimator: Any, settings: ModelSettings, name: str) -> Scores:
     return scores
 
 
-def _positive(estimator: Any, settings: ModelSettings, name: str) -> int:
-    classes = list(getattr(estimator, "classes_", ()))
+def positive_of(classes: Sequence[Any], settings: ModelSettings, name: str) -> int:
+    """Which of the classes the settings call positive. Raises RegistryError where none is."""
     for column, label in enumerate(classes):
-        if _number(label) == settings.positive:
+        if number(label) == settings.positive:
             return column
     raise RegistryError(
         f"{name}: its classes are {classes}, and positive = {settings.positive} in model.toml is none of them"
     )
 
 
-def _number(label: Any) -> float | None:
+def number(label: Any) -> float | None:
+    """A class as a number; None where it is none.
+
+    >>> number(True), number("2"), number("yes")
+    (1.0, 2.0, None)
+    """
     try:
         return float(label)
     except ValueError:
@@ -146,57 +139,3 @@ def _takes_missing(scores: Scores, features: int) -> bool:
         return bool(np.isfinite(scores(np.full((2, features), np.nan))).all())
     except ValueError:
         return False
-
-
-def _fast(estimator: Any, settings: ModelSettings) -> Scores | None:
-    """Numpy's way to the same scores; None for other kinds of model."""
-    scaler, last = _parts(estimator)
-    if last is None or len(last.classes_) != 2:
-        return None
-    sign = 1.0 if _number(last.classes_[1]) == settings.positive else -1.0
-    mean = 0.0 if scaler is None or not scaler.with_mean else scaler.mean_
-    scale = 1.0 if scaler is None or not scaler.with_std else scaler.scale_
-    weights, intercept = sign * last.coef_[0], sign * float(last.intercept_[0])
-
-    def scores(matrix: Floats) -> Floats:
-        return _expit((matrix - mean) / scale @ weights + intercept)
-
-    return scores
-
-
-def _parts(estimator: Any) -> tuple[Any, Any]:
-    """The scaler and the logistic regression of an estimator; None for what it lacks."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import Pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    steps = [step for _, step in estimator.steps] if type(estimator) is Pipeline else [estimator]
-    kinds = [type(step) for step in steps]
-    if kinds == [StandardScaler, LogisticRegression]:
-        return steps[0], steps[1]
-    return (None, steps[0]) if kinds == [LogisticRegression] else (None, None)
-
-
-def _expit(values: Floats) -> Floats:
-    """The logistic function, without overflow.
-
-    >>> _expit(np.array([-1e4, 0.0, 1e4])).tolist()
-    [0.0, 0.5, 1.0]
-    """
-    small = np.exp(-np.abs(values))
-    found: Floats = np.where(values >= 0, 1.0, small) / (1.0 + small)
-    return found
-
-
-def _parity_rows(estimator: Any, features: int) -> Floats:
-    """Rows like those of the training: normal, three times as wide, with the scaler's means and deviations."""
-    scaler, _ = _parts(estimator)
-    rows = 3 * np.random.default_rng(0).standard_normal((_PARITY_ROWS, features))
-    if scaler is None:
-        return rows
-    found: Floats = scaler.inverse_transform(rows)
-    return found
-
-
-def _same(fast: Scores, slow: Scores, rows: Floats) -> bool:
-    return bool(np.abs(fast(rows) - slow(rows)).max() <= PARITY)

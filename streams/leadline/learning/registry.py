@@ -16,12 +16,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from leadline.core.catalog import ReferenceProfile, Signature, Version
 from leadline.learning.errors import RegistryError
-from leadline.learning.models import model_of, read_model
+from leadline.learning.linear import Linear, linear_model
+from leadline.learning.models import Model, model_of, read_model
 from leadline.records import Rollout
 from leadline.settings import ModelSettings, SettingsError, explain, load_model_settings
 
 __all__ = [
     "FILES",
+    "LINEAR",
     "MODEL",
     "PROFILE",
     "SETTINGS",
@@ -36,7 +38,9 @@ SETTINGS = "model.toml"
 MANIFEST = "manifest.json"
 MODEL, SIGNATURE, PROFILE = "model.skops", "signature.json", "profile.json"
 FILES = (MODEL, SIGNATURE, PROFILE)
-"""Every file of a version but its manifest."""
+"""Every file of a version but its manifest, and `LINEAR`."""
+LINEAR = "linear.json"
+"""The numbers of a logistic regression, where the model is one: workers score with them, and leave the model's file alone."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _log = structlog.get_logger(__name__)
@@ -131,9 +135,7 @@ class Registry:
         files = _verified(folder, model, version)
         signature = _signature(files[SIGNATURE], folder / SIGNATURE)
         profile = _typed(ReferenceProfile, files[PROFILE], folder / PROFILE)
-        estimator = read_model(files[MODEL], str(folder / MODEL))
-        predictor = model_of(estimator, settings, len(signature.names), str(folder / MODEL))
-        return Version(settings, version, signature, profile, predictor)
+        return Version(settings, version, signature, profile, _predictor(files, settings, signature, folder))
 
     def _verify(self, model: str, version: str) -> None:
         if not self._has(model, version):
@@ -142,6 +144,15 @@ class Registry:
 
     def _has(self, model: str, version: str) -> bool:
         return valid_name(model) and valid_name(version) and (self._root / model / version).is_dir()
+
+
+def _predictor(files: dict[str, bytes], settings: ModelSettings, signature: Signature, folder: Path) -> Model:
+    features = len(signature.names)
+    if LINEAR in files:
+        path = folder / LINEAR
+        return linear_model(_typed(Linear, files[LINEAR], path), settings, features, str(path))
+    path = folder / MODEL
+    return model_of(read_model(files[MODEL], str(path)), settings, features, str(path))
 
 
 def signature_id(numeric: list[str], categorical: list[str], categories: dict[str, list[str]]) -> str:
@@ -161,9 +172,9 @@ def _verified(folder: Path, model: str, version: str) -> dict[str, bytes]:
         raise RegistryError(f"{folder / MANIFEST} is of another model or version; {_RESTORE}")
     _compare_library(manifest.get("facts"), folder)
     digests = manifest.get("files")
-    if not isinstance(digests, dict) or set(digests) != set(FILES):
+    if not isinstance(digests, dict) or set(digests) - {LINEAR} != set(FILES):
         raise RegistryError(f"{folder / MANIFEST} does not list exactly {', '.join(FILES)}; {_RESTORE}")
-    return {name: _checked(folder / name, digests[name]) for name in FILES}
+    return {name: _checked(folder / name, digest) for name, digest in digests.items()}
 
 
 def _compare_library(facts: Any, folder: Path) -> None:
