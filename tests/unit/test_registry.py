@@ -379,6 +379,14 @@ def test_the_file_of_a_logistic_regression_is_not_opened(tmp_path):
     assert subprocess.check_output([sys.executable, "-c", said], text=True).split() == ["1"]
 
 
+def test_a_classifier_is_no_regressor_after_its_settings_were_changed(tmp_path):
+    add(tmp_path)
+    path = tmp_path / "fraud" / "model.toml"
+    path.write_text(path.read_text().replace('task = "binary"', 'task = "regression"'))
+    with pytest.raises(RegistryError, match="is no regressor"):
+        Registry(tmp_path).read("fraud", "v1")
+
+
 def test_other_models_have_no_numbers(tmp_path):
     add(tmp_path, model=tree())
     assert sorted(path.name for path in (tmp_path / "fraud" / "v1").iterdir()) == sorted([*FILES, MANIFEST])

@@ -148,7 +148,7 @@ class Registry:
 
 def _predictor(files: dict[str, bytes], settings: ModelSettings, signature: Signature, folder: Path) -> Model:
     features = len(signature.names)
-    if LINEAR in files:
+    if LINEAR in files and settings.task == "binary":  # else the model's file is refused
         path = folder / LINEAR
         return linear_model(_typed(Linear, files[LINEAR], path), settings, features, str(path))
     path = folder / MODEL
