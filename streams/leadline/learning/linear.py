@@ -1,6 +1,6 @@
-"""Logistic regressions as their numbers: a worker that serves only such models never imports scikit-learn, and takes 85 MB less."""
+"""Logistic regressions as their numbers: a worker that serves only such models never imports scikit-learn (docs/decisions/0011)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -61,20 +61,16 @@ def linear_model(linear: Linear, settings: ModelSettings, features: int, name: s
     if not np.isfinite([*linear.mean, *linear.scale, *linear.weights, linear.intercept]).all() or 0 in linear.scale:
         raise RegistryError(f"{name} has numbers that are not finite, or a scale of 0; add a new version")
     first = positive_of(linear.classes, settings, name) == 0
-    return Model(_scores(_turned(linear) if first else linear), takes_missing=False)
+    return Model(_scores(linear, sign=-1 if first else 1), takes_missing=False)
 
 
-def _turned(linear: Linear) -> Linear:
-    """The same model, with the other class as ``classes[1]``."""
-    weights = [-weight for weight in linear.weights]
-    return replace(linear, classes=linear.classes[::-1], weights=weights, intercept=-linear.intercept)
-
-
-def _scores(linear: Linear) -> Scores:
-    mean, scale, weights = (np.array(column) for column in (linear.mean, linear.scale, linear.weights))
+def _scores(linear: Linear, sign: int = 1) -> Scores:
+    """The probability of ``classes[1]``; with ``sign`` -1 that of ``classes[0]``."""
+    mean, scale = np.array(linear.mean), np.array(linear.scale)
+    weights, intercept = sign * np.array(linear.weights), sign * linear.intercept
 
     def scores(matrix: Floats) -> Floats:
-        return _expit((matrix - mean) / scale @ weights + linear.intercept)
+        return _expit((matrix - mean) / scale @ weights + intercept)
 
     return scores
 

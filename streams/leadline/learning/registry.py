@@ -1,7 +1,7 @@
 """The models on this disk, verified before they are read, and which version of each answers.
 
-``<root>/<model>/model.toml`` holds the settings; ``<root>/<model>/<version>/`` the files of `FILES` and a manifest with
-their digests. Digests find damage and mix-ups, not an attacker who can write the manifest too: guard the folder.
+``<root>/<model>/model.toml`` holds the settings; ``<root>/<model>/<version>/`` the files of `FILES`, `LINEAR` of a logistic regression,
+and a manifest with their digests. Digests find damage and mix-ups, not an attacker who can write the manifest too: guard the folder.
 """
 
 import hashlib
