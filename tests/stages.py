@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from leadline.core.batch import Batch
-from leadline.core.catalog import Signature, Version
+from leadline.core.catalog import Champion, Signature
 from leadline.core.windows import UNIT, score_bin
 from leadline.records import WindowPartial
 from leadline.state.memory import MemoryStore
@@ -34,7 +34,7 @@ class Models:
 
 
 def version(settings, profile=None, name="v1", signature=None):
-    return Version(settings, name, signature or Signature("s", [], [], {}), profile, None)
+    return Champion(settings, name, signature or Signature("s", [], [], {}), profile, None)
 
 
 def records_batch(topic, records, arrival_ms=0):

@@ -18,7 +18,7 @@ from leadline.agents.admin import apply_topics
 from leadline.agents.features import FeaturesAwayError, FeatureView
 from leadline.agents.sender import new_producer
 from leadline.agents.stateless import StatelessLane
-from leadline.core.catalog import Signature, Version
+from leadline.core.catalog import Champion, Signature
 from leadline.records import PredictionRequest
 from leadline.settings import ModelSettings, load_settings
 from leadline.topology import step
@@ -46,7 +46,7 @@ async def talk(kafka, tmp_path):
 
 @asynccontextmanager
 async def running(talk):
-    scored = Version(SETTINGS, "v1", Signature("s", ["x"], [], {}), None, Doubles())
+    scored = Champion(SETTINGS, "v1", Signature("s", ["x"], [], {}), None, Doubles())
     models = Models({"m": SETTINGS}, {("m", "v1"): scored}, {"m": scored})
     view = FeatureView(talk.settings, models)
     lane = StatelessLane(step("scoring"), talk.settings, talk.bootstrap, models, view)

@@ -273,7 +273,7 @@ def test_regressors_read_back_equal(tmp_path, model):
 def check(root, model, settings, expected):
     add_version(root, settings, "v1", fitted(model), reference(), "y")
     rows = np.column_stack([np.random.default_rng(7).normal(size=50), np.arange(50.0) % 4])
-    found = Registry(root).version("fraud", "v1").predictor.predict(rows)
+    found = Registry(root).read("fraud", "v1").predictor.predict(rows)
     assert found.dtype == np.float64
     np.testing.assert_allclose(found, expected(rows), rtol=0, atol=1e-9)
 
@@ -377,6 +377,18 @@ def test_the_file_of_a_logistic_regression_is_not_opened(tmp_path):
         version = Registry(Path({str(tmp_path)!r})).read("fraud", "v1")
         print(*version.predictor.predict([[0.0, 0.0]]).shape, *{{"sklearn", "skops", "scipy"}} & {{*sys.modules}})"""
     assert subprocess.check_output([sys.executable, "-c", said], text=True).split() == ["1"]
+
+
+def test_a_version_is_looked_at_without_its_model(tmp_path):
+    """Who needs a reference profile alone does not import scikit-learn."""
+    add(tmp_path, model=tree())
+    said = f"""if True:
+        import sys
+        from pathlib import Path
+        from leadline.learning.registry import Registry
+        version = Registry(Path({str(tmp_path)!r})).version("fraud", "v1")
+        print(version.profile.predictions, *{{"sklearn", "skops", "scipy"}} & {{*sys.modules}})"""
+    assert subprocess.check_output([sys.executable, "-c", said], text=True).split() == [str(len(reference()))]
 
 
 def test_a_classifier_is_no_regressor_after_its_settings_were_changed(tmp_path):

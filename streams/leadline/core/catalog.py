@@ -55,12 +55,18 @@ class Predictor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A version of a model, loaded and verified."""
+    """What a version of a model is asked and was made with, verified; the model itself is not loaded."""
 
     settings: ModelSettings
     version: str
     signature: Signature
     profile: ReferenceProfile | None
+
+
+@dataclass(frozen=True, slots=True)
+class Champion(Version):
+    """The version that answers, its model loaded."""
+
     predictor: Predictor
 
 
@@ -73,7 +79,7 @@ class Catalog(Protocol):
 
     def settings(self, model: str) -> ModelSettings | None: ...
 
-    def champion(self, model: str) -> Version | None:
+    def champion(self, model: str) -> Champion | None:
         """The version that answers; None where no rollout names one."""
         ...
 

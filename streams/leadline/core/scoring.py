@@ -5,7 +5,7 @@ from collections import defaultdict
 import numpy as np
 
 from leadline.core.batch import Batch, Effects, Lookups, Reject
-from leadline.core.catalog import Catalog, Signature, Version
+from leadline.core.catalog import Catalog, Champion, Signature
 from leadline.core.columns import Floats, Ints, pick
 from leadline.core.matrix import Requests, Scored, requests_of, to_matrix
 
@@ -29,7 +29,7 @@ class Scoring:
         """One prediction for each request that can be scored, on the request's own partition number."""
         effects, requests = Effects(), requests_of(batch)
         for model, rows in requests.by_model():
-            version = self._catalog.champion(model)
+            champion = self._catalog.champion(model)
             if self._catalog.settings(model) is None:
                 _refuse(
                     effects,
@@ -37,7 +37,7 @@ class Scoring:
                     "unknown-model",
                     f"there are no settings for {model!r}: add it with `leadline model add`",
                 )
-            elif version is None:
+            elif champion is None:
                 _refuse(
                     effects,
                     rows,
@@ -45,20 +45,20 @@ class Scoring:
                     f"no version of {model!r} answers: name one with `leadline model promote`",
                 )
             else:
-                self._score(batch, rows, requests.take(rows), version, effects)
+                self._score(batch, rows, requests.take(rows), champion, effects)
         return effects
 
-    def _score(self, batch: Batch, rows: Ints, requests: Requests, version: Version, effects: Effects) -> None:
+    def _score(self, batch: Batch, rows: Ints, requests: Requests, champion: Champion, effects: Effects) -> None:
         lookups = _lookups(batch.lookups, rows)
-        matrix = to_matrix(requests, version.signature, lookups)
-        if version.settings.missing == "refuse":
-            rows, requests, matrix, lookups = _complete(rows, requests, matrix, lookups, version.signature, effects)
+        matrix = to_matrix(requests, champion.signature, lookups)
+        if champion.settings.missing == "refuse":
+            rows, requests, matrix, lookups = _complete(rows, requests, matrix, lookups, champion.signature, effects)
         if not len(rows):
             return
-        scores = np.asarray(version.predictor.predict(matrix), np.float64)
+        scores = np.asarray(champion.predictor.predict(matrix), np.float64)
         finite = np.isfinite(scores)
         if not finite.all():
-            detail = f"{version.settings.name} {version.version} gave NaN or infinity"
+            detail = f"{champion.settings.name} {champion.version} gave NaN or infinity"
             _refuse(effects, rows[~finite], "score-not-finite", detail)
             kept = np.flatnonzero(finite)
             rows, requests, matrix, lookups = _kept(kept, rows, requests, matrix, lookups)
@@ -67,7 +67,7 @@ class Scoring:
             return
         arrival_ms = batch.arrival_ms[rows]
         scored = Scored(matrix, scores, arrival_ms, None if lookups is None else arrival_ms - lookups.updated_ms)
-        effects.outputs.append(requests.predictions(pick(batch.keys, rows), batch.partition, scored, version))
+        effects.outputs.append(requests.predictions(pick(batch.keys, rows), batch.partition, scored, champion))
 
 
 def _refuse(effects: Effects, rows: Ints, reason: str, detail: str) -> None:

@@ -7,6 +7,7 @@ and a manifest with their digests. Digests find damage and mix-ups, not an attac
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +15,7 @@ from typing import Any, TypeVar
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
-from leadline.core.catalog import ReferenceProfile, Signature, Version
+from leadline.core.catalog import Champion, ReferenceProfile, Signature, Version
 from leadline.learning.errors import RegistryError
 from leadline.learning.linear import Linear, linear_model
 from leadline.learning.models import Model, model_of, read_model
@@ -45,6 +46,8 @@ LINEAR = "linear.json"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
+_Place = tuple[str, str]
+"""A model, and a version of it."""
 
 
 def valid_name(name: str) -> bool:
@@ -62,7 +65,8 @@ class Registry:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._settings: dict[str, ModelSettings] = {}
-        self._versions: dict[tuple[str, str], Version | None] = {}
+        self._versions: dict[_Place, Version | None] = {}
+        self._loaded: dict[_Place, Champion | None] = {}
         self._champions: dict[str, str] = {}
 
     def models(self) -> list[str]:
@@ -83,24 +87,26 @@ class Registry:
         self._settings[model] = found
         return found
 
-    def champion(self, model: str) -> Version | None:
+    def champion(self, model: str) -> Champion | None:
         """The version that the newest applied rollout names; None before one. Raises as `version`."""
         name = self._champions.get(model)
-        return None if name is None else self.version(model, name)
+        return None if name is None else self._once(self._loaded, (model, name), self.read)
 
     def version(self, model: str, version: str) -> Version | None:
-        """A version, read and verified on first use; None where it has no folder, or cannot be used, which is logged once.
+        """A version without its model, verified and read on first use; None where it has no folder or cannot be used, which is logged once.
 
         Raises SettingsError where the settings are broken.
         """
-        place = model, version
-        if place not in self._versions and self._has(model, version):
+        return self._once(self._versions, (model, version), lambda *place: self._described(*place)[0])
+
+    def _once(self, known: dict[_Place, _T | None], place: _Place, read: Callable[[str, str], _T]) -> _T | None:
+        if place not in known and self._has(*place):
             try:
-                self._versions[place] = self.read(model, version)
+                known[place] = read(*place)
             except RegistryError as error:
-                self._versions[place] = None
-                _log.error("this version is not used", model=model, version=version, error=str(error))
-        return self._versions.get(place)
+                known[place] = None
+                _log.error("this version is not used", model=place[0], version=place[1], error=str(error))
+        return known.get(place)
 
     def apply(self, rollout: Rollout) -> None:
         """Take over a rollout; rollouts come in the order of their log, so the last of a model holds.
@@ -120,12 +126,19 @@ class Registry:
                 folder=str(self._root),
             )
             return
-        if self._versions.get((model, version)) is None:
-            self._versions.pop((model, version), None)
+        for known in (self._versions, self._loaded):
+            if known.get((model, version)) is None:
+                known.pop((model, version), None)
         self._champions[model] = version
 
-    def read(self, model: str, version: str) -> Version:
+    def read(self, model: str, version: str) -> Champion:
         """A version from its files. Raises RegistryError where one is missing, changed or not allowed, SettingsError as `settings`."""
+        found, files = self._described(model, version)
+        predictor = _predictor(files, found.settings, found.signature, self._root / model / version)
+        return Champion(found.settings, version, found.signature, found.profile, predictor)
+
+    def _described(self, model: str, version: str) -> tuple[Version, dict[str, bytes]]:
+        """A version without its model, and its verified files."""
         settings = self.settings(model)
         if settings is None:
             raise RegistryError(
@@ -133,9 +146,8 @@ class Registry:
             )
         folder = self._root / model / version
         files = _verified(folder, model, version)
-        signature = _signature(files[SIGNATURE], folder / SIGNATURE)
         profile = _typed(ReferenceProfile, files[PROFILE], folder / PROFILE)
-        return Version(settings, version, signature, profile, _predictor(files, settings, signature, folder))
+        return Version(settings, version, _signature(files[SIGNATURE], folder / SIGNATURE), profile), files
 
     def _verify(self, model: str, version: str) -> None:
         if not self._has(model, version):

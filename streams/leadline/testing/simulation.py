@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from leadline.core.catalog import Signature, Version
+from leadline.core.catalog import Champion, Signature
 from leadline.core.columns import Floats
 from leadline.core.profile import build_profile
 from leadline.records import Alert, JoinCounts, Outcome, PredictionRequest, WindowMetrics, WindowPartial
@@ -53,7 +53,7 @@ class _Models:
         self.versions = {}
         for name, slope in (("v1", 1.0), ("v2", 2.0)):
             profile = build_profile(signature, values, _Score(slope).predict(values), {"accuracy": 0.8})
-            self.versions[name] = Version(settings, name, signature, profile, _Score(slope))
+            self.versions[name] = Champion(settings, name, signature, profile, _Score(slope))
 
     def models(self) -> list[str]:
         return [MODEL]
@@ -61,10 +61,10 @@ class _Models:
     def settings(self, model: str) -> ModelSettings | None:
         return self.known if model == MODEL else None
 
-    def champion(self, model: str) -> Version | None:
+    def champion(self, model: str) -> Champion | None:
         return self.versions[self.answers] if model == MODEL else None
 
-    def version(self, model: str, version: str) -> Version | None:
+    def version(self, model: str, version: str) -> Champion | None:
         return self.versions.get(version) if model == MODEL else None
 
 
