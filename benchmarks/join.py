@@ -19,7 +19,7 @@ from leadline.topology import step
 from leadline.wire.codec import decode
 
 _PART = 250_000
-TOPICS = ("predictions", "outcomes", "labeled-predictions", "window-partials", "dead-letters")
+TOPICS = ("predictions", "outcomes", "labeled-predictions", "window-partials", "window-profiles", "dead-letters")
 _KEPT = ("rollouts", "join-changelog")
 _STEPS = (step("join"),)
 

@@ -68,18 +68,27 @@ def main() -> int:
     folder = Path(asked["PEER_STATE_DIR"])
     settings = load_settings(prefix=asked["PEER_RUN"], models=folder / "models", state=folder / "state")
     configure_logs()
-    add_model(settings.models)
+    (add_settings if job.step.stateful else add_model)(settings.models)
     asyncio.run(_prepare(settings, asked["PEER_BOOTSTRAP"], job.step))
     names = {noun: asked[variable] for noun, variable in job.topics.items()}
     return worker([job.step], settings, asked["PEER_BOOTSTRAP"], wire(names, Path(asked["PEER_MARK"])))
 
 
 async def _prepare(settings: Settings, bootstrap: str, work: Step) -> None:
-    """The topics that the runner knows nothing of, and which version answers."""
+    """The topics that the runner knows nothing of, and which version answers, where one is asked."""
     kept = [work.name] if work.stateful else []
     await apply_topics(bootstrap, settings.prefix, PARTITIONS, 1, None, kept, ["rollouts", "dead-letters"])
+    if work.stateful:
+        return
     rollout = Rollout(MODEL, VERSION, int(time.time() * 1000), "scripts/bench", "measured")
     await publish(bootstrap, settings.prefix, [Output("rollouts", [MODEL.encode()], records=[rollout])])
+
+
+def add_settings(models: Path) -> None:
+    """What the join needs to know of the model."""
+    folder = models / MODEL
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.toml").write_text(f'name = "{MODEL}"\nwindow = "1m"\n', "utf-8")
 
 
 def add_model(models: Path) -> None:
@@ -266,7 +275,11 @@ _JOBS = {
         {"prediction-requests": "PEER_IN_REQUESTS", "predictions": "PEER_OUT_PREDICTIONS"},
     ),
     "J": _Job(
-        replace(_JOIN, processor=lambda task: _WindowsAlone(_JOIN.processor(task))),
+        replace(
+            _JOIN,
+            writes=("labeled-predictions", "window-partials"),
+            processor=lambda task: _WindowsAlone(_JOIN.processor(task)),
+        ),
         {
             "predictions": "PEER_IN_PREDICTIONS",
             "outcomes": "PEER_IN_OUTCOMES",

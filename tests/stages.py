@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+import pyarrow as pa
 
 from leadline.core.batch import Batch
 from leadline.core.catalog import Champion, Signature
@@ -51,11 +52,43 @@ def records_batch(topic, records, arrival_ms=0):
     )
 
 
-class Host:
-    """Runs a stage; ``fresh`` makes a new object on the same store before every run. ``told`` is all that it wrote, in order."""
+def predictions_batch(rows, arrival_ms, partition=0):
+    """Predictions of the model m, as (request id, version, event time, score, features); one arrival time for all, or a list."""
+    count = len(rows)
+    ids, versions, times, scores, features = zip(*rows, strict=True)
+    columns = pa.record_batch(
+        {
+            "model": ["m"] * count,
+            "model_version": list(versions),
+            "event_time": pa.array(times, pa.int64()),
+            "score": pa.array(scores, pa.float64()),
+            "predicted_label": pa.nulls(count, pa.int64()),
+            "features": pa.array(features, pa.list_(pa.float64())),
+            "segments": pa.array([[]] * count, pa.list_(pa.string())),
+        }
+    )
+    arrival = np.broadcast_to(np.array(arrival_ms, np.int64), count)
+    keys = [str(each).encode() for each in ids]
+    return Batch(
+        "predictions",
+        partition,
+        np.arange(count),
+        arrival,
+        keys,
+        count - 1,
+        int(arrival.max()),
+        columns,
+        bodies=[b""] * count,
+    )
 
-    def __init__(self, make, fresh=False):
-        self.make, self.fresh, self.store = make, fresh, MemoryStore()
+
+class Host:
+    """Runs a stage; ``fresh`` makes a new object on the same store before every run. ``told`` is all that it wrote (to the one topic, where
+    it is named), in order.
+    """
+
+    def __init__(self, make, fresh=False, topic=None):
+        self.make, self.fresh, self.topic, self.store = make, fresh, topic, MemoryStore()
         self.stage = make(self.store)
         self.told, self.keys, self.routes = [], [], []
 
@@ -72,8 +105,9 @@ class Host:
 
     def _take(self, effects):
         self.store.commit()
-        told = [record for output in effects.outputs for record in output.records]
-        for output in effects.outputs:
+        outputs = [output for output in effects.outputs if self.topic in (None, output.topic)]
+        told = [record for output in outputs for record in output.records]
+        for output in outputs:
             assert len(output.keys) == len(output.records)
             assert not any(broken_record(output.topic, record, None) for record in output.records)
             self.keys += output.keys

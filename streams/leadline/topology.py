@@ -11,7 +11,6 @@ from leadline.core.alerting import Alerting
 from leadline.core.batch import Processor, Store
 from leadline.core.catalog import Catalog
 from leadline.core.join import Join
-from leadline.core.profiling import Profiling
 from leadline.core.retraining import Retraining
 from leadline.core.scoring import Scoring
 
@@ -61,7 +60,7 @@ STEPS = (
     Step(
         "join",
         reads=("predictions", "outcomes"),
-        writes=("labeled-predictions", "window-partials"),
+        writes=("labeled-predictions", "window-partials", "window-profiles"),
         processor=lambda task: Join(task.partition, task.store, task.catalog),
     ),
     Step(
@@ -69,12 +68,6 @@ STEPS = (
         reads=("window-partials",),
         writes=("metrics",),
         processor=_performance,
-    ),
-    Step(
-        "profiling",
-        reads=("predictions",),
-        writes=("window-profiles",),
-        processor=lambda task: Profiling(task.partition, task.store, task.catalog),
     ),
     Step(
         "drift",
@@ -95,15 +88,6 @@ STEPS = (
         processor=lambda task: Retraining(task.store, task.catalog),
     ),
 )
-
-
-def answers_for(step: Step, noun: str) -> bool:
-    """Whether unreadable records of a topic become dead letters here: of several stages that read it, in the first.
-
-    >>> [each.name for each in STEPS if answers_for(each, "predictions")]
-    ['join']
-    """
-    return step == next(each for each in STEPS if noun in each.reads)
 
 
 def step(name: str) -> Step:

@@ -7,21 +7,19 @@ from pathlib import Path
 
 import fastavro
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from leadline.core.alerting import WINDOWS, Alerting
-from leadline.core.batch import Batch
 from leadline.core.catalog import ReferenceProfile, Signature
 from leadline.core.drift import Drift
+from leadline.core.join import Join
 from leadline.core.metrics import METRICS
 from leadline.core.performance import Performance
 from leadline.core.profile import build_profile
-from leadline.core.profiling import Profiling
 from leadline.core.retraining import Retraining
 from leadline.records import DriftReport, Metric, WindowMetrics
 from leadline.settings import AlertLimits, ModelSettings
-from stages import Host, Models, partial, records_batch, version
+from stages import Host, Models, partial, predictions_batch, records_batch, version
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 
@@ -208,17 +206,18 @@ def test_from_scores_and_partials_to_alerts_and_one_retrain_request():
     profile = build_profile(signature, rng.normal(size=(5000, 1)), rng.uniform(size=5000), {"accuracy": 0.9})
     catalog = models(profile, reference=None)
     catalog.versions["m", "v1"] = version(catalog.known["m"], profile, signature=signature)
+    join = Host(lambda store: Join(0, store, catalog), True, "window-profiles")
     stages = [
         Host(lambda store, make=make: make(store), fresh=True)
         for make in (
-            lambda store: Profiling(0, store, catalog), lambda store: Drift(store, catalog), Performance,
+            lambda store: Drift(store, catalog), Performance,
             lambda store: Alerting(store, catalog), lambda store: Retraining(store, catalog),
         )
     ]  # fmt: skip
-    profiling, drift, performance, alerting, retraining = stages
+    drift, performance, alerting, retraining = stages
     for place in range(6):
         moved = place >= 3
-        closed = profiling.feed(predictions(place * 100, rng.normal(2 * moved, 1, 400), rng.uniform(size=400)))
+        closed = join.feed(predictions(place * 100, rng.normal(2 * moved, 1, 400), rng.uniform(size=400)))
         alerting.feed(records_batch("drift", drift.feed(records_batch("window-profiles", closed))))
         right = [(0.9, float(rng.uniform() < (0.6 if moved else 0.9)), 1) for _ in range(400)]
         told = performance.feed(
@@ -231,24 +230,16 @@ def test_from_scores_and_partials_to_alerts_and_one_retrain_request():
     requests = retraining.feed(records_batch("alerts", alerting.told))
     assert [request.alert_id for request in requests] == [alerting.told[0].alert_id]
     assert requests[0].cause.startswith("accuracy 0.")
-    for stage in stages:
+    for stage in (join, *stages):
         for record in stage.told:
             assert fastavro.validate(asdict(record), schema(record))
 
 
 def predictions(start, values, scores):
     """A window's predictions; arrival is at the window's start, so that it closes with the next one."""
-    count = len(values)
-    columns = pa.record_batch(
-        {
-            "model": ["m"] * count,
-            "model_version": ["v1"] * count,
-            "event_time": pa.array([start] * count, pa.int64()),
-            "score": scores,
-            "features": pa.array([[value] for value in values.tolist()], pa.list_(pa.float64())),
-        }
-    )
-    return Batch("predictions", 0, np.arange(count), np.full(count, start), [b""] * count, count - 1, start, columns)
+    features = [[value] for value in values.tolist()]
+    rows = zip(range(start * len(values), (start + 1) * len(values)), scores.tolist(), features, strict=True)
+    return predictions_batch([(name, "v1", start, *row) for name, *row in rows], start)
 
 
 def schema(record):

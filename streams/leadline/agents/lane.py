@@ -35,7 +35,7 @@ from leadline.core.catalog import Catalog
 from leadline.settings import Settings
 from leadline.state.rocksdb import RocksStore, discard_stale
 from leadline.state.task import HostedTask, state_path
-from leadline.topology import Step, answers_for
+from leadline.topology import Step
 from leadline.wire.codec import WIRE, Wire
 from leadline.wire.dead_letters import to_record
 from leadline.wire.run import DeadLetter, Run
@@ -282,8 +282,6 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _run(self, task: HostedTask, run: Run) -> None:
         batch, letters = read(run, self._settings, self._wire)
-        if not answers_for(self.step, run.topic):
-            letters = []
         effects = task.processor.on_batch(batch)
         letters += refused(run, batch, effects.rejects)
         task.apply(run.topic, run.offsets[-1])

@@ -2,7 +2,7 @@
 
 Most records are simple: the first prediction of a request, then one outcome. Those are handled a column at a time; a request with
 anything else (repeats, corrections, retractions, early outcomes, several versions) is looked at as it was and as it now is, by the rules in
-`leadline.core.labeling`, and what differs is counted.
+`leadline.core.labeling`, and what differs is counted. Each prediction that is new is counted in its window's profile too.
 """
 
 from collections import Counter
@@ -18,6 +18,7 @@ from leadline.core.groups import Group, Groups
 from leadline.core.labeling import Given
 from leadline.core.ledger import Ledger
 from leadline.core.partials import Partials
+from leadline.core.profiles import Profiles, Window
 from leadline.core.progress import NEVER, Progress
 from leadline.core.requests import LabeledPredictions, change
 from leadline.core.row import (
@@ -80,6 +81,7 @@ class Join:
         self._deadlines = Timeline(store, b"d")
         self._forgets = Timeline(store, b"f")
         self._partials = Partials(partition, store, catalog, self._groups)
+        self._profiles = Profiles(partition, store, catalog, self._groups)
         held = store.get(b"m")
         self._progress = Progress.unpack(held) if held else Progress()
         self._begin()
@@ -91,13 +93,14 @@ class Join:
         self._rejects: list[Reject] = []
         self._scheduled: list[tuple[list[bytes], Ints, Ints]] = []
         self._waiting: list[tuple[bytes, int]] = []
+        self._reprofiled: list[Window] = []
 
     # -- the contract -------------------------------------------------------------------------------------------------
 
     @property
     def wake_at_ms(self) -> int | None:
-        """When the next prediction expires, window changes state, or request is forgotten."""
-        times = [line.first() for line in (self._deadlines, self._partials, self._forgets)]
+        """When the next prediction expires, window changes state or ends, or request is forgotten."""
+        times = [line.first() for line in (self._deadlines, self._partials, self._profiles, self._forgets)]
         return min((time for time in times if time is not None), default=None)
 
     def on_batch(self, batch: Batch) -> Effects:
@@ -126,7 +129,8 @@ class Join:
         turned = self._partials.turn(self._progress) if passed else set()
         self._store.put(b"m", self._progress.pack())
         partials = self._partials.outputs(self._ledger, turned, self._progress)
-        return Effects([*self._labeled.outputs(self._partition), *partials], self._rejects)
+        profiles = self._profiles.outputs(self._reprofiled, self._progress)
+        return Effects([*self._labeled.outputs(self._partition), *partials, *profiles], self._rejects)
 
     # -- predictions --------------------------------------------------------------------------------------------------
 
@@ -151,9 +155,14 @@ class Join:
         self._awaited_predictions(
             pick(keys, waited_for), made.take(waited_for), pick(bodies, waited_for), pick(held, waited_for)
         )
-        for i in others.tolist():
-            self._another_prediction(int(kept[i]), self._request(keys[i], held[i]), made.one(i, bodies[i]), keys[i])
+        new = [
+            i
+            for i in others.tolist()
+            if self._another_prediction(int(kept[i]), self._request(keys[i], held[i]), made.one(i, bodies[i]), keys[i])
+        ]
         self._restate()
+        counted = np.concatenate([first, waited_for, np.array(new, np.int64)])
+        self._reprofiled = self._profiles.count(columns, kept[counted], group[counted], self._progress)
 
     def _readable(self, group: Ints, event_time: Ints, score: Floats) -> Ints:
         unknown = group < 0
@@ -260,19 +269,21 @@ class Join:
         ending = np.flatnonzero(forget < FAR)
         self._forgets.add(forget[ending], pick(keys, ending), width, sequence)
 
-    def _another_prediction(self, index: int, row: Row, made: Made, key: bytes) -> None:
+    def _another_prediction(self, index: int, row: Row, made: Made, key: bytes) -> bool:
+        """Whether it is new: neither a repeat nor one version too many."""
         group = self._groups[made.group]
         if len(row.predictions) == MAX_PREDICTIONS:
             self._rejects.append(
                 Reject(index, "too-many-versions", f"{MAX_PREDICTIONS} versions scored the request already")
             )
-            return
+            return False
         self._ledger.classes[group.model, "prediction_records"] += 1
         if any(self._same_version(group, self._groups[other.group]) for other in row.predictions):
             self._ledger.classes[group.model, "duplicate_predictions"] += 1
-            return
+            return False
         row.predictions.append(made)
         self._scheduled.append(([key], np.array([made.group]), np.array([made.event_time])))
+        return True
 
     @staticmethod
     def _same_version(one: Group, other: Group) -> bool:

@@ -24,7 +24,10 @@ from leadline.topology import step
 from leadline.wire.codec import decode
 
 STEPS = ("join", "performance")
-TOPICS = ("predictions", "outcomes", "labeled-predictions", "window-partials", "metrics", "dead-letters", "rollouts")
+TOPICS = (
+    *("predictions", "outcomes", "labeled-predictions", "window-partials", "window-profiles", "metrics"),
+    *("dead-letters", "rollouts"),
+)
 STALL_S = 60.0
 _CHUNK = 20_000
 

@@ -1,19 +1,17 @@
-"""Counting: equal to a loop over the log, whatever the runs and the restarts."""
+"""Profiles: equal to a loop over the log, whatever the runs, the repeats and the restarts."""
 
 import math
 from collections import Counter
 
 import numpy as np
-import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadline.core.batch import Batch
 from leadline.core.catalog import Signature
+from leadline.core.join import Join
 from leadline.core.profile import build_profile
-from leadline.core.profiling import Profiling
 from leadline.settings import ModelSettings
-from stages import Host, Models, version
+from stages import Host, Models, predictions_batch, version
 
 SETTINGS = ModelSettings(name="m", window=100, horizon=200, grace="never")
 SIGNATURE = Signature("s", ["age"], ["colour"], {"colour": ["green", "red", "rare"]})
@@ -30,24 +28,19 @@ VALUES = st.sampled_from([10.0, 20.0, 30.0, 60.0, math.nan]) | st.floats(0, 70)
 FEATURES = st.tuples(VALUES, st.sampled_from([-1.0, 0.0, 1.0, 2.0, math.nan])).map(list) | st.just([])
 ROWS = st.lists(
     st.tuples(
-        st.sampled_from(["v1", "v2", "none"]), st.integers(-250, 250), st.floats(0, 1), FEATURES, st.integers(-250, 400)
+        st.sampled_from(["v1", "v2", "none"]),
+        st.integers(-250, 250),
+        st.floats(0, 1),
+        FEATURES,
+        st.integers(-250, 400),
+        st.integers(0, 20),
     ),
     max_size=25,
 )
 
 
 def batch(rows):
-    columns = pa.record_batch(
-        {
-            "model": ["m"] * len(rows),
-            "model_version": [row[0] for row in rows],
-            "event_time": pa.array([row[1] for row in rows], pa.int64()),
-            "score": pa.array([row[2] for row in rows], pa.float64()),
-            "features": pa.array([row[3] for row in rows], pa.list_(pa.float64())),
-        }
-    )
-    arrival = np.array([row[4] for row in rows])
-    return Batch("predictions", 0, np.arange(len(rows)), arrival, [b""] * len(rows), 0, int(arrival.max()), columns)
+    return predictions_batch([(name, *row) for *row, _, name in rows], [row[4] for row in rows])
 
 
 def place(feature, value):
@@ -63,10 +56,11 @@ def place(feature, value):
 
 def naive(rows):
     """(version, window start) to predictions and (feature, bin) counts."""
-    windows = {}
-    for name, event_time, score, features, _ in rows:
-        if name == "none":
+    windows, seen = {}, set()
+    for name, event_time, score, features, _, request in rows:
+        if name == "none" or (name, request) in seen:
             continue
+        seen.add((name, request))
         counted = windows.setdefault((name, event_time // 100 * 100), Counter())
         counted["predictions"] += 1
         values = dict(zip(SIGNATURE.names, features, strict=False)) | {"score": score}
@@ -79,7 +73,7 @@ def naive(rows):
 @given(ROWS, st.data())
 @settings(max_examples=200)
 def test_equals_a_loop_over_the_log(rows, data):
-    hosts = [Host(lambda store: Profiling(0, store, CATALOG), fresh) for fresh in (False, True)]
+    hosts = [Host(lambda store: Join(0, store, CATALOG), fresh, "window-profiles") for fresh in (False, True)]
     log = rows
     while log:
         size = data.draw(st.integers(1, 8))
@@ -100,4 +94,4 @@ def test_equals_a_loop_over_the_log(rows, data):
         for window, record in told.items()
     }
     assert found == naive(rows)
-    assert all(sum(1 for _ in host.store.scan(b"d", b"e")) == 0 for host in hosts)
+    assert all(sum(1 for _ in host.store.scan(b"e", b"f")) == 0 for host in hosts)

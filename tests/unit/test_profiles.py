@@ -1,15 +1,16 @@
 """Reference profiles, and live windows counted in their bins."""
 
+from itertools import count
+
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from leadline.core.batch import Batch
 from leadline.core.catalog import FeatureProfile, Signature
+from leadline.core.join import Join
 from leadline.core.profile import FeatureBins, build_profile
-from leadline.core.profiling import Profiling
 from leadline.settings import ModelSettings
-from stages import Host, Models, version
+from stages import Host, Models, predictions_batch, version
 
 SETTINGS = ModelSettings(name="m", window=100, horizon=200, grace=50)
 SIGNATURE = Signature("s", ["age"], ["colour"], {"colour": ["green", "red"]})
@@ -18,28 +19,22 @@ CATALOG = Models(
     {"m": SETTINGS}, {("m", "v1"): version(SETTINGS, REFERENCE, signature=SIGNATURE), ("m", "bare"): version(SETTINGS)}
 )
 NAN = float("nan")
+IDS = count()
 
 
-def predictions(rows, arrival_ms):
-    """Rows: (event time, score, features), or with a version as a fourth."""
+def predictions(rows, arrival_ms, ids=None):
+    """Rows: (event time, score, features), or with a version as a fourth; all of other requests, or with these ids."""
     rows = [(*row, "v1")[:4] for row in rows]
-    columns = pa.record_batch(
-        {
-            "model": ["m"] * len(rows),
-            "model_version": [row[3] for row in rows],
-            "event_time": pa.array([row[0] for row in rows], pa.int64()),
-            "score": pa.array([row[1] for row in rows], pa.float64()),
-            "features": pa.array([row[2] for row in rows], pa.list_(pa.float64())),
-        }
-    )
-    count = len(rows)
-    return Batch(
-        "predictions", 2, np.arange(count), np.full(count, arrival_ms), [b""] * count, count - 1, arrival_ms, columns
+    ids = ids or [next(IDS) for _ in rows]
+    return predictions_batch(
+        [(name, version, at, score, features) for name, (at, score, features, version) in zip(ids, rows, strict=True)],
+        arrival_ms,
+        partition=2,
     )
 
 
-def host(fresh=False):
-    return Host(lambda store: Profiling(2, store, CATALOG), fresh)
+def host(fresh=False, catalog=CATALOG):
+    return Host(lambda store: Join(2, store, catalog), fresh, "window-profiles")
 
 
 def counts(told):
@@ -78,8 +73,30 @@ def test_what_comes_when_the_join_takes_it_no_more_is_not_counted():
     assert run.feed(predictions([(1, 0.2, [10.0, 0])], 401))[0].predictions == 2
     assert run.feed(predictions([(1, 0.2, [10.0, 0])], 401)) == []
     run.pass_time(402, "predictions")
-    assert run.stage.wake_at_ms is None
-    assert [key for key, _ in run.store.scan(b"w", b"x")] == []
+    assert [key for key, _ in (*run.store.scan(b"e", b"f"), *run.store.scan(b"p", b"q"))] == []
+
+
+def test_a_repeat_is_counted_once_and_another_version_by_itself():
+    run = host()
+    run.feed(predictions([(0, 0.2, [10.0, 0])] * 2, 0, ids=["a", "a"]))
+    run.feed(
+        predictions([(0, 0.9, [30.0, 1]), (1, 0.9, [30.0, 1]), (0, 0.2, [10.0, 0], "bare")], 0, ids=["a", "b", "a"])
+    )
+    (told,) = run.pass_time(100, "predictions")
+    assert told.predictions == 2
+    assert counts(told)["score"] == [1, 0, 1, 0]
+
+
+def test_what_the_join_refuses_is_not_counted():
+    run = host()
+    run.feed(predictions([(0, 0.2, [10.0, 0]), (0, 1.5, [10.0, 0])], 0))
+    assert [told.predictions for told in run.pass_time(100, "predictions")] == [1]
+
+
+def test_windows_close_while_outcomes_are_still_to_be_read():
+    run = host()
+    run.feed(predictions([(0, 0.2, [10.0, 0])], 0))
+    assert [told.closed for told in run.feed(predictions([(200, 0.2, [10.0, 0])], 200))] == [True]
 
 
 def test_time_passes_for_an_idle_source_alone():
@@ -166,7 +183,7 @@ def test_the_reference_counts_as_a_live_window_would():
     profile = build_profile(SIGNATURE, matrix, scores)
     models = Models({"m": SETTINGS}, {("m", "v1"): version(SETTINGS, profile, signature=SIGNATURE)})
     rows = [(0, float(s), list(map(float, row))) for s, row in zip(scores, matrix, strict=True)]
-    (told,) = Host(lambda store: Profiling(2, store, models)).feed(predictions(rows, 100))
+    (told,) = host(catalog=models).feed(predictions(rows, 100))
     assert [feature.counts for feature in told.features] == [feature.counts for feature in profile.features]
 
 
