@@ -17,11 +17,12 @@ _BIAS = 2**63
 
 
 class Timeline:
-    """Keys by due time, under one prefix of a store."""
+    """Keys by due time, under one prefix of a store. It remembers when the first is due: a scan costs as much as hundreds of records."""
 
     def __init__(self, store: Store, prefix: bytes) -> None:
         self._store = store
         self._prefix = prefix
+        self._first = self._scanned()
 
     def add(self, when_ms: NDArray[np.int64], keys: Sequence[bytes], width_ms: int, sequence: int) -> None:
         """File each key under its time, a block for each ``width_ms``; ``sequence`` tells the blocks of different runs apart."""
@@ -38,7 +39,9 @@ class Timeline:
             self._put(when_ms[part], [keys[i] for i in part.tolist()], sequence)
 
     def _put(self, when_ms: NDArray[np.int64], keys: list[bytes], sequence: int) -> None:
-        place = self._prefix + _PLACE.pack(int(when_ms.min()) + _BIAS, sequence)
+        earliest = int(when_ms.min())
+        self._first = earliest if self._first is None else min(self._first, earliest)
+        place = self._prefix + _PLACE.pack(earliest + _BIAS, sequence)
         held = self._store.get(place)
         if held is not None:
             times, others = _unpack(held)
@@ -48,6 +51,8 @@ class Timeline:
     def take(self, now_ms: int, sequence: int) -> list[bytes]:
         """Remove and return the keys whose time is before ``now_ms``."""
         due: list[bytes] = []
+        if self._first is None or self._first >= now_ms:
+            return due
         for place, value in list(self._blocks(now_ms)):
             times, keys = _unpack(value)
             over = times < now_ms
@@ -56,6 +61,7 @@ class Timeline:
             rest = np.flatnonzero(~over)
             if len(rest):
                 self._put(times[rest], [keys[i] for i in rest.tolist()], sequence)
+        self._first = self._scanned()
         return due
 
     def _blocks(self, now_ms: int) -> Iterator[tuple[bytes, bytes]]:
@@ -63,8 +69,12 @@ class Timeline:
 
     def first(self) -> int | None:
         """The earliest time at which something is due; None: nothing is filed."""
+        return None if self._first is None else self._first + 1
+
+    def _scanned(self) -> int | None:
+        """The time of the first block."""
         for place, _ in self._store.scan(self._prefix, self._prefix + b"\xff" * 17):
-            return int(_PLACE.unpack(place[len(self._prefix) :])[0]) - _BIAS + 1
+            return int(_PLACE.unpack(place[len(self._prefix) :])[0]) - _BIAS
         return None
 
 

@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import count, repeat
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -206,7 +206,7 @@ class RocksStore(Overlay):
     def load(self, entries: Changes) -> None:
         """To disk at once: in memory would be what may never be asked for."""
         self._save_all()
-        self._put(entries)
+        self._put([(entries, entries)])
 
     def _write(self, changed: ByKind, local: Changes) -> None:
         for kind, changes in changed.items():
@@ -218,26 +218,25 @@ class RocksStore(Overlay):
 
     def _save(self, commit: _Unsaved) -> None:
         """Write the oldest commit to disk, but what a younger one wrote again: that comes with the younger one."""
-        entries = dict(commit.local)
+        parts: list[tuple[Iterable[bytes], Changes]] = [(commit.local, commit.local)]
         for kind, changes in commit.changed.items():
             recent = self._recent[kind]
             still = [key for key, value in changes.items() if recent.get(key, _ABSENT) is value]
-            entries.update(zip(still, map(recent.pop, still), strict=True))
-        self._put(entries)
+            deque(map(recent.__delitem__, still), maxlen=0)
+            parts.append((still, changes))
+        self._put(parts)
+
+    def _put(self, parts: Iterable[tuple[Iterable[bytes], Changes]]) -> None:
+        """Write what the keys of each part hold now."""
+        batch = WriteBatch(raw_mode=True)
+        for keys, changes in parts:
+            _fill(batch, keys, changes)
+        self._db.write(batch, self._write_options)
 
     def _save_all(self) -> None:
         for commit in _memory.take(self):
             self._save(commit)
         self._saved_at = time.monotonic()
-
-    def _put(self, changes: Changes) -> None:
-        batch = WriteBatch(raw_mode=True)
-        kept = sorted([key for key, value in changes.items() if value is not None])
-        if len(kept) < len(changes):
-            for key in [key for key, value in changes.items() if value is None]:
-                batch.delete(key)
-        deque(map(batch.put, kept, map(changes.__getitem__, kept)), maxlen=0)  # in order: half the cost of the memtable
-        self._db.write(batch, self._write_options)
 
     def close(self) -> None:
         try:
@@ -245,6 +244,17 @@ class RocksStore(Overlay):
         except Exception as error:  # noqa: BLE001 - its Rust errors are plain Exceptions
             log.warning("not saved, and read again from the changelog", path=str(self.path), why=str(error))
         self._db.close()
+
+
+def _fill(batch: WriteBatch, keys: Iterable[bytes], changes: Changes) -> None:
+    """What the keys hold now, in their order: half the cost of the memtable."""
+    ordered = sorted(keys)
+    values = list(map(changes.__getitem__, ordered))
+    if values.count(None):
+        for key, value in zip(ordered, values, strict=True):
+            batch.delete(key) if value is None else batch.put(key, value)
+    else:
+        deque(map(batch.put, ordered, values), maxlen=0)
 
 
 def _size(changes: Changes) -> int:
