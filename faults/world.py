@@ -34,7 +34,8 @@ from leadline.wire.codec import key_of, value_of
 
 STEPS = ("scoring", "join", "performance")
 TOPICS = (
-    "prediction-requests", "predictions", "outcomes", "labeled-predictions", "window-partials", "metrics", "dead-letters", "rollouts",
+    "prediction-requests", "predictions", "outcomes", "labeled-predictions", "window-partials", "window-profiles", "metrics",
+    "dead-letters", "rollouts",
 )  # fmt: skip
 PARTITIONS = 4
 _JOINS_S = 60.0
