@@ -8,13 +8,16 @@ import time
 import uuid
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaConnectionError
 from aiokafka.structs import TopicPartition
 
 from leadline.agents import cluster, lane
 from leadline.agents.admin import apply_topics
 from leadline.agents.changelog import restore
+from leadline.agents.stop import stop
 from leadline.embedded import EmbeddedError
 from leadline.embedded.workers import Workers
 from leadline.records import JoinCounts, Outcome, Prediction
@@ -62,6 +65,33 @@ async def test_offsets_that_were_not_committed_are_committed_by_the_next_owner(t
     assert len(await talk.records("labeled-predictions")) == 100
 
 
+async def test_a_commit_without_coordinator_does_not_hold_up_the_next_membership(talk, kafka, tmp_path, monkeypatch):
+    """aiokafka tries it again for ever, even when its consumer is closed: a broker that dies twice can leave one behind."""
+    made = [Prediction(f"r{n}", "m", "v1", "champion", "", n, n, 0.5, 1, [], "", [], None) for n in range(100)]
+    rows = [(p.request_id.encode(), value_of(p), 1) for p in made]
+    commit, lost, tried = GroupCoordinator._do_commit_offsets, [], asyncio.Event()
+
+    async def without_coordinator(self, *offsets):
+        tried.set()
+        lost.append(self)
+        if self is lost[0]:
+            raise GroupCoordinatorNotAvailableError
+        await commit(self, *offsets)
+
+    monkeypatch.setattr(GroupCoordinator, "_do_commit_offsets", without_coordinator)
+    one = lane_of(talk, kafka, tmp_path / "a")
+    running = asyncio.create_task(one.run())
+    await talk.send("predictions", rows)
+    await asyncio.wait_for(tried.wait(), 20)
+    async with AIOKafkaProducer(bootstrap_servers=kafka, transactional_id=f"{one.group}.0"):
+        await talk.send("predictions", rows)  # the lane finds itself fenced, and joins again
+        async with asyncio.timeout(40):
+            while sum((await cluster.lag(kafka, talk.prefix, step("join"))).values()):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+    one.stop()
+    await asyncio.wait_for(running, 20)
+
+
 async def test_a_worker_that_stops_leaves_its_group(talk, kafka, tmp_path):
     """At once, so that another one need not wait for the end of its session."""
     made = [Prediction(f"r{n}", "m", "v1", "champion", "", n, n, 0.5, 1, [], "", [], None) for n in range(100)]
@@ -76,6 +106,75 @@ async def test_a_worker_that_stops_leaves_its_group(talk, kafka, tmp_path):
         await admin.close()
     [group] = described.to_object()["groups"]
     assert (group["state"], group["members"]) == ("Empty", [])
+
+
+async def test_a_consumer_is_stopped_while_a_fetch_waits_for_its_next_try(talk, kafka):
+    """aiokafka's own ``stop`` then ends as if its caller were cancelled, and leaves its connections open."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka, retry_backoff_ms=60_000)
+    await consumer.start()
+    asked = asyncio.Event()
+
+    async def away(*_, **__):
+        asked.set()
+        raise KafkaConnectionError
+
+    consumer._client.send, client = away, consumer._client
+    consumer.assign([TopicPartition(f"{talk.prefix}.predictions", 0)])
+    consumer.seek(TopicPartition(f"{talk.prefix}.predictions", 0), 0)
+    await asyncio.wait_for(asked.wait(), 20)
+    await asyncio.sleep(0.1)
+    await stop(consumer)
+    assert all(task.done() for task in consumer._fetcher._pending_tasks)
+    assert not any(connection.connected() for connection in client._conns.values())
+
+
+async def test_a_consumer_that_cannot_leave_in_time_goes_on_with_nothing(talk, kafka):
+    forever = asyncio.Event()
+
+    class Listener(ConsumerRebalanceListener):
+        async def on_partitions_revoked(self, revoked):
+            if revoked:
+                await forever.wait()
+
+        def on_partitions_assigned(self, assigned):
+            pass
+
+    one, other = [AIOKafkaConsumer(bootstrap_servers=kafka, group_id=f"{talk.prefix}.join") for _ in range(2)]
+    for each in (one, other):
+        await each.start()
+    one.subscribe([f"{talk.prefix}.predictions"], listener=Listener())
+    while not one.assignment():  # noqa: ASYNC110
+        await asyncio.sleep(0.05)
+    other.subscribe([f"{talk.prefix}.predictions"])
+    while not one._coordinator._rejoin_needed_fut.done():  # noqa: ASYNC110 - now it is to give back its partitions, and does not
+        await asyncio.sleep(0.05)
+    await stop(one, within_s=0.5)
+    assert one._coordinator._coordination_task.done()
+    assert one._coordinator._heartbeat_task.done()
+    await stop(other)
+
+
+async def test_a_client_that_ends_by_itself_does_not_end_the_lane(talk, kafka, tmp_path, monkeypatch):
+    """Nobody would notice: who is cancelled has not failed."""
+    tried = []
+
+    async def ends_once(*given):
+        tried.append(given)
+        if len(tried) == 1:
+            raise asyncio.CancelledError
+        await restore(*given)
+
+    monkeypatch.setattr(lane, "restore", ends_once)
+    made = [Prediction(f"r{n}", "m", "v1", "champion", "", n, n, 0.5, 1, [], "", [], None) for n in range(100)]
+    await talk.send("predictions", [(p.request_id.encode(), value_of(p), 1) for p in made])
+    one = lane_of(talk, kafka, tmp_path / "a")
+    running = asyncio.create_task(one.run())
+    async with asyncio.timeout(30):
+        while sum((await cluster.lag(kafka, talk.prefix, step("join"))).values()):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    running.cancel()  # and who is meant ends
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(running, 20)
 
 
 @pytest.fixture

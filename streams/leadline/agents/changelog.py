@@ -7,6 +7,7 @@ from aiokafka.structs import TopicPartition
 
 from leadline.agents.fetch import by_batch, to_run
 from leadline.agents.reach import reach
+from leadline.agents.stop import stop
 from leadline.state.task import HostedTask, restored_mark
 from leadline.wire.run import Run
 
@@ -46,7 +47,7 @@ async def restore(task: HostedTask, topic: str, bootstrap: str, still_wanted: Ca
                 changes |= restored_mark(run.offsets[-1] + 1)
                 task.store.load(changes)
     finally:
-        await reader.stop()
+        await stop(reader)
     task.begin()
 
 

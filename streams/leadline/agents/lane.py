@@ -30,6 +30,7 @@ from leadline.agents.fetch import by_batch, to_run
 from leadline.agents.reach import reach
 from leadline.agents.runs import read, refused
 from leadline.agents.sender import Sender, TooLargeError, new_producer
+from leadline.agents.stop import is_cancelled, stop
 from leadline.core.batch import Effects
 from leadline.core.catalog import Catalog
 from leadline.settings import Settings
@@ -112,14 +113,17 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
     async def run(self) -> None:
         """Work until stopped; raises what makes going on impossible, with nothing acknowledged that was not done.
 
-        What Kafka refuses for now (a broker that is away, a task that another worker took over) makes it leave the group and join again.
+        What Kafka refuses for now (a broker that is away, a task that another worker took over) makes it leave the group and join again; so
+        does a client that ended by itself.
         """
         while not self._stopping.is_set():
             try:
                 await self._attend()
             except _HOPELESS:
                 raise
-            except KafkaError as error:
+            except (KafkaError, asyncio.CancelledError) as error:
+                if isinstance(error, asyncio.CancelledError) and is_cancelled():
+                    raise
                 log.warning("joining again", step=self.step.name, error=repr(error))
                 await self._wait(JOIN_AGAIN_S)
 
@@ -220,11 +224,12 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         self._committed.clear()
 
     async def _leave(self) -> None:
+        if self._committing is not None:
+            self._committing.cancel()  # without a coordinator it is tried again for ever, even when the consumer is closed
         try:
-            await asyncio.wait_for(self.consumer.stop(), timeout=10)
-        except TimeoutError:
-            log.warning("left without goodbye", step=self.step.name)
-        await self._close_tasks()
+            await stop(self.consumer)
+        finally:
+            await self._close_tasks()
 
     # -- work ---------------------------------------------------------------------------------------------------------
 
@@ -250,9 +255,9 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
                     await self._pass_markers()
                 if not fetched or time.monotonic() - self._timed_at > TIME_EVERY_S:
                     await self._let_time_pass()
-                if time.monotonic() - self._committed_at > COMMIT_EVERY_S:
+                if time.monotonic() - self._committed_at > COMMIT_EVERY_S and not self._is_committing:
                     self._committed_at = time.monotonic()
-                    self._committing = asyncio.create_task(self._commit(self._committing))
+                    self._committing = asyncio.create_task(self._commit())
                 left = sum([await self._left(tp) for tp in assigned or ()])
         if count and left <= 2 * count:  # the end of a transaction counts as a record
             await self._wait(REST_S)
@@ -340,13 +345,17 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         end = self.consumer.last_stable_offset(tp)
         return 0 if end is None else max(0, end - await self.consumer.position(tp))
 
-    async def _acknowledge(self) -> None:
-        await self._commit(self._committing)
+    @property
+    def _is_committing(self) -> bool:
+        return self._committing is not None and not self._committing.done()
 
-    async def _commit(self, before: asyncio.Task[None] | None) -> None:
-        """Tell the group how far this worker is, if it does not know; after the commit ``before``, if that still goes on."""
-        if before is not None:
-            await before
+    async def _acknowledge(self) -> None:
+        if self._committing is not None:
+            await asyncio.wait([self._committing])
+        await self._commit()
+
+    async def _commit(self) -> None:
+        """Tell the group how far this worker is, if it does not know."""
         if self._processed == self._committed:
             return
         processed = dict(self._processed)

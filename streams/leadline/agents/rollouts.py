@@ -1,12 +1,11 @@
 """Which version answers: the compacted rollouts topic, read by every worker in full and followed."""
 
-import asyncio
-
 from aiokafka import AIOKafkaConsumer
 
 from leadline.agents.cluster import partitions
 from leadline.agents.fetch import to_run
 from leadline.agents.reach import reach
+from leadline.agents.stop import stop
 from leadline.learning.registry import Registry
 from leadline.records import Rollout
 from leadline.wire.codec import decode
@@ -46,4 +45,4 @@ class RolloutFollower:
                     self._registry.apply(record)
 
     async def stop(self) -> None:
-        await asyncio.wait_for(self._consumer.stop(), timeout=5)
+        await stop(self._consumer, within_s=5)
