@@ -52,8 +52,11 @@ def records_batch(topic, records, arrival_ms=0):
     )
 
 
-def predictions_batch(rows, arrival_ms, partition=0):
-    """Predictions of the model m, as (request id, version, event time, score, features); one arrival time for all, or a list."""
+def predictions_batch(rows, arrival_ms, partition=0, segments=None):
+    """Predictions of the model m, as (request id, version, event time, score, features); one arrival time for all, or a list.
+
+    ``segments`` are those of each row, where it has any.
+    """
     count = len(rows)
     ids, versions, times, scores, features = zip(*rows, strict=True)
     columns = pa.record_batch(
@@ -64,7 +67,7 @@ def predictions_batch(rows, arrival_ms, partition=0):
             "score": pa.array(scores, pa.float64()),
             "predicted_label": pa.nulls(count, pa.int64()),
             "features": pa.array(features, pa.list_(pa.float64())),
-            "segments": pa.array([[]] * count, pa.list_(pa.string())),
+            "segments": pa.array(segments or [[]] * count, pa.list_(pa.string())),
         }
     )
     arrival = np.broadcast_to(np.array(arrival_ms, np.int64), count)

@@ -116,6 +116,15 @@ def test_time_matures_seals_and_forgets():
     assert run.rejects == [("r3", "window-forgotten")]
 
 
+def test_a_repeat_is_known_as_long_as_its_window_takes_records():
+    run = JoinRun(model(horizon=100, window=100, grace=50))
+    run.feed("predictions", [prediction("r1", 0), prediction("r2", 90, offset=1)])
+    run.pass_time(299)
+    run.feed("predictions", [prediction("r1", 0, offset=2)])
+    assert run.windows["v1", 0, "*"].predictions == 2
+    assert run.counts()["duplicate_predictions"] == 1
+
+
 def test_segments_over_the_limit_count_together():
     run = JoinRun(model(segment_limit=2))
     given = ["eu", "us", "asia", "eu", "moon", "asia", None]

@@ -10,6 +10,7 @@ from leadline.core.catalog import FeatureProfile, Signature
 from leadline.core.join import Join
 from leadline.core.profile import FeatureBins, build_profile
 from leadline.settings import ModelSettings
+from logs import batch
 from stages import Host, Models, predictions_batch, version
 
 SETTINGS = ModelSettings(name="m", window=100, horizon=200, grace=50)
@@ -22,7 +23,7 @@ NAN = float("nan")
 IDS = count()
 
 
-def predictions(rows, arrival_ms, ids=None):
+def predictions(rows, arrival_ms, ids=None, segments=None):
     """Rows: (event time, score, features), or with a version as a fourth; all of other requests, or with these ids."""
     rows = [(*row, "v1")[:4] for row in rows]
     ids = ids or [next(IDS) for _ in rows]
@@ -30,6 +31,7 @@ def predictions(rows, arrival_ms, ids=None):
         [(name, version, at, score, features) for name, (at, score, features, version) in zip(ids, rows, strict=True)],
         arrival_ms,
         partition=2,
+        segments=segments,
     )
 
 
@@ -67,7 +69,7 @@ def test_a_later_record_changes_a_closed_window():
     assert again.revision > first.revision
 
 
-def test_what_comes_when_the_join_takes_it_no_more_is_not_counted():
+def test_what_comes_after_the_horizon_and_twice_the_grace_is_not_counted():
     run = host()
     run.feed(predictions([(0, 0.2, [10.0, 0])], 400))
     assert run.feed(predictions([(1, 0.2, [10.0, 0])], 401))[0].predictions == 2
@@ -89,8 +91,24 @@ def test_a_repeat_is_counted_once_and_another_version_by_itself():
 
 def test_what_the_join_refuses_is_not_counted():
     run = host()
-    run.feed(predictions([(0, 0.2, [10.0, 0]), (0, 1.5, [10.0, 0])], 0))
-    assert [told.predictions for told in run.pass_time(100, "predictions")] == [1]
+    run.feed(predictions([(0, 1.5, [10.0, 0]), (0, 0.5, [30.0, 1])], 0))
+    (told,) = run.pass_time(100, "predictions")
+    assert (told.predictions, counts(told)) == (1, {"age": [0, 0, 1, 0], "colour": [0, 1, 0, 0], "score": [0, 1, 0, 0]})
+
+
+def test_a_prediction_whose_outcome_came_first_is_counted():
+    run = host()
+    run.feed(
+        batch("outcomes", [{"request_id": "a", "outcome": 1.0, "outcome_time": 0, "arrival_time": 0, "offset": 0}])
+    )
+    run.feed(predictions([(0, 0.2, [10.0, 0]), (1, 0.2, [10.0, 0])], 0, ids=["a", "b"]))
+    assert [told.predictions for told in run.pass_time(100, "predictions")] == [2]
+
+
+def test_the_segments_of_a_version_are_counted_together():
+    run = host()
+    run.feed(predictions([(0, 0.2, [10.0, 0])] * 3, 0, segments=[["eu"], ["us"], []]))
+    assert [told.predictions for told in run.pass_time(100, "predictions")] == [3]
 
 
 def test_windows_close_while_outcomes_are_still_to_be_read():

@@ -379,6 +379,17 @@ def test_the_file_of_a_logistic_regression_is_not_opened(tmp_path):
     assert subprocess.check_output([sys.executable, "-c", said], text=True).split() == ["1"]
 
 
+def test_a_version_that_is_not_on_this_disk_is_logged_once(tmp_path):
+    """Without it nothing is profiled, and nothing else would tell."""
+    registry = Registry(tmp_path)
+    with structlog.testing.capture_logs() as lines:
+        assert [registry.version("m", name) for name in ("v1", "v1", "v2")] == [None, None, None]
+    assert [(line["event"], line["version"]) for line in lines] == [
+        ("this version is not on this disk", "v1"),
+        ("this version is not on this disk", "v2"),
+    ]
+
+
 def test_a_version_is_looked_at_without_its_model(tmp_path):
     """Who needs a reference profile alone does not import scikit-learn."""
     add(tmp_path, model=tree())

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from leadline.core.batch import Store
 from leadline.core.catalog import Catalog
 from leadline.core.columns import Bools, Floats, Ints, distinct
+from leadline.core.windows import window_start
 from leadline.settings import ModelSettings
 
 OTHER = ("other",)
@@ -47,8 +48,13 @@ class Group:
 
     @property
     def forget_ms(self) -> int:
-        """How long after the event the request is remembered."""
+        """How long after a window's end its predictions are taken, and their requests remembered: else a repeat would count."""
         return _NEVER if self.settings.grace is None else self.seal_ms + self.settings.grace
+
+    def forgotten_ms(self, event_time: int) -> int:
+        """When the request of a prediction is forgotten, and its window takes no more."""
+        size = self.settings.window
+        return event_time // size * size + size + self.forget_ms
 
 
 class Groups:
@@ -76,9 +82,11 @@ class Groups:
         """`Group.seal_ms` of each group."""
         return self._column("seal", numbers)
 
-    def forget(self, numbers: Ints) -> Ints:
-        """`Group.forget_ms` of each group."""
-        return self._column("forget", numbers)
+    def forgotten(self, numbers: Ints, event_time: Ints) -> Ints:
+        """`Group.forgotten_ms` of predictions of these groups."""
+        size = self.window(numbers)
+        forgotten: Ints = window_start(event_time, size) + size + self._column("forget", numbers)
+        return forgotten
 
     def window(self, numbers: Ints) -> Ints:
         """Window size of each group, in ms."""

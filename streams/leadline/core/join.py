@@ -42,7 +42,6 @@ from leadline.core.row import (
     with_outcomes,
 )
 from leadline.core.timeline import Timeline
-from leadline.core.windows import window_start
 
 FAR = 2**61
 _SOURCES = ("predictions", "outcomes")
@@ -171,8 +170,7 @@ class Join:
         if not unknown.all():
             outside = np.where(self._groups.binary(safe), (score < 0) | (score > 1), np.abs(score) > _LIMIT)
         if not unknown.all() and self._progress.stage_ms != NEVER:
-            size = self._groups.window(safe)
-            over = window_start(event_time, size) + size + self._groups.forget(safe) < self._progress.stage_ms
+            over = self._groups.forgotten(safe, event_time) < self._progress.stage_ms
         self._refuse(unknown, "unknown-model", "no settings for this model: add it with `leadline model add`")
         self._refuse(outside & ~unknown, "score-out-of-range", "binary scores are in [0, 1], others within 1e9")
         self._refuse(
@@ -265,9 +263,9 @@ class Join:
         width = int(horizon.min()) // 32
         waiting = np.flatnonzero(event_time + horizon >= self._progress.stage_ms)
         self._deadlines.add((event_time + horizon)[waiting], pick(keys, waiting), width, sequence)
-        forget = event_time + self._groups.forget(group)
-        ending = np.flatnonzero(forget < FAR)
-        self._forgets.add(forget[ending], pick(keys, ending), width, sequence)
+        forgotten = self._groups.forgotten(group, event_time)
+        ending = np.flatnonzero(forgotten < FAR)
+        self._forgets.add(forgotten[ending], pick(keys, ending), width, sequence)
 
     def _another_prediction(self, index: int, row: Row, made: Made, key: bytes) -> bool:
         """Whether it is new: neither a repeat nor one version too many."""
@@ -399,7 +397,7 @@ class Join:
         retention = self._retention_ms() if due else None
         for key in due:
             row = _row(self._store.get(b"r" + key))
-            ends = [made.event_time + self._groups[made.group].forget_ms for made in row.predictions]
+            ends = [self._groups[made.group].forgotten_ms(made.event_time) for made in row.predictions]
             if not row.predictions:
                 ends = [given.arrival_ms + (retention or 0) for given in row.outcomes]
             if max(ends, default=NEVER) < stage_ms:

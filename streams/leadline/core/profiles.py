@@ -1,7 +1,7 @@
 """Live windows counted in the bins of the reference: feature values and scores of each version, as they were when it predicted.
 
-A window is told when the time of the predictions has passed its end, and again whenever a later record changes it, until the join would
-no longer take that record in either. Versions without a reference profile are not counted.
+A window is told when the time of the predictions has passed its end, and again whenever a later record changes it, until that time is a
+horizon and twice the grace past its end. Versions without a reference profile are not counted.
 """
 
 import json
@@ -123,7 +123,7 @@ class Profiles:
         return [Output("window-profiles", keys, records=profiles, routes=routes)] if profiles else []
 
     def _close(self, window: Window, progress: Progress) -> bool:
-        """Whether the window was open until now; from here on it is kept as long as the join takes its records."""
+        """Whether the window was open until now; from here on it is kept for the horizon and twice the grace."""
         value, counter = self._store.get(window.key), self._counter(window.model, window.version)
         held = _Counted.unpack(value) if value else None
         if held is None or counter is None or held.closed:

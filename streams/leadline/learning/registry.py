@@ -68,6 +68,7 @@ class Registry:
         self._versions: dict[_Place, Version | None] = {}
         self._loaded: dict[_Place, Champion | None] = {}
         self._champions: dict[str, str] = {}
+        self._missing: set[_Place] = set()
 
     def models(self) -> list[str]:
         """Names of the folders with a settings file, sorted; whether it can be read is not looked at."""
@@ -93,7 +94,7 @@ class Registry:
         return None if name is None else self._once(self._loaded, (model, name), self.read)
 
     def version(self, model: str, version: str) -> Version | None:
-        """A version without its model, verified and read on first use; None where it has no folder or cannot be used, which is logged once.
+        """A version without its model, verified and read on first use; None where it is not on this disk or cannot be used: logged once.
 
         Raises SettingsError where the settings are broken.
         """
@@ -106,6 +107,9 @@ class Registry:
             except RegistryError as error:
                 known[place] = None
                 _log.error("this version is not used", model=place[0], version=place[1], error=str(error))
+        if place not in known and place not in self._missing:
+            self._missing.add(place)
+            _log.warning("this version is not on this disk", model=place[0], version=place[1], folder=str(self._root))
         return known.get(place)
 
     def apply(self, rollout: Rollout) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from leadline.core.catalog import Champion, Signature
 from leadline.core.columns import Floats
 from leadline.core.profile import build_profile
-from leadline.records import Alert, JoinCounts, Outcome, PredictionRequest, WindowMetrics, WindowPartial
+from leadline.records import Alert, JoinCounts, Outcome, PredictionRequest, WindowMetrics, WindowPartial, WindowProfile
 from leadline.settings import AlertLimits, ModelSettings
 from leadline.testing import oracle
 from leadline.testing.driver import Crash, Driver
@@ -176,7 +176,9 @@ class World:
 
     def wrong(self) -> list[str]:
         """Everything that is not as it should be, each in one line."""
-        return [*self._wrong_scores(), *self._wrong_numbers(), *self._wrong_history(), *self._wrong_alerts()]
+        return [
+            *self._wrong_scores(), *self._wrong_numbers(), *self._wrong_profiles(), *self._wrong_history(), *self._wrong_alerts()
+        ]  # fmt: skip
 
     def _wrong_scores(self) -> Iterator[str]:
         told = [row for row, _ in self.driver.log("predictions")]
@@ -218,13 +220,40 @@ class World:
             row |= {"label_pred": row["predicted_label"], "segment": row["segments"][0]}
         return predictions, outcomes
 
+    def _wrong_profiles(self) -> Iterator[str]:
+        """The live profiles against a count of the log of predictions; of windows that have ended."""
+        counted: defaultdict[tuple[str, int], Counter[Any]] = defaultdict(Counter)
+        first = {(row["request_id"], row["model_version"]): row for row in reversed(self._logs()[0])}
+        for row in first.values():
+            window = row["model_version"], row["event_time"] // WINDOW * WINDOW
+            if window[1] + WINDOW <= self.now_ms:
+                counted[window].update(["predictions", *self._spots(row)])
+        live: defaultdict[tuple[str, int], Counter[Any]] = defaultdict(Counter)
+        for record in {_identity(record): record for record in self._profiles()}.values():
+            told = live[record.model_version, record.window_start]
+            told["predictions"] += record.predictions
+            told.update({(f.name, spot): count for f in record.features for spot, count in enumerate(f.counts)})
+        for window in sorted(set(counted) | set(live)):
+            if counted[window] != live[window]:
+                yield f"profile of {window} is {dict(live[window])}, not {dict(counted[window])}"
+
+    def _spots(self, row: dict[str, Any]) -> list[tuple[str, int]]:
+        """The bin of the score and of each feature of a prediction."""
+        profile = self._models.versions[row["model_version"]].profile
+        assert profile is not None
+        values = {"x": row["features"][0]}
+        return [(f.name, sum(values.get(f.name, row["score"]) >= edge for edge in f.edges)) for f in profile.features]
+
+    def _profiles(self) -> list[WindowProfile]:
+        return [record for record in self.driver.read("window-profiles") if isinstance(record, WindowProfile)]
+
     def _wrong_history(self) -> Iterator[str]:
         """What holds at every moment: no revision falls behind, and counts add up."""
-        for noun in ("window-partials", "metrics"):
+        for noun in ("window-partials", "window-profiles", "metrics"):
             for partition in range(self.driver.partitions):
                 held: dict[Any, int] = {}
                 for record in self.driver.read(noun, partition):
-                    assert isinstance(record, WindowPartial | WindowMetrics | JoinCounts)
+                    assert isinstance(record, WindowPartial | WindowProfile | WindowMetrics | JoinCounts)
                     identity = _identity(record)
                     if record.revision < held.get(identity, record.revision):
                         yield f"{noun}: {identity} went back to revision {record.revision}"
@@ -243,9 +272,11 @@ class World:
                 yield f"alert {alert_id} went through {seen}"
 
 
-def _identity(record: WindowPartial | WindowMetrics | JoinCounts) -> tuple[Any, ...]:
+def _identity(record: WindowPartial | WindowProfile | WindowMetrics | JoinCounts) -> tuple[Any, ...]:
     if isinstance(record, JoinCounts):
         return "counts", record.model, record.source_partition
+    if isinstance(record, WindowProfile):
+        return "profile", record.model_version, record.window_start, record.source_partition
     source = record.source_partition if isinstance(record, WindowPartial) else None
     return record.model, record.model_version, record.segment, record.window_start, source
 
@@ -259,8 +290,11 @@ def _newest(records: list[WindowMetrics | JoinCounts]) -> dict[tuple[Any, ...], 
     return held
 
 
-def _not_adding_up(record: WindowPartial | WindowMetrics | JoinCounts) -> Iterator[str]:
-    if isinstance(record, JoinCounts):
+def _not_adding_up(record: WindowPartial | WindowProfile | WindowMetrics | JoinCounts) -> Iterator[str]:
+    if isinstance(record, WindowProfile):
+        if any(sum(feature.counts) != record.predictions for feature in record.features):
+            yield f"bins of {_identity(record)} do not add up at revision {record.revision}"
+    elif isinstance(record, JoinCounts):
         if record.outcome_records != sum(getattr(record, f"outcomes_{name}") for name in _OUTCOME_CLASSES):
             yield f"outcomes of {_identity(record)} do not add up at revision {record.revision}"
         if record.expired != record.expired_no_outcome + record.expired_late_outcome:
