@@ -14,13 +14,13 @@ from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaConnectionError
 from aiokafka.structs import TopicPartition
 
-from leadline.agents import cluster, lane
+from leadline.agents import cluster, lane, sender
 from leadline.agents.admin import apply_topics
 from leadline.agents.changelog import restore
 from leadline.agents.stop import stop
 from leadline.embedded import EmbeddedError
 from leadline.embedded.workers import Workers
-from leadline.records import JoinCounts, Outcome, Prediction
+from leadline.records import JoinCounts, Outcome, Prediction, WindowPartial
 from leadline.settings import ModelSettings, load_settings
 from leadline.topology import step
 from leadline.wire.codec import value_of
@@ -90,6 +90,27 @@ async def test_a_commit_without_coordinator_does_not_hold_up_the_next_membership
                 await asyncio.sleep(0.1)
     one.stop()
     await asyncio.wait_for(running, 20)
+
+
+async def test_what_is_due_at_once_need_not_fit_into_one_transaction(talk, kafka, tmp_path, monkeypatch):
+    """A night without records: in the morning all requests of the evening are forgotten."""
+    monkeypatch.setattr(sender, "CHANGELOG_BYTES", 20_000)
+    made = [Prediction(f"r{n}", "m", "v1", "champion", "", n, n, 0.5, 1, [], "", [], None) for n in range(3000)]
+    await talk.send("predictions", [(p.request_id.encode(), value_of(p), p.event_time) for p in made])
+    await talk.tell_time(3000)
+    await talk.tell_time(10_000_000)
+    one = lane_of(talk, kafka, tmp_path / "a", horizon=5000, window=10, grace=5000)
+    running = asyncio.create_task(one.run())
+    async with asyncio.timeout(60):
+        while sum((await cluster.lag(kafka, talk.prefix, step("join"))).values()):
+            assert not running.done(), running.exception()
+            await asyncio.sleep(0.1)
+    one.stop()
+    await asyncio.wait_for(running, 20)
+    told = [each for each in await talk.read("window-partials") if isinstance(each, WindowPartial)]
+    newest = {(each.window_start, each.source_partition): each for each in told}
+    assert {each.state for each in newest.values()} == {"sealed"}
+    assert sum(each.expired for each in newest.values()) == 3000
 
 
 async def test_a_worker_that_stops_leaves_its_group(talk, kafka, tmp_path):
@@ -195,10 +216,9 @@ def restoring(monkeypatch):
     return began, given_up
 
 
-def lane_of(talk, kafka, folder):
-    return lane.Lane(
-        step("join"), talk.settings.model_copy(update={"state": folder}), kafka, Models({"m": ModelSettings(name="m")})
-    )
+def lane_of(talk, kafka, folder, **of_model):
+    settings, models = talk.settings.model_copy(update={"state": folder}), {"m": ModelSettings(name="m", **of_model)}
+    return lane.Lane(step("join"), settings, kafka, Models(models))
 
 
 async def test_a_rebalance_does_not_wait_for_a_restore(talk, kafka, tmp_path, restoring):

@@ -82,6 +82,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         self._tasks: dict[int, HostedTask] = {}
         self._senders: dict[int, Sender] = {}
         self._assigned: set[TopicPartition] | None = None
+        self._opened: set[TopicPartition] | None = None
         self._turn = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._processed: dict[TopicPartition, int] = {}
@@ -193,6 +194,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
                 self.consumer.seek(tp, self._processed[tp])
         if assigned:
             self.consumer.resume(*assigned)
+        self._opened = assigned
         log.info("assigned", step=self.step.name, partitions=partitions)
 
     def _wanted(self, assigned: set[TopicPartition]) -> bool:
@@ -213,6 +215,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         return RocksStore(path)
 
     async def _close_tasks(self) -> None:
+        self._opened = None
         for task in self._tasks.values():
             task.store.close()
         self._tasks.clear()
@@ -226,6 +229,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _leave(self) -> None:
         if self._committing is not None:
             self._committing.cancel()  # without a coordinator it is tried again for ever, even when the consumer is closed
+            self._committing = None
         try:
             await stop(self.consumer)
         finally:
@@ -236,7 +240,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _round(self) -> None:
         async with self._turn:
             assigned = self._assigned
-            if assigned is not None and {tp.partition for tp in assigned} != set(self._tasks):
+            if assigned is not None and assigned is not self._opened:
                 await self._close_tasks()
                 await self._open_tasks(assigned)
             wanted = await self._not_ahead()
@@ -285,7 +289,8 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         self._processed[tp] = run.offsets[-1] + 1
         self._reached[tp] = run.timestamps[-1]
 
-    async def _run(self, task: HostedTask, run: Run) -> None:
+    async def _run(self, task: HostedTask, run: Run, on_time: bool = False) -> None:
+        """Work on a run; ``on_time``: nothing was due before it. What does not fit into one transaction is done in parts."""
         batch, letters = read(run, self._settings, self._wire)
         effects = task.processor.on_batch(batch)
         letters += refused(run, batch, effects.rejects)
@@ -293,11 +298,27 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         try:
             await self._finish(task, effects, letters)
         except TooLargeError:
-            if len(run) == 1:
-                raise
             task.undo()
-            for part in (run.part(0, len(run) // 2), run.part(len(run) // 2, len(run))):
-                await self._run(task, part)
+            if len(run) > 1:
+                for part in (run.part(0, len(run) // 2), run.part(len(run) // 2, len(run))):
+                    await self._run(task, part)
+            elif on_time:
+                raise
+            else:  # most of it is what was due before
+                await self._pass_time(task, batch.arrival_max_ms - 1, frozenset({run.topic}))
+                await self._run(task, run, on_time=True)
+
+    async def _pass_time(self, task: HostedTask, now_ms: int, idle: frozenset[str]) -> None:
+        """Let time pass for the sources that have nothing left to read; in two steps, where too much is due at once."""
+        try:
+            await self._finish(task, task.processor.on_time(now_ms, idle), [])
+        except TooLargeError:
+            task.undo()
+            wake_at_ms = task.processor.wake_at_ms
+            if wake_at_ms is None or wake_at_ms >= now_ms:
+                raise
+            await self._pass_time(task, (wake_at_ms + now_ms) // 2, idle)
+            await self._pass_time(task, now_ms, idle)
 
     async def _finish(self, task: HostedTask, effects: Effects, letters: list[DeadLetter]) -> None:
         """Outputs and the changelog, then the disk."""
@@ -325,7 +346,7 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
                         if await self._is_idle(TopicPartition(self._topic(noun), task.partition))
                     ]
                 )
-                await self._finish(task, task.processor.on_time(now_ms, idle), [])
+                await self._pass_time(task, now_ms, idle)
 
     async def _pass_markers(self) -> None:
         """Count the ends of transactions as processed: they are in the log, and never handed over."""

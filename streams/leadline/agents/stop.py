@@ -46,4 +46,4 @@ async def _abandon(consumer: AIOKafkaConsumer) -> None:
         task.cancel()
     if tasks:
         await asyncio.wait(tasks, timeout=_ABANDON_S)
-    await consumer._client.close()
+    await asyncio.wait([asyncio.ensure_future(consumer._client.close())], timeout=_ABANDON_S)
