@@ -60,6 +60,14 @@ def test_a_window_is_told_when_time_has_passed_it():
     assert run.stage.wake_at_ms == 200
 
 
+def test_closing_does_not_write_the_counts_again():
+    """All windows end at the same moment, and what that changes has to fit into one transaction."""
+    run = host()
+    run.feed(predictions([(0, 0.2, [10.0, 0])], 0))
+    assert run.stage.on_time(100, frozenset(["predictions"])).outputs
+    assert [key for key in run.store.changes() if key.startswith(b"p")] == []
+
+
 def test_a_later_record_changes_a_closed_window():
     run = host()
     run.feed(predictions([(0, 0.2, [10.0, 0])], 150))

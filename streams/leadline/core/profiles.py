@@ -20,6 +20,10 @@ from leadline.core.timeline import Timeline
 from leadline.core.windows import window_start
 from leadline.records import FeatureCounts, WindowProfile, identity
 
+_FORMAT = b"\0"
+_FORGET = b"-"
+"""Before the window, where it is filed to be forgotten rather than closed."""
+
 
 class Window(NamedTuple):
     """One window of one version."""
@@ -36,18 +40,13 @@ class Window(NamedTuple):
         return b"p" + self.pack()
 
 
-class _Counted(NamedTuple):
+def _pack(counts: Ints) -> bytes:
     """What a window holds: the number of predictions, then the bins of each feature of the profile."""
+    return _FORMAT + counts.astype("<i8").tobytes()
 
-    closed: bool
-    counts: Ints
 
-    def pack(self) -> bytes:
-        return bytes([self.closed]) + self.counts.astype("<i8").tobytes()
-
-    @classmethod
-    def unpack(cls, value: bytes) -> "_Counted":
-        return cls(value[0] == 1, np.frombuffer(value, "<i8", offset=1).astype(np.int64))
+def _unpack(value: bytes) -> Ints:
+    return np.frombuffer(value, "<i8", offset=len(_FORMAT)).astype(np.int64)
 
 
 class Profiles:
@@ -99,49 +98,49 @@ class Profiles:
         return NEVER if counter.keep_ms is None else max(NEVER, progress.predictions_ms - counter.keep_ms)
 
     def _add(self, window: Window, counts: Ints, counter: "_Counter", progress: Progress) -> bool:
-        value = self._store.get(window.key)
-        held = _Counted.unpack(value) if value else _Counted(False, np.zeros_like(counts))
-        self._store.put(window.key, _Counted(held.closed, held.counts + counts).pack())
+        """Whether the window was closed before."""
+        value, end = self._store.get(window.key), window.start + counter.size_ms
+        self._store.put(window.key, _pack(_unpack(value) + counts if value else counts))
         if not value:
-            self._watch(window, window.start + counter.size_ms - 1, progress)
-        return held.closed
+            self._watch(window.pack(), end - 1, progress)
+        return end <= progress.predictions_ms
 
     # -- time ---------------------------------------------------------------------------------------------------------
 
-    def _watch(self, window: Window, after_ms: int, progress: Progress) -> None:
-        self._ends.add(np.array([after_ms], np.int64), [window.pack()], 1, progress.sequence)
+    def _watch(self, key: bytes, after_ms: int, progress: Progress) -> None:
+        self._ends.add(np.array([after_ms], np.int64), [key], 1, progress.sequence)
 
     def outputs(self, changed: list[Window], progress: Progress) -> list[Output]:
         """Close and forget what is due by now; the profiles of windows that closed, or that `count` changed."""
-        due = [Window(*json.loads(key)) for key in self._ends.take(progress.predictions_ms, progress.sequence)]
-        closed = [window for window in due if self._close(window, progress)]
+        due = self._ends.take(progress.predictions_ms, progress.sequence)
+        closed = [Window(*json.loads(key)) for key in due if not key.startswith(_FORGET)]
         told = sorted({*changed, *closed})
         profiles = [profile for window in told if (profile := self._profile(window, progress)) is not None]
-        for window in set(due) - set(closed):
-            self._store.delete(window.key)
+        for window in closed:
+            self._keep(window, progress)
+        for key in due:
+            if key.startswith(_FORGET):
+                self._store.delete(Window(*json.loads(key[1:])).key)
         keys, routes = [_key(profile) for profile in profiles], [profile.model.encode() for profile in profiles]
         return [Output("window-profiles", keys, records=profiles, routes=routes)] if profiles else []
 
-    def _close(self, window: Window, progress: Progress) -> bool:
-        """Whether the window was open until now; from here on it is kept for the horizon and twice the grace."""
-        value, counter = self._store.get(window.key), self._counter(window.model, window.version)
-        held = _Counted.unpack(value) if value else None
-        if held is None or counter is None or held.closed:
-            return False
-        self._store.put(window.key, held._replace(closed=True).pack())
-        if counter.keep_ms is not None:
+    def _keep(self, window: Window, progress: Progress) -> None:
+        """Keep a window that has closed for the horizon and twice the grace; its counts are not written again, which may be many."""
+        counter = self._counter(window.model, window.version)
+        if counter is None:
+            self._store.delete(window.key)
+        elif counter.keep_ms is not None:
             end = window.start + counter.size_ms + counter.keep_ms
-            self._watch(window, max(end, progress.predictions_ms), progress)
-        return True
+            self._watch(_FORGET + window.pack(), max(end, progress.predictions_ms), progress)
 
     def _profile(self, window: Window, progress: Progress) -> WindowProfile | None:
         value, counter = self._store.get(window.key), self._counter(window.model, window.version)
         if value is None or counter is None:
             return None
-        held = _Counted.unpack(value)
+        counts, end = _unpack(value), window.start + counter.size_ms
         return WindowProfile(
-            *window, window.start + counter.size_ms, self._partition, progress.sequence, progress.predictions_ms, held.closed,
-            int(held.counts[0]), counter.named(held.counts),
+            *window, end, self._partition, progress.sequence, progress.predictions_ms, end <= progress.predictions_ms,
+            int(counts[0]), counter.named(counts),
         )  # fmt: skip
 
 
