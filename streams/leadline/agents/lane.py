@@ -218,13 +218,10 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         self._opened = None
         for task in self._tasks.values():
             task.store.close()
-        self._tasks.clear()
         senders = list(self._senders.values())
-        self._senders.clear()
+        for held in (self._tasks, self._senders, self._processed, self._reached, self._committed):
+            held.clear()
         await asyncio.gather(*(sender.close() for sender in senders))
-        self._processed.clear()
-        self._reached.clear()
-        self._committed.clear()
 
     async def _leave(self) -> None:
         if self._committing is not None:
