@@ -125,6 +125,14 @@ def test_a_repeat_is_known_as_long_as_its_window_takes_records():
     assert run.counts()["duplicate_predictions"] == 1
 
 
+def test_an_outcome_waits_as_long_as_its_prediction_may_come():
+    run = JoinRun(model(horizon=100, window=100, grace=50))
+    run.feed("outcomes", [outcome("r1", 1.0, 20)])
+    run.pass_time(299)
+    run.feed("predictions", [prediction("r1", 0)])
+    assert run.windows["v1", 0, "*"].matched == 1
+
+
 def test_segments_over_the_limit_count_together():
     run = JoinRun(model(segment_limit=2))
     given = ["eu", "us", "asia", "eu", "moon", "asia", None]

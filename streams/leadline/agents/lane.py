@@ -286,8 +286,8 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         self._processed[tp] = run.offsets[-1] + 1
         self._reached[tp] = run.timestamps[-1]
 
-    async def _run(self, task: HostedTask, run: Run, on_time: bool = False) -> None:
-        """Work on a run; ``on_time``: nothing was due before it. What does not fit into one transaction is done in parts."""
+    async def _run(self, task: HostedTask, run: Run, caught_up: bool = False) -> None:
+        """Work on a run; ``caught_up``: nothing is due before it. What does not fit into one transaction is done in parts."""
         batch, letters = read(run, self._settings, self._wire)
         effects = task.processor.on_batch(batch)
         letters += refused(run, batch, effects.rejects)
@@ -299,11 +299,11 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
             if len(run) > 1:
                 for part in (run.part(0, len(run) // 2), run.part(len(run) // 2, len(run))):
                     await self._run(task, part)
-            elif on_time:
+            elif caught_up:
                 raise
             else:  # most of it is what was due before
                 await self._pass_time(task, batch.arrival_max_ms - 1, frozenset({run.topic}))
-                await self._run(task, run, on_time=True)
+                await self._run(task, run, caught_up=True)
 
     async def _pass_time(self, task: HostedTask, now_ms: int, idle: frozenset[str]) -> None:
         """Let time pass for the sources that have nothing left to read; in two steps, where too much is due at once."""

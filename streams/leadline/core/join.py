@@ -339,11 +339,11 @@ class Join:
             self._waiting.append((key, given.arrival_ms))
 
     def _retention_ms(self) -> int | None:
-        """How long an outcome waits for its prediction: as long as the longest-lived model remembers; None: for ever."""
+        """How long an outcome waits for its prediction: as long as the longest-lived model takes predictions; None: for ever."""
         settings = [self._catalog.settings(name) for name in self._catalog.models()]
         if any(s is None or s.grace is None for s in settings):
             return None
-        return max((s.horizon + 2 * (s.grace or 0) for s in settings if s is not None), default=None)
+        return max((s.window + s.horizon + 2 * (s.grace or 0) for s in settings if s is not None), default=None)
 
     # -- requests that are not simple ---------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from leadline.core.windows import window_start
 from leadline.records import FeatureCounts, WindowProfile, identity
 
 _FORMAT = b"\0"
+"""Before the counts of a window; earlier states have a 1 there for windows that are closed, which time tells as well."""
 _FORGET = b"-"
 """Before the window, where it is filed to be forgotten rather than closed."""
 
