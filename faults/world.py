@@ -190,6 +190,8 @@ class World:
         """Kill the broker; after some time it comes back, on the same port and the same disk."""
         assert self.kafka.pid is not None
         os.kill(self.kafka.pid, signal.SIGKILL)
+        while self.kafka.pid is not None:  # noqa: ASYNC110 - its port and its disk are not free before
+            await asyncio.sleep(0.05)
         await asyncio.sleep(away_s)
         await asyncio.to_thread(self.kafka.start)
 
@@ -197,6 +199,8 @@ class World:
         """Kill Redis; it comes back with what it had."""
         assert self.redis.pid is not None
         os.kill(self.redis.pid, signal.SIGKILL)
+        while self.redis.pid is not None:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
         await asyncio.sleep(away_s)
         await asyncio.to_thread(self.redis.start)
         await self.fill_redis()

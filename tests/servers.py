@@ -12,6 +12,17 @@ from leadline.wire.codec import read
 from leadline.wire.run import ARRIVAL_HEADER
 
 
+class InProcess:
+    """A lane that runs as a task of the test, where others have workers."""
+
+    def __init__(self, running):
+        self._running = running
+
+    def tend(self):
+        """It must not have ended by itself."""
+        assert not self._running.done(), self._running
+
+
 class Talk:
     """Sends to and reads from the topics of one prefix, which have two partitions."""
 
@@ -46,7 +57,7 @@ class Talk:
                 for partition in range(2):
                     await asyncio.gather(*await sender.send_clock(noun, partition, now_ms))
 
-    async def settle(self, workers, names, within_s=60):
+    async def settle(self, workers, names, within_s=240):
         """Wait until these stages have worked on all that is there."""
         deadline = time.monotonic() + within_s
         for name in names:
@@ -59,7 +70,7 @@ class Talk:
         """The raw records of a topic."""
         return [r async for r in cluster.read_all(self.bootstrap, f"{self.prefix}.{noun}")]
 
-    async def first(self, noun, within_s=30):
+    async def first(self, noun, within_s=120):
         """Wait until there is a record in a topic."""
         deadline = time.monotonic() + within_s
         while not sum((await cluster.sizes(self.bootstrap, [f"{self.prefix}.{noun}"])).values()):

@@ -23,7 +23,7 @@ from leadline.records import PredictionRequest
 from leadline.settings import ModelSettings, load_settings
 from leadline.topology import step
 from leadline.wire.codec import value_of
-from servers import Talk
+from servers import InProcess, Talk
 from stages import Models
 
 pytestmark = pytest.mark.integration
@@ -45,25 +45,17 @@ async def talk(kafka, tmp_path):
 
 
 @asynccontextmanager
-async def running(talk):
+async def running(talk, view=None):
     scored = Champion(SETTINGS, "v1", Signature("s", ["x"], [], {}), None, Doubles())
     models = Models({"m": SETTINGS}, {("m", "v1"): scored}, {"m": scored})
-    view = FeatureView(talk.settings, models)
+    view = view or FeatureView(talk.settings, models)
     lane = StatelessLane(step("scoring"), talk.settings, talk.bootstrap, models, view)
     working = asyncio.create_task(lane.run())
     try:
-        yield lane
+        yield InProcess(working)
     finally:
         lane.stop()
         await working
-
-
-class NoWorkers:
-    """The lane is in this process."""
-
-    @staticmethod
-    def tend():
-        pass
 
 
 def request(n, user=""):
@@ -84,51 +76,55 @@ def expected(numbers):
 
 async def test_each_request_is_scored_on_its_own_partition_and_not_again_by_the_next_owner(talk):
     await ask(talk, range(300))
-    async with running(talk):
-        await talk.settle(NoWorkers, ["scoring"])
+    async with running(talk) as lane:
+        await talk.settle(lane, ["scoring"])
         await ask(talk, range(300, 303))
-        await talk.settle(NoWorkers, ["scoring"])
-    async with running(talk):
+        await talk.settle(lane, ["scoring"])
+    async with running(talk) as lane:
         await ask(talk, [303])
-        await talk.settle(NoWorkers, ["scoring"])
+        await talk.settle(lane, ["scoring"])
     assert await scores(talk) == expected(range(304))
     asked = {record.key: record.partition for record in await talk.records("prediction-requests")}
     assert {record.key: record.partition for record in await talk.records("predictions")} == asked
 
 
-async def test_what_is_done_is_acknowledged_when_the_lane_stops(talk):
+async def test_what_is_done_is_acknowledged_when_the_lane_stops(talk, monkeypatch):
+    monkeypatch.setattr(stateless, "COMMIT_EVERY_S", 3600)  # and not before
     await ask(talk, range(300))
-    async with running(talk):
-        await talk.first("predictions")
+    async with running(talk), asyncio.timeout(120):
+        while len(await talk.records("predictions")) < 300:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
     assert not sum((await cluster.lag(talk.bootstrap, talk.prefix, step("scoring"))).values())
     assert await scores(talk) == expected(range(300))
 
 
 async def test_the_ends_of_transactions_leave_no_lag(talk):
-    async with running(talk), new_producer(talk.bootstrap, f"{talk.prefix}-asks") as producer:
+    async with running(talk) as lane, new_producer(talk.bootstrap, f"{talk.prefix}-asks") as producer:
         for n in range(3):
             async with producer.transaction():
                 for partition in range(2):
                     key = b"r%d" % (2 * n + partition)
                     value = value_of(request(2 * n + partition))
                     await producer.send(f"{talk.prefix}.prediction-requests", value, key, partition=partition)
-            await talk.settle(NoWorkers, ["scoring"])
+            await talk.settle(lane, ["scoring"])
     assert await scores(talk) == expected(range(6))
 
 
-async def test_a_request_whose_prediction_the_broker_refuses_is_not_acknowledged(talk):
+async def test_a_request_whose_prediction_the_broker_refuses_is_not_acknowledged(talk, monkeypatch):
     """The topic takes no record so large: the lane begins again and again. When it takes it, the prediction comes."""
+    left, leave = [], stateless._Member.leave
+    monkeypatch.setattr(stateless._Member, "leave", lambda member: (left.append(member), leave(member)))
     await limit(talk, 2000)
     asked = [(b"r%d" % n, value_of(request(n, user="u" * 5000 if n == 7 else "")), n) for n in range(10)]
     await talk.send("prediction-requests", asked)
-    async with running(talk):
-        while len(made := await scores(talk)) == len(set(made)):  # noqa: ASYNC110
+    async with running(talk), asyncio.timeout(120):
+        while len(left) < 2:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
     assert sum((await cluster.lag(talk.bootstrap, talk.prefix, step("scoring"))).values())
     assert ("r7", 0.014) not in await scores(talk)
     await limit(talk, 2 << 20)
-    async with running(talk):
-        await talk.settle(NoWorkers, ["scoring"])
+    async with running(talk) as lane:
+        await talk.settle(lane, ["scoring"])
     assert sorted(set(await scores(talk))) == expected(range(10))
 
 
@@ -147,12 +143,12 @@ async def test_a_lane_that_joins_again_lets_go_of_its_clients(talk, monkeypatch)
 
     counts = []
 
-    def fetch(batch):
-        counts.append(len(list(Path("/proc/self/task").iterdir())))
-        raise FeaturesAwayError("not there")
+    class NotThere:
+        def fetch(self, batch):
+            counts.append(len(list(Path("/proc/self/task").iterdir())))
+            raise FeaturesAwayError("not there")
 
-    async with running(talk) as lane:
-        lane.view.fetch = fetch
+    async with running(talk, NotThere()), asyncio.timeout(120):
         while len(counts) < 5:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
     assert max(counts[2:]) <= counts[1]
@@ -169,8 +165,8 @@ async def test_a_header_that_is_not_utf_8_stops_nothing(talk, clock):
             batch.append(key=b"r%d" % n, value=value_of(request(n)), timestamp=n, headers=[(name, b"x")])
         batch._builder = Spoilt(batch._builder)
         await (await producer.send_batch(batch, topic, partition=0))
-    async with running(talk):
-        await talk.settle(NoWorkers, ["scoring"])
+    async with running(talk) as lane:
+        await talk.settle(lane, ["scoring"])
     assert await scores(talk) == expected(range(3))
 
 

@@ -13,11 +13,12 @@ from leadline.topology import Step
 
 Place = tuple[str, int]
 
+_WITH_OPEN = "read_uncommitted"
+"""Who commits a transaction is told so a moment before readers see it: its records may lie behind the end that readers know."""
+
 
 async def lag(bootstrap: str, prefix: str, step: Step) -> dict[Place, int]:
-    """Records that the group of a step has not committed yet, for each partition that it reads."""
-    topics = [f"{prefix}.{noun}" for noun in step.reads]
-    ends = await sizes(bootstrap, topics)
+    """Records that the group of a step has not committed yet, for each partition that it reads; those of open transactions too."""
     admin = AIOKafkaAdminClient(**reach(bootstrap))
     await admin.start()
     try:
@@ -27,26 +28,27 @@ async def lag(bootstrap: str, prefix: str, step: Step) -> dict[Place, int]:
     finally:
         await admin.close()
     committed = {(tp.topic, tp.partition): max(0, meta.offset) for tp, meta in held.items()}
+    ends = await sizes(bootstrap, [f"{prefix}.{noun}" for noun in step.reads], _WITH_OPEN)
     return {place: end - committed.get(place, 0) for place, end in ends.items()}
 
 
-async def sizes(bootstrap: str, topics: Iterable[str]) -> dict[Place, int]:
-    """End offset of each partition of each topic."""
-    async with AIOKafkaConsumer(**reach(bootstrap), isolation_level="read_committed") as reader:
+async def sizes(bootstrap: str, topics: Iterable[str], isolation_level: str = "read_committed") -> dict[Place, int]:
+    """End offset of each partition of each topic; the ends of transactions take an offset each."""
+    async with AIOKafkaConsumer(**reach(bootstrap), isolation_level=isolation_level) as reader:
         places = [tp for topic in topics for tp in await partitions(reader, topic)]
         ends = await reader.end_offsets(places)
     return {(tp.topic, tp.partition): end for tp, end in ends.items()}
 
 
 async def read_all(bootstrap: str, topic: str) -> AsyncIterator[ConsumerRecord]:
-    """Every record that is in a topic now."""
+    """Every record that is in a topic now; waits for the end of transactions that are open."""
+    now = await sizes(bootstrap, [topic], _WITH_OPEN)
+    ends = {TopicPartition(*place): end for place, end in now.items()}
     async with AIOKafkaConsumer(
         **reach(bootstrap), isolation_level="read_committed", enable_auto_commit=False
     ) as reader:
-        places = await partitions(reader, topic)
-        ends = await reader.end_offsets(places)
-        reader.assign(places)
-        await reader.seek_to_beginning(*places)
+        reader.assign(list(ends))
+        await reader.seek_to_beginning(*ends)
         while any([await reader.position(tp) < end for tp, end in ends.items()]):
             for tp, records in (await reader.getmany(timeout_ms=500)).items():
                 for record in records:
