@@ -73,8 +73,8 @@ async def _measured(asked: argparse.Namespace, bootstrap: str) -> int:
         )
         return 0
     if asked.job == "latency":
-        await _round(asked, bootstrap)  # does not count: a broker that has just started takes several times as long
-    rounds = [await _round(asked, bootstrap) for _ in range(asked.rounds)]
+        await _round(asked, bootstrap, 0)  # does not count: a broker that has just started takes several times as long
+    rounds = [await _round(asked, bootstrap, number) for number in range(asked.rounds)]
     if asked.job == "latency":
         _show(ratios.latency_table([[each for each in one if isinstance(each, Latency)] for one in rounds]))
         return 0
@@ -121,11 +121,11 @@ def _add_options(parser: argparse.ArgumentParser, peers: Sequence[str]) -> None:
     )
 
 
-async def _round(asked: argparse.Namespace, bootstrap: str) -> list[Cost | Latency]:
-    """Leadline and each peer once."""
+async def _round(asked: argparse.Namespace, bootstrap: str, number: int) -> list[Cost | Latency]:
+    """Leadline and each peer once; the next round goes back, since the broker is not the same after each."""
     command = [sys.executable, *(["-m", "cProfile", "-o", str(asked.profile.resolve())] if asked.profile else [])]
     ran: list[Cost | Latency] = []
-    for name in ("leadline", *asked.beside):
+    for name in ("leadline", *asked.beside)[:: -1 if number % 2 else 1]:
         with tempfile.TemporaryDirectory(prefix="leadline-bench-") as folder:
             ran.append(await _one(asked, name, bootstrap, Path(folder), command))
         print(json.dumps({"job": asked.job, **asdict(ran[-1])}), flush=True)

@@ -10,6 +10,7 @@ import uuid
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import CommitFailedError, GroupCoordinatorNotAvailableError, KafkaConnectionError
 from aiokafka.structs import TopicPartition
@@ -195,6 +196,30 @@ async def test_a_client_that_ends_by_itself_does_not_end_the_lane(talk, kafka, t
     running.cancel()  # and who is meant ends
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(running, 60)
+
+
+async def test_a_lane_whose_client_fetches_no_more_joins_again(talk, kafka, tmp_path, monkeypatch):
+    """aiokafka logs it, and hands over nothing for ever."""
+    made = [Prediction(f"r{n}", "m", "v1", "champion", "", n, n, 0.5, 1, [], "", [], None) for n in range(100)]
+    rows = [(p.request_id.encode(), value_of(p), 1) for p in made]
+    choose, broken = Fetcher._get_actions_per_node, []
+
+    def choose_wrongly_once(self, assignment):
+        if not broken and self is one.consumer._fetcher:
+            broken.append(self)
+            raise KeyError
+        return choose(self, assignment)
+
+    one = lane_of(talk, kafka, tmp_path / "a")
+    running = asyncio.create_task(one.run())
+    await talk.send("predictions", rows)
+    await talk.settle(InProcess(running), ["join"])
+    monkeypatch.setattr(Fetcher, "_get_actions_per_node", choose_wrongly_once)
+    await talk.send("predictions", rows)
+    await talk.settle(InProcess(running), ["join"])
+    assert broken
+    one.stop()
+    await asyncio.wait_for(running, 60)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from leadline.wire.run import Run
@@ -108,6 +109,12 @@ def by_batch(consumer: AIOKafkaConsumer) -> None:
 
 def _as_it_is(_: Any, record: Any) -> Any:
     return record
+
+
+def check_fetching(consumer: AIOKafkaConsumer) -> None:
+    """Raise KafkaError where the task that fetches has ended: aiokafka then hands over nothing for ever, and says so in its log alone."""
+    if consumer._fetcher.error_future.done():
+        raise KafkaError("fetching has ended by itself; the log of aiokafka says why")
 
 
 def to_run(noun: str, partition: int, fetched: Sequence[Any]) -> Run:
