@@ -208,7 +208,7 @@ async def test_each_role_does_its_part_with_the_rights_that_are_printed_for_it(s
             while not any(is_matched(record) for record in await told(bootstrap, secured.prefix, "metrics")):
                 workers.tend()
                 await asyncio.sleep(0.5)
-        [made] = await told(bootstrap, secured.prefix, "predictions")
+        made, *_ = await told(bootstrap, secured.prefix, "predictions")
     assert made.features == [0.1, 0.5]
     log = (tmp_path / "logs" / "worker-0.log").read_text("utf-8")
     assert '"assigned"' in log
