@@ -32,8 +32,8 @@ log = structlog.get_logger("leadline.worker")
 HAND_OVER_S = 0.1
 """A thread gives the interpreter up where it waits, or is in Arrow or RocksDB: some times in a run. More often costs caches."""
 
-FINISH_S = 10.0
-"""So long a worker that is to stop waits for its lanes; with the broker away they may never finish."""
+FINISH_S = 8.0
+"""So long a worker that is to stop waits for its lanes; with the broker away they may never finish. Containers are given ten seconds."""
 
 
 class _OnlyServices(BootStrategy):

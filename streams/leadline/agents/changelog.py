@@ -5,7 +5,7 @@ from collections.abc import Callable
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
-from leadline.agents.fetch import by_batch, check_fetching, to_run
+from leadline.agents.fetch import by_batch, fetch, to_run
 from leadline.agents.reach import reach
 from leadline.agents.stop import stop
 from leadline.state.task import HostedTask, restored_mark
@@ -41,8 +41,7 @@ async def restore(task: HostedTask, topic: str, bootstrap: str, still_wanted: Ca
             )
         reader.seek(partition, max(start, first))
         while still_wanted() and await reader.position(partition) < end:
-            check_fetching(reader)
-            for records in (await reader.getmany(partition, timeout_ms=500)).values():
+            for records in (await fetch(reader, partition, timeout_ms=500)).values():
                 run = to_run(topic, task.partition, records)
                 changes = {key: value for key, value in zip(run.keys, run.values, strict=True) if key}
                 changes |= restored_mark(run.offsets[-1] + 1)

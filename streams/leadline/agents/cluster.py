@@ -7,6 +7,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
+from leadline.agents.fetch import fetch
 from leadline.agents.reach import reach
 from leadline.settings import SettingsError
 from leadline.topology import Step
@@ -50,7 +51,7 @@ async def read_all(bootstrap: str, topic: str) -> AsyncIterator[ConsumerRecord]:
         reader.assign(list(ends))
         await reader.seek_to_beginning(*ends)
         while any([await reader.position(tp) < end for tp, end in ends.items()]):
-            for tp, records in (await reader.getmany(timeout_ms=500)).items():
+            for tp, records in (await fetch(reader, timeout_ms=500)).items():
                 for record in records:
                     if record.offset < ends[tp]:
                         yield record

@@ -111,10 +111,19 @@ def _as_it_is(_: Any, record: Any) -> Any:
     return record
 
 
-def check_fetching(consumer: AIOKafkaConsumer) -> None:
-    """Raise KafkaError where the task that fetches has ended: aiokafka then hands over nothing for ever, and says so in its log alone."""
+async def fetch(
+    consumer: AIOKafkaConsumer, *places: TopicPartition, timeout_ms: int, max_records: int | None = None
+) -> dict[TopicPartition, list[Any]]:
+    """What has come of these places (none: of all), or comes within the time.
+
+    Raises KafkaError where the task that fetches has ended: aiokafka then hands over nothing for ever, and says so in its log alone.
+    """
     if consumer._fetcher.error_future.done():
         raise KafkaError("fetching has ended by itself; the log of aiokafka says why")
+    fetched: dict[TopicPartition, list[Any]] = await consumer.getmany(
+        *places, timeout_ms=timeout_ms, max_records=max_records
+    )
+    return fetched
 
 
 def to_run(noun: str, partition: int, fetched: Sequence[Any]) -> Run:

@@ -26,7 +26,7 @@ from aiokafka.errors import (
 from aiokafka.structs import TopicPartition
 
 from leadline.agents.changelog import check_new, restore
-from leadline.agents.fetch import by_batch, check_fetching, to_run
+from leadline.agents.fetch import by_batch, fetch, to_run
 from leadline.agents.reach import reach
 from leadline.agents.runs import read, refused
 from leadline.agents.sender import Sender, TooLargeError, new_producer
@@ -241,8 +241,8 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._close_tasks()
                 await self._open_tasks(assigned)
             wanted = await self._not_ahead()
-        check_fetching(self.consumer)
-        fetched = await self.consumer.getmany(*wanted, timeout_ms=WAIT_MS, max_records=self._settings.run_records)
+        most = self._settings.run_records
+        fetched = await fetch(self.consumer, *wanted, timeout_ms=WAIT_MS, max_records=most)
         count, left = 0, 0
         for tp in sorted(fetched, key=lambda tp: self.step.reads.index(self._nouns[tp.topic])):
             run = to_run(self._nouns[tp.topic], tp.partition, fetched[tp])

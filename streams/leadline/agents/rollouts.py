@@ -3,7 +3,7 @@
 from aiokafka import AIOKafkaConsumer
 
 from leadline.agents.cluster import partitions
-from leadline.agents.fetch import check_fetching, to_run
+from leadline.agents.fetch import fetch, to_run
 from leadline.agents.reach import reach
 from leadline.agents.stop import stop
 from leadline.learning.registry import Registry
@@ -38,8 +38,7 @@ class RolloutFollower:
             await self._take(1000)
 
     async def _take(self, timeout_ms: int) -> None:
-        check_fetching(self._consumer)
-        for place, records in (await self._consumer.getmany(timeout_ms=timeout_ms)).items():
+        for place, records in (await fetch(self._consumer, timeout_ms=timeout_ms)).items():
             batch, _ = decode(to_run("rollouts", place.partition, records), self._max_bytes)
             for record in batch.records:
                 if isinstance(record, Rollout):

@@ -133,6 +133,7 @@ async def _kafka(settings: Settings) -> AsyncIterator[Finding]:
 async def _keys(bootstrap: str, topic: str) -> Finding:
     """Whether producers put keys where Kafka's own clients put them: others do not, and then outcomes miss their predictions."""
     from leadline.agents.cluster import partitions
+    from leadline.agents.fetch import fetch
     from leadline.agents.sender import partition_of
 
     seen = strays = 0
@@ -143,7 +144,7 @@ async def _keys(bootstrap: str, topic: str) -> Finding:
         reader.assign(places)
         for place, end in (await reader.end_offsets(places)).items():
             reader.seek(place, max(0, end - _SAMPLE))
-        while fetched := await reader.getmany(timeout_ms=500, max_records=_SAMPLE):
+        while fetched := await fetch(reader, timeout_ms=500, max_records=_SAMPLE):
             for records in fetched.values():
                 seen += len(records)
                 strays += sum(

@@ -29,7 +29,7 @@ def metrics(
 
 async def _show(bootstrap: str, prefix: str, model: str, segment: str, windows: int, once: bool) -> None:
     from leadline.agents.cluster import partitions
-    from leadline.agents.fetch import to_run
+    from leadline.agents.fetch import fetch, to_run
     from leadline.wire.codec import decode
 
     held: dict[Place, WindowMetrics] = {}
@@ -42,7 +42,7 @@ async def _show(bootstrap: str, prefix: str, model: str, segment: str, windows: 
         ends = await reader.end_offsets(places)
         with Live(console=out, auto_refresh=False, transient=once) as live:
             while True:
-                for place, records in (await reader.getmany(timeout_ms=300)).items():
+                for place, records in (await fetch(reader, timeout_ms=300)).items():
                     for record in decode(to_run("metrics", place.partition, records), 1 << 30)[0].records:
                         if (
                             isinstance(record, WindowMetrics)

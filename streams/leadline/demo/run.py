@@ -13,7 +13,7 @@ from rich.live import Live
 
 from leadline.agents import cluster
 from leadline.agents.admin import apply_topics
-from leadline.agents.fetch import to_run
+from leadline.agents.fetch import fetch, to_run
 from leadline.agents.reach import reach
 from leadline.demo.feed import Feed, tell_time
 from leadline.demo.flights import history, model_settings, month
@@ -129,7 +129,7 @@ async def _watch(bootstrap: str, prefix: str, noun: str, screen: Screen) -> None
         reader.assign(places)
         await reader.seek_to_beginning(*places)
         while True:
-            for place, records in (await reader.getmany(timeout_ms=300)).items():
+            for place, records in (await fetch(reader, timeout_ms=300)).items():
                 for record in decode(to_run(noun, place.partition, records), 1 << 30)[0].records:
                     screen.take(record)
 

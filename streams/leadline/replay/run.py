@@ -188,7 +188,7 @@ async def _answer(bootstrap: str, prefix: str, replay: Replay, as_of_ms: int) ->
         for record in decode(to_run("metrics", one.partition, [one]), CHANGELOG_BYTES)[0].records
     ]
     windows, totals = newest([record for record in records if isinstance(record, WindowMetrics | JoinCounts)])
-    dead_letters = len([letter async for letter in cluster.read_all(bootstrap, f"{prefix}.dead-letters")])
+    dead_letters = sum([1 async for _ in cluster.read_all(bootstrap, f"{prefix}.dead-letters")])
     summary: dict[str, object] = {
         "model": replay.model,
         "policy": replay.policy,
