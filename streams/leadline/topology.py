@@ -4,8 +4,8 @@ A stage is its own consumer group. Its instance on one partition number is a tas
 SciPy are imported with their first task: a worker without them takes 17 MB less.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from leadline.core.alerting import Alerting
 from leadline.core.batch import Processor, Store
@@ -13,20 +13,25 @@ from leadline.core.catalog import Catalog
 from leadline.core.join import Join
 from leadline.core.retraining import Retraining
 from leadline.core.scoring import Scoring
+from leadline.core.tables import Table
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a processor is made with."""
+    """What a processor is made with; ``tables`` are those that its step names, by topic."""
 
     partition: int
     store: Store
     catalog: Catalog
+    tables: Mapping[str, Table] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One stage. ``stateful`` stages keep a store with a changelog; ``lookups`` stages want features from Redis with each batch."""
+    """One stage. ``stateful`` stages keep a store with a changelog; ``lookups`` stages want features from Redis with each batch.
+
+    ``tables``: compacted topics that it needs whole, on every partition. ``gathers``: one task works on all partitions of what it reads.
+    """
 
     name: str
     reads: tuple[str, ...]
@@ -34,6 +39,8 @@ class Step:
     processor: Callable[[Task], Processor]
     stateful: bool = True
     lookups: bool = False
+    tables: tuple[str, ...] = ()
+    gathers: bool = False
 
 
 def _performance(task: Task) -> Processor:
