@@ -8,7 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from benchmarks.shapes import FEATURES, MINUTE_MS, MODEL, VERSION
-from leadline.core.batch import Output
+from leadline.core.processor import Output
 
 STEP_MS = 2
 _SHUFFLE = 50_000

@@ -25,7 +25,7 @@ from benchmarks.scoring import register, rollouts
 from benchmarks.shapes import MINUTE_MS
 from leadline.agents import cluster
 from leadline.agents.sender import new_producer
-from leadline.core.batch import Output
+from leadline.core.processor import Output
 from leadline.records import WindowMetrics
 from leadline.topology import STEPS
 from leadline.wire.codec import read

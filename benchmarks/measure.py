@@ -28,7 +28,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from benchmarks.usage import cpu_seconds, peak_rss_mb
 from leadline.agents import cluster
 from leadline.agents.sender import CHANGELOG_BYTES, Sender, new_producer
-from leadline.core.batch import Output
+from leadline.core.processor import Output
 from leadline.embedded.child import Child, last_lines
 from leadline.topology import Step
 

@@ -24,7 +24,7 @@ import pyruhvro
 from benchmarks.measure import PARTITIONS, BenchError, publish
 from leadline.agents.admin import apply_topics
 from leadline.agents.app import worker
-from leadline.core.batch import Batch, Effects, Output, Processor
+from leadline.core.processor import Batch, Effects, Output, Processor
 from leadline.learning.add import add_version
 from leadline.logs import configure_logs
 from leadline.records import PredictionRequest, Rollout, WindowPartial

@@ -17,7 +17,7 @@ from benchmarks.shapes import FEATURES, VERSION
 from leadline.agents import cluster
 from leadline.agents.fetch import to_run
 from leadline.agents.sender import CHANGELOG_BYTES
-from leadline.core.batch import Output
+from leadline.core.processor import Output
 from leadline.learning.add import add_version
 from leadline.records import Rollout
 from leadline.settings import ModelSettings

@@ -8,7 +8,7 @@ from typing import Any
 from fuzz import reference
 from fuzz.inputs import run
 from fuzz.reference import CLOCK, LIMIT, REASONS, Raw
-from leadline.core.batch import Batch
+from leadline.core.processor import Batch
 from leadline.wire.codec import FEW_RECORDS, FEW_REQUESTS, MANY, decode, read
 from leadline.wire.dead_letters import to_record
 from leadline.wire.run import DeadLetter, Run

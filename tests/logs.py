@@ -7,8 +7,8 @@ from datetime import datetime
 import numpy as np
 import pyarrow as pa
 
-from leadline.core.batch import Batch
-from leadline.core.join import Join
+from leadline.core.join.join import Join
+from leadline.core.processor import Batch
 from leadline.records import JoinCounts, WindowPartial
 from leadline.state.memory import MemoryStore
 from leadline.wire.rules import broken_record

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from leadline.core.batch import Batch
 from leadline.core.catalog import Champion, Signature
-from leadline.core.windows import UNIT, score_bin
+from leadline.core.processor import Batch
+from leadline.core.windows.aggregates import UNIT, score_bin
 from leadline.records import WindowPartial
 from leadline.state.memory import MemoryStore
 from leadline.wire.rules import broken_record

@@ -7,13 +7,13 @@ SciPy are imported with their first task: a worker without them takes 17 MB less
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from leadline.core.alerting import Alerting
-from leadline.core.batch import Processor, Store
 from leadline.core.catalog import Catalog
-from leadline.core.join import Join
+from leadline.core.join.join import Join
+from leadline.core.processor import Processor, Store
 from leadline.core.retraining import Retraining
 from leadline.core.scoring import Scoring
 from leadline.core.tables import Table
+from leadline.core.watch.alerting import Alerting
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +44,13 @@ class Step:
 
 
 def _performance(task: Task) -> Processor:
-    from leadline.core.performance import Performance
+    from leadline.core.performance.performance import Performance
 
     return Performance(task.store)
 
 
 def _drift(task: Task) -> Processor:
-    from leadline.core.drift import Drift
+    from leadline.core.watch.drift import Drift
 
     return Drift(task.store, task.catalog)
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadline.core.batch import Output
+from leadline.core.processor import Output
 from leadline.records import (
     Alert,
     DriftReport,

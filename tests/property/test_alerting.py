@@ -5,9 +5,9 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadline.core.alerting import Alerting
 from leadline.core.catalog import ReferenceProfile
-from leadline.core.metrics import METRICS
+from leadline.core.performance.metrics import METRICS
+from leadline.core.watch.alerting import Alerting
 from leadline.records import DriftReport, Metric, WindowMetrics
 from leadline.settings import AlertLimits, ModelSettings
 from stages import Host, Models, records_batch, version

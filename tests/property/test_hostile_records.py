@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadline.core.alerting import Alerting
 from leadline.core.catalog import FeatureProfile, ReferenceProfile
-from leadline.core.drift import Drift
-from leadline.core.metrics import METRICS, auc
-from leadline.core.performance import Performance
+from leadline.core.performance.metrics import METRICS, auc
+from leadline.core.performance.performance import Performance
 from leadline.core.retraining import Retraining
+from leadline.core.watch.alerting import Alerting
+from leadline.core.watch.drift import Drift
 from leadline.records import Alert, DriftReport, FeatureCounts, JoinCounts, Metric, WindowMetrics, WindowProfile
 from leadline.settings import AlertLimits, ModelSettings
 from leadline.wire.codec import decode, key_of, value_of

@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadline.core.metrics import auc
-from leadline.core.performance import Performance
-from leadline.core.windows import STATES
+from leadline.core.performance.metrics import auc
+from leadline.core.performance.performance import Performance
+from leadline.core.windows.aggregates import STATES
 from stages import Host, partial, records_batch
 
 SCORES = st.sampled_from([0.0, 0.25, 0.5, 0.5000001, 1.0]) | st.floats(0, 1)

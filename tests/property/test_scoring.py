@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadline.core.batch import Batch, Lookups
 from leadline.core.catalog import Signature
 from leadline.core.matrix import Few, Many, requests_of, to_matrix
+from leadline.core.processor import Batch, Lookups
 from leadline.core.scoring import Scoring
 from leadline.records import PredictionRequest
 from leadline.settings import ModelSettings

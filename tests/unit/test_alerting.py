@@ -9,14 +9,14 @@ import fastavro
 import numpy as np
 import pytest
 
-from leadline.core.alerting import WINDOWS, Alerting
 from leadline.core.catalog import ReferenceProfile, Signature
-from leadline.core.drift import Drift
-from leadline.core.join import Join
-from leadline.core.metrics import METRICS
-from leadline.core.performance import Performance
-from leadline.core.profile import build_profile
+from leadline.core.join.join import Join
+from leadline.core.performance.metrics import METRICS
+from leadline.core.performance.performance import Performance
 from leadline.core.retraining import Retraining
+from leadline.core.watch.alerting import WINDOWS, Alerting
+from leadline.core.watch.drift import Drift
+from leadline.core.windows.reference_bins import build_profile
 from leadline.records import DriftReport, Metric, WindowMetrics
 from leadline.settings import AlertLimits, ModelSettings
 from stages import Host, Models, partial, predictions_batch, records_batch, version

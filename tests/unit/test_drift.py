@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 
 from leadline.core.catalog import FeatureProfile, ReferenceProfile, Signature
-from leadline.core.drift import MIN_EXPECTED, Drift, compare, p_value, pool
-from leadline.core.profile import FeatureBins, build_profile
+from leadline.core.watch.drift import MIN_EXPECTED, Drift, compare, p_value, pool
+from leadline.core.windows.reference_bins import FeatureBins, build_profile
 from leadline.records import FeatureCounts, WindowProfile
 from leadline.settings import DriftLimits, ModelSettings
 from stages import Host, Models, records_batch, version

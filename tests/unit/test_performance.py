@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 from sklearn import metrics as sk
 
-from leadline.core.metrics import METRICS, auc, f1, wilson
-from leadline.core.performance import Performance
+from leadline.core.performance.metrics import METRICS, auc, f1, wilson
+from leadline.core.performance.performance import Performance
 from leadline.records import JoinCounts
 from stages import Host, partial, records_batch
 

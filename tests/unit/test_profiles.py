@@ -5,10 +5,10 @@ from itertools import count
 import numpy as np
 import pytest
 
-from leadline.core.batch import Batch
 from leadline.core.catalog import FeatureProfile, Signature
-from leadline.core.join import Join
-from leadline.core.profile import FeatureBins, build_profile
+from leadline.core.join.join import Join
+from leadline.core.processor import Batch
+from leadline.core.windows.reference_bins import FeatureBins, build_profile
 from leadline.settings import ModelSettings
 from logs import batch
 from stages import Host, Models, predictions_batch, version

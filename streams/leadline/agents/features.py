@@ -12,9 +12,9 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from leadline.agents.reach import reach_redis_blocking
-from leadline.core.batch import Batch, Lookups
 from leadline.core.catalog import Catalog
-from leadline.core.columns import Floats
+from leadline.core.columnar.columns import Floats
+from leadline.core.processor import Batch, Lookups
 from leadline.core.scoring import lookup_keys
 from leadline.settings import Lookup, ModelSettings, Settings
 

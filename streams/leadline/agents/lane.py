@@ -31,8 +31,8 @@ from leadline.agents.reach import reach
 from leadline.agents.runs import read, refused
 from leadline.agents.sender import Sender, TooLargeError, new_producer
 from leadline.agents.stop import is_cancelled, stop
-from leadline.core.batch import Effects
 from leadline.core.catalog import Catalog
+from leadline.core.processor import Effects
 from leadline.settings import Settings
 from leadline.state.rocksdb import RocksStore, discard_stale
 from leadline.state.task import HostedTask, state_path

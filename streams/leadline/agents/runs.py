@@ -1,6 +1,6 @@
 """What every lane does with a run, before and after its processor."""
 
-from leadline.core.batch import Batch, Reject
+from leadline.core.processor import Batch, Reject
 from leadline.settings import Settings
 from leadline.wire.codec import Wire
 from leadline.wire.run import DeadLetter, Run

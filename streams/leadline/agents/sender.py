@@ -14,7 +14,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata
 
 from leadline.agents.reach import reach
-from leadline.core.batch import Output
+from leadline.core.processor import Output
 from leadline.wire.codec import WIRE, Wire
 from leadline.wire.run import ARRIVAL_HEADER, Headers
 

@@ -25,8 +25,8 @@ from leadline.agents.lane import COMMIT_EVERY_S, JOIN_AGAIN_S
 from leadline.agents.reach import reach_librdkafka
 from leadline.agents.runs import read, refused
 from leadline.agents.sender import CHANGELOG_BYTES, arrival_headers
-from leadline.core.batch import Output, Processor
 from leadline.core.catalog import Catalog
+from leadline.core.processor import Output, Processor
 from leadline.settings import Settings
 from leadline.state.memory import MemoryStore
 from leadline.topology import Step, Task

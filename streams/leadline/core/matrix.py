@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from leadline.core.batch import Batch, Lookups, Output
 from leadline.core.catalog import Signature, Version
-from leadline.core.columns import Floats, Ints, alike, ints
+from leadline.core.columnar.columns import Floats, Ints, alike, ints
+from leadline.core.processor import Batch, Lookups, Output
 from leadline.records import Prediction, PredictionRequest
 
 

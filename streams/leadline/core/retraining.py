@@ -7,8 +7,8 @@ import json
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 
-from leadline.core.batch import Batch, Effects, Output, Store
 from leadline.core.catalog import Catalog
+from leadline.core.processor import Batch, Effects, Output, Store
 from leadline.records import Alert, RetrainRequest
 
 

@@ -4,10 +4,10 @@ from collections import defaultdict
 
 import numpy as np
 
-from leadline.core.batch import Batch, Effects, Lookups, Reject
 from leadline.core.catalog import Catalog, Champion, Signature
-from leadline.core.columns import Floats, Ints, pick
+from leadline.core.columnar.columns import Floats, Ints, pick
 from leadline.core.matrix import Requests, Scored, requests_of, to_matrix
+from leadline.core.processor import Batch, Effects, Lookups, Reject
 
 
 class Scoring:

@@ -1,6 +1,6 @@
 """Tables: compacted topics that a stage needs whole, whatever partition of its own topics it works on."""
 
-from leadline.core.batch import Batch
+from leadline.core.processor import Batch
 from leadline.records import Record
 
 HISTORY = 100

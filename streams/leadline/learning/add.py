@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 
 from leadline.core.catalog import Signature, Version
-from leadline.core.columns import Floats
-from leadline.core.profile import build_profile
+from leadline.core.columnar.columns import Floats
+from leadline.core.windows.reference_bins import build_profile
 from leadline.learning.linear import linear_model, linear_of
 from leadline.learning.models import model_of, read_model
 from leadline.learning.quality import quality

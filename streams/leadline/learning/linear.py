@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import structlog
 
-from leadline.core.columns import Floats
+from leadline.core.columnar.columns import Floats
 from leadline.learning.errors import RegistryError
 from leadline.learning.models import Model, Scores, number, positive_of
 from leadline.settings import ModelSettings

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from leadline.core.columns import Floats
+from leadline.core.columnar.columns import Floats
 from leadline.learning.errors import RegistryError
 from leadline.settings import ModelSettings
 

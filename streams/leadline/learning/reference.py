@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from pyarrow import csv, json, parquet
 
 from leadline.core.catalog import Signature
-from leadline.core.columns import Floats, floats
+from leadline.core.columnar.columns import Floats, floats
 from leadline.learning.registry import signature_id
 from leadline.settings import ModelSettings
 

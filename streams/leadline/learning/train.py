@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from leadline.core.catalog import Signature
-from leadline.core.columns import Floats
+from leadline.core.columnar.columns import Floats
 from leadline.learning.reference import matrix, numbers, signature_of
 from leadline.settings import ModelSettings
 

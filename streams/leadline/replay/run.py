@@ -13,7 +13,7 @@ from leadline.agents import cluster
 from leadline.agents.admin import apply_topics
 from leadline.agents.fetch import to_run
 from leadline.agents.sender import CHANGELOG_BYTES, Sender, new_producer
-from leadline.core.batch import Output
+from leadline.core.processor import Output
 from leadline.embedded.workers import Workers
 from leadline.records import JoinCounts, WindowMetrics
 from leadline.replay.errors import StallError

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from leadline.core.batch import Processor
 from leadline.core.catalog import Catalog
+from leadline.core.processor import Processor
 from leadline.state.overlay import Changes, Overlay
 from leadline.topology import Step, Task
 from leadline.wire.run import Run

@@ -10,8 +10,8 @@ from typing import Any
 
 from aiokafka.partitioner import murmur2
 
-from leadline.core.batch import Effects, Output
 from leadline.core.catalog import Catalog
+from leadline.core.processor import Effects, Output
 from leadline.records import Record
 from leadline.state.memory import MemoryStore
 from leadline.state.overlay import Changes

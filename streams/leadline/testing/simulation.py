@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from leadline.core.catalog import Champion, Signature
-from leadline.core.columns import Floats
-from leadline.core.profile import build_profile
+from leadline.core.columnar.columns import Floats
+from leadline.core.windows.reference_bins import build_profile
 from leadline.records import Alert, JoinCounts, Outcome, PredictionRequest, WindowMetrics, WindowPartial, WindowProfile
 from leadline.settings import AlertLimits, ModelSettings
 from leadline.testing import oracle

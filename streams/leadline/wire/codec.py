@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyruhvro
 
-from leadline.core.batch import Batch, Output
-from leadline.core.columns import cut, lengths, rising
+from leadline.core.columnar.columns import cut, lengths, rising
+from leadline.core.processor import Batch, Output
 from leadline.records import (
     JoinCounts,
     LabeledPrediction,

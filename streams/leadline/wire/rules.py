@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pyarrow as pa
 
-from leadline.core.columns import Bools, lengths
-from leadline.core.partials import CLASSES
-from leadline.core.windows import SCORE_BINS, STATES, SUMS, TALLIES
+from leadline.core.columnar.columns import Bools, lengths
+from leadline.core.windows.aggregates import SCORE_BINS, STATES, SUMS, TALLIES
+from leadline.core.windows.partials import CLASSES
 from leadline.records import (
     JoinCounts,
     PredictionRequest,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from leadline.core.catalog import FeatureProfile, ReferenceProfile, Signature
-from leadline.core.columns import Floats, Ints
+from leadline.core.columnar.columns import Floats, Ints
 
 QUANTILE_BINS = 10
 MAX_CATEGORIES = 50

@@ -2,7 +2,7 @@
 
 Most records are simple: the first prediction of a request, then one outcome. Those are handled a column at a time; a request with
 anything else (repeats, corrections, retractions, early outcomes, several versions) is looked at as it was and as it now is, by the rules in
-`leadline.core.labeling`, and what differs is counted. Each prediction that is new is counted in its window's profile too.
+`leadline.core.join.label_rules`, and what differs is counted. Each prediction that is new is counted in its window's profile too.
 """
 
 from collections import Counter
@@ -11,17 +11,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.core.batch import Batch, Effects, Reject, Store
 from leadline.core.catalog import Catalog
-from leadline.core.columns import Bools, Floats, Ints, cut, floats, ints, pick
-from leadline.core.groups import Group, Groups
-from leadline.core.labeling import Given
-from leadline.core.ledger import Ledger
-from leadline.core.partials import Partials
-from leadline.core.profiles import Profiles, Window
-from leadline.core.progress import NEVER, Progress
-from leadline.core.requests import LabeledPredictions, change
-from leadline.core.row import (
+from leadline.core.columnar.columns import Bools, Floats, Ints, cut, floats, ints, pick
+from leadline.core.columnar.progress import NEVER, Progress
+from leadline.core.columnar.timeline import Timeline
+from leadline.core.join.cohorts import Group, Groups
+from leadline.core.join.count_deltas import Ledger
+from leadline.core.join.label_rules import Given
+from leadline.core.join.labeled import LabeledPredictions, change
+from leadline.core.join.request_state import (
     GIVEN,
     MAX_OUTCOMES,
     MAX_PREDICTIONS,
@@ -41,7 +39,9 @@ from leadline.core.row import (
     taken_back,
     with_outcomes,
 )
-from leadline.core.timeline import Timeline
+from leadline.core.processor import Batch, Effects, Reject, Store
+from leadline.core.windows.live_profiles import Profiles, Window
+from leadline.core.windows.partials import Partials
 
 FAR = 2**61
 _SOURCES = ("predictions", "outcomes")
@@ -49,7 +49,7 @@ _LIMIT = 1e9
 
 
 class _Made(NamedTuple):
-    """Predictions as columns; see `leadline.core.row.Made`."""
+    """Predictions as columns; see `leadline.core.join.request_state.Made`."""
 
     event_time: Ints
     group: Ints

@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.core.batch import Store
+from leadline.core.processor import Store
 
 _PLACE = struct.Struct(">QQ")
 _BIAS = 2**63

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.core.columns import cut, split
-from leadline.core.labeling import Given
+from leadline.core.columnar.columns import cut, split
+from leadline.core.join.label_rules import Given
 
 _HEAD = struct.Struct("<BBH")
 _ASKED = struct.Struct("<qIdbI")

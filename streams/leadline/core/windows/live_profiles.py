@@ -10,14 +10,14 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from leadline.core.batch import Output, Store
 from leadline.core.catalog import Catalog, Version
-from leadline.core.columns import Bools, Floats, Ints, distinct, floats, ints
-from leadline.core.groups import Groups
-from leadline.core.profile import FeatureBins
-from leadline.core.progress import NEVER, Progress
-from leadline.core.timeline import Timeline
-from leadline.core.windows import window_start
+from leadline.core.columnar.columns import Bools, Floats, Ints, distinct, floats, ints
+from leadline.core.columnar.progress import NEVER, Progress
+from leadline.core.columnar.timeline import Timeline
+from leadline.core.join.cohorts import Groups
+from leadline.core.processor import Output, Store
+from leadline.core.windows.aggregates import window_start
+from leadline.core.windows.reference_bins import FeatureBins
 from leadline.records import FeatureCounts, WindowProfile, identity
 
 _FORMAT = b"\0"

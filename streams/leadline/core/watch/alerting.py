@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from leadline.core.batch import Batch, Effects, Output, Store
 from leadline.core.catalog import Catalog
+from leadline.core.processor import Batch, Effects, Output, Store
 from leadline.records import Alert, DriftReport, Metric, WindowMetrics, iso
 from leadline.settings import AlertLimits, ModelSettings
 

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from leadline.core.batch import Store
 from leadline.core.catalog import Catalog
-from leadline.core.columns import Bools, Floats, Ints, distinct
-from leadline.core.windows import window_start
+from leadline.core.columnar.columns import Bools, Floats, Ints, distinct
+from leadline.core.processor import Store
+from leadline.core.windows.aggregates import window_start
 from leadline.settings import ModelSettings
 
 OTHER = ("other",)

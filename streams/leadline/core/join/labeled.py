@@ -7,12 +7,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from leadline.core.batch import Output
-from leadline.core.columns import Ints, pick
-from leadline.core.groups import Groups
-from leadline.core.labeling import Asked, Label, classify, label
-from leadline.core.ledger import Ledger
-from leadline.core.row import Made, Row
+from leadline.core.columnar.columns import Ints, pick
+from leadline.core.join.cohorts import Groups
+from leadline.core.join.count_deltas import Ledger
+from leadline.core.join.label_rules import Asked, Label, classify, label
+from leadline.core.join.request_state import Made, Row
+from leadline.core.processor import Output
 
 
 def change(
@@ -82,7 +82,7 @@ class LabeledPredictions:
     def pair(
         self, keys: list[bytes], given: NDArray[np.void], event_time: Ints, bodies: list[bytes], rows: Ints
     ) -> None:
-        """First outcomes (`leadline.core.row.GIVEN`) of first predictions, at the places ``rows``."""
+        """First outcomes (`leadline.core.join.request_state.GIVEN`) of first predictions, at the places ``rows``."""
         if len(rows):
             self._paired.append((pick(keys, rows), _columns(given[rows], event_time[rows]), pick(bodies, rows)))
 

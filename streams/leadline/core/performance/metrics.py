@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, log_expit, stdtrit
 
-from leadline.core.columns import Floats, Ints
-from leadline.core.windows import SCORE_BINS, SUMS, UNIT, WindowCounts
+from leadline.core.columnar.columns import Floats, Ints
+from leadline.core.windows.aggregates import SCORE_BINS, SUMS, UNIT, WindowCounts
 from leadline.records import Metric
 
 Z = 1.959963984540054

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from leadline.core.batch import Batch, Effects, Output, Store
-from leadline.core.ledger import Place
-from leadline.core.metrics import measure
-from leadline.core.windows import STATES, SUMS, TALLIES, WindowCounts
+from leadline.core.join.count_deltas import Place
+from leadline.core.performance.metrics import measure
+from leadline.core.processor import Batch, Effects, Output, Store
+from leadline.core.windows.aggregates import STATES, SUMS, TALLIES, WindowCounts
 from leadline.records import JoinCounts, WindowMetrics, WindowPartial, identity
 
 _HEAD = struct.Struct("<qqq?B")

@@ -7,13 +7,13 @@ from dataclasses import fields
 
 import numpy as np
 
-from leadline.core.batch import Output, Store
 from leadline.core.catalog import Catalog
-from leadline.core.groups import Groups
-from leadline.core.ledger import Ledger, Place
-from leadline.core.progress import Progress
-from leadline.core.timeline import Timeline
-from leadline.core.windows import WindowCounts, window_state
+from leadline.core.columnar.progress import Progress
+from leadline.core.columnar.timeline import Timeline
+from leadline.core.join.cohorts import Groups
+from leadline.core.join.count_deltas import Ledger, Place
+from leadline.core.processor import Output, Store
+from leadline.core.windows.aggregates import WindowCounts, window_state
 from leadline.records import JoinCounts, WindowPartial, identity
 
 EARLIEST = -62_135_596_800_000

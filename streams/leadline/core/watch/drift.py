@@ -15,9 +15,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import bdtr, bdtrc, chdtrc, chdtri
 
-from leadline.core.batch import Batch, Effects, Output, Store
 from leadline.core.catalog import Catalog, FeatureProfile
-from leadline.core.columns import Floats, Ints
+from leadline.core.columnar.columns import Floats, Ints
+from leadline.core.processor import Batch, Effects, Output, Store
 from leadline.records import DriftReport, WindowProfile, identity
 from leadline.settings import DriftLimits
 

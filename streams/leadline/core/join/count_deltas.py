@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.core.columns import Ints, distinct
-from leadline.core.groups import Groups
-from leadline.core.windows import Matched, WindowCounts, fold, window_start
+from leadline.core.columnar.columns import Ints, distinct
+from leadline.core.join.cohorts import Groups
+from leadline.core.windows.aggregates import Matched, WindowCounts, fold, window_start
 
 _SIGNED = [("group", np.int64), ("event_time", np.int64), ("sign", np.int64)]
 _MATCHED = [*_SIGNED, ("score", np.float64), ("label", np.int64), ("outcome", np.float64)]

@@ -1,0 +1,1 @@
+"""The late-label join."""

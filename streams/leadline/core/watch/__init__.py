@@ -1,0 +1,1 @@
+"""What is watched: drift, and the alerts that follow from it and from live metrics."""
