@@ -28,7 +28,7 @@ from leadline.core.join.request_state import (
     ONE_OUTCOME,
     ONE_PREDICTION,
     SIMPLE,
-    Made,
+    StoredPrediction,
     Row,
     fronts,
     only_outcomes,
@@ -48,8 +48,8 @@ _SOURCES = ("predictions", "outcomes")
 _LIMIT = 1e9
 
 
-class _Made(NamedTuple):
-    """Predictions as columns; see `leadline.core.join.request_state.Made`."""
+class PredictionColumns(NamedTuple):
+    """Predictions as columns; see `leadline.core.join.request_state.StoredPrediction`."""
 
     event_time: Ints
     group: Ints
@@ -57,16 +57,16 @@ class _Made(NamedTuple):
     label: Ints
 
     @classmethod
-    def of(cls, front: NDArray[np.void]) -> "_Made":
+    def of(cls, front: NDArray[np.void]) -> "PredictionColumns":
         """The predictions in the fronts of rows."""
         event_time, group, label = (front[name].astype(np.int64) for name in ("event_time", "group", "label"))
         return cls(event_time, group, front["score"].astype(np.float64), label)
 
-    def take(self, rows: Ints) -> "_Made":
-        return _Made(self.event_time[rows], self.group[rows], self.score[rows], self.label[rows])
+    def take(self, rows: Ints) -> "PredictionColumns":
+        return PredictionColumns(self.event_time[rows], self.group[rows], self.score[rows], self.label[rows])
 
-    def one(self, row: int, body: bytes) -> Made:
-        return Made(int(self.event_time[row]), int(self.group[row]), float(self.score[row]), int(self.label[row]), body)
+    def one(self, row: int, body: bytes) -> StoredPrediction:
+        return StoredPrediction(int(self.event_time[row]), int(self.group[row]), float(self.score[row]), int(self.label[row]), body)
 
 
 class Join:
@@ -140,7 +140,7 @@ class Join:
         event_time, score = ints(columns["event_time"]), floats(columns["score"])
         kept = self._readable(group, event_time, score)
         group, score = group[kept], score[kept]
-        made = _Made(
+        made = PredictionColumns(
             event_time[kept],
             group,
             score,
@@ -188,7 +188,7 @@ class Join:
         said = np.where(given < 0, score >= self._groups.threshold(group), given > 0)
         return np.where(self._groups.binary(group), said, -1)
 
-    def _first_predictions(self, keys: list[bytes], made: _Made, bodies: list[bytes]) -> None:
+    def _first_predictions(self, keys: list[bytes], made: PredictionColumns, bodies: list[bytes]) -> None:
         """Requests that nothing was known of."""
         if not keys:
             return
@@ -200,7 +200,7 @@ class Join:
         self._ledger.count(self._groups, made.group[over], "expired_no_outcome")
 
     def _awaited_predictions(
-        self, keys: list[bytes], made: _Made, bodies: list[bytes], held: list[bytes | None]
+        self, keys: list[bytes], made: PredictionColumns, bodies: list[bytes], held: list[bytes | None]
     ) -> None:
         """Requests whose one outcome came first."""
         if not keys:
@@ -219,14 +219,14 @@ class Join:
             self._ledger.count(self._groups, made.group[rows & overdue], name)
         self._ledger.expire(made.group[~usable & overdue], made.event_time[~usable & overdue])
 
-    def _predicted(self, keys: list[bytes], made: _Made) -> None:
+    def _predicted(self, keys: list[bytes], made: PredictionColumns) -> None:
         self._ledger.count(self._groups, made.group, "prediction_records")
         self._ledger.count(self._groups, made.group, "predictions")
         self._ledger.predict(made.group, made.event_time)
         self._scheduled.append((keys, made.group, made.event_time))
 
     def _pair(
-        self, keys: list[bytes], made: _Made, given: NDArray[np.void], bodies: list[bytes]
+        self, keys: list[bytes], made: PredictionColumns, given: NDArray[np.void], bodies: list[bytes]
     ) -> tuple[Bools, Bools, Bools]:
         """Meet one prediction with one outcome each: which outcome is usable, which is late, which prediction is past its deadline."""
         group, event_time = made.group, made.event_time
@@ -267,7 +267,7 @@ class Join:
         ending = np.flatnonzero(forgotten < FAR)
         self._forgets.add(forgotten[ending], pick(keys, ending), width, sequence)
 
-    def _another_prediction(self, index: int, row: Row, made: Made, key: bytes) -> bool:
+    def _another_prediction(self, index: int, row: Row, made: StoredPrediction, key: bytes) -> bool:
         """Whether it is new: neither a repeat nor one version too many."""
         group = self._groups[made.group]
         if len(row.predictions) == MAX_PREDICTIONS:
@@ -315,7 +315,7 @@ class Join:
             return
         rows = [row or b"" for row in held]
         self._store.put_many([b"r" + key for key in keys], with_outcomes(rows, given))
-        made = _Made.of(fronts(rows))
+        made = PredictionColumns.of(fronts(rows))
         usable, late, overdue = self._pair(keys, made, given, cut(rows, SIMPLE.itemsize))
         count, group = self._ledger.count, made.group
         count(self._groups, group[usable & overdue], "expired", -1)

@@ -11,7 +11,7 @@ from leadline.core.columnar.columns import Ints, pick
 from leadline.core.join.cohorts import Groups
 from leadline.core.join.count_deltas import Ledger
 from leadline.core.join.label_rules import Asked, Label, classify, label
-from leadline.core.join.request_state import Made, Row
+from leadline.core.join.request_state import StoredPrediction, Row
 from leadline.core.processor import Output
 
 
@@ -42,7 +42,7 @@ def change(
     return old, new
 
 
-def _count_label(made: Made, known: Label, expired: bool, sign: int, groups: Groups, ledger: Ledger) -> None:
+def _count_label(made: StoredPrediction, known: Label, expired: bool, sign: int, groups: Groups, ledger: Ledger) -> None:
     model, classes = groups[made.group].model, ledger.classes
     if known.given is not None:
         classes[model, "matched"] += sign

@@ -18,7 +18,7 @@ from leadline.core.columnar.columns import cut, split
 from leadline.core.join.label_rules import Given
 
 _HEAD = struct.Struct("<BBH")
-_ASKED = struct.Struct("<qIdbI")
+_PREDICTION = struct.Struct("<qIdbI")
 _GIVEN = struct.Struct("<qqqd")
 _FORMAT = 2
 
@@ -47,7 +47,7 @@ MAX_PREDICTIONS = 255
 MAX_OUTCOMES = 1000
 
 
-class Made(NamedTuple):
+class StoredPrediction(NamedTuple):
     """One prediction of a request; ``group`` numbers its (model, version, segments), ``label`` is -1 for regression."""
 
     event_time: int
@@ -61,18 +61,18 @@ class Made(NamedTuple):
 class Row:
     """Everything known of one request: its predictions in log order, its outcomes in log order."""
 
-    predictions: list[Made] = field(default_factory=list)
+    predictions: list[StoredPrediction] = field(default_factory=list)
     outcomes: list[Given] = field(default_factory=list)
 
     def pack(self) -> bytes:
         """The row as bytes.
 
-        >>> row = Row([Made(5, 0, 0.5, 1, b"body")], [Given(7, 6, 6, 1.0)])
+        >>> row = Row([StoredPrediction(5, 0, 0.5, 1, b"body")], [Given(7, 6, 6, 1.0)])
         >>> Row.unpack(row.pack()) == row
         True
         """
         head = _HEAD.pack(_FORMAT, len(self.predictions), len(self.outcomes))
-        asked = b"".join(_ASKED.pack(*made[:4], len(made.body)) for made in self.predictions)
+        asked = b"".join(_PREDICTION.pack(*made[:4], len(made.body)) for made in self.predictions)
         given = b"".join(_GIVEN.pack(*entry) for entry in self.outcomes)
         return b"".join((head, asked, *(made.body for made in self.predictions), given))
 
@@ -80,9 +80,9 @@ class Row:
     def unpack(cls, value: bytes) -> "Row":
         """Read what `pack` or `pack_first` wrote."""
         _, predictions, outcomes = _HEAD.unpack_from(value)
-        at, made = _HEAD.size + predictions * _ASKED.size, []
-        for *fixed, length in _ASKED.iter_unpack(value[_HEAD.size : at]):
-            made.append(Made._make([*fixed, value[at : at + length]]))
+        at, made = _HEAD.size + predictions * _PREDICTION.size, []
+        for *fixed, length in _PREDICTION.iter_unpack(value[_HEAD.size : at]):
+            made.append(StoredPrediction._make([*fixed, value[at : at + length]]))
             at += length
         return cls(made, [Given(*entry) for entry in _GIVEN.iter_unpack(value[at : at + outcomes * _GIVEN.size])])
 
