@@ -17,10 +17,10 @@ from leadline.core.columnar.progress import NEVER, Progress
 from leadline.core.columnar.timeline import Timeline
 from leadline.core.join.cohorts import Group, Groups
 from leadline.core.join.count_deltas import Ledger
-from leadline.core.join.label_rules import Given
+from leadline.core.join.label_rules import StoredOutcome
 from leadline.core.join.labeled import LabeledPredictions, change
 from leadline.core.join.request_state import (
-    GIVEN,
+    OUTCOME,
     MAX_OUTCOMES,
     MAX_PREDICTIONS,
     NOTHING,
@@ -296,7 +296,7 @@ class Join:
         outside = np.abs(value) > _LIMIT
         self._refuse(outside, "outcome-out-of-range", "outcomes are within 1e9")
         kept = np.flatnonzero(~outside)
-        given = np.zeros(len(batch), GIVEN)
+        given = np.zeros(len(batch), OUTCOME)
         given["offset"], given["outcome_time"] = batch.offsets, ints(columns["outcome_time"])
         given["arrival_ms"], given["value"] = batch.arrival_ms, value
         keys = pick(batch.keys, kept)
@@ -306,7 +306,7 @@ class Join:
         self._first_outcomes(pick(keys, first), pick(held, first), given[first])
         self._early_outcomes(pick(keys, early), given[early])
         for i in others.tolist():
-            self._another_outcome(int(kept[i]), self._request(keys[i], held[i]), Given(*given[i].item()), keys[i])
+            self._another_outcome(int(kept[i]), self._request(keys[i], held[i]), StoredOutcome(*given[i].item()), keys[i])
         self._restate()
 
     def _first_outcomes(self, keys: list[bytes], held: list[bytes | None], given: NDArray[np.void]) -> None:
@@ -330,7 +330,7 @@ class Join:
         self._ledger.classes["", "outcomes_orphan"] += len(keys)
         self._waiting += zip(keys, given["arrival_ms"].tolist(), strict=True)
 
-    def _another_outcome(self, index: int, row: Row, given: Given, key: bytes) -> None:
+    def _another_outcome(self, index: int, row: Row, given: StoredOutcome, key: bytes) -> None:
         if len(row.outcomes) >= MAX_OUTCOMES:
             self._rejects.append(Reject(index, "too-many-outcomes", f"the request has {MAX_OUTCOMES} outcomes already"))
             return

@@ -9,7 +9,7 @@ from math import isnan
 from typing import NamedTuple
 
 
-class Given(NamedTuple):
+class StoredOutcome(NamedTuple):
     """One outcome record of a request; a NaN value takes back what was said before. Ordered by ``offset``, its place in the log."""
 
     offset: int
@@ -30,18 +30,18 @@ class Asked(NamedTuple):
 class Label:
     """The outcome that a prediction has now (None: none), and whether a usable time or arrival came too late for it."""
 
-    given: Given | None
+    given: StoredOutcome | None
     late: bool
 
 
-def label(asked: Asked, outcomes: Sequence[Given]) -> Label:
+def label(asked: Asked, outcomes: Sequence[StoredOutcome]) -> Label:
     """The label of one prediction.
 
     An outcome is usable if ``outcome_time <= deadline`` and it arrived before sealing. Policy ``first``: smallest outcome time, ties to the
     first in the log; a retraction withdraws all outcomes up to its own time. Policy ``latest``: largest outcome time, ties to the last, and
     a retraction that wins leaves the prediction without a label.
 
-    >>> one, two = Given(0, 10, 10, 1.0), Given(1, 20, 20, 0.0)
+    >>> one, two = StoredOutcome(0, 10, 10, 1.0), StoredOutcome(1, 20, 20, 0.0)
     >>> label(Asked(30, None, "first"), [one, two]).given.value, label(Asked(30, None, "latest"), [one, two]).given.value
     (1.0, 0.0)
     """
@@ -51,26 +51,26 @@ def label(asked: Asked, outcomes: Sequence[Given]) -> Label:
     return Label(_first(usable) if asked.policy == "first" else _latest(usable), late)
 
 
-def in_time(asked: Asked, given: Given) -> bool:
+def in_time(asked: Asked, given: StoredOutcome) -> bool:
     """Whether the record arrived before the prediction was sealed."""
     return asked.seal_ms is None or given.arrival_ms <= asked.seal_ms
 
 
-def _first(usable: list[Given]) -> Given | None:
+def _first(usable: list[StoredOutcome]) -> StoredOutcome | None:
     withdrawn = max((given.outcome_time for given in usable if isnan(given.value)), default=None)
     standing = [g for g in usable if not isnan(g.value) and (withdrawn is None or g.outcome_time > withdrawn)]
     return min(standing, key=lambda given: (given.outcome_time, given.offset), default=None)
 
 
-def _latest(usable: list[Given]) -> Given | None:
+def _latest(usable: list[StoredOutcome]) -> StoredOutcome | None:
     newest = max(usable, key=lambda given: (given.outcome_time, given.offset), default=None)
     return None if newest is None or isnan(newest.value) else newest
 
 
-def classify(asked: Sequence[Asked], labels: Sequence[Label], outcomes: Sequence[Given]) -> list[str]:
+def classify(asked: Sequence[Asked], labels: Sequence[Label], outcomes: Sequence[StoredOutcome]) -> list[str]:
     """The class of each outcome record, named as in `leadline.records.JoinCounts`; each record is in exactly one.
 
-    >>> one, again = Given(0, 10, 10, 1.0), Given(1, 11, 11, 1.0)
+    >>> one, again = StoredOutcome(0, 10, 10, 1.0), StoredOutcome(1, 11, 11, 1.0)
     >>> ask = Asked(30, None, "first")
     >>> classify([ask], [label(ask, [one, again])], [one, again])
     ['outcomes_used', 'outcomes_duplicate']
@@ -82,7 +82,7 @@ def classify(asked: Sequence[Asked], labels: Sequence[Label], outcomes: Sequence
     return [_class(given, asked, used, first) for given in outcomes]
 
 
-def _class(given: Given, asked: Sequence[Asked], used: set[int], first: float | None) -> str:
+def _class(given: StoredOutcome, asked: Sequence[Asked], used: set[int], first: float | None) -> str:
     if asked and not any(in_time(ask, given) for ask in asked):
         return "outcomes_after_grace"
     if isnan(given.value):

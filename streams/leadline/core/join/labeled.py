@@ -82,7 +82,7 @@ class LabeledPredictions:
     def pair(
         self, keys: list[bytes], given: NDArray[np.void], event_time: Ints, bodies: list[bytes], rows: Ints
     ) -> None:
-        """First outcomes (`leadline.core.join.request_state.GIVEN`) of first predictions, at the places ``rows``."""
+        """First outcomes (`leadline.core.join.request_state.OUTCOME`) of first predictions, at the places ``rows``."""
         if len(rows):
             self._paired.append((pick(keys, rows), _columns(given[rows], event_time[rows]), pick(bodies, rows)))
 

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.core.columnar.columns import cut, split
-from leadline.core.join.label_rules import Given
+from leadline.core.join.label_rules import StoredOutcome
 
 _HEAD = struct.Struct("<BBH")
 _PREDICTION = struct.Struct("<qIdbI")
-_GIVEN = struct.Struct("<qqqd")
+_OUTCOME = struct.Struct("<qqqd")
 _FORMAT = 2
 
 SIMPLE = np.dtype(
@@ -35,7 +35,7 @@ SIMPLE = np.dtype(
     ]
 )
 """The fixed front of a row with at least one prediction."""
-GIVEN = np.dtype([("offset", "<i8"), ("outcome_time", "<i8"), ("arrival_ms", "<i8"), ("value", "<f8")])
+OUTCOME = np.dtype([("offset", "<i8"), ("outcome_time", "<i8"), ("arrival_ms", "<i8"), ("value", "<f8")])
 
 NOTHING = 0
 ONE_PREDICTION, ONE_OUTCOME, ONE_OF_EACH = (
@@ -62,18 +62,18 @@ class Row:
     """Everything known of one request: its predictions in log order, its outcomes in log order."""
 
     predictions: list[StoredPrediction] = field(default_factory=list)
-    outcomes: list[Given] = field(default_factory=list)
+    outcomes: list[StoredOutcome] = field(default_factory=list)
 
     def pack(self) -> bytes:
         """The row as bytes.
 
-        >>> row = Row([StoredPrediction(5, 0, 0.5, 1, b"body")], [Given(7, 6, 6, 1.0)])
+        >>> row = Row([StoredPrediction(5, 0, 0.5, 1, b"body")], [StoredOutcome(7, 6, 6, 1.0)])
         >>> Row.unpack(row.pack()) == row
         True
         """
         head = _HEAD.pack(_FORMAT, len(self.predictions), len(self.outcomes))
         asked = b"".join(_PREDICTION.pack(*made[:4], len(made.body)) for made in self.predictions)
-        given = b"".join(_GIVEN.pack(*entry) for entry in self.outcomes)
+        given = b"".join(_OUTCOME.pack(*entry) for entry in self.outcomes)
         return b"".join((head, asked, *(made.body for made in self.predictions), given))
 
     @classmethod
@@ -84,7 +84,7 @@ class Row:
         for *fixed, length in _PREDICTION.iter_unpack(value[_HEAD.size : at]):
             made.append(StoredPrediction._make([*fixed, value[at : at + length]]))
             at += length
-        return cls(made, [Given(*entry) for entry in _GIVEN.iter_unpack(value[at : at + outcomes * _GIVEN.size])])
+        return cls(made, [StoredOutcome(*entry) for entry in _OUTCOME.iter_unpack(value[at : at + outcomes * _OUTCOME.size])])
 
 
 def pack_first(
@@ -108,24 +108,24 @@ def fronts(rows: Sequence[bytes]) -> NDArray[np.void]:
 
 
 def pack_outcomes(outcomes: NDArray[np.void]) -> list[bytes]:
-    """Rows of requests whose first record is an outcome (`GIVEN`); equal to `Row.pack` of each."""
+    """Rows of requests whose first record is an outcome (`OUTCOME`); equal to `Row.pack` of each."""
     return list(map(_HEAD.pack(_FORMAT, 0, 1).__add__, split(outcomes)))
 
 
 def with_outcomes(rows: Sequence[bytes], outcomes: NDArray[np.void]) -> list[bytes]:
-    """Rows of one prediction and no outcome, each with its first outcome (`GIVEN`) added; equal to `Row.pack` of each."""
+    """Rows of one prediction and no outcome, each with its first outcome (`OUTCOME`) added; equal to `Row.pack` of each."""
     heads = repeat(_HEAD.pack(_FORMAT, 1, 1), len(rows))
     return list(map(b"".join, zip(heads, cut(rows, _HEAD.size), split(outcomes), strict=True)))
 
 
 def only_outcomes(rows: Sequence[bytes]) -> NDArray[np.void]:
-    """The outcome (`GIVEN`) of each row that `pack_outcomes` made."""
-    return np.frombuffer(b"".join(cut(rows, _HEAD.size)), GIVEN)
+    """The outcome (`OUTCOME`) of each row that `pack_outcomes` made."""
+    return np.frombuffer(b"".join(cut(rows, _HEAD.size)), OUTCOME)
 
 
 def outcomes_behind(rows: Sequence[bytes]) -> NDArray[np.void]:
-    """The outcome (`GIVEN`) of each row of one prediction and one outcome."""
-    return np.frombuffer(b"".join(cut(rows, -GIVEN.itemsize)), GIVEN)
+    """The outcome (`OUTCOME`) of each row of one prediction and one outcome."""
+    return np.frombuffer(b"".join(cut(rows, -OUTCOME.itemsize)), OUTCOME)
 
 
 def shapes(rows: Sequence[bytes | None]) -> NDArray[np.uint32]:
