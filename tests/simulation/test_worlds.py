@@ -2,7 +2,7 @@
 
 import pytest
 
-from leadline.core import labeling
+from leadline.core.join import label_rules
 from leadline.state.task import HostedTask
 from leadline.testing import simulate
 
@@ -38,7 +38,7 @@ def test_a_wrong_rule_is_found(monkeypatch):
     def last(usable):
         return max((g for g in usable if g.value == g.value), key=lambda g: g.outcome_time, default=None)
 
-    monkeypatch.setattr(labeling, "_first", last)
+    monkeypatch.setattr(label_rules, "_first", last)
     assert found()
 
 

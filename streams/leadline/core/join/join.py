@@ -20,16 +20,16 @@ from leadline.core.join.count_deltas import Ledger
 from leadline.core.join.label_rules import StoredOutcome
 from leadline.core.join.labeled import LabeledPredictions, change
 from leadline.core.join.request_state import (
-    OUTCOME,
     MAX_OUTCOMES,
     MAX_PREDICTIONS,
     NOTHING,
     ONE_OF_EACH,
     ONE_OUTCOME,
     ONE_PREDICTION,
+    OUTCOME,
     SIMPLE,
-    StoredPrediction,
     Row,
+    StoredPrediction,
     fronts,
     only_outcomes,
     outcomes_behind,
@@ -66,7 +66,9 @@ class PredictionColumns(NamedTuple):
         return PredictionColumns(self.event_time[rows], self.group[rows], self.score[rows], self.label[rows])
 
     def one(self, row: int, body: bytes) -> StoredPrediction:
-        return StoredPrediction(int(self.event_time[row]), int(self.group[row]), float(self.score[row]), int(self.label[row]), body)
+        return StoredPrediction(
+            int(self.event_time[row]), int(self.group[row]), float(self.score[row]), int(self.label[row]), body
+        )
 
 
 class Join:
@@ -306,7 +308,9 @@ class Join:
         self._first_outcomes(pick(keys, first), pick(held, first), given[first])
         self._early_outcomes(pick(keys, early), given[early])
         for i in others.tolist():
-            self._another_outcome(int(kept[i]), self._request(keys[i], held[i]), StoredOutcome(*given[i].item()), keys[i])
+            self._another_outcome(
+                int(kept[i]), self._request(keys[i], held[i]), StoredOutcome(*given[i].item()), keys[i]
+            )
         self._restate()
 
     def _first_outcomes(self, keys: list[bytes], held: list[bytes | None], given: NDArray[np.void]) -> None:

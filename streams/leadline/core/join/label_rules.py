@@ -18,7 +18,7 @@ class StoredOutcome(NamedTuple):
     value: float
 
 
-class Asked(NamedTuple):
+class LabelRule(NamedTuple):
     """What labeling needs of one prediction of a request, in log order; ``seal_ms`` is the last arrival that still counts."""
 
     deadline_ms: int
@@ -34,7 +34,7 @@ class Label:
     late: bool
 
 
-def label(asked: Asked, outcomes: Sequence[StoredOutcome]) -> Label:
+def label(rule: LabelRule, outcomes: Sequence[StoredOutcome]) -> Label:
     """The label of one prediction.
 
     An outcome is usable if ``outcome_time <= deadline`` and it arrived before sealing. Policy ``first``: smallest outcome time, ties to the
@@ -42,18 +42,18 @@ def label(asked: Asked, outcomes: Sequence[StoredOutcome]) -> Label:
     a retraction that wins leaves the prediction without a label.
 
     >>> one, two = StoredOutcome(0, 10, 10, 1.0), StoredOutcome(1, 20, 20, 0.0)
-    >>> label(Asked(30, None, "first"), [one, two]).given.value, label(Asked(30, None, "latest"), [one, two]).given.value
+    >>> label(LabelRule(30, None, "first"), [one, two]).given.value, label(LabelRule(30, None, "latest"), [one, two]).given.value
     (1.0, 0.0)
     """
-    timely = [given for given in outcomes if in_time(asked, given)]
-    late = any(given.outcome_time > asked.deadline_ms and not isnan(given.value) for given in timely)
-    usable = [given for given in timely if given.outcome_time <= asked.deadline_ms]
-    return Label(_first(usable) if asked.policy == "first" else _latest(usable), late)
+    timely = [given for given in outcomes if in_time(rule, given)]
+    late = any(given.outcome_time > rule.deadline_ms and not isnan(given.value) for given in timely)
+    usable = [given for given in timely if given.outcome_time <= rule.deadline_ms]
+    return Label(_first(usable) if rule.policy == "first" else _latest(usable), late)
 
 
-def in_time(asked: Asked, given: StoredOutcome) -> bool:
+def in_time(rule: LabelRule, given: StoredOutcome) -> bool:
     """Whether the record arrived before the prediction was sealed."""
-    return asked.seal_ms is None or given.arrival_ms <= asked.seal_ms
+    return rule.seal_ms is None or given.arrival_ms <= rule.seal_ms
 
 
 def _first(usable: list[StoredOutcome]) -> StoredOutcome | None:
@@ -67,30 +67,30 @@ def _latest(usable: list[StoredOutcome]) -> StoredOutcome | None:
     return None if newest is None or isnan(newest.value) else newest
 
 
-def classify(asked: Sequence[Asked], labels: Sequence[Label], outcomes: Sequence[StoredOutcome]) -> list[str]:
+def classify(rules: Sequence[LabelRule], labels: Sequence[Label], outcomes: Sequence[StoredOutcome]) -> list[str]:
     """The class of each outcome record, named as in `leadline.records.JoinCounts`; each record is in exactly one.
 
     >>> one, again = StoredOutcome(0, 10, 10, 1.0), StoredOutcome(1, 11, 11, 1.0)
-    >>> ask = Asked(30, None, "first")
-    >>> classify([ask], [label(ask, [one, again])], [one, again])
+    >>> rule = LabelRule(30, None, "first")
+    >>> classify([rule], [label(rule, [one, again])], [one, again])
     ['outcomes_used', 'outcomes_duplicate']
     >>> classify([], [], [one])
     ['outcomes_orphan']
     """
     used = {known.given.offset for known in labels if known.given is not None}
     first = labels[0].given.value if labels and labels[0].given is not None else None
-    return [_class(given, asked, used, first) for given in outcomes]
+    return [_class(given, rules, used, first) for given in outcomes]
 
 
-def _class(given: StoredOutcome, asked: Sequence[Asked], used: set[int], first: float | None) -> str:
-    if asked and not any(in_time(ask, given) for ask in asked):
+def _class(given: StoredOutcome, rules: Sequence[LabelRule], used: set[int], first: float | None) -> str:
+    if rules and not any(in_time(rule, given) for rule in rules):
         return "outcomes_after_grace"
     if isnan(given.value):
         return "outcomes_retractions"
     if given.offset in used:
         return "outcomes_used"
-    if not asked:
+    if not rules:
         return "outcomes_orphan"
-    if all(given.outcome_time > ask.deadline_ms for ask in asked):
+    if all(given.outcome_time > rule.deadline_ms for rule in rules):
         return "outcomes_late"
     return "outcomes_duplicate" if given.value == first else "outcomes_conflicting"

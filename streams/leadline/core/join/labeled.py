@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from leadline.core.columnar.columns import Ints, pick
 from leadline.core.join.cohorts import Groups
 from leadline.core.join.count_deltas import Ledger
-from leadline.core.join.label_rules import Asked, Label, classify, label
-from leadline.core.join.request_state import StoredPrediction, Row
+from leadline.core.join.label_rules import Label, LabelRule, classify, label
+from leadline.core.join.request_state import Row, StoredPrediction
 from leadline.core.processor import Output
 
 
@@ -22,27 +22,29 @@ def change(
 
     Rows only grow: the predictions and outcomes of before are the first ones of after.
     """
-    asked = _asked(after, groups)
+    rules = _rules(after, groups)
     known = len(before.predictions)
-    old = [label(ask, before.outcomes) for ask in asked[:known]]
-    new = [label(ask, after.outcomes) for ask in asked]
-    for i, (made, ask, now) in enumerate(zip(after.predictions, asked, new, strict=True)):
-        expired = ask.deadline_ms < stage_ms
+    old = [label(rule, before.outcomes) for rule in rules[:known]]
+    new = [label(rule, after.outcomes) for rule in rules]
+    for i, (made, rule, now) in enumerate(zip(after.predictions, rules, new, strict=True)):
+        expired = rule.deadline_ms < stage_ms
         if i >= known:
             ledger.classes[groups[made.group].model, "predictions"] += 1
             ledger.predict(made.group, made.event_time)
-        elif (old[i], ask.deadline_ms < before_ms) == (now, expired):
+        elif (old[i], rule.deadline_ms < before_ms) == (now, expired):
             continue
         else:
-            _count_label(made, old[i], ask.deadline_ms < before_ms, -1, groups, ledger)
+            _count_label(made, old[i], rule.deadline_ms < before_ms, -1, groups, ledger)
         _count_label(made, now, expired, 1, groups, ledger)
-    if (known, len(before.outcomes)) != (len(asked), len(after.outcomes)):
-        _count_outcomes(before, asked[:known], old, -1, groups, ledger)
-        _count_outcomes(after, asked, new, 1, groups, ledger)
+    if (known, len(before.outcomes)) != (len(rules), len(after.outcomes)):
+        _count_outcomes(before, rules[:known], old, -1, groups, ledger)
+        _count_outcomes(after, rules, new, 1, groups, ledger)
     return old, new
 
 
-def _count_label(made: StoredPrediction, known: Label, expired: bool, sign: int, groups: Groups, ledger: Ledger) -> None:
+def _count_label(
+    made: StoredPrediction, known: Label, expired: bool, sign: int, groups: Groups, ledger: Ledger
+) -> None:
     model, classes = groups[made.group].model, ledger.classes
     if known.given is not None:
         classes[model, "matched"] += sign
@@ -55,21 +57,21 @@ def _count_label(made: StoredPrediction, known: Label, expired: bool, sign: int,
 
 
 def _count_outcomes(
-    row: Row, asked: Sequence[Asked], labels: Sequence[Label], sign: int, groups: Groups, ledger: Ledger
+    row: Row, rules: Sequence[LabelRule], labels: Sequence[Label], sign: int, groups: Groups, ledger: Ledger
 ) -> None:
     owner = groups[row.predictions[0].group].model if row.predictions else ""
-    for name in classify(asked, labels, row.outcomes):
+    for name in classify(rules, labels, row.outcomes):
         ledger.classes[owner, "outcome_records"] += sign
         ledger.classes[owner, name] += sign
 
 
-def _asked(row: Row, groups: Groups) -> list[Asked]:
-    asked = []
+def _rules(row: Row, groups: Groups) -> list[LabelRule]:
+    rules = []
     for made in row.predictions:
         group = groups[made.group]
         seal = None if group.settings.grace is None else made.event_time + group.seal_ms
-        asked.append(Asked(made.event_time + group.settings.horizon, seal, group.settings.policy))
-    return asked
+        rules.append(LabelRule(made.event_time + group.settings.horizon, seal, group.settings.policy))
+    return rules
 
 
 class LabeledPredictions:

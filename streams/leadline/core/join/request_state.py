@@ -72,9 +72,9 @@ class Row:
         True
         """
         head = _HEAD.pack(_FORMAT, len(self.predictions), len(self.outcomes))
-        asked = b"".join(_PREDICTION.pack(*made[:4], len(made.body)) for made in self.predictions)
+        rules = b"".join(_PREDICTION.pack(*made[:4], len(made.body)) for made in self.predictions)
         given = b"".join(_OUTCOME.pack(*entry) for entry in self.outcomes)
-        return b"".join((head, asked, *(made.body for made in self.predictions), given))
+        return b"".join((head, rules, *(made.body for made in self.predictions), given))
 
     @classmethod
     def unpack(cls, value: bytes) -> "Row":
@@ -84,7 +84,9 @@ class Row:
         for *fixed, length in _PREDICTION.iter_unpack(value[_HEAD.size : at]):
             made.append(StoredPrediction._make([*fixed, value[at : at + length]]))
             at += length
-        return cls(made, [StoredOutcome(*entry) for entry in _OUTCOME.iter_unpack(value[at : at + outcomes * _OUTCOME.size])])
+        return cls(
+            made, [StoredOutcome(*entry) for entry in _OUTCOME.iter_unpack(value[at : at + outcomes * _OUTCOME.size])]
+        )
 
 
 def pack_first(
