@@ -28,7 +28,7 @@ from leadline.core.join.request_state import (
     ONE_PREDICTION,
     OUTCOME,
     SIMPLE,
-    Row,
+    RequestState,
     StoredPrediction,
     fronts,
     only_outcomes,
@@ -90,7 +90,7 @@ class Join:
     def _begin(self) -> None:
         self._ledger = Ledger()
         self._labeled = LabeledPredictions()
-        self._restated: dict[bytes, tuple[Row, Row]] = {}
+        self._restated: dict[bytes, tuple[RequestState, RequestState]] = {}
         self._rejects: list[Reject] = []
         self._scheduled: list[tuple[list[bytes], Ints, Ints]] = []
         self._waiting: list[tuple[bytes, int]] = []
@@ -269,7 +269,7 @@ class Join:
         ending = np.flatnonzero(forgotten < FAR)
         self._forgets.add(forgotten[ending], pick(keys, ending), width, sequence)
 
-    def _another_prediction(self, index: int, row: Row, made: StoredPrediction, key: bytes) -> bool:
+    def _another_prediction(self, index: int, row: RequestState, made: StoredPrediction, key: bytes) -> bool:
         """Whether it is new: neither a repeat nor one version too many."""
         group = self._groups[made.group]
         if len(row.predictions) == MAX_PREDICTIONS:
@@ -334,7 +334,7 @@ class Join:
         self._ledger.classes["", "outcomes_orphan"] += len(keys)
         self._waiting += zip(keys, given["arrival_ms"].tolist(), strict=True)
 
-    def _another_outcome(self, index: int, row: Row, given: StoredOutcome, key: bytes) -> None:
+    def _another_outcome(self, index: int, row: RequestState, given: StoredOutcome, key: bytes) -> None:
         if len(row.outcomes) >= MAX_OUTCOMES:
             self._rejects.append(Reject(index, "too-many-outcomes", f"the request has {MAX_OUTCOMES} outcomes already"))
             return
@@ -351,7 +351,7 @@ class Join:
 
     # -- requests that are not simple ---------------------------------------------------------------------------------
 
-    def _request(self, key: bytes, held: bytes | None) -> Row:
+    def _request(self, key: bytes, held: bytes | None) -> RequestState:
         """What is known of a request, for this run to add to."""
         if key not in self._restated:
             self._restated[key] = _row(held), _row(held)
@@ -377,7 +377,7 @@ class Join:
         self._expire_bare(pick(rows, np.flatnonzero(bare)))
         others = pick(rows, np.flatnonzero(~(bare | labeled)))
         for value in [*self._unlabeled(pick(rows, np.flatnonzero(labeled))), *others]:
-            row = Row.unpack(value)
+            row = RequestState.unpack(value)
             change(row, row, before_ms, stage_ms, self._groups, self._ledger)
 
     def _expire_bare(self, rows: list[bytes]) -> None:
@@ -411,8 +411,8 @@ class Join:
         self._forgets.add(np.array(list(later.values()), np.int64), list(later), 1, self._progress.sequence)
 
 
-def _row(value: bytes | None) -> Row:
-    return Row() if value is None else Row.unpack(value)
+def _row(value: bytes | None) -> RequestState:
+    return RequestState() if value is None else RequestState.unpack(value)
 
 
 def _by_shape(

@@ -11,12 +11,12 @@ from leadline.core.columnar.columns import Ints, pick
 from leadline.core.join.cohorts import Groups
 from leadline.core.join.count_deltas import Ledger
 from leadline.core.join.label_rules import Label, LabelRule, classify, label
-from leadline.core.join.request_state import Row, StoredPrediction
+from leadline.core.join.request_state import RequestState, StoredPrediction
 from leadline.core.processor import Output
 
 
 def change(
-    before: Row, after: Row, before_ms: int, stage_ms: int, groups: Groups, ledger: Ledger
+    before: RequestState, after: RequestState, before_ms: int, stage_ms: int, groups: Groups, ledger: Ledger
 ) -> tuple[list[Label], list[Label]]:
     """Count what is otherwise, of a request, than it was ``before`` at the stage time ``before_ms``; the labels then and now.
 
@@ -57,7 +57,7 @@ def _count_label(
 
 
 def _count_outcomes(
-    row: Row, rules: Sequence[LabelRule], labels: Sequence[Label], sign: int, groups: Groups, ledger: Ledger
+    row: RequestState, rules: Sequence[LabelRule], labels: Sequence[Label], sign: int, groups: Groups, ledger: Ledger
 ) -> None:
     owner = groups[row.predictions[0].group].model if row.predictions else ""
     for name in classify(rules, labels, row.outcomes):
@@ -65,7 +65,7 @@ def _count_outcomes(
         ledger.classes[owner, name] += sign
 
 
-def _rules(row: Row, groups: Groups) -> list[LabelRule]:
+def _rules(row: RequestState, groups: Groups) -> list[LabelRule]:
     rules = []
     for made in row.predictions:
         group = groups[made.group]
@@ -88,7 +88,7 @@ class LabeledPredictions:
         if len(rows):
             self._paired.append((pick(keys, rows), _columns(given[rows], event_time[rows]), pick(bodies, rows)))
 
-    def restate(self, key: bytes, after: Row, old: Sequence[Label], new: Sequence[Label]) -> None:
+    def restate(self, key: bytes, after: RequestState, old: Sequence[Label], new: Sequence[Label]) -> None:
         """The predictions of a request whose label has changed.
 
         The revision is the place in the log of the newest outcome: it rises, and does not depend on when its prediction came.

@@ -58,7 +58,7 @@ class StoredPrediction(NamedTuple):
 
 
 @dataclass(slots=True)
-class Row:
+class RequestState:
     """Everything known of one request: its predictions in log order, its outcomes in log order."""
 
     predictions: list[StoredPrediction] = field(default_factory=list)
@@ -67,8 +67,8 @@ class Row:
     def pack(self) -> bytes:
         """The row as bytes.
 
-        >>> row = Row([StoredPrediction(5, 0, 0.5, 1, b"body")], [StoredOutcome(7, 6, 6, 1.0)])
-        >>> Row.unpack(row.pack()) == row
+        >>> row = RequestState([StoredPrediction(5, 0, 0.5, 1, b"body")], [StoredOutcome(7, 6, 6, 1.0)])
+        >>> RequestState.unpack(row.pack()) == row
         True
         """
         head = _HEAD.pack(_FORMAT, len(self.predictions), len(self.outcomes))
@@ -77,7 +77,7 @@ class Row:
         return b"".join((head, rules, *(made.body for made in self.predictions), given))
 
     @classmethod
-    def unpack(cls, value: bytes) -> "Row":
+    def unpack(cls, value: bytes) -> "RequestState":
         """Read what `pack` or `pack_first` wrote."""
         _, predictions, outcomes = _HEAD.unpack_from(value)
         at, made = _HEAD.size + predictions * _PREDICTION.size, []
@@ -96,7 +96,7 @@ def pack_first(
     label: NDArray[np.int64],
     bodies: Sequence[bytes],
 ) -> list[bytes]:
-    """Rows of requests whose first record is a prediction, a whole run at once; equal to `Row.pack` of each."""
+    """Rows of requests whose first record is a prediction, a whole run at once; equal to `RequestState.pack` of each."""
     front = np.zeros(len(bodies), SIMPLE)
     front["format"], front["predictions"] = _FORMAT, 1
     front["event_time"], front["group"], front["score"], front["label"] = event_time, group, score, label
@@ -110,12 +110,12 @@ def fronts(rows: Sequence[bytes]) -> NDArray[np.void]:
 
 
 def pack_outcomes(outcomes: NDArray[np.void]) -> list[bytes]:
-    """Rows of requests whose first record is an outcome (`OUTCOME`); equal to `Row.pack` of each."""
+    """Rows of requests whose first record is an outcome (`OUTCOME`); equal to `RequestState.pack` of each."""
     return list(map(_HEAD.pack(_FORMAT, 0, 1).__add__, split(outcomes)))
 
 
 def with_outcomes(rows: Sequence[bytes], outcomes: NDArray[np.void]) -> list[bytes]:
-    """Rows of one prediction and no outcome, each with its first outcome (`OUTCOME`) added; equal to `Row.pack` of each."""
+    """Rows of one prediction and no outcome, each with its first outcome (`OUTCOME`) added; equal to `RequestState.pack` of each."""
     heads = repeat(_HEAD.pack(_FORMAT, 1, 1), len(rows))
     return list(map(b"".join, zip(heads, cut(rows, _HEAD.size), split(outcomes), strict=True)))
 
