@@ -33,7 +33,7 @@ _TABLE = np.dtype(
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class Cohort:
     """Predictions that fall into the same windows; ``segments`` starts with ``*``."""
 
     model: str
@@ -57,61 +57,61 @@ class Group:
         return event_time // size * size + size + self.forget_ms
 
 
-class Groups:
-    """The groups of one task. A number, once given, stays."""
+class Cohorts:
+    """The cohorts of one task. A number, once given, stays."""
 
     def __init__(self, store: Store, catalog: Catalog) -> None:
         self._store = store
         self._catalog = catalog
         self._numbers: dict[tuple[str, str, tuple[str, ...]], int] = {}
         self._of_version: Counter[tuple[str, str]] = Counter()
-        self._groups: list[Group] = []
+        self._cohorts: list[Cohort] = []
         self._table: NDArray[Any] = np.zeros(0, _TABLE)
         for _, value in store.scan(_PREFIX, _PREFIX + b"\xff" * 5):
             model, version, *segments = json.loads(value)
             self._append(model, version, tuple(segments))
 
-    def __getitem__(self, number: int) -> Group:
-        return self._groups[number]
+    def __getitem__(self, number: int) -> Cohort:
+        return self._cohorts[number]
 
     def horizon(self, numbers: Ints) -> Ints:
-        """Label horizon of each group, in ms."""
+        """Label horizon of each cohort, in ms."""
         return self._column("horizon", numbers)
 
     def seal(self, numbers: Ints) -> Ints:
-        """`Group.seal_ms` of each group."""
+        """`Cohort.seal_ms` of each cohort."""
         return self._column("seal", numbers)
 
     def forgotten(self, numbers: Ints, event_time: Ints) -> Ints:
-        """`Group.forgotten_ms` of predictions of these groups."""
+        """`Cohort.forgotten_ms` of predictions of these cohorts."""
         size = self.window(numbers)
         forgotten: Ints = window_start(event_time, size) + size + self._column("forget", numbers)
         return forgotten
 
     def window(self, numbers: Ints) -> Ints:
-        """Window size of each group, in ms."""
+        """Window size of each cohort, in ms."""
         return self._column("window", numbers)
 
     def binary(self, numbers: Ints) -> Bools:
-        """Whether each group's model has the task binary."""
+        """Whether each cohort's model has the task binary."""
         return self._column("binary", numbers)
 
     def threshold(self, numbers: Ints) -> Floats:
-        """The score from which on each group's model says yes."""
+        """The score from which on each cohort's model says yes."""
         return self._column("threshold", numbers)
 
     def positive(self, numbers: Ints) -> Floats:
-        """The outcome that each group's model calls yes."""
+        """The outcome that each cohort's model calls yes."""
         return self._column("positive", numbers)
 
     def _column(self, name: str, numbers: Ints) -> NDArray[Any]:
-        if len(self._table) != len(self._groups):
-            self._table = np.array([_settings(group) for group in self._groups], _TABLE)
+        if len(self._table) != len(self._cohorts):
+            self._table = np.array([_settings(cohort) for cohort in self._cohorts], _TABLE)
         column: NDArray[Any] = self._table[name][numbers]
         return column
 
     def number(self, columns: pa.RecordBatch) -> NDArray[np.int64]:
-        """Group of each prediction of a batch; -1 where the model is not known."""
+        """Cohort of each prediction of a batch; -1 where the model is not known."""
         code = _combine(_codes(columns["model"]), _codes(columns["model_version"]), _list_codes(columns["segments"]))
         codes, inverse = distinct(code)
         first = np.zeros(len(codes), np.int64)
@@ -131,16 +131,16 @@ class Groups:
 
     def _append(self, model: str, version: str, segments: tuple[str, ...]) -> int:
         settings = self._catalog.settings(model) or ModelSettings(name=model)
-        number = self._numbers[model, version, segments] = len(self._groups)
+        number = self._numbers[model, version, segments] = len(self._cohorts)
         self._of_version[model, version] += 1
-        self._groups.append(Group(model, version, tuple(dict.fromkeys(("*", *segments))), settings))
+        self._cohorts.append(Cohort(model, version, tuple(dict.fromkeys(("*", *segments))), settings))
         return number
 
 
-def _settings(group: Group) -> tuple[float, ...]:
-    """What `_TABLE` holds of a group."""
-    own = group.settings
-    times = own.horizon, group.seal_ms, group.forget_ms, own.window
+def _settings(cohort: Cohort) -> tuple[float, ...]:
+    """What `_TABLE` holds of a cohort."""
+    own = cohort.settings
+    times = own.horizon, cohort.seal_ms, cohort.forget_ms, own.window
     return *times, own.task == "binary", own.threshold, own.positive
 
 

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.core.columnar.columns import Ints, distinct
-from leadline.core.join.cohorts import Groups
+from leadline.core.join.cohorts import Cohorts
 from leadline.core.windows.aggregates import Matched, WindowCounts, fold, window_start
 
-_SIGNED = [("group", np.int64), ("event_time", np.int64), ("sign", np.int64)]
+_SIGNED = [("cohort", np.int64), ("event_time", np.int64), ("sign", np.int64)]
 _MATCHED = [*_SIGNED, ("score", np.float64), ("label", np.int64), ("outcome", np.float64)]
 
 
@@ -28,7 +28,7 @@ class Place(NamedTuple):
 class Ledger:
     """Changes of one run. ``classes`` counts (model, class), classes named as in `leadline.records.JoinCounts`.
 
-    ``predict``, ``expire`` and ``match`` take columns or single values: group number, event time, …, sign (-1 takes back).
+    ``predict``, ``expire`` and ``match`` take columns or single values: cohort number, event time, …, sign (-1 takes back).
     """
 
     classes: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -36,28 +36,28 @@ class Ledger:
     _expired: "_Rows" = field(default_factory=lambda: _Rows(_SIGNED))
     _matched: "_Rows" = field(default_factory=lambda: _Rows(_MATCHED))
 
-    def predict(self, group: Any, event_time: Any, sign: int = 1) -> None:
+    def predict(self, cohort: Any, event_time: Any, sign: int = 1) -> None:
         """Predictions were made."""
-        self._predicted.add(group, event_time, sign)
+        self._predicted.add(cohort, event_time, sign)
 
-    def expire(self, group: Any, event_time: Any, sign: int = 1) -> None:
+    def expire(self, cohort: Any, event_time: Any, sign: int = 1) -> None:
         """Predictions went past their horizon without an outcome."""
-        self._expired.add(group, event_time, sign)
+        self._expired.add(cohort, event_time, sign)
 
-    def match(self, group: Any, event_time: Any, score: Any, label: Any, outcome: Any, sign: int = 1) -> None:
+    def match(self, cohort: Any, event_time: Any, score: Any, label: Any, outcome: Any, sign: int = 1) -> None:
         """Predictions got an outcome."""
-        self._matched.add(group, event_time, sign, score, label, outcome)
+        self._matched.add(cohort, event_time, sign, score, label, outcome)
 
-    def count(self, groups: Groups, numbers: Ints, name: str, sign: int = 1) -> None:
-        """Count a class once for each group number."""
+    def count(self, cohorts: Cohorts, numbers: Ints, name: str, sign: int = 1) -> None:
+        """Count a class once for each cohort number."""
         times = np.bincount(numbers)
         for number in np.flatnonzero(times).tolist():
-            self.classes[groups[number].model, name] += sign * int(times[number])
+            self.classes[cohorts[number].model, name] += sign * int(times[number])
 
-    def windows(self, groups: Groups) -> dict[Place, WindowCounts]:
+    def windows(self, cohorts: Cohorts) -> dict[Place, WindowCounts]:
         """The changes of each window that anything changed in."""
         predicted, expired, matched = self._predicted.table(), self._expired.table(), self._matched.table()
-        spots = np.concatenate([_spots(rows, groups) for rows in (predicted, expired, matched)])
+        spots = np.concatenate([_spots(rows, cohorts) for rows in (predicted, expired, matched)])
         numbers, number = distinct(spots[:, 0])
         starts, start = distinct(spots[:, 1])
         codes, where = distinct(number * len(starts) + start)
@@ -69,13 +69,13 @@ class Ledger:
             matched["sign"].copy(),
             matched["score"].copy(),
             matched["label"].copy(),
-            _positive(matched, groups),
+            _positive(matched, cohorts),
             matched["outcome"].copy(),
         )
         totals = fold(
             len(spots), (at_predicted, predicted["sign"].copy()), columns, (at_expired, expired["sign"].copy())
         )
-        return _by_segment(spots, totals, groups)
+        return _by_segment(spots, totals, cohorts)
 
 
 class _Rows:
@@ -99,20 +99,20 @@ class _Rows:
         return np.concatenate([*self._tables, np.array(self._single, self._kind)])
 
 
-def _spots(rows: NDArray[Any], groups: Groups) -> Ints:
-    group = rows["group"].copy()
-    return np.stack([group, window_start(rows["event_time"], groups.window(group))], axis=1)
+def _spots(rows: NDArray[Any], cohorts: Cohorts) -> Ints:
+    cohort = rows["cohort"].copy()
+    return np.stack([cohort, window_start(rows["event_time"], cohorts.window(cohort))], axis=1)
 
 
-def _positive(matched: NDArray[Any], groups: Groups) -> Ints:
-    group = matched["group"]
-    return np.where(groups.binary(group), matched["outcome"] == groups.positive(group), -1)
+def _positive(matched: NDArray[Any], cohorts: Cohorts) -> Ints:
+    cohort = matched["cohort"]
+    return np.where(cohorts.binary(cohort), matched["outcome"] == cohorts.positive(cohort), -1)
 
 
-def _by_segment(spots: Ints, totals: list[WindowCounts], groups: Groups) -> dict[Place, WindowCounts]:
+def _by_segment(spots: Ints, totals: list[WindowCounts], cohorts: Cohorts) -> dict[Place, WindowCounts]:
     parts: defaultdict[Place, list[WindowCounts]] = defaultdict(list)
     for (number, start), total in zip(spots.tolist(), totals, strict=True):
-        group = groups[number]
-        for segment in group.segments:
-            parts[Place(group.model, group.version, segment, start)].append(total)
+        cohort = cohorts[number]
+        for segment in cohort.segments:
+            parts[Place(cohort.model, cohort.version, segment, start)].append(total)
     return {place: own[0] if len(own) == 1 else WindowCounts.total(own) for place, own in parts.items()}

@@ -15,7 +15,7 @@ from leadline.core.catalog import Catalog
 from leadline.core.columnar.columns import Bools, Floats, Ints, cut, floats, ints, pick
 from leadline.core.columnar.progress import NEVER, Progress
 from leadline.core.columnar.timeline import Timeline
-from leadline.core.join.cohorts import Group, Groups
+from leadline.core.join.cohorts import Cohort, Cohorts
 from leadline.core.join.count_deltas import Ledger
 from leadline.core.join.label_rules import StoredOutcome
 from leadline.core.join.labeled import LabeledPredictions, change
@@ -52,22 +52,22 @@ class PredictionColumns(NamedTuple):
     """Predictions as columns; see `leadline.core.join.request_state.StoredPrediction`."""
 
     event_time: Ints
-    group: Ints
+    cohort: Ints
     score: Floats
     label: Ints
 
     @classmethod
     def of(cls, front: NDArray[np.void]) -> "PredictionColumns":
         """The predictions in the fronts of rows."""
-        event_time, group, label = (front[name].astype(np.int64) for name in ("event_time", "group", "label"))
-        return cls(event_time, group, front["score"].astype(np.float64), label)
+        event_time, cohort, label = (front[name].astype(np.int64) for name in ("event_time", "cohort", "label"))
+        return cls(event_time, cohort, front["score"].astype(np.float64), label)
 
     def take(self, rows: Ints) -> "PredictionColumns":
-        return PredictionColumns(self.event_time[rows], self.group[rows], self.score[rows], self.label[rows])
+        return PredictionColumns(self.event_time[rows], self.cohort[rows], self.score[rows], self.label[rows])
 
     def one(self, row: int, body: bytes) -> StoredPrediction:
         return StoredPrediction(
-            int(self.event_time[row]), int(self.group[row]), float(self.score[row]), int(self.label[row]), body
+            int(self.event_time[row]), int(self.cohort[row]), float(self.score[row]), int(self.label[row]), body
         )
 
 
@@ -78,11 +78,11 @@ class Join:
         self._partition = partition
         self._store = store
         self._catalog = catalog
-        self._groups = Groups(store, catalog)
+        self._cohorts = Cohorts(store, catalog)
         self._deadlines = Timeline(store, b"d")
         self._forgets = Timeline(store, b"f")
-        self._partials = Partials(partition, store, catalog, self._groups)
-        self._profiles = Profiles(partition, store, catalog, self._groups)
+        self._partials = Partials(partition, store, catalog, self._cohorts)
+        self._profiles = Profiles(partition, store, catalog, self._cohorts)
         held = store.get(b"m")
         self._progress = Progress.unpack(held) if held else Progress()
         self._begin()
@@ -138,15 +138,15 @@ class Join:
     def _predictions(self, batch: Batch) -> None:
         columns = batch.columns
         assert columns is not None
-        group = self._groups.number(columns)
+        cohort = self._cohorts.number(columns)
         event_time, score = ints(columns["event_time"]), floats(columns["score"])
-        kept = self._readable(group, event_time, score)
-        group, score = group[kept], score[kept]
+        kept = self._readable(cohort, event_time, score)
+        cohort, score = cohort[kept], score[kept]
         made = PredictionColumns(
             event_time[kept],
-            group,
+            cohort,
             score,
-            self._labels(ints(columns["predicted_label"].fill_null(-1))[kept], group, score),
+            self._labels(ints(columns["predicted_label"].fill_null(-1))[kept], cohort, score),
         )
         keys, bodies = pick(batch.keys, kept), pick(batch.bodies, kept)
         held = self._store.get_many([b"r" + key for key in keys])
@@ -163,16 +163,16 @@ class Join:
         ]
         self._restate()
         counted = np.concatenate([first, waited_for, np.array(new, np.int64)])
-        self._reprofiled = self._profiles.count(columns, kept[counted], group[counted], self._progress)
+        self._reprofiled = self._profiles.count(columns, kept[counted], cohort[counted], self._progress)
 
-    def _readable(self, group: Ints, event_time: Ints, score: Floats) -> Ints:
-        unknown = group < 0
-        outside = over = np.zeros(len(group), bool)
-        safe = np.maximum(group, 0)
+    def _readable(self, cohort: Ints, event_time: Ints, score: Floats) -> Ints:
+        unknown = cohort < 0
+        outside = over = np.zeros(len(cohort), bool)
+        safe = np.maximum(cohort, 0)
         if not unknown.all():
-            outside = np.where(self._groups.binary(safe), (score < 0) | (score > 1), np.abs(score) > _LIMIT)
+            outside = np.where(self._cohorts.binary(safe), (score < 0) | (score > 1), np.abs(score) > _LIMIT)
         if not unknown.all() and self._progress.stage_ms != NEVER:
-            over = self._groups.forgotten(safe, event_time) < self._progress.stage_ms
+            over = self._cohorts.forgotten(safe, event_time) < self._progress.stage_ms
         self._refuse(unknown, "unknown-model", "no settings for this model: add it with `leadline model add`")
         self._refuse(outside & ~unknown, "score-out-of-range", "binary scores are in [0, 1], others within 1e9")
         self._refuse(
@@ -185,10 +185,10 @@ class Join:
     def _refuse(self, rows: Bools, reason: str, detail: str) -> None:
         self._rejects += [Reject(i, reason, detail) for i in np.flatnonzero(rows).tolist()]
 
-    def _labels(self, given: Ints, group: Ints, score: Floats) -> Ints:
+    def _labels(self, given: Ints, cohort: Ints, score: Floats) -> Ints:
         """The predicted labels: those given, where none is (-1) what the model's threshold says; -1 for regression."""
-        said = np.where(given < 0, score >= self._groups.threshold(group), given > 0)
-        return np.where(self._groups.binary(group), said, -1)
+        said = np.where(given < 0, score >= self._cohorts.threshold(cohort), given > 0)
+        return np.where(self._cohorts.binary(cohort), said, -1)
 
     def _first_predictions(self, keys: list[bytes], made: PredictionColumns, bodies: list[bytes]) -> None:
         """Requests that nothing was known of."""
@@ -196,10 +196,10 @@ class Join:
             return
         self._store.put_many([b"r" + key for key in keys], pack_first(*made, bodies))
         self._predicted(keys, made)
-        over = made.event_time + self._groups.horizon(made.group) < self._progress.stage_ms
-        self._ledger.expire(made.group[over], made.event_time[over])
-        self._ledger.count(self._groups, made.group[over], "expired")
-        self._ledger.count(self._groups, made.group[over], "expired_no_outcome")
+        over = made.event_time + self._cohorts.horizon(made.cohort) < self._progress.stage_ms
+        self._ledger.expire(made.cohort[over], made.event_time[over])
+        self._ledger.count(self._cohorts, made.cohort[over], "expired")
+        self._ledger.count(self._cohorts, made.cohort[over], "expired_no_outcome")
 
     def _awaited_predictions(
         self, keys: list[bytes], made: PredictionColumns, bodies: list[bytes], held: list[bytes | None]
@@ -218,31 +218,31 @@ class Join:
             (late, "expired_late_outcome"),
             (~usable & ~late, "expired_no_outcome"),
         ):
-            self._ledger.count(self._groups, made.group[rows & overdue], name)
-        self._ledger.expire(made.group[~usable & overdue], made.event_time[~usable & overdue])
+            self._ledger.count(self._cohorts, made.cohort[rows & overdue], name)
+        self._ledger.expire(made.cohort[~usable & overdue], made.event_time[~usable & overdue])
 
     def _predicted(self, keys: list[bytes], made: PredictionColumns) -> None:
-        self._ledger.count(self._groups, made.group, "prediction_records")
-        self._ledger.count(self._groups, made.group, "predictions")
-        self._ledger.predict(made.group, made.event_time)
-        self._scheduled.append((keys, made.group, made.event_time))
+        self._ledger.count(self._cohorts, made.cohort, "prediction_records")
+        self._ledger.count(self._cohorts, made.cohort, "predictions")
+        self._ledger.predict(made.cohort, made.event_time)
+        self._scheduled.append((keys, made.cohort, made.event_time))
 
     def _pair(
         self, keys: list[bytes], made: PredictionColumns, given: NDArray[np.void], bodies: list[bytes]
     ) -> tuple[Bools, Bools, Bools]:
         """Meet one prediction with one outcome each: which outcome is usable, which is late, which prediction is past its deadline."""
-        group, event_time = made.group, made.event_time
-        deadline = event_time + self._groups.horizon(group)
-        timely = given["arrival_ms"] <= event_time + self._groups.seal(group)
+        cohort, event_time = made.cohort, made.event_time
+        deadline = event_time + self._cohorts.horizon(cohort)
+        timely = given["arrival_ms"] <= event_time + self._cohorts.seal(cohort)
         usable = timely & (given["outcome_time"] <= deadline)
         late = timely & ~usable
         for rows, name in (
             (slice(None), "outcome_records"), (usable, "outcomes_used"), (usable, "matched"), (late, "outcomes_late"),
             (~timely, "outcomes_after_grace"), (usable & (given["outcome_time"] < event_time), "negative_delay"),
         ):  # fmt: skip
-            self._ledger.count(self._groups, group[rows], name)
+            self._ledger.count(self._cohorts, cohort[rows], name)
         self._ledger.match(
-            group[usable], event_time[usable], made.score[usable], made.label[usable], given["value"][usable]
+            cohort[usable], event_time[usable], made.score[usable], made.label[usable], given["value"][usable]
         )
         self._labeled.pair(keys, given, event_time, bodies, np.flatnonzero(usable))
         return usable, late, deadline < self._progress.stage_ms
@@ -259,34 +259,34 @@ class Join:
 
     def _schedule_predictions(self) -> None:
         keys = [key for part, _, _ in self._scheduled for key in part]
-        group = np.concatenate([part for _, part, _ in self._scheduled])
+        cohort = np.concatenate([part for _, part, _ in self._scheduled])
         event_time = np.concatenate([part for *_, part in self._scheduled])
-        horizon, sequence = self._groups.horizon(group), self._progress.sequence
+        horizon, sequence = self._cohorts.horizon(cohort), self._progress.sequence
         width = int(horizon.min()) // 32
         waiting = np.flatnonzero(event_time + horizon >= self._progress.stage_ms)
         self._deadlines.add((event_time + horizon)[waiting], pick(keys, waiting), width, sequence)
-        forgotten = self._groups.forgotten(group, event_time)
+        forgotten = self._cohorts.forgotten(cohort, event_time)
         ending = np.flatnonzero(forgotten < FAR)
         self._forgets.add(forgotten[ending], pick(keys, ending), width, sequence)
 
     def _another_prediction(self, index: int, row: RequestState, made: StoredPrediction, key: bytes) -> bool:
         """Whether it is new: neither a repeat nor one version too many."""
-        group = self._groups[made.group]
+        cohort = self._cohorts[made.cohort]
         if len(row.predictions) == MAX_PREDICTIONS:
             self._rejects.append(
                 Reject(index, "too-many-versions", f"{MAX_PREDICTIONS} versions scored the request already")
             )
             return False
-        self._ledger.classes[group.model, "prediction_records"] += 1
-        if any(self._same_version(group, self._groups[other.group]) for other in row.predictions):
-            self._ledger.classes[group.model, "duplicate_predictions"] += 1
+        self._ledger.classes[cohort.model, "prediction_records"] += 1
+        if any(self._same_version(cohort, self._cohorts[other.cohort]) for other in row.predictions):
+            self._ledger.classes[cohort.model, "duplicate_predictions"] += 1
             return False
         row.predictions.append(made)
-        self._scheduled.append(([key], np.array([made.group]), np.array([made.event_time])))
+        self._scheduled.append(([key], np.array([made.cohort]), np.array([made.event_time])))
         return True
 
     @staticmethod
-    def _same_version(one: Group, other: Group) -> bool:
+    def _same_version(one: Cohort, other: Cohort) -> bool:
         return (one.model, one.version) == (other.model, other.version)
 
     # -- outcomes -----------------------------------------------------------------------------------------------------
@@ -321,11 +321,11 @@ class Join:
         self._store.put_many([b"r" + key for key in keys], with_outcomes(rows, given))
         made = PredictionColumns.of(fronts(rows))
         usable, late, overdue = self._pair(keys, made, given, cut(rows, SIMPLE.itemsize))
-        count, group = self._ledger.count, made.group
-        count(self._groups, group[usable & overdue], "expired", -1)
-        count(self._groups, group[(usable | late) & overdue], "expired_no_outcome", -1)
-        count(self._groups, group[late & overdue], "expired_late_outcome")
-        self._ledger.expire(group[usable & overdue], made.event_time[usable & overdue], -1)
+        count, cohort = self._ledger.count, made.cohort
+        count(self._cohorts, cohort[usable & overdue], "expired", -1)
+        count(self._cohorts, cohort[(usable | late) & overdue], "expired_no_outcome", -1)
+        count(self._cohorts, cohort[late & overdue], "expired_late_outcome")
+        self._ledger.expire(cohort[usable & overdue], made.event_time[usable & overdue], -1)
 
     def _early_outcomes(self, keys: list[bytes], given: NDArray[np.void]) -> None:
         """Requests that nothing was known of."""
@@ -361,7 +361,7 @@ class Join:
         """Count what is otherwise of these requests than it was, and tell which predictions changed their label."""
         stage_ms = self._progress.stage_ms
         for key, (before, after) in self._restated.items():
-            old, new = change(before, after, stage_ms, stage_ms, self._groups, self._ledger)
+            old, new = change(before, after, stage_ms, stage_ms, self._cohorts, self._ledger)
             self._store.put(b"r" + key, after.pack())
             self._labeled.restate(key, after, old, new)
 
@@ -378,21 +378,21 @@ class Join:
         others = pick(rows, np.flatnonzero(~(bare | labeled)))
         for value in [*self._unlabeled(pick(rows, np.flatnonzero(labeled))), *others]:
             row = RequestState.unpack(value)
-            change(row, row, before_ms, stage_ms, self._groups, self._ledger)
+            change(row, row, before_ms, stage_ms, self._cohorts, self._ledger)
 
     def _expire_bare(self, rows: list[bytes]) -> None:
         front = fronts(rows)
-        group = front["group"].astype(np.int64)
-        self._ledger.expire(group, front["event_time"])
-        self._ledger.count(self._groups, group, "expired")
-        self._ledger.count(self._groups, group, "expired_no_outcome")
+        cohort = front["cohort"].astype(np.int64)
+        self._ledger.expire(cohort, front["event_time"])
+        self._ledger.count(self._cohorts, cohort, "expired")
+        self._ledger.count(self._cohorts, cohort, "expired_no_outcome")
 
     def _unlabeled(self, rows: list[bytes]) -> list[bytes]:
         """Of rows with one prediction and one outcome, those whose outcome is no label."""
         front, given = fronts(rows), outcomes_behind(rows)
-        group, event_time = front["group"].astype(np.int64), front["event_time"].astype(np.int64)
-        usable = (given["outcome_time"] <= event_time + self._groups.horizon(group)) & ~np.isnan(given["value"])
-        usable &= given["arrival_ms"] <= event_time + self._groups.seal(group)
+        cohort, event_time = front["cohort"].astype(np.int64), front["event_time"].astype(np.int64)
+        usable = (given["outcome_time"] <= event_time + self._cohorts.horizon(cohort)) & ~np.isnan(given["value"])
+        usable &= given["arrival_ms"] <= event_time + self._cohorts.seal(cohort)
         return [rows[i] for i in np.flatnonzero(~usable).tolist()]
 
     def _forget(self) -> None:
@@ -401,7 +401,7 @@ class Join:
         retention = self._retention_ms() if due else None
         for key in due:
             row = _row(self._store.get(b"r" + key))
-            ends = [self._groups[made.group].forgotten_ms(made.event_time) for made in row.predictions]
+            ends = [self._cohorts[made.cohort].forgotten_ms(made.event_time) for made in row.predictions]
             if not row.predictions:
                 ends = [given.arrival_ms + (retention or 0) for given in row.outcomes]
             if max(ends, default=NEVER) < stage_ms:

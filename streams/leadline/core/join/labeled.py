@@ -8,7 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from leadline.core.columnar.columns import Ints, pick
-from leadline.core.join.cohorts import Groups
+from leadline.core.join.cohorts import Cohorts
 from leadline.core.join.count_deltas import Ledger
 from leadline.core.join.label_rules import Label, LabelRule, classify, label
 from leadline.core.join.request_state import RequestState, StoredPrediction
@@ -16,61 +16,61 @@ from leadline.core.processor import Output
 
 
 def change(
-    before: RequestState, after: RequestState, before_ms: int, stage_ms: int, groups: Groups, ledger: Ledger
+    before: RequestState, after: RequestState, before_ms: int, stage_ms: int, cohorts: Cohorts, ledger: Ledger
 ) -> tuple[list[Label], list[Label]]:
     """Count what is otherwise, of a request, than it was ``before`` at the stage time ``before_ms``; the labels then and now.
 
     Rows only grow: the predictions and outcomes of before are the first ones of after.
     """
-    rules = _rules(after, groups)
+    rules = _rules(after, cohorts)
     known = len(before.predictions)
     old = [label(rule, before.outcomes) for rule in rules[:known]]
     new = [label(rule, after.outcomes) for rule in rules]
     for i, (made, rule, now) in enumerate(zip(after.predictions, rules, new, strict=True)):
         expired = rule.deadline_ms < stage_ms
         if i >= known:
-            ledger.classes[groups[made.group].model, "predictions"] += 1
-            ledger.predict(made.group, made.event_time)
+            ledger.classes[cohorts[made.cohort].model, "predictions"] += 1
+            ledger.predict(made.cohort, made.event_time)
         elif (old[i], rule.deadline_ms < before_ms) == (now, expired):
             continue
         else:
-            _count_label(made, old[i], rule.deadline_ms < before_ms, -1, groups, ledger)
-        _count_label(made, now, expired, 1, groups, ledger)
+            _count_label(made, old[i], rule.deadline_ms < before_ms, -1, cohorts, ledger)
+        _count_label(made, now, expired, 1, cohorts, ledger)
     if (known, len(before.outcomes)) != (len(rules), len(after.outcomes)):
-        _count_outcomes(before, rules[:known], old, -1, groups, ledger)
-        _count_outcomes(after, rules, new, 1, groups, ledger)
+        _count_outcomes(before, rules[:known], old, -1, cohorts, ledger)
+        _count_outcomes(after, rules, new, 1, cohorts, ledger)
     return old, new
 
 
 def _count_label(
-    made: StoredPrediction, known: Label, expired: bool, sign: int, groups: Groups, ledger: Ledger
+    made: StoredPrediction, known: Label, expired: bool, sign: int, cohorts: Cohorts, ledger: Ledger
 ) -> None:
-    model, classes = groups[made.group].model, ledger.classes
+    model, classes = cohorts[made.cohort].model, ledger.classes
     if known.given is not None:
         classes[model, "matched"] += sign
         classes[model, "negative_delay"] += sign * (known.given.outcome_time < made.event_time)
-        ledger.match(made.group, made.event_time, made.score, made.label, known.given.value, sign)
+        ledger.match(made.cohort, made.event_time, made.score, made.label, known.given.value, sign)
     elif expired:
         classes[model, "expired"] += sign
         classes[model, "expired_late_outcome" if known.late else "expired_no_outcome"] += sign
-        ledger.expire(made.group, made.event_time, sign)
+        ledger.expire(made.cohort, made.event_time, sign)
 
 
 def _count_outcomes(
-    row: RequestState, rules: Sequence[LabelRule], labels: Sequence[Label], sign: int, groups: Groups, ledger: Ledger
+    row: RequestState, rules: Sequence[LabelRule], labels: Sequence[Label], sign: int, cohorts: Cohorts, ledger: Ledger
 ) -> None:
-    owner = groups[row.predictions[0].group].model if row.predictions else ""
+    owner = cohorts[row.predictions[0].cohort].model if row.predictions else ""
     for name in classify(rules, labels, row.outcomes):
         ledger.classes[owner, "outcome_records"] += sign
         ledger.classes[owner, name] += sign
 
 
-def _rules(row: RequestState, groups: Groups) -> list[LabelRule]:
+def _rules(row: RequestState, cohorts: Cohorts) -> list[LabelRule]:
     rules = []
     for made in row.predictions:
-        group = groups[made.group]
-        seal = None if group.settings.grace is None else made.event_time + group.seal_ms
-        rules.append(LabelRule(made.event_time + group.settings.horizon, seal, group.settings.policy))
+        cohort = cohorts[made.cohort]
+        seal = None if cohort.settings.grace is None else made.event_time + cohort.seal_ms
+        rules.append(LabelRule(made.event_time + cohort.settings.horizon, seal, cohort.settings.policy))
     return rules
 
 

@@ -28,7 +28,7 @@ SIMPLE = np.dtype(
         ("predictions", "u1"),
         ("outcomes", "<u2"),
         ("event_time", "<i8"),
-        ("group", "<u4"),
+        ("cohort", "<u4"),
         ("score", "<f8"),
         ("label", "i1"),
         ("body", "<u4"),
@@ -48,10 +48,10 @@ MAX_OUTCOMES = 1000
 
 
 class StoredPrediction(NamedTuple):
-    """One prediction of a request; ``group`` numbers its (model, version, segments), ``label`` is -1 for regression."""
+    """One prediction of a request; ``cohort`` numbers its (model, version, segments), ``label`` is -1 for regression."""
 
     event_time: int
-    group: int
+    cohort: int
     score: float
     label: int
     body: bytes
@@ -91,7 +91,7 @@ class RequestState:
 
 def pack_first(
     event_time: NDArray[np.int64],
-    group: NDArray[np.int64],
+    cohort: NDArray[np.int64],
     score: NDArray[np.float64],
     label: NDArray[np.int64],
     bodies: Sequence[bytes],
@@ -99,7 +99,7 @@ def pack_first(
     """Rows of requests whose first record is a prediction, a whole run at once; equal to `RequestState.pack` of each."""
     front = np.zeros(len(bodies), SIMPLE)
     front["format"], front["predictions"] = _FORMAT, 1
-    front["event_time"], front["group"], front["score"], front["label"] = event_time, group, score, label
+    front["event_time"], front["cohort"], front["score"], front["label"] = event_time, cohort, score, label
     front["body"] = list(map(len, bodies))
     return list(map(add, split(front), bodies))
 

@@ -60,7 +60,7 @@ def score_bin(scores: Floats) -> Ints:
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """Predictions that got (``sign`` 1) or lost (-1) an outcome; ``where`` numbers the (group, window) of each.
+    """Predictions that got (``sign`` 1) or lost (-1) an outcome; ``where`` numbers the (cohort, window) of each.
 
     ``label`` and ``positive`` are 0 or 1 for binary models; both are -1 for regression.
     """

@@ -14,7 +14,7 @@ from leadline.core.catalog import Catalog, Version
 from leadline.core.columnar.columns import Bools, Floats, Ints, distinct, floats, ints
 from leadline.core.columnar.progress import NEVER, Progress
 from leadline.core.columnar.timeline import Timeline
-from leadline.core.join.cohorts import Groups
+from leadline.core.join.cohorts import Cohorts
 from leadline.core.processor import Output, Store
 from leadline.core.windows.aggregates import window_start
 from leadline.core.windows.reference_bins import FeatureBins
@@ -53,11 +53,11 @@ def _unpack(value: bytes) -> Ints:
 class Profiles:
     """The profiles of one partition; its time is that of the predictions, whatever outcomes are still to be read."""
 
-    def __init__(self, partition: int, store: Store, catalog: Catalog, groups: Groups) -> None:
+    def __init__(self, partition: int, store: Store, catalog: Catalog, cohorts: Cohorts) -> None:
         self._partition = partition
         self._store = store
         self._catalog = catalog
-        self._groups = groups
+        self._cohorts = cohorts
         self._counters: dict[tuple[str, str], _Counter] = {}
         self._ends = Timeline(store, b"e")
 
@@ -67,9 +67,9 @@ class Profiles:
 
     # -- counting -----------------------------------------------------------------------------------------------------
 
-    def count(self, columns: pa.RecordBatch, rows: Ints, group: Ints, progress: Progress) -> list[Window]:
-        """Add these rows of a run of predictions, which are of these groups, to their windows; those that were closed before."""
-        parts = [(rows[own], counter) for place, own in self._versions(group) if (counter := self._counter(*place))]
+    def count(self, columns: pa.RecordBatch, rows: Ints, cohort: Ints, progress: Progress) -> list[Window]:
+        """Add these rows of a run of predictions, which are of these cohorts, to their windows; those that were closed before."""
+        parts = [(rows[own], counter) for place, own in self._versions(cohort) if (counter := self._counter(*place))]
         if not parts:
             return []
         table, changed = _Rows.of(columns), []
@@ -79,10 +79,10 @@ class Profiles:
                 changed += [window] if self._add(window, counts, counter, progress) else []
         return changed
 
-    def _versions(self, group: Ints) -> list[tuple[tuple[str, str], Bools]]:
-        """The versions of these groups, and which rows are of each."""
-        numbers, where = distinct(group)
-        places = [(each.model, each.version) for each in map(self._groups.__getitem__, numbers.tolist())]
+    def _versions(self, cohort: Ints) -> list[tuple[tuple[str, str], Bools]]:
+        """The versions of these cohorts, and which rows are of each."""
+        numbers, where = distinct(cohort)
+        places = [(each.model, each.version) for each in map(self._cohorts.__getitem__, numbers.tolist())]
         return [(place, np.array([each == place for each in places])[where]) for place in dict.fromkeys(places)]
 
     def _counter(self, model: str, version: str) -> "_Counter | None":

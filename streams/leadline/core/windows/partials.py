@@ -10,7 +10,7 @@ import numpy as np
 from leadline.core.catalog import Catalog
 from leadline.core.columnar.progress import Progress
 from leadline.core.columnar.timeline import Timeline
-from leadline.core.join.cohorts import Groups
+from leadline.core.join.cohorts import Cohorts
 from leadline.core.join.count_deltas import Ledger, Place
 from leadline.core.processor import Output, Store
 from leadline.core.windows.aggregates import WindowCounts, window_state
@@ -24,11 +24,11 @@ CLASSES = [f.name for f in fields(JoinCounts)][4:]
 class Partials:
     """Absolute counts of one partition; `outputs` applies what a run changed."""
 
-    def __init__(self, partition: int, store: Store, catalog: Catalog, groups: Groups) -> None:
+    def __init__(self, partition: int, store: Store, catalog: Catalog, cohorts: Cohorts) -> None:
         self._partition = partition
         self._store = store
         self._catalog = catalog
-        self._groups = groups
+        self._cohorts = cohorts
         self._changes = Timeline(store, b"s")
 
     def first(self) -> int | None:
@@ -61,7 +61,7 @@ class Partials:
 
     def outputs(self, ledger: Ledger, turned: set[Place], progress: Progress) -> list[Output]:
         """Apply a run's ledger; the windows that it changed or that turned, and the join counts of the models concerned."""
-        deltas = ledger.windows(self._groups)
+        deltas = ledger.windows(self._cohorts)
         places = sorted(set(deltas) | turned)
         records: list[WindowPartial | JoinCounts] = []
         routes: list[bytes] = []
