@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from leadline.core.columnar.columns import Bools, lengths
-from leadline.core.windows.aggregates import SCORE_BINS, STATES, SUMS, TALLIES
+from leadline.core.windows.aggregates import SCORE_BINS, SUMS, TALLIES
+from leadline.core.windows.keys import STATES
 from leadline.core.windows.partials import CLASSES
 from leadline.records import (
     JoinCounts,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from leadline.core.catalog import Catalog
 from leadline.core.columnar.columns import Bools, Floats, Ints, distinct
 from leadline.core.processor import Store
-from leadline.core.windows.aggregates import window_start
+from leadline.core.windows.keys import window_start
 from leadline.settings import ModelSettings
 
 OTHER = ("other",)
@@ -103,6 +103,13 @@ class Cohorts:
     def positive(self, numbers: Ints) -> Floats:
         """The outcome that each cohort's model calls yes."""
         return self._column("positive", numbers)
+
+    def versions(self, numbers: Ints) -> tuple[list[tuple[str, str]], Ints]:
+        """The (model, version) pairs of these cohorts, each once, and for each cohort the index of its pair."""
+        found, where = distinct(numbers)
+        pairs = [(each.model, each.version) for each in map(self._cohorts.__getitem__, found.tolist())]
+        index = {pair: i for i, pair in enumerate(dict.fromkeys(pairs))}
+        return list(index), np.array([index[pair] for pair in pairs], np.int64)[where]
 
     def _column(self, name: str, numbers: Ints) -> NDArray[Any]:
         if len(self._table) != len(self._cohorts):

@@ -2,30 +2,22 @@
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from leadline.core.columnar.columns import Ints, distinct
 from leadline.core.join.cohorts import Cohorts
-from leadline.core.windows.aggregates import Matched, WindowCounts, fold, window_start
+from leadline.core.windows.aggregates import Matched, WindowCounts, fold
+from leadline.core.windows.keys import WindowKey, window_start
 
 _SIGNED = [("cohort", np.int64), ("event_time", np.int64), ("sign", np.int64)]
 _MATCHED = [*_SIGNED, ("score", np.float64), ("label", np.int64), ("outcome", np.float64)]
 
 
-class Place(NamedTuple):
-    """One window of one segment of one version."""
-
-    model: str
-    version: str
-    segment: str
-    start: int
-
-
 @dataclass(slots=True)
-class Ledger:
+class CountDeltas:
     """Changes of one run. ``classes`` counts (model, class), classes named as in `leadline.records.JoinCounts`.
 
     ``predict``, ``expire`` and ``match`` take columns or single values: cohort number, event time, …, sign (-1 takes back).
@@ -54,7 +46,7 @@ class Ledger:
         for number in np.flatnonzero(times).tolist():
             self.classes[cohorts[number].model, name] += sign * int(times[number])
 
-    def windows(self, cohorts: Cohorts) -> dict[Place, WindowCounts]:
+    def windows(self, cohorts: Cohorts) -> dict[WindowKey, WindowCounts]:
         """The changes of each window that anything changed in."""
         predicted, expired, matched = self._predicted.table(), self._expired.table(), self._matched.table()
         spots = np.concatenate([_spots(rows, cohorts) for rows in (predicted, expired, matched)])
@@ -109,10 +101,10 @@ def _positive(matched: NDArray[Any], cohorts: Cohorts) -> Ints:
     return np.where(cohorts.binary(cohort), matched["outcome"] == cohorts.positive(cohort), -1)
 
 
-def _by_segment(spots: Ints, totals: list[WindowCounts], cohorts: Cohorts) -> dict[Place, WindowCounts]:
-    parts: defaultdict[Place, list[WindowCounts]] = defaultdict(list)
+def _by_segment(spots: Ints, totals: list[WindowCounts], cohorts: Cohorts) -> dict[WindowKey, WindowCounts]:
+    parts: defaultdict[WindowKey, list[WindowCounts]] = defaultdict(list)
     for (number, start), total in zip(spots.tolist(), totals, strict=True):
         cohort = cohorts[number]
         for segment in cohort.segments:
-            parts[Place(cohort.model, cohort.version, segment, start)].append(total)
-    return {place: own[0] if len(own) == 1 else WindowCounts.total(own) for place, own in parts.items()}
+            parts[WindowKey(cohort.model, cohort.version, segment, start)].append(total)
+    return {key: own[0] if len(own) == 1 else WindowCounts.total(own) for key, own in parts.items()}

@@ -16,7 +16,7 @@ from leadline.core.columnar.columns import Bools, Floats, Ints, cut, floats, int
 from leadline.core.columnar.progress import NEVER, Progress
 from leadline.core.columnar.timeline import Timeline
 from leadline.core.join.cohorts import Cohort, Cohorts
-from leadline.core.join.count_deltas import Ledger
+from leadline.core.join.count_deltas import CountDeltas
 from leadline.core.join.label_rules import StoredOutcome
 from leadline.core.join.labeled import LabeledPredictions, change
 from leadline.core.join.request_state import (
@@ -40,7 +40,8 @@ from leadline.core.join.request_state import (
     with_outcomes,
 )
 from leadline.core.processor import Batch, Effects, Reject, Store
-from leadline.core.windows.live_profiles import Profiles, Window
+from leadline.core.windows.keys import VersionWindow
+from leadline.core.windows.live_profiles import LiveProfiles
 from leadline.core.windows.partials import Partials
 
 FAR = 2**61
@@ -81,20 +82,20 @@ class Join:
         self._cohorts = Cohorts(store, catalog)
         self._deadlines = Timeline(store, b"d")
         self._forgets = Timeline(store, b"f")
-        self._partials = Partials(partition, store, catalog, self._cohorts)
-        self._profiles = Profiles(partition, store, catalog, self._cohorts)
+        self._partials = Partials(partition, store, catalog)
+        self._profiles = LiveProfiles(partition, store, catalog)
         held = store.get(b"m")
         self._progress = Progress.unpack(held) if held else Progress()
         self._begin()
 
     def _begin(self) -> None:
-        self._ledger = Ledger()
+        self._deltas = CountDeltas()
         self._labeled = LabeledPredictions()
         self._restated: dict[bytes, tuple[RequestState, RequestState]] = {}
         self._rejects: list[Reject] = []
         self._scheduled: list[tuple[list[bytes], Ints, Ints]] = []
         self._waiting: list[tuple[bytes, int]] = []
-        self._reprofiled: list[Window] = []
+        self._reprofiled: list[VersionWindow] = []
 
     # -- the contract -------------------------------------------------------------------------------------------------
 
@@ -129,7 +130,9 @@ class Join:
             self._forget()
         turned = self._partials.turn(self._progress) if passed else set()
         self._store.put(b"m", self._progress.pack())
-        partials = self._partials.outputs(self._ledger, turned, self._progress)
+        partials = self._partials.outputs(
+            self._deltas.windows(self._cohorts), self._deltas.classes, turned, self._progress
+        )
         profiles = self._profiles.outputs(self._reprofiled, self._progress)
         return Effects([*self._labeled.outputs(self._partition), *partials, *profiles], self._rejects)
 
@@ -163,7 +166,9 @@ class Join:
         ]
         self._restate()
         counted = np.concatenate([first, waited_for, np.array(new, np.int64)])
-        self._reprofiled = self._profiles.count(columns, kept[counted], cohort[counted], self._progress)
+        self._reprofiled = self._profiles.count(
+            columns, kept[counted], *self._cohorts.versions(cohort[counted]), self._progress
+        )
 
     def _readable(self, cohort: Ints, event_time: Ints, score: Floats) -> Ints:
         unknown = cohort < 0
@@ -197,9 +202,9 @@ class Join:
         self._store.put_many([b"r" + key for key in keys], pack_first(*made, bodies))
         self._predicted(keys, made)
         over = made.event_time + self._cohorts.horizon(made.cohort) < self._progress.stage_ms
-        self._ledger.expire(made.cohort[over], made.event_time[over])
-        self._ledger.count(self._cohorts, made.cohort[over], "expired")
-        self._ledger.count(self._cohorts, made.cohort[over], "expired_no_outcome")
+        self._deltas.expire(made.cohort[over], made.event_time[over])
+        self._deltas.count(self._cohorts, made.cohort[over], "expired")
+        self._deltas.count(self._cohorts, made.cohort[over], "expired_no_outcome")
 
     def _awaited_predictions(
         self, keys: list[bytes], made: PredictionColumns, bodies: list[bytes], held: list[bytes | None]
@@ -210,21 +215,21 @@ class Join:
         given = only_outcomes([row or b"" for row in held])
         self._store.put_many([b"r" + key for key in keys], with_outcomes(pack_first(*made, bodies), given))
         self._predicted(keys, made)
-        self._ledger.classes["", "outcome_records"] -= len(keys)
-        self._ledger.classes["", "outcomes_orphan"] -= len(keys)
+        self._deltas.classes["", "outcome_records"] -= len(keys)
+        self._deltas.classes["", "outcomes_orphan"] -= len(keys)
         usable, late, overdue = self._pair(keys, made, given, bodies)
         for rows, name in (
             (~usable, "expired"),
             (late, "expired_late_outcome"),
             (~usable & ~late, "expired_no_outcome"),
         ):
-            self._ledger.count(self._cohorts, made.cohort[rows & overdue], name)
-        self._ledger.expire(made.cohort[~usable & overdue], made.event_time[~usable & overdue])
+            self._deltas.count(self._cohorts, made.cohort[rows & overdue], name)
+        self._deltas.expire(made.cohort[~usable & overdue], made.event_time[~usable & overdue])
 
     def _predicted(self, keys: list[bytes], made: PredictionColumns) -> None:
-        self._ledger.count(self._cohorts, made.cohort, "prediction_records")
-        self._ledger.count(self._cohorts, made.cohort, "predictions")
-        self._ledger.predict(made.cohort, made.event_time)
+        self._deltas.count(self._cohorts, made.cohort, "prediction_records")
+        self._deltas.count(self._cohorts, made.cohort, "predictions")
+        self._deltas.predict(made.cohort, made.event_time)
         self._scheduled.append((keys, made.cohort, made.event_time))
 
     def _pair(
@@ -240,8 +245,8 @@ class Join:
             (slice(None), "outcome_records"), (usable, "outcomes_used"), (usable, "matched"), (late, "outcomes_late"),
             (~timely, "outcomes_after_grace"), (usable & (given["outcome_time"] < event_time), "negative_delay"),
         ):  # fmt: skip
-            self._ledger.count(self._cohorts, cohort[rows], name)
-        self._ledger.match(
+            self._deltas.count(self._cohorts, cohort[rows], name)
+        self._deltas.match(
             cohort[usable], event_time[usable], made.score[usable], made.label[usable], given["value"][usable]
         )
         self._labeled.pair(keys, given, event_time, bodies, np.flatnonzero(usable))
@@ -277,9 +282,9 @@ class Join:
                 Reject(index, "too-many-versions", f"{MAX_PREDICTIONS} versions scored the request already")
             )
             return False
-        self._ledger.classes[cohort.model, "prediction_records"] += 1
+        self._deltas.classes[cohort.model, "prediction_records"] += 1
         if any(self._same_version(cohort, self._cohorts[other.cohort]) for other in row.predictions):
-            self._ledger.classes[cohort.model, "duplicate_predictions"] += 1
+            self._deltas.classes[cohort.model, "duplicate_predictions"] += 1
             return False
         row.predictions.append(made)
         self._scheduled.append(([key], np.array([made.cohort]), np.array([made.event_time])))
@@ -321,17 +326,17 @@ class Join:
         self._store.put_many([b"r" + key for key in keys], with_outcomes(rows, given))
         made = PredictionColumns.of(fronts(rows))
         usable, late, overdue = self._pair(keys, made, given, cut(rows, SIMPLE.itemsize))
-        count, cohort = self._ledger.count, made.cohort
+        count, cohort = self._deltas.count, made.cohort
         count(self._cohorts, cohort[usable & overdue], "expired", -1)
         count(self._cohorts, cohort[(usable | late) & overdue], "expired_no_outcome", -1)
         count(self._cohorts, cohort[late & overdue], "expired_late_outcome")
-        self._ledger.expire(cohort[usable & overdue], made.event_time[usable & overdue], -1)
+        self._deltas.expire(cohort[usable & overdue], made.event_time[usable & overdue], -1)
 
     def _early_outcomes(self, keys: list[bytes], given: NDArray[np.void]) -> None:
         """Requests that nothing was known of."""
         self._store.put_many([b"r" + key for key in keys], pack_outcomes(given))
-        self._ledger.classes["", "outcome_records"] += len(keys)
-        self._ledger.classes["", "outcomes_orphan"] += len(keys)
+        self._deltas.classes["", "outcome_records"] += len(keys)
+        self._deltas.classes["", "outcomes_orphan"] += len(keys)
         self._waiting += zip(keys, given["arrival_ms"].tolist(), strict=True)
 
     def _another_outcome(self, index: int, row: RequestState, given: StoredOutcome, key: bytes) -> None:
@@ -361,7 +366,7 @@ class Join:
         """Count what is otherwise of these requests than it was, and tell which predictions changed their label."""
         stage_ms = self._progress.stage_ms
         for key, (before, after) in self._restated.items():
-            old, new = change(before, after, stage_ms, stage_ms, self._cohorts, self._ledger)
+            old, new = change(before, after, stage_ms, stage_ms, self._cohorts, self._deltas)
             self._store.put(b"r" + key, after.pack())
             self._labeled.restate(key, after, old, new)
 
@@ -378,14 +383,14 @@ class Join:
         others = pick(rows, np.flatnonzero(~(bare | labeled)))
         for value in [*self._unlabeled(pick(rows, np.flatnonzero(labeled))), *others]:
             row = RequestState.unpack(value)
-            change(row, row, before_ms, stage_ms, self._cohorts, self._ledger)
+            change(row, row, before_ms, stage_ms, self._cohorts, self._deltas)
 
     def _expire_bare(self, rows: list[bytes]) -> None:
         front = fronts(rows)
         cohort = front["cohort"].astype(np.int64)
-        self._ledger.expire(cohort, front["event_time"])
-        self._ledger.count(self._cohorts, cohort, "expired")
-        self._ledger.count(self._cohorts, cohort, "expired_no_outcome")
+        self._deltas.expire(cohort, front["event_time"])
+        self._deltas.count(self._cohorts, cohort, "expired")
+        self._deltas.count(self._cohorts, cohort, "expired_no_outcome")
 
     def _unlabeled(self, rows: list[bytes]) -> list[bytes]:
         """Of rows with one prediction and one outcome, those whose outcome is no label."""

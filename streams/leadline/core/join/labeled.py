@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from leadline.core.columnar.columns import Ints, pick
 from leadline.core.join.cohorts import Cohorts
-from leadline.core.join.count_deltas import Ledger
+from leadline.core.join.count_deltas import CountDeltas
 from leadline.core.join.label_rules import Label, LabelRule, classify, label
 from leadline.core.join.request_state import RequestState, StoredPrediction
 from leadline.core.processor import Output
 
 
 def change(
-    before: RequestState, after: RequestState, before_ms: int, stage_ms: int, cohorts: Cohorts, ledger: Ledger
+    before: RequestState, after: RequestState, before_ms: int, stage_ms: int, cohorts: Cohorts, deltas: CountDeltas
 ) -> tuple[list[Label], list[Label]]:
     """Count what is otherwise, of a request, than it was ``before`` at the stage time ``before_ms``; the labels then and now.
 
@@ -29,40 +29,45 @@ def change(
     for i, (made, rule, now) in enumerate(zip(after.predictions, rules, new, strict=True)):
         expired = rule.deadline_ms < stage_ms
         if i >= known:
-            ledger.classes[cohorts[made.cohort].model, "predictions"] += 1
-            ledger.predict(made.cohort, made.event_time)
+            deltas.classes[cohorts[made.cohort].model, "predictions"] += 1
+            deltas.predict(made.cohort, made.event_time)
         elif (old[i], rule.deadline_ms < before_ms) == (now, expired):
             continue
         else:
-            _count_label(made, old[i], rule.deadline_ms < before_ms, -1, cohorts, ledger)
-        _count_label(made, now, expired, 1, cohorts, ledger)
+            _count_label(made, old[i], rule.deadline_ms < before_ms, -1, cohorts, deltas)
+        _count_label(made, now, expired, 1, cohorts, deltas)
     if (known, len(before.outcomes)) != (len(rules), len(after.outcomes)):
-        _count_outcomes(before, rules[:known], old, -1, cohorts, ledger)
-        _count_outcomes(after, rules, new, 1, cohorts, ledger)
+        _count_outcomes(before, rules[:known], old, -1, cohorts, deltas)
+        _count_outcomes(after, rules, new, 1, cohorts, deltas)
     return old, new
 
 
 def _count_label(
-    made: StoredPrediction, known: Label, expired: bool, sign: int, cohorts: Cohorts, ledger: Ledger
+    made: StoredPrediction, known: Label, expired: bool, sign: int, cohorts: Cohorts, deltas: CountDeltas
 ) -> None:
-    model, classes = cohorts[made.cohort].model, ledger.classes
+    model, classes = cohorts[made.cohort].model, deltas.classes
     if known.given is not None:
         classes[model, "matched"] += sign
         classes[model, "negative_delay"] += sign * (known.given.outcome_time < made.event_time)
-        ledger.match(made.cohort, made.event_time, made.score, made.label, known.given.value, sign)
+        deltas.match(made.cohort, made.event_time, made.score, made.label, known.given.value, sign)
     elif expired:
         classes[model, "expired"] += sign
         classes[model, "expired_late_outcome" if known.late else "expired_no_outcome"] += sign
-        ledger.expire(made.cohort, made.event_time, sign)
+        deltas.expire(made.cohort, made.event_time, sign)
 
 
 def _count_outcomes(
-    row: RequestState, rules: Sequence[LabelRule], labels: Sequence[Label], sign: int, cohorts: Cohorts, ledger: Ledger
+    row: RequestState,
+    rules: Sequence[LabelRule],
+    labels: Sequence[Label],
+    sign: int,
+    cohorts: Cohorts,
+    deltas: CountDeltas,
 ) -> None:
     owner = cohorts[row.predictions[0].cohort].model if row.predictions else ""
     for name in classify(rules, labels, row.outcomes):
-        ledger.classes[owner, "outcome_records"] += sign
-        ledger.classes[owner, name] += sign
+        deltas.classes[owner, "outcome_records"] += sign
+        deltas.classes[owner, name] += sign
 
 
 def _rules(row: RequestState, cohorts: Cohorts) -> list[LabelRule]:

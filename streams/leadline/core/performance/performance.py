@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from leadline.core.join.count_deltas import Place
 from leadline.core.performance.metrics import measure
 from leadline.core.processor import Batch, Effects, Output, Store
-from leadline.core.windows.aggregates import STATES, SUMS, TALLIES, WindowCounts
+from leadline.core.windows.aggregates import SUMS, TALLIES, WindowCounts
+from leadline.core.windows.keys import STATES, WindowKey
 from leadline.records import JoinCounts, WindowMetrics, WindowPartial, identity
 
 _HEAD = struct.Struct("<qqq?B")
@@ -46,15 +46,15 @@ class Performance:
 
     def _windows(self, batch: Batch) -> list[WindowMetrics]:
         news = _newest(batch)
-        places = sorted(news)
-        sources = self._store.get_many([_sources_key(place) for place in places])
-        summed = [self._window(*row) for row in zip(places, sources, (news[place] for place in places), strict=True)]
+        windows = sorted(news)
+        sources = self._store.get_many([_sources_key(key) for key in windows])
+        summed = [self._window(*row) for row in zip(windows, sources, (news[key] for key in windows), strict=True)]
         return [window for window in summed if window is not None]
 
-    def _window(self, place: Place, sources: bytes | None, news: dict[int, WindowPartial]) -> WindowMetrics | None:
-        """Put the news of one window in place; None where all of it is older than what is held."""
+    def _window(self, key: WindowKey, sources: bytes | None, news: dict[int, WindowPartial]) -> WindowMetrics | None:
+        """Take in what is new of one window; None where all of it is older than what is held."""
         held_state, *partitions = struct.unpack(f"<{len(sources) // 4}I", sources) if sources else (0,)
-        values = self._store.get_many([_partial_key(place, partition) for partition in partitions])
+        values = self._store.get_many([_partial_key(key, partition) for partition in partitions])
         kept = {p: value for p, value in zip(partitions, values, strict=True) if value}
         fresh = {
             p: _Held.of(record) for p, record in news.items() if p not in kept or record.revision >= _revision(kept[p])
@@ -62,11 +62,11 @@ class Performance:
         if not fresh:
             return None
         for partition, partial in fresh.items():
-            self._store.put(_partial_key(place, partition), partial.pack())
+            self._store.put(_partial_key(key, partition), partial.pack())
         held = {p: _Held.unpack(value) for p, value in kept.items() if p not in fresh} | fresh
         state = max(held_state, min(partial.state for partial in held.values()))
-        self._store.put(_sources_key(place), struct.pack(f"<{len(held) + 1}I", state, *sorted(held)))
-        return _metrics(place, list(held.values()), STATES[state])
+        self._store.put(_sources_key(key), struct.pack(f"<{len(held) + 1}I", state, *sorted(held)))
+        return _metrics(key, list(held.values()), STATES[state])
 
     # -- totals -------------------------------------------------------------------------------------------------------
 
@@ -127,24 +127,24 @@ def _revision(held: bytes) -> int:
     return int(_HEAD.unpack_from(held)[0])
 
 
-def _newest(batch: Batch) -> dict[Place, dict[int, WindowPartial]]:
-    news: dict[Place, dict[int, WindowPartial]] = {}
+def _newest(batch: Batch) -> dict[WindowKey, dict[int, WindowPartial]]:
+    news: dict[WindowKey, dict[int, WindowPartial]] = {}
     for record in batch.records:
         if isinstance(record, WindowPartial):
-            place = Place(record.model, record.model_version, record.segment, record.window_start)
-            sources = news.setdefault(place, {})
+            key = WindowKey(record.model, record.model_version, record.segment, record.window_start)
+            sources = news.setdefault(key, {})
             held = sources.get(record.source_partition)
             if held is None or record.revision >= held.revision:
                 sources[record.source_partition] = record
     return news
 
 
-def _sources_key(place: Place) -> bytes:
-    return b"w" + identity(*place)
+def _sources_key(key: WindowKey) -> bytes:
+    return b"w" + identity(*key)
 
 
-def _partial_key(place: Place, partition: int) -> bytes:
-    return b"p" + identity(*place, partition)
+def _partial_key(key: WindowKey, partition: int) -> bytes:
+    return b"p" + identity(*key, partition)
 
 
 def _key(record: WindowMetrics | JoinCounts) -> bytes:
@@ -156,12 +156,12 @@ def _key(record: WindowMetrics | JoinCounts) -> bytes:
 # -- numbers ----------------------------------------------------------------------------------------------------------
 
 
-def _metrics(place: Place, partials: list[_Held], state: str) -> WindowMetrics:
+def _metrics(key: WindowKey, partials: list[_Held], state: str) -> WindowMetrics:
     counts = WindowCounts.total([partial.counts for partial in partials])
     predictions, matched, expired, tp, fp, fn, tn = counts.tallies
     regression = any(partial.regression for partial in partials)
     return WindowMetrics(
-        *place, max(partial.window_end for partial in partials), sum(partial.revision for partial in partials),
+        *key, max(partial.window_end for partial in partials), sum(partial.revision for partial in partials),
         min(partial.as_of for partial in partials), state, "regression" if regression else "binary",
         predictions, matched, predictions - matched - expired, expired, tp, fp, fn, tn,
         coverage=matched / predictions if predictions else None, **measure(counts, regression=regression),

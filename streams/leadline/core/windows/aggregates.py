@@ -21,32 +21,10 @@ UNIT = 10**12
 SCORE_BINS = 2048
 SUMS = ("score_sum", "outcome_sum", "logloss_sum", "brier_sum", "error_sum", "absolute_error_sum", "squared_error_sum")
 TALLIES = ("predictions", "matched", "expired", "tp", "fp", "fn", "tn")
-STATES = ("provisional", "mature", "sealed")
 
 _EDGES = np.array([float(f"{1 / (1 + np.exp(-x)):.12g}") for x in np.linspace(-16, 16, SCORE_BINS - 1)])
 _HEAD = struct.Struct("<B7qI")
 _FORMAT = 1
-
-
-def window_start(event_ms: Ints, size_ms: Ints | int) -> Ints:
-    """Start of the window of each event time; floor division, so times before 1970 are in the window that holds them.
-
-    >>> window_start(np.array([0, 3_599_999, 3_600_000, -1]), 3_600_000).tolist()
-    [0, 0, 3600000, -3600000]
-    """
-    return event_ms // size_ms * size_ms
-
-
-def window_state(window_end: int, horizon_ms: int, grace_ms: int | None, stage_ms: int) -> str:
-    """provisional until the last label may have come, mature until the grace is over, then sealed (never, without a grace).
-
-    >>> window_state(100, 50, 10, 149), window_state(100, 50, 10, 151), window_state(100, 50, 10, 161)
-    ('provisional', 'mature', 'sealed')
-    """
-    due = window_end + horizon_ms
-    if stage_ms <= due:
-        return STATES[0]
-    return STATES[1] if grace_ms is None or stage_ms <= due + grace_ms else STATES[2]
 
 
 def score_bin(scores: Floats) -> Ints:

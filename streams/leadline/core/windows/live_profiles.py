@@ -5,18 +5,18 @@ horizon and twice the grace past its end. Versions without a reference profile a
 """
 
 import json
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from leadline.core.catalog import Catalog, Version
-from leadline.core.columnar.columns import Bools, Floats, Ints, distinct, floats, ints
+from leadline.core.columnar.columns import Bools, Floats, Ints, floats, ints
 from leadline.core.columnar.progress import NEVER, Progress
 from leadline.core.columnar.timeline import Timeline
-from leadline.core.join.cohorts import Cohorts
 from leadline.core.processor import Output, Store
-from leadline.core.windows.aggregates import window_start
+from leadline.core.windows.keys import VersionWindow, window_start
 from leadline.core.windows.reference_bins import FeatureBins
 from leadline.records import FeatureCounts, WindowProfile, identity
 
@@ -26,19 +26,8 @@ _FORGET = b"-"
 """Before the window, where it is filed to be forgotten rather than closed."""
 
 
-class Window(NamedTuple):
-    """One window of one version."""
-
-    model: str
-    version: str
-    start: int
-
-    def pack(self) -> bytes:
-        return json.dumps(self).encode()
-
-    @property
-    def key(self) -> bytes:
-        return b"p" + self.pack()
+def _store_key(window: VersionWindow) -> bytes:
+    return b"p" + window.pack()
 
 
 def _pack(counts: Ints) -> bytes:
@@ -50,14 +39,13 @@ def _unpack(value: bytes) -> Ints:
     return np.frombuffer(value, "<i8", offset=len(_FORMAT)).astype(np.int64)
 
 
-class Profiles:
+class LiveProfiles:
     """The profiles of one partition; its time is that of the predictions, whatever outcomes are still to be read."""
 
-    def __init__(self, partition: int, store: Store, catalog: Catalog, cohorts: Cohorts) -> None:
+    def __init__(self, partition: int, store: Store, catalog: Catalog) -> None:
         self._partition = partition
         self._store = store
         self._catalog = catalog
-        self._cohorts = cohorts
         self._counters: dict[tuple[str, str], _Counter] = {}
         self._ends = Timeline(store, b"e")
 
@@ -67,23 +55,28 @@ class Profiles:
 
     # -- counting -----------------------------------------------------------------------------------------------------
 
-    def count(self, columns: pa.RecordBatch, rows: Ints, cohort: Ints, progress: Progress) -> list[Window]:
-        """Add these rows of a run of predictions, which are of these cohorts, to their windows; those that were closed before."""
-        parts = [(rows[own], counter) for place, own in self._versions(cohort) if (counter := self._counter(*place))]
+    def count(
+        self,
+        columns: pa.RecordBatch,
+        rows: Ints,
+        versions: Sequence[tuple[str, str]],
+        version: Ints,
+        progress: Progress,
+    ) -> list[VersionWindow]:
+        """Add these rows of a run of predictions to their windows; returns those windows that were closed before.
+
+        ``versions``: the (model, version) pairs among them; ``version``: the index of the pair of each row.
+        """
+        counters = [(rows[version == i], self._counter(*pair)) for i, pair in enumerate(versions)]
+        parts = [(own, counter) for own, counter in counters if counter is not None]
         if not parts:
             return []
         table, changed = _Rows.of(columns), []
         for own, counter in parts:
             for start, counts in counter.windows(table.take(own), self._oldest(counter, progress)):
-                window = Window(counter.model, counter.version, start)
+                window = VersionWindow(counter.model, counter.version, start)
                 changed += [window] if self._add(window, counts, counter, progress) else []
         return changed
-
-    def _versions(self, cohort: Ints) -> list[tuple[tuple[str, str], Bools]]:
-        """The versions of these cohorts, and which rows are of each."""
-        numbers, where = distinct(cohort)
-        places = [(each.model, each.version) for each in map(self._cohorts.__getitem__, numbers.tolist())]
-        return [(place, np.array([each == place for each in places])[where]) for place in dict.fromkeys(places)]
 
     def _counter(self, model: str, version: str) -> "_Counter | None":
         if (model, version) not in self._counters:
@@ -98,10 +91,10 @@ class Profiles:
         """Windows that end before are forgotten."""
         return NEVER if counter.keep_ms is None else max(NEVER, progress.predictions_ms - counter.keep_ms)
 
-    def _add(self, window: Window, counts: Ints, counter: "_Counter", progress: Progress) -> bool:
+    def _add(self, window: VersionWindow, counts: Ints, counter: "_Counter", progress: Progress) -> bool:
         """Whether the window was closed before."""
-        value, end = self._store.get(window.key), window.start + counter.size_ms
-        self._store.put(window.key, _pack(_unpack(value) + counts if value else counts))
+        value, end = self._store.get(_store_key(window)), window.start + counter.size_ms
+        self._store.put(_store_key(window), _pack(_unpack(value) + counts if value else counts))
         if not value:
             self._watch(window.pack(), end - 1, progress)
         return end <= progress.predictions_ms
@@ -111,31 +104,31 @@ class Profiles:
     def _watch(self, key: bytes, after_ms: int, progress: Progress) -> None:
         self._ends.add(np.array([after_ms], np.int64), [key], 1, progress.sequence)
 
-    def outputs(self, changed: list[Window], progress: Progress) -> list[Output]:
+    def outputs(self, changed: list[VersionWindow], progress: Progress) -> list[Output]:
         """Close and forget what is due by now; the profiles of windows that closed, or that `count` changed."""
         due = self._ends.take(progress.predictions_ms, progress.sequence)
-        closed = [Window(*json.loads(key)) for key in due if not key.startswith(_FORGET)]
+        closed = [VersionWindow(*json.loads(key)) for key in due if not key.startswith(_FORGET)]
         told = sorted({*changed, *closed})
         profiles = [profile for window in told if (profile := self._profile(window, progress)) is not None]
         for window in closed:
             self._keep(window, progress)
         for key in due:
             if key.startswith(_FORGET):
-                self._store.delete(Window(*json.loads(key[1:])).key)
+                self._store.delete(_store_key(VersionWindow(*json.loads(key[1:]))))
         keys, routes = [_key(profile) for profile in profiles], [profile.model.encode() for profile in profiles]
         return [Output("window-profiles", keys, records=profiles, routes=routes)] if profiles else []
 
-    def _keep(self, window: Window, progress: Progress) -> None:
+    def _keep(self, window: VersionWindow, progress: Progress) -> None:
         """Keep a window that has closed for the horizon and twice the grace; its counts are not written again, which may be many."""
         counter = self._counter(window.model, window.version)
         if counter is None:
-            self._store.delete(window.key)
+            self._store.delete(_store_key(window))
         elif counter.keep_ms is not None:
             end = window.start + counter.size_ms + counter.keep_ms
             self._watch(_FORGET + window.pack(), max(end, progress.predictions_ms), progress)
 
-    def _profile(self, window: Window, progress: Progress) -> WindowProfile | None:
-        value, counter = self._store.get(window.key), self._counter(window.model, window.version)
+    def _profile(self, window: VersionWindow, progress: Progress) -> WindowProfile | None:
+        value, counter = self._store.get(_store_key(window)), self._counter(window.model, window.version)
         if value is None or counter is None:
             return None
         counts, end = _unpack(value), window.start + counter.size_ms

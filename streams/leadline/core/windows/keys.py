@@ -1,0 +1,55 @@
+"""Which window something belongs to, and how far that window is."""
+
+import json
+from typing import NamedTuple
+
+from leadline.core.columnar.columns import Ints
+
+STATES = ("provisional", "mature", "sealed")
+
+
+class WindowKey(NamedTuple):
+    """One window of one segment of one version."""
+
+    model: str
+    version: str
+    segment: str
+    start: int
+
+    def pack(self) -> bytes:
+        """The key as bytes; ``WindowKey(*json.loads(...))`` reads them."""
+        return json.dumps(self).encode()
+
+
+class VersionWindow(NamedTuple):
+    """One window of one version, whatever the segment."""
+
+    model: str
+    version: str
+    start: int
+
+    def pack(self) -> bytes:
+        """The key as bytes; ``VersionWindow(*json.loads(...))`` reads them."""
+        return json.dumps(self).encode()
+
+
+def window_start(event_ms: Ints, size_ms: Ints | int) -> Ints:
+    """Start of the window of each event time; floor division, so times before 1970 are in the window that holds them.
+
+    >>> import numpy as np
+    >>> window_start(np.array([0, 3_599_999, 3_600_000, -1]), 3_600_000).tolist()
+    [0, 0, 3600000, -3600000]
+    """
+    return event_ms // size_ms * size_ms
+
+
+def window_state(window_end: int, horizon_ms: int, grace_ms: int | None, stage_ms: int) -> str:
+    """provisional until the last label may have come, mature until the grace is over, then sealed (never, without a grace).
+
+    >>> window_state(100, 50, 10, 149), window_state(100, 50, 10, 151), window_state(100, 50, 10, 161)
+    ('provisional', 'mature', 'sealed')
+    """
+    due = window_end + horizon_ms
+    if stage_ms <= due:
+        return STATES[0]
+    return STATES[1] if grace_ms is None or stage_ms <= due + grace_ms else STATES[2]
