@@ -13,7 +13,8 @@ from leadline.core.windows.aggregates import Matched, WindowCounts, fold
 from leadline.core.windows.keys import WindowKey, window_start
 
 _SIGNED = [("cohort", np.int64), ("event_time", np.int64), ("sign", np.int64)]
-_MATCHED = [*_SIGNED, ("score", np.float64), ("label", np.int64), ("outcome", np.float64)]
+_PREDICTED = [*_SIGNED, ("score", np.float64), ("label", np.int64)]
+_MATCHED = [*_PREDICTED, ("outcome", np.float64)]
 
 
 @dataclass(slots=True)
@@ -24,13 +25,13 @@ class CountDeltas:
     """
 
     classes: Counter[tuple[str, str]] = field(default_factory=Counter)
-    _predicted: "_Rows" = field(default_factory=lambda: _Rows(_SIGNED))
+    _predicted: "_Rows" = field(default_factory=lambda: _Rows(_PREDICTED))
     _expired: "_Rows" = field(default_factory=lambda: _Rows(_SIGNED))
     _matched: "_Rows" = field(default_factory=lambda: _Rows(_MATCHED))
 
-    def predict(self, cohort: Any, event_time: Any, sign: int = 1) -> None:
+    def predict(self, cohort: Any, event_time: Any, score: Any, label: Any, sign: int = 1) -> None:
         """Predictions were made."""
-        self._predicted.add(cohort, event_time, sign)
+        self._predicted.add(cohort, event_time, sign, score, label)
 
     def expire(self, cohort: Any, event_time: Any, sign: int = 1) -> None:
         """Predictions went past their horizon without an outcome."""

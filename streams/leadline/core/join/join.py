@@ -229,7 +229,7 @@ class Join:
     def _predicted(self, keys: list[bytes], made: PredictionColumns) -> None:
         self._deltas.count(self._cohorts, made.cohort, "prediction_records")
         self._deltas.count(self._cohorts, made.cohort, "predictions")
-        self._deltas.predict(made.cohort, made.event_time)
+        self._deltas.predict(made.cohort, made.event_time, made.score, made.label)
         self._scheduled.append((keys, made.cohort, made.event_time))
 
     def _pair(

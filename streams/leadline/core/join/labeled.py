@@ -30,7 +30,7 @@ def change(
         expired = rule.deadline_ms < stage_ms
         if i >= known:
             deltas.classes[cohorts[made.cohort].model, "predictions"] += 1
-            deltas.predict(made.cohort, made.event_time)
+            deltas.predict(made.cohort, made.event_time, made.score, made.label)
         elif (old[i], rule.deadline_ms < before_ms) == (now, expired):
             continue
         else:
