@@ -119,3 +119,16 @@ class Processor(Protocol):
     def on_time(self, now_ms: int, idle: frozenset[str]) -> Effects:
         """Time has come to ``now_ms`` for the source topics in ``idle``, which have nothing left to read."""
         ...
+
+
+class EventDriven:
+    """The base of a processor that acts on records alone: time that passes asks nothing of it."""
+
+    @property
+    def wake_at_ms(self) -> int | None:
+        """Never."""
+        return None
+
+    def on_time(self, now_ms: int, idle: frozenset[str]) -> Effects:  # noqa: ARG002
+        """Nothing is due."""
+        return Effects()

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 
 from leadline.core.catalog import Catalog
-from leadline.core.processor import Batch, Effects, Output, Store
+from leadline.core.processor import Batch, Effects, EventDriven, Output, Store
 from leadline.records import Alert, RetrainRequest
 
 
@@ -22,21 +22,12 @@ class _Model:
     outstanding: bool = True
 
 
-class Retraining:
+class Retraining(EventDriven):
     """The requests of the models that are routed to this task."""
 
     def __init__(self, store: Store, catalog: Catalog) -> None:
         self._store = store
         self._catalog = catalog
-
-    @property
-    def wake_at_ms(self) -> int | None:
-        """Never by itself: an alert that does not open again asks for nothing."""
-        return None
-
-    def on_time(self, now_ms: int, idle: frozenset[str]) -> Effects:  # noqa: ARG002
-        """Nothing."""
-        return Effects()
 
     def on_batch(self, batch: Batch) -> Effects:
         """A request for each alert that deserves one."""

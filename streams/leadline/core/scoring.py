@@ -7,23 +7,14 @@ import numpy as np
 from leadline.core.catalog import Catalog, Champion, Signature
 from leadline.core.columnar.columns import Floats, Ints, pick
 from leadline.core.matrix import Requests, Scored, requests_of, to_matrix
-from leadline.core.processor import Batch, Effects, Lookups, Reject
+from leadline.core.processor import Batch, Effects, EventDriven, Lookups, Reject
 
 
-class Scoring:
+class Scoring(EventDriven):
     """Scores requests with the champion of their model. Keeps nothing."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-
-    @property
-    def wake_at_ms(self) -> int | None:
-        """Never by itself."""
-        return None
-
-    def on_time(self, now_ms: int, idle: frozenset[str]) -> Effects:  # noqa: ARG002
-        """Nothing."""
-        return Effects()
 
     def on_batch(self, batch: Batch) -> Effects:
         """One prediction for each request that can be scored, on the request's own partition number."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from leadline.core.performance.metrics import measure
-from leadline.core.processor import Batch, Effects, Output, Store
+from leadline.core.processor import Batch, Effects, EventDriven, Output, Store
 from leadline.core.windows.aggregates import SUMS, TALLIES, WindowCounts
 from leadline.core.windows.keys import STATES, WindowKey
 from leadline.records import JoinCounts, WindowMetrics, WindowPartial, identity
@@ -20,20 +20,11 @@ from leadline.records import JoinCounts, WindowMetrics, WindowPartial, identity
 _HEAD = struct.Struct("<qqq?B")
 
 
-class Performance:
+class Performance(EventDriven):
     """Sums the partials of the windows that are routed to this task."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-
-    @property
-    def wake_at_ms(self) -> int | None:
-        """Never by itself: time comes with the partials."""
-        return None
-
-    def on_time(self, now_ms: int, idle: frozenset[str]) -> Effects:  # noqa: ARG002
-        """Nothing."""
-        return Effects()
 
     def on_batch(self, batch: Batch) -> Effects:
         """One `WindowMetrics` for each window, one `JoinCounts` for each model that the run has news of."""

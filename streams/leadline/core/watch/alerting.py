@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from leadline.core.catalog import Catalog
-from leadline.core.processor import Batch, Effects, Output, Store
+from leadline.core.processor import Batch, Effects, EventDriven, Output, Store
 from leadline.records import Alert, DriftReport, Metric, WindowMetrics, iso
 from leadline.settings import AlertLimits, ModelSettings
 
@@ -118,22 +118,13 @@ class Case:
         return "updated" if news and self.opened_at is not None else None
 
 
-class Alerting:
+class Alerting(EventDriven):
     """The alerts of the models that are routed to this task."""
 
     def __init__(self, store: Store, catalog: Catalog) -> None:
         self._store = store
         self._catalog = catalog
         self._cases: dict[Subject, Case] = {}
-
-    @property
-    def wake_at_ms(self) -> int | None:
-        """Never by itself."""
-        return None
-
-    def on_time(self, now_ms: int, idle: frozenset[str]) -> Effects:  # noqa: ARG002
-        """Nothing."""
-        return Effects()
 
     def on_batch(self, batch: Batch) -> Effects:
         """What changes with each record, in their order; the same however the log is cut into runs."""

@@ -17,7 +17,7 @@ from scipy.special import bdtr, bdtrc, chdtrc, chdtri
 
 from leadline.core.catalog import Catalog, FeatureProfile
 from leadline.core.columnar.columns import Floats, Ints
-from leadline.core.processor import Batch, Effects, Output, Store
+from leadline.core.processor import Batch, Effects, EventDriven, Output, Store
 from leadline.records import DriftReport, WindowProfile, identity
 from leadline.settings import DriftLimits
 
@@ -122,21 +122,12 @@ class _Partial(NamedTuple):
         return cls(record.revision, record.as_of, record.closed, record.window_end, counts)
 
 
-class Drift:
+class Drift(EventDriven):
     """Sums the window profiles that are routed to this task, and compares each closed window with its reference."""
 
     def __init__(self, store: Store, catalog: Catalog) -> None:
         self._store = store
         self._catalog = catalog
-
-    @property
-    def wake_at_ms(self) -> int | None:
-        """Never by itself: windows are closed by their profiles."""
-        return None
-
-    def on_time(self, now_ms: int, idle: frozenset[str]) -> Effects:  # noqa: ARG002
-        """Nothing."""
-        return Effects()
 
     def on_batch(self, batch: Batch) -> Effects:
         """One report for each feature of each closed window that the run has news of; the score's is the last."""
