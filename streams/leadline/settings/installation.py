@@ -1,49 +1,14 @@
-"""Settings of the installation (environment) and of each model (one TOML file)."""
+"""Settings of the installation, from the environment."""
 
 import os
-import re
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AliasChoices,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    FilePath,
-    SecretStr,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AliasChoices, BeforeValidator, Field, FilePath, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-_UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
-
-
-class SettingsError(Exception):
-    """A setting is missing or wrong; the message says which, where, and what to do."""
-
-
-def duration_ms(value: str | int) -> int:
-    """Milliseconds of a duration such as ``12h`` (units ms, s, m, h, d, w; parts add up; a bare number is milliseconds).
-
-    >>> duration_ms("12h"), duration_ms("1d 12h"), duration_ms(250)
-    (43200000, 129600000, 250)
-    """
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    text = str(value).strip()
-    parts = re.findall(r"(\d+)\s*(ms|s|m|h|d|w)", text)
-    if not parts or re.sub(r"(\d+)\s*(ms|s|m|h|d|w)|\s", "", text):
-        raise ValueError(f"{value!r} is not a duration: write for example 30s, 12h or 7d")
-    return sum(int(number) * _UNITS_MS[unit] for number, unit in parts)
-
-
-def _grace_ms(value: Any) -> Any:
-    return None if value == "never" else value if value is None else duration_ms(value)
+from leadline.settings.values import DurationMs, SettingsError, duration_ms, explain
 
 
 def _redis_url(value: str | None) -> str | None:
@@ -61,93 +26,6 @@ def _redis_url(value: str | None) -> str | None:
             "a / or @ of a password is written %2F or %40"
         )
     return value
-
-
-DurationMs = Annotated[int, BeforeValidator(duration_ms)]
-PositiveMs = Annotated[DurationMs, Field(gt=0)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Lookup(_Strict):
-    """A feature view that is read from Redis when the request is scored.
-
-    The view's row of a request is the Redis hash ``<prefix>:features:<view>:<value of the category key>``, its fields named as
-    ``features`` (and ``updated_ms``, from which the age is taken).
-    """
-
-    key: str
-    features: list[str]
-
-
-class AlertLimits(_Strict):
-    """When a performance alert opens and resolves."""
-
-    metric: Literal["accuracy", "precision", "recall", "auc", "mae", "rmse"] = "accuracy"
-    reference: float | None = None
-    margin: float = Field(0.02, ge=0)
-    min_coverage: float = Field(0.5, ge=0, le=1)
-    open_after: int = Field(2, ge=1)
-    resolve_after: int = Field(2, ge=1)
-
-
-class DriftLimits(_Strict):
-    """When a feature counts as drifted: PSI above its size-corrected limit, and the chi-square p below ``p_value``."""
-
-    psi: float = Field(0.1, gt=0)
-    p_value: float = Field(0.001, gt=0, lt=1)
-
-
-class ModelSettings(_Strict):
-    """Everything that Leadline knows about one model; read from one TOML file, versioned with the model.
-
-    ``horizon``: how long after the event an outcome time may be. ``grace``: how much longer a record may take to arrive before its window
-    is sealed; ``never`` seals, and keeps all state for ever. ``segments``: names of categories. ``segment_limit``: how many combinations of
-    their values a partition counts for each version; predictions of further ones count under ``*`` and ``other``.
-    """
-
-    name: str = Field(min_length=1, max_length=200)
-    task: Literal["binary", "regression"] = "binary"
-    positive: float = 1.0
-    threshold: float = 0.5
-    numeric: list[str] = []
-    categorical: list[str] = []
-    lookups: dict[str, Lookup] = {}
-    missing: Literal["nan", "refuse"] = "nan"
-    horizon: PositiveMs = duration_ms("7d")
-    grace: Annotated[int | None, BeforeValidator(_grace_ms)] = duration_ms("1d")
-    window: PositiveMs = duration_ms("1d")
-    policy: Literal["first", "latest"] = "first"
-    segments: list[str] = []
-    segment_limit: int = Field(10_000, ge=1)
-    alerts: AlertLimits = AlertLimits()
-    drift: DriftLimits = DriftLimits()
-    retrain_cooldown: DurationMs = duration_ms("7d")
-    runbook: str = ""
-
-
-def load_model_settings(path: Path) -> ModelSettings:
-    """The model settings in a TOML file; raises SettingsError that names the file and each wrong field."""
-    try:
-        return ModelSettings.model_validate(tomllib.loads(path.read_text("utf-8")))
-    except FileNotFoundError:
-        raise SettingsError(f"{path}: no such model file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: not valid TOML: {error}") from None
-    except ValidationError as error:
-        raise SettingsError(f"{path}: {explain(error)}") from None
-
-
-def explain(error: ValidationError, prefix: str = "") -> str:
-    """A validation error in one line: each wrong field and why."""
-    return "; ".join(f"{_field(e['loc'], prefix)}{e['msg'].removeprefix('Value error, ')}" for e in error.errors())
-
-
-def _field(place: tuple[int | str, ...], prefix: str) -> str:
-    name = ".".join(map(str, place)) or ("" if prefix else "settings")
-    return name and f"{prefix + name.upper() if prefix and name.islower() else name}: "
 
 
 class Security(BaseSettings):

@@ -1,0 +1,20 @@
+"""Settings of the installation (environment) and of each model (one TOML file)."""
+
+from leadline.settings.installation import Security, Settings, load_security, load_settings
+from leadline.settings.model import AlertLimits, DriftLimits, Lookup, ModelSettings, load_model_settings
+from leadline.settings.values import SettingsError, duration_ms, explain
+
+__all__ = [
+    "AlertLimits",
+    "DriftLimits",
+    "Lookup",
+    "ModelSettings",
+    "Security",
+    "Settings",
+    "SettingsError",
+    "duration_ms",
+    "explain",
+    "load_model_settings",
+    "load_security",
+    "load_settings",
+]

@@ -1,0 +1,86 @@
+"""Settings of one model: one TOML file, versioned with the model."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from leadline.settings.values import DurationMs, PositiveMs, SettingsError, duration_ms, explain
+
+
+def _grace_ms(value: Any) -> Any:
+    return None if value == "never" else value if value is None else duration_ms(value)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Lookup(_Strict):
+    """A feature view that is read from Redis when the request is scored.
+
+    The view's row of a request is the Redis hash ``<prefix>:features:<view>:<value of the category key>``, its fields named as
+    ``features`` (and ``updated_ms``, from which the age is taken).
+    """
+
+    key: str
+    features: list[str]
+
+
+class AlertLimits(_Strict):
+    """When a performance alert opens and resolves."""
+
+    metric: Literal["accuracy", "precision", "recall", "auc", "mae", "rmse"] = "accuracy"
+    reference: float | None = None
+    margin: float = Field(0.02, ge=0)
+    min_coverage: float = Field(0.5, ge=0, le=1)
+    open_after: int = Field(2, ge=1)
+    resolve_after: int = Field(2, ge=1)
+
+
+class DriftLimits(_Strict):
+    """When a feature counts as drifted: PSI above its size-corrected limit, and the chi-square p below ``p_value``."""
+
+    psi: float = Field(0.1, gt=0)
+    p_value: float = Field(0.001, gt=0, lt=1)
+
+
+class ModelSettings(_Strict):
+    """Everything that Leadline knows about one model; read from one TOML file, versioned with the model.
+
+    ``horizon``: how long after the event an outcome time may be. ``grace``: how much longer a record may take to arrive before its window
+    is sealed; ``never`` seals, and keeps all state for ever. ``segments``: names of categories. ``segment_limit``: how many combinations of
+    their values a partition counts for each version; predictions of further ones count under ``*`` and ``other``.
+    """
+
+    name: str = Field(min_length=1, max_length=200)
+    task: Literal["binary", "regression"] = "binary"
+    positive: float = 1.0
+    threshold: float = 0.5
+    numeric: list[str] = []
+    categorical: list[str] = []
+    lookups: dict[str, Lookup] = {}
+    missing: Literal["nan", "refuse"] = "nan"
+    horizon: PositiveMs = duration_ms("7d")
+    grace: Annotated[int | None, BeforeValidator(_grace_ms)] = duration_ms("1d")
+    window: PositiveMs = duration_ms("1d")
+    policy: Literal["first", "latest"] = "first"
+    segments: list[str] = []
+    segment_limit: int = Field(10_000, ge=1)
+    alerts: AlertLimits = AlertLimits()
+    drift: DriftLimits = DriftLimits()
+    retrain_cooldown: DurationMs = duration_ms("7d")
+    runbook: str = ""
+
+
+def load_model_settings(path: Path) -> ModelSettings:
+    """The model settings in a TOML file; raises SettingsError that names the file and each wrong field."""
+    try:
+        return ModelSettings.model_validate(tomllib.loads(path.read_text("utf-8")))
+    except FileNotFoundError:
+        raise SettingsError(f"{path}: no such model file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: not valid TOML: {error}") from None
+    except ValidationError as error:
+        raise SettingsError(f"{path}: {explain(error)}") from None

@@ -1,0 +1,41 @@
+"""What all settings share: durations, and errors that a person can mend."""
+
+import re
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, ValidationError
+
+_UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message says which, where, and what to do."""
+
+
+def duration_ms(value: str | int) -> int:
+    """Milliseconds of a duration such as ``12h`` (units ms, s, m, h, d, w; parts add up; a bare number is milliseconds).
+
+    >>> duration_ms("12h"), duration_ms("1d 12h"), duration_ms(250)
+    (43200000, 129600000, 250)
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    text = str(value).strip()
+    parts = re.findall(r"(\d+)\s*(ms|s|m|h|d|w)", text)
+    if not parts or re.sub(r"(\d+)\s*(ms|s|m|h|d|w)|\s", "", text):
+        raise ValueError(f"{value!r} is not a duration: write for example 30s, 12h or 7d")
+    return sum(int(number) * _UNITS_MS[unit] for number, unit in parts)
+
+
+def explain(error: ValidationError, prefix: str = "") -> str:
+    """A validation error in one line: each wrong field and why."""
+    return "; ".join(f"{_field(e['loc'], prefix)}{e['msg'].removeprefix('Value error, ')}" for e in error.errors())
+
+
+def _field(path: tuple[int | str, ...], prefix: str) -> str:
+    name = ".".join(map(str, path)) or ("" if prefix else "settings")
+    return name and f"{prefix + name.upper() if prefix and name.islower() else name}: "
+
+
+DurationMs = Annotated[int, BeforeValidator(duration_ms)]
+PositiveMs = Annotated[DurationMs, Field(gt=0)]
