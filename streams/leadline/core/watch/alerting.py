@@ -1,8 +1,8 @@
 """Alerts from windows: opened after several bad ones in a row, resolved after several good ones, one alert for one cause.
 
-A window is judged when enough is known of it (labels of enough predictions; a drift report of every feature). Windows that are not, or
-not yet, are passed over. A judgement may change while labels come; only the verdicts of the newest judged windows, in the order of
-time, open and resolve.
+Alerting judges a window when it knows enough of it: labels of enough predictions, or a drift report of every feature. It passes over
+all other windows. A verdict may change while labels come. Only the verdicts of the newest judged windows, in the order of time, open
+and resolve an alert.
 """
 
 import json
@@ -16,7 +16,7 @@ from leadline.records import Alert, DriftReport, Metric, WindowMetrics, iso
 from leadline.settings import AlertLimits, ModelSettings
 
 WINDOWS = 64
-"""So many of the newest windows of a subject are remembered; what comes for an older one is ignored."""
+"""Alerting remembers so many of the newest windows of a subject, and ignores what comes for an older one."""
 
 LESS_IS_BETTER = frozenset({"mae", "rmse"})
 
@@ -44,22 +44,22 @@ class Subject(NamedTuple):
 
 @dataclass(slots=True)
 class Verdict:
-    """What is known of one window. ``bad`` None: not judged. ``told``: it has been judged before, and need not be told again.
+    """What is known of one window. ``bad`` None: not judged. ``emitted``: an alert has taken account of it before.
 
-    ``waiting`` are the drifted features (and how much) of a revision whose last report has not come.
+    ``waiting``: the drifted features, and how much they drifted, of a revision whose last report has not come.
     """
 
     end: int
     revision: int
     bad: bool | None = None
     evidence: dict[str, str] = field(default_factory=dict)
-    told: bool = False
+    emitted: bool = False
     waiting_revision: int = 0
     waiting: dict[str, str] = field(default_factory=dict)
 
-    def row(self) -> list[Any]:
-        """The fields, in order."""
-        return [self.end, self.revision, self.bad, self.evidence, self.told, self.waiting_revision, self.waiting]
+    def fields(self) -> list[Any]:
+        """The fields, in the order of the constructor."""
+        return [self.end, self.revision, self.bad, self.evidence, self.emitted, self.waiting_revision, self.waiting]
 
 
 @dataclass(slots=True)
@@ -72,7 +72,7 @@ class Case:
 
     def pack(self) -> bytes:
         """The case as bytes; `unpack` reads them."""
-        windows = [[start, *verdict.row()] for start, verdict in self.windows.items()]
+        windows = [[start, *verdict.fields()] for start, verdict in self.windows.items()]
         return json.dumps([windows, self.opened_at, self.revision]).encode()
 
     @classmethod
@@ -84,10 +84,10 @@ class Case:
         True
         """
         windows, *rest = json.loads(value)
-        return cls({start: Verdict(*row) for start, *row in windows}, *rest)
+        return cls({start: Verdict(*fields) for start, *fields in windows}, *rest)
 
     def window(self, start: int, end: int, revision: int) -> Verdict | None:
-        """What is known of the window that a record of this revision is about; None where the record is too old to count."""
+        """The verdict of a window, for a record of this revision to change; None where the record is too old to count."""
         held = self.windows.get(start)
         if held is not None:
             return held if revision >= held.revision else None
@@ -106,16 +106,16 @@ class Case:
         ]
 
     def turn(self, limits: AlertLimits, start: int) -> str | None:
-        """The state of the alert where the window at ``start`` has changed it, or is news of an open one."""
+        """The new state of the alert: changed by the window at ``start``, or updated by it for the first time; None: nothing to emit."""
         verdict = self.windows[start]
-        news = verdict.bad is not None and not verdict.told
-        verdict.told |= news
+        is_new = verdict.bad is not None and not verdict.emitted
+        verdict.emitted |= is_new
         wanted, count = (True, limits.open_after) if self.opened_at is None else (False, limits.resolve_after)
         newest = self.newest_judged(count)
         if len(newest) == count and all(self.windows[each].bad is wanted for each in newest):
             self.opened_at = newest[0] if wanted else self.opened_at
             return "opened" if wanted else "resolved"
-        return "updated" if news and self.opened_at is not None else None
+        return "updated" if is_new and self.opened_at is not None else None
 
 
 class Alerting(EventDriven):
@@ -127,7 +127,7 @@ class Alerting(EventDriven):
         self._cases: dict[Subject, Case] = {}
 
     def on_batch(self, batch: Batch) -> Effects:
-        """What changes with each record, in their order; the same however the log is cut into runs."""
+        """The alerts that the records change, one record after the other: the same however the log is cut into runs."""
         self._cases = {}
         steps = [self._step(record) for record in batch.records if isinstance(record, WindowMetrics | DriftReport)]
         for subject, case in self._cases.items():
@@ -163,7 +163,7 @@ class Alerting(EventDriven):
             return None
         verdict.revision = record.revision
         verdict.bad, verdict.evidence = judge(record, settings.alerts, reference)
-        return _tell(subject, case, record.window_start, settings)
+        return _alert(subject, case, record.window_start, settings)
 
     def _reference(self, subject: Subject, limits: AlertLimits) -> float | None:
         if limits.reference is not None:
@@ -172,7 +172,7 @@ class Alerting(EventDriven):
         return None if version is None or version.profile is None else version.profile.metrics.get(limits.metric)
 
     def _drift(self, subject: Subject, record: DriftReport, settings: ModelSettings) -> Alert | None:
-        """Reports of one revision come together, the score's as the last: then the window is judged."""
+        """Judge a window when the report of its score has come: it is the last one of a revision."""
         case = self._case(subject)
         verdict = case.window(record.window_start, record.window_end, record.revision)
         if verdict is None or record.revision < verdict.waiting_revision:
@@ -183,13 +183,13 @@ class Alerting(EventDriven):
             return None
         verdict.revision, verdict.evidence = record.revision, verdict.waiting
         verdict.bad = bool(verdict.evidence)
-        return _tell(subject, case, record.window_start, settings)
+        return _alert(subject, case, record.window_start, settings)
 
 
 def judge(record: WindowMetrics, limits: AlertLimits, reference: float) -> tuple[bool | None, dict[str, str]]:
-    """Whether a window is bad, even where its interval says the best of it, and the evidence.
+    """Whether a window is bad, and the evidence: it is where even the best end of its interval is beyond the limit.
 
-    None while the window is not over, or too few labels are known: the first labels of a window are not like the others.
+    The verdict is None while the window is not over, or too few labels are known: the first labels of a window are not like the others.
     """
     metric: Metric | None = getattr(record, limits.metric)
     known = record.coverage is not None and record.coverage >= limits.min_coverage and record.as_of >= record.window_end
@@ -213,11 +213,11 @@ def judge(record: WindowMetrics, limits: AlertLimits, reference: float) -> tuple
 def _drifted(report: DriftReport) -> dict[str, str]:
     if not report.drifted:
         return {}
-    says = f"psi {_text(report.statistic)} above {_text(report.threshold)}, p {_text(report.p_value)}, n {report.n}"
-    return {f"{report.kind} {report.feature}" if report.kind != "score" else "score": says}
+    text = f"psi {_text(report.statistic)} above {_text(report.threshold)}, p {_text(report.p_value)}, n {report.n}"
+    return {f"{report.kind} {report.feature}" if report.kind != "score" else "score": text}
 
 
-def _tell(subject: Subject, case: Case, start: int, settings: ModelSettings) -> Alert | None:
+def _alert(subject: Subject, case: Case, start: int, settings: ModelSettings) -> Alert | None:
     state = case.turn(settings.alerts, start)
     if state is None or case.opened_at is None:
         return None
@@ -226,10 +226,19 @@ def _tell(subject: Subject, case: Case, start: int, settings: ModelSettings) -> 
     verdict = case.windows[newest[0]]
     critical = subject.kind == "performance" and subject.segment == "*"
     alert = Alert(
-        subject.alert_id(case.opened_at), subject.kind, "critical" if critical else "warning", state,
-        subject.model, subject.version, subject.segment, newest[0], verdict.end, case.revision,
-        {**verdict.evidence, "windows": ", ".join(map(iso, reversed(newest)))}, settings.runbook,
-    )  # fmt: skip
+        alert_id=subject.alert_id(case.opened_at),
+        kind=subject.kind,
+        severity="critical" if critical else "warning",
+        state=state,
+        model=subject.model,
+        model_version=subject.version,
+        segment=subject.segment,
+        window_start=newest[0],
+        window_end=verdict.end,
+        revision=case.revision,
+        evidence={**verdict.evidence, "windows": ", ".join(map(iso, reversed(newest)))},
+        runbook=settings.runbook,
+    )
     if state == "resolved":
         case.opened_at = None
     return alert

@@ -57,7 +57,7 @@ def compare(live: Ints, reference: Ints, limits: DriftLimits, tests: int = 1) ->
 
 
 def pool(cells: Ints) -> Ints:
-    """Count those columns together, as the last, that expect too few in the smaller sample (row); empty columns vanish.
+    """Join the columns in which the smaller sample (row) expects too few into one, the last; empty columns vanish.
 
     >>> pool(np.array([[9, 1, 0, 0, 10], [80, 3, 3, 0, 90]])).tolist()
     [[9, 10, 1], [80, 90, 6]]
@@ -68,10 +68,10 @@ def pool(cells: Ints) -> Ints:
 
 
 def p_value(cells: Ints) -> float:
-    """Chance of two samples (rows) as different as these, or more, from one distribution; columns as `pool` left them.
+    """Chance that two samples (rows) of one distribution differ as much as these, or more; columns as `pool` left them.
 
-    Chi-square of the columns that expect enough. A last one that expects too few for that law joins the smallest of the others, and is
-    tested by itself too, by the exact binomial law of its counts; twice the lesser p is told.
+    The chi-square law holds for columns that expect enough. A last one that expects too few joins the smallest of the others, and is
+    tested by itself too, by the exact binomial law of its counts; the answer is twice the lesser p.
     """
     if _expected(cells)[-1] >= MIN_EXPECTED:
         return _chi_square(cells)
@@ -130,7 +130,7 @@ class Drift(EventDriven):
         self._catalog = catalog
 
     def on_batch(self, batch: Batch) -> Effects:
-        """One report for each feature of each closed window that the run has news of; the score's is the last."""
+        """One report for each feature of each closed window that the run changes; the score's is the last."""
         news: dict[tuple[str, str, int], list[WindowProfile]] = {}
         for record in batch.records:
             if isinstance(record, WindowProfile):
@@ -183,13 +183,25 @@ class _Summary(NamedTuple):
         live = self._live(feature.name, len(reference))
         found = compare(live, reference, limits, tests)
         return DriftReport(
-            self.model, self.version, self.start, max(part.window_end for part in self.partials), feature.name,
-            feature.kind, METHOD, found.psi, found.limit, found.p_value, found.drifted, int(live.sum()),
-            int(reference.sum()), sum(part.revision for part in self.partials), min(part.as_of for part in self.partials),
-        )  # fmt: skip
+            model=self.model,
+            model_version=self.version,
+            window_start=self.start,
+            window_end=max(part.window_end for part in self.partials),
+            feature=feature.name,
+            kind=feature.kind,
+            method=METHOD,
+            statistic=found.psi,
+            threshold=found.limit,
+            p_value=found.p_value,
+            drifted=found.drifted,
+            n=int(live.sum()),
+            reference_n=int(reference.sum()),
+            revision=sum(part.revision for part in self.partials),
+            as_of=min(part.as_of for part in self.partials),
+        )
 
     def _live(self, name: str, size: int) -> Ints:
-        """The counts of all partitions; those in another number of bins than the reference's are not of it."""
+        """The counts of all partitions; counts in another number of bins than the reference's are left out."""
         found = [part.counts.get(name, []) for part in self.partials]
         live: Ints = np.array([np.zeros(size), *(counts for counts in found if len(counts) == size)], np.int64).sum(
             axis=0
