@@ -8,7 +8,7 @@ from scipy import stats
 
 from leadline.core.catalog import FeatureProfile, ReferenceProfile, Signature
 from leadline.core.watch.drift import MIN_EXPECTED, Drift, compare, p_value, pool
-from leadline.core.windows.reference_bins import FeatureBins, build_profile
+from leadline.core.windows.reference_bins import ReferenceBins, build_profile
 from leadline.records import FeatureCounts, WindowProfile
 from leadline.settings import DriftLimits, ModelSettings
 from stages import Host, Models, records_batch, version
@@ -71,7 +71,7 @@ def drifted_share(n, shift, p_value, features=1, windows=400, reference_n=10_000
         Signature("s", [f"x{i}" for i in range(features)], [], {}), reference, np.zeros(reference_n)
     )
     limits = DriftLimits(p_value=p_value)
-    bins = [(FeatureBins.of(feature), np.array(feature.counts)) for feature in profile.features[:-1]]
+    bins = [(ReferenceBins.of(feature), np.array(feature.counts)) for feature in profile.features[:-1]]
     drifted = 0
     for _ in range(windows):
         live = rng.normal(shift, 1, size=(features, n))

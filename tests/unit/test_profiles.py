@@ -8,7 +8,7 @@ import pytest
 from leadline.core.catalog import FeatureProfile, Signature
 from leadline.core.join.join import Join
 from leadline.core.processor import Batch
-from leadline.core.windows.reference_bins import FeatureBins, build_profile
+from leadline.core.windows.reference_bins import ReferenceBins, build_profile
 from leadline.settings import ModelSettings
 from logs import batch
 from stages import Host, Models, predictions_batch, version
@@ -181,7 +181,7 @@ def test_ties_share_a_bin():
 def test_a_constant_has_a_bin_of_its_own():
     feature = bins_of([3.0, 3.0, NAN])
     assert feature.counts == [0, 2, 0, 1]
-    assert FeatureBins.of(feature)(np.array([2.9, 3.0, 3.1])).tolist() == [0, 1, 2]
+    assert ReferenceBins.of(feature)(np.array([2.9, 3.0, 3.1])).tolist() == [0, 1, 2]
 
 
 def test_nothing_but_missing_and_infinity():
@@ -198,7 +198,7 @@ def test_rare_categories_count_as_never_seen():
     feature = profile.features[0]
     assert feature.categories == names[:50]
     assert feature.counts[50:] == [sum(range(20)), 0]
-    assert FeatureBins.of(feature, names)(np.array([0.0, 69.0, -1.0, NAN])).tolist() == [0, 50, 50, 51]
+    assert ReferenceBins.of(feature, names)(np.array([0.0, 69.0, -1.0, NAN])).tolist() == [0, 50, 50, 51]
 
 
 def test_the_reference_counts_as_a_live_window_would():

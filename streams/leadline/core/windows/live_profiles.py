@@ -1,7 +1,7 @@
-"""Live windows counted in the bins of the reference: feature values and scores of each version, as they were when it predicted.
+"""Live profiles: feature values and scores of each version, as they were when it predicted, counted in the bins of the reference.
 
-A window is told when the time of the predictions has passed its end, and again whenever a later record changes it, until that time is a
-horizon and twice the grace past its end. Versions without a reference profile are not counted.
+The profile of a window is emitted when the time of the predictions has passed its end, and again whenever a later record changes it,
+until that time is a horizon and twice the grace past its end. Versions without a reference profile are not counted.
 """
 
 import json
@@ -17,13 +17,13 @@ from leadline.core.columnar.progress import NEVER, Progress
 from leadline.core.columnar.timeline import Timeline
 from leadline.core.processor import Output, Store
 from leadline.core.windows.keys import VersionWindow, window_start
-from leadline.core.windows.reference_bins import FeatureBins
+from leadline.core.windows.reference_bins import ReferenceBins
 from leadline.records import FeatureCounts, WindowProfile, identity
 
 _FORMAT = b"\0"
-"""Before the counts of a window; earlier states have a 1 there for windows that are closed, which time tells as well."""
+"""Stands before the counts of a window; earlier releases wrote a 1 there for closed windows, which their end says as well."""
 _FORGET = b"-"
-"""Before the window, where it is filed to be forgotten rather than closed."""
+"""Stands before a window that is filed to be forgotten, and not to be closed."""
 
 
 def _store_key(window: VersionWindow) -> bytes:
@@ -31,7 +31,7 @@ def _store_key(window: VersionWindow) -> bytes:
 
 
 def _pack(counts: Ints) -> bytes:
-    """What a window holds: the number of predictions, then the bins of each feature of the profile."""
+    """The value of a window: the number of its predictions, then the bins of each feature of the profile."""
     return _FORMAT + counts.astype("<i8").tobytes()
 
 
@@ -105,11 +105,11 @@ class LiveProfiles:
         self._ends.add(np.array([after_ms], np.int64), [key], 1, progress.sequence)
 
     def outputs(self, changed: list[VersionWindow], progress: Progress) -> list[Output]:
-        """Close and forget what is due by now; the profiles of windows that closed, or that `count` changed."""
+        """Close and forget the windows that are due; returns the profiles of those that closed, or that `count` changed."""
         due = self._ends.take(progress.predictions_ms, progress.sequence)
         closed = [VersionWindow(*json.loads(key)) for key in due if not key.startswith(_FORGET)]
-        told = sorted({*changed, *closed})
-        profiles = [profile for window in told if (profile := self._profile(window, progress)) is not None]
+        emitted = sorted({*changed, *closed})
+        profiles = [profile for window in emitted if (profile := self._profile(window, progress)) is not None]
         for window in closed:
             self._keep(window, progress)
         for key in due:
@@ -119,7 +119,7 @@ class LiveProfiles:
         return [Output("window-profiles", keys, records=profiles, routes=routes)] if profiles else []
 
     def _keep(self, window: VersionWindow, progress: Progress) -> None:
-        """Keep a window that has closed for the horizon and twice the grace; its counts are not written again, which may be many."""
+        """Keep a closed window for the horizon and twice the grace; its counts, which may be many, are not written again."""
         counter = self._counter(window.model, window.version)
         if counter is None:
             self._store.delete(_store_key(window))
@@ -133,9 +133,17 @@ class LiveProfiles:
             return None
         counts, end = _unpack(value), window.start + counter.size_ms
         return WindowProfile(
-            *window, end, self._partition, progress.sequence, progress.predictions_ms, end <= progress.predictions_ms,
-            int(counts[0]), counter.named(counts),
-        )  # fmt: skip
+            model=window.model,
+            model_version=window.version,
+            window_start=window.start,
+            window_end=end,
+            source_partition=self._partition,
+            revision=progress.sequence,
+            as_of=progress.predictions_ms,
+            closed=end <= progress.predictions_ms,
+            predictions=int(counts[0]),
+            features=counter.named(counts),
+        )
 
 
 class _Rows(NamedTuple):
@@ -172,12 +180,12 @@ class _Counter:
         self.size_ms = settings.window
         self.keep_ms = None if settings.grace is None else settings.horizon + 2 * settings.grace
         self._width = len(signature.names)
-        places = {name: place for place, name in enumerate(signature.names)}
+        index = {name: i for i, name in enumerate(signature.names)}
         self._features = [
             (
                 each.name,
-                None if each.kind == "score" else places[each.name],
-                FeatureBins.of(each, signature.categories.get(each.name, ())),
+                None if each.kind == "score" else index[each.name],
+                ReferenceBins.of(each, signature.categories.get(each.name, ())),
             )
             for each in version.profile.features
         ]
@@ -195,10 +203,10 @@ class _Counter:
         fits = kept & (rows.lengths == self._width)
         matrix = self._matrix(rows, fits)
         parts = [np.bincount(where, minlength=len(distinct))[:, None]]
-        for _, place, bins in self._features:
-            values, at = (rows.score[kept], where) if place is None else (matrix[place], where[fits[kept]])
-            spots = np.bincount(at * bins.size + bins(values), minlength=len(distinct) * bins.size)
-            parts.append(spots.reshape(len(distinct), bins.size))
+        for _, index, bins in self._features:
+            values, window = (rows.score[kept], where) if index is None else (matrix[index], where[fits[kept]])
+            counts = np.bincount(window * bins.size + bins(values), minlength=len(distinct) * bins.size)
+            parts.append(counts.reshape(len(distinct), bins.size))
         return list(zip(distinct.tolist(), np.concatenate(parts, axis=1), strict=True))
 
     def _matrix(self, rows: _Rows, wanted: Bools) -> Floats:

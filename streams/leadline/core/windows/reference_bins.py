@@ -20,8 +20,8 @@ SCORE = "score"
 
 
 @dataclass(frozen=True, slots=True)
-class FeatureBins:
-    """The bins of one feature: ``size`` of them; see `leadline.core.catalog.FeatureProfile` for their order.
+class ReferenceBins:
+    """The reference bins of one feature: ``size`` of them; see `leadline.core.catalog.FeatureProfile` for their order.
 
     ``lookup`` is for categories: bin of each index of the signature, then of an index that it lacks.
     """
@@ -31,23 +31,23 @@ class FeatureBins:
     lookup: Ints | None
 
     @classmethod
-    def of(cls, profile: FeatureProfile, categories: Sequence[str] = ()) -> "FeatureBins":
+    def of(cls, profile: FeatureProfile, categories: Sequence[str] = ()) -> "ReferenceBins":
         """The bins of a profile; ``categories`` are those of the signature, to which a value is the index."""
         edges = np.array(profile.edges, np.float64)
         if profile.kind != "categorical":
             return cls(len(edges) + 2, edges, None)
-        places = {name: place for place, name in enumerate(profile.categories)}
-        unseen = len(places)
-        lookup = np.array([*(places.get(name, unseen) for name in categories), unseen], np.int64)
+        index = {name: i for i, name in enumerate(profile.categories)}
+        unseen = len(index)
+        lookup = np.array([*(index.get(name, unseen) for name in categories), unseen], np.int64)
         return cls(unseen + 2, edges, lookup)
 
     def __call__(self, values: Floats) -> Ints:
         """Bin of each value; NaN is missing and has the last bin.
 
-        >>> FeatureBins(4, np.array([1.0, 2.0]), None)(np.array([0.5, 1.0, 9.0, np.nan])).tolist()
+        >>> ReferenceBins(4, np.array([1.0, 2.0]), None)(np.array([0.5, 1.0, 9.0, np.nan])).tolist()
         [0, 1, 2, 3]
         >>> colours = FeatureProfile("colour", "categorical", [5, 4, 0, 0], [], ["red", "green"])
-        >>> FeatureBins.of(colours, ["green", "red", "rare"])(np.array([0, 1, 2, -1, np.nan])).tolist()
+        >>> ReferenceBins.of(colours, ["green", "red", "rare"])(np.array([0, 1, 2, -1, np.nan])).tolist()
         [1, 0, 2, 2, 3]
         """
         if self.lookup is None:
@@ -95,7 +95,7 @@ def _check(signature: Signature, matrix: Floats, scores: Floats) -> None:
 
 def _numeric(name: str, kind: str, values: Floats) -> FeatureProfile:
     edges = quantile_edges(values[~np.isnan(values)])
-    bins = FeatureBins(len(edges) + 2, edges, None)
+    bins = ReferenceBins(len(edges) + 2, edges, None)
     return FeatureProfile(name, kind, count(bins, values), edges.tolist(), [])
 
 
@@ -127,11 +127,11 @@ def _categorical(name: str, values: Floats, categories: Sequence[str]) -> Featur
     seen = np.bincount(values[values >= 0].astype(np.int64), minlength=len(categories))
     common = np.sort(np.argsort(-seen, kind="stable")[:MAX_CATEGORIES])
     profile = FeatureProfile(name, "categorical", [], [], [categories[i] for i in common.tolist() if seen[i]])
-    counts = count(FeatureBins.of(profile, categories), values)
+    counts = count(ReferenceBins.of(profile, categories), values)
     return FeatureProfile(name, "categorical", counts, [], profile.categories)
 
 
-def count(bins: FeatureBins, values: Floats) -> list[int]:
+def count(bins: ReferenceBins, values: Floats) -> list[int]:
     """How many values are in each bin."""
     counts: list[int] = np.bincount(bins(values), minlength=bins.size).tolist()
     return counts
