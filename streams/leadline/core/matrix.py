@@ -1,6 +1,6 @@
 """Requests as a matrix of features, and their scores as predictions: a column at a time, or where they are few one by one.
 
-Every column costs some microseconds, however short it is; one request alone is a tenth as dear as a column of one (docs/performance.md).
+Every column costs some microseconds, however short it is; one request alone is a tenth as dear as a column of one (docs/measured).
 """
 
 from collections.abc import Iterator

@@ -42,7 +42,7 @@ def lengths(strings: pa.Array) -> Ints:
     >>> lengths(pa.array(["long", "née", ""])[1:]).tolist()
     [4, 0]
     """
-    return np.diff(_places(strings)).astype(np.int64)
+    return np.diff(_offsets(strings)).astype(np.int64)
 
 
 def alike(strings: pa.Array, width: int = 1) -> bool:
@@ -53,19 +53,19 @@ def alike(strings: pa.Array, width: int = 1) -> bool:
     """
     if not width or not len(strings):
         return not len(strings)
-    places = _places(strings)
-    text = bytes(strings.buffers()[2] or b"")[places[0] : places[-1]]
-    sizes = np.diff(places).reshape(-1, width)
+    offsets = _offsets(strings)
+    text = bytes(strings.buffers()[2] or b"")[offsets[0] : offsets[-1]]
+    sizes = np.diff(offsets).reshape(-1, width)
     return bool((sizes == sizes[0]).all()) and text == text[: sizes[0].sum()] * len(sizes)
 
 
-def _places(strings: pa.Array) -> NDArray[np.int32]:
+def _offsets(strings: pa.Array) -> NDArray[np.int32]:
     """Where each string starts in the bytes of all, and where the last one ends."""
     return np.frombuffer(strings.buffers()[1], np.int32, len(strings) + 1, strings.offset * 4)
 
 
 def pick(values: list[Any], rows: Ints) -> list[Any]:
-    """The values at these places, which rise."""
+    """The values at these indices, which rise."""
     return values if len(rows) == len(values) else [values[i] for i in rows.tolist()]
 
 
@@ -89,7 +89,7 @@ def split(table: NDArray[Any]) -> list[bytes]:
 
 
 def distinct(values: Ints) -> tuple[Ints, Ints]:
-    """The different values, in order of first appearance, and for each place the number of its value; by hashing, not by sorting.
+    """The different values, in order of first appearance, and for each entry the index of its value; by hashing, not by sorting.
 
     >>> [column.tolist() for column in distinct(np.array([7, 3, 7]))]
     [[7, 3], [0, 1, 0]]

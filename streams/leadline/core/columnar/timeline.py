@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from leadline.core.processor import Store
 
-_PLACE = struct.Struct(">QQ")
+_BLOCK = struct.Struct(">QQ")
 _BIAS = 2**63
 
 
@@ -41,23 +41,23 @@ class Timeline:
     def _put(self, when_ms: NDArray[np.int64], keys: list[bytes], sequence: int) -> None:
         earliest = int(when_ms.min())
         self._first = earliest if self._first is None else min(self._first, earliest)
-        place = self._prefix + _PLACE.pack(earliest + _BIAS, sequence)
-        held = self._store.get(place)
+        block = self._prefix + _BLOCK.pack(earliest + _BIAS, sequence)
+        held = self._store.get(block)
         if held is not None:
             times, others = _unpack(held)
             when_ms, keys = np.concatenate([times, when_ms]), others + keys
-        self._store.put(place, _pack(when_ms, keys))
+        self._store.put(block, _pack(when_ms, keys))
 
     def take(self, now_ms: int, sequence: int) -> list[bytes]:
         """Remove and return the keys whose time is before ``now_ms``."""
         due: list[bytes] = []
         if self._first is None or self._first >= now_ms:
             return due
-        for place, value in list(self._blocks(now_ms)):
+        for block, value in list(self._blocks(now_ms)):
             times, keys = _unpack(value)
             over = times < now_ms
             due += [keys[i] for i in np.flatnonzero(over).tolist()]
-            self._store.delete(place)
+            self._store.delete(block)
             rest = np.flatnonzero(~over)
             if len(rest):
                 self._put(times[rest], [keys[i] for i in rest.tolist()], sequence)
@@ -65,7 +65,7 @@ class Timeline:
         return due
 
     def _blocks(self, now_ms: int) -> Iterator[tuple[bytes, bytes]]:
-        return self._store.scan(self._prefix, self._prefix + _PLACE.pack(min(now_ms, _BIAS - 1) + _BIAS, 0))
+        return self._store.scan(self._prefix, self._prefix + _BLOCK.pack(min(now_ms, _BIAS - 1) + _BIAS, 0))
 
     def first(self) -> int | None:
         """The earliest time at which something is due; None: nothing is filed."""
@@ -73,8 +73,8 @@ class Timeline:
 
     def _scanned(self) -> int | None:
         """The time of the first block."""
-        for place, _ in self._store.scan(self._prefix, self._prefix + b"\xff" * 17):
-            return int(_PLACE.unpack(place[len(self._prefix) :])[0]) - _BIAS
+        for block, _ in self._store.scan(self._prefix, self._prefix + b"\xff" * 17):
+            return int(_BLOCK.unpack(block[len(self._prefix) :])[0]) - _BIAS
         return None
 
 
