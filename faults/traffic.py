@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 
 from leadline.agents.sender import Sender, partition_of
 from leadline.records import Outcome, PredictionRequest
-from leadline.wire.codec import key_of, value_of
+from leadline.wire.codec import value_of
 from leadline.wire.run import ARRIVAL_HEADER, Headers
 
 HORIZON_MS, WINDOW_MS = 600_000, 60_000
@@ -129,7 +129,7 @@ class Traffic:
     def _copies(self, record: PredictionRequest | Outcome) -> list[tuple[bytes, bytes]]:
         """What is published of an event: mostly itself, sometimes twice, sometimes something that cannot be used."""
         rng, odds = self.rng, self.odds
-        key, value, luck = key_of(record), value_of(record), rng.random()
+        key, value, luck = record.request_id.encode(), value_of(record), rng.random()
         for chance, bad in (
             (odds.poison, lambda: (b"poison-%d" % self.sent, _garbage(rng, value))),
             (odds.giant, lambda: (b"giant-%d" % self.sent, b"{" * rng.choice([1_100_000, 1_900_000]))),

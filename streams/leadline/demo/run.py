@@ -85,7 +85,9 @@ async def _prepare(settings: Settings, bootstrap: str) -> None:
     from aiokafka import AIOKafkaProducer
 
     async with AIOKafkaProducer(**reach(bootstrap)) as producer:
-        await producer.send_and_wait(f"{settings.prefix}.rollouts", value_of(rollout), key=key_of(rollout), partition=0)
+        await producer.send_and_wait(
+            f"{settings.prefix}.rollouts", value_of(rollout), key=key_of("rollouts", rollout), partition=0
+        )
 
 
 async def _live(

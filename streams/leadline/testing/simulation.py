@@ -137,13 +137,13 @@ class World:
 
     def _ask(self, record: PredictionRequest, arrival: int) -> None:
         self.asked.add(record.request_id)
-        self.driver.publish("prediction-requests", key_of(record), value_of(record), arrival)
+        self.driver.publish("prediction-requests", key_of("prediction-requests", record), value_of(record), arrival)
 
     def _outcome(self, number: int) -> Any:
         rng = self._random
         time = self.now_ms - rng.randint(-30, 90)
         record = Outcome(f"r{max(0, number - rng.randint(0, 12))}", rng.choice([0.0, 1.0, 1.0, None]), time)
-        return lambda: self.driver.publish("outcomes", key_of(record), value_of(record), self.now_ms)
+        return lambda: self.driver.publish("outcomes", key_of("outcomes", record), value_of(record), self.now_ms)
 
     # -- what happens -------------------------------------------------------------------------------------------------
 

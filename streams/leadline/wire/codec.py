@@ -22,9 +22,12 @@ import pyruhvro
 from leadline.core.batch import Batch, Output
 from leadline.core.columns import cut, lengths, rising
 from leadline.records import (
+    Alert,
+    DriftReport,
     JoinCounts,
     LabeledPrediction,
     Record,
+    RetrainRequest,
     Rollout,
     WindowMetrics,
     WindowPartial,
@@ -355,8 +358,12 @@ class Wire:
 WIRE = Wire()
 
 
-def key_of(record: Record) -> bytes:
-    """The key of a record: the request id, or the identity as a JSON array."""
+def key_of(topic: str, record: Record) -> bytes:
+    """The key of a record of a topic: the id that it carries, or what it is about as a JSON array.
+
+    >>> key_of("retrain-requests", RetrainRequest("r1", "delays", "v1", 0, "worse than its limit", "a1", {}))
+    b'delays'
+    """
     match record:
         case WindowPartial():
             place = record.model, record.model_version, record.segment, record.window_start
@@ -365,11 +372,16 @@ def key_of(record: Record) -> bytes:
             return identity(record.model, record.model_version, record.segment, record.window_start)
         case WindowProfile():
             return identity(record.model, record.model_version, record.window_start, record.source_partition)
+        case DriftReport():
+            return identity(record.model, record.model_version, record.window_start, record.feature)
         case JoinCounts():
-            return identity("counts", record.model, record.source_partition)
-        case Rollout():
+            source = [record.source_partition] if topic == "window-partials" else []
+            return identity("counts", record.model, *source)
+        case Rollout() | RetrainRequest():
             return record.model.encode()
+        case Alert():
+            return record.alert_id.encode()
         case LabeledPrediction():
             return record.prediction.request_id.encode()
         case _:
-            return str(getattr(record, "request_id", getattr(record, "alert_id", ""))).encode()
+            return record.request_id.encode()

@@ -55,13 +55,13 @@ TOPICS = (
     Topic(
         "window-partials",
         ("WindowPartial", "JoinCounts"),
-        "JSON array: model, model_version, segment, window_start, source_partition; of counts: counts, model, source_partition",
+        'JSON array: model, model_version, segment, window_start, source_partition; of counts: "counts", model, source_partition',
         "What one partition counted; its partition here is the hash of model, version, segment and window.",
     ),
     Topic(
         "metrics",
         ("WindowMetrics", "JoinCounts"),
-        "JSON array: model, model_version, segment, window_start; of counts: counts, model, source_partition",
+        'JSON array: model, model_version, segment, window_start; of counts: "counts", model',
         "Live metrics of each window, version and segment; the highest revision holds.",
     ),
     Topic(
@@ -73,11 +73,11 @@ TOPICS = (
     Topic(
         "drift",
         ("DriftReport",),
-        "empty",
+        "JSON array: model, model_version, window_start, feature",
         "Whether a feature, or the score, of one window is distributed as in the reference.",
     ),
     Topic("alerts", ("Alert",), "alert_id", "What a person should look at: opened, updated, resolved."),
-    Topic("retrain-requests", ("RetrainRequest",), "request_id", "Train this model again, and why."),
+    Topic("retrain-requests", ("RetrainRequest",), "model", "Train this model again, and why."),
     Topic(
         "rollouts",
         ("Rollout",),
