@@ -253,11 +253,7 @@ class _WindowsAlone:
 def _of_windows(output: Output) -> Output:
     if output.topic != "window-partials":
         return output
-    places = [i for i, record in enumerate(output.records) if isinstance(record, WindowPartial)]
-    routes = [(output.routes or output.keys)[i] for i in places]
-    return replace(
-        output, keys=[output.keys[i] for i in places], records=[output.records[i] for i in places], routes=routes
-    )
+    return replace(output, records=[record for record in output.records if isinstance(record, WindowPartial)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,11 @@
-"""What the stages write has the key, and is in the partition, that the topic table states."""
+"""The topic table is whole, and what the stages write has the key, and is in the partition, that it states."""
 
 import json
 import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,10 +13,14 @@ from aiokafka.partitioner import murmur2
 
 from leadline.core.catalog import Champion, Signature
 from leadline.core.profile import build_profile
-from leadline.records import Outcome, PredictionRequest
+from leadline.records import Outcome, PredictionRequest, Record
 from leadline.settings import AlertLimits, ModelSettings
 from leadline.testing import Driver
-from leadline.wire.codec import FEW, MANY, key_of, read, value_of
+from leadline.topology import STEPS
+from leadline.wire.codec import key_of, read, value_of
+from leadline.wire.schemas import file_of, schema, schemas_dir
+from leadline.wire.topics import DEAD_LETTERS, TOPICS
+from leadline.wire.topics_doc import page
 from stages import Models
 
 PARTITIONS = 7
@@ -107,8 +115,43 @@ def test_every_kind_of_record_has_its_key_and_partition(driver):
 
 
 def test_no_kind_of_record_is_left_out():
-    kinds = {(topic, name) for topic, name in MANY.items()} | {(t, name) for t, names in FEW.items() for name in names}
-    assert kinds == set(RECORDS) | NOT_BY_STAGES
+    assert {(topic.name, name) for topic in TOPICS for name in topic.schemas} == set(RECORDS) | NOT_BY_STAGES
+
+
+def test_every_record_has_a_schema_and_a_topic():
+    of_topics = {record for topic in TOPICS for record in topic.records}
+    assert of_topics == set(get_args(Record))
+    assert {file_of(record.__name__) for record in of_topics} == {path.name for path in schemas_dir().glob("*.avsc")}
+    for record in of_topics:
+        written = schema(record.__name__)
+        assert written["name"] == record.__name__
+        assert {field["name"] for field in written["fields"]} == set(record.__dataclass_fields__)
+
+
+def test_every_topic_is_read_and_written_by_a_stage_or_from_outside():
+    written, read_whole = {topic for step in STEPS for topic in step.writes}, {t for step in STEPS for t in step.tables}
+    assert written == {topic.name for topic in TOPICS if topic.sent_by is None} - {DEAD_LETTERS}
+    assert {topic for step in STEPS for topic in step.reads} | read_whole <= {topic.name for topic in TOPICS}
+    assert read_whole <= {topic.name for topic in TOPICS if topic.cleanup == "compact"}
+
+
+def test_a_topic_of_columns_has_one_class_of_record_and_goes_by_its_key():
+    """Whoever puts out columns gives their keys alone."""
+    for topic in TOPICS:
+        if topic.columnar:
+            assert (len(topic.records), topic.route) == (1, None)
+
+
+def test_the_page_is_what_the_table_says():
+    text = (Path(__file__).parents[2] / "docs" / "topics.md").read_text("utf-8")
+    assert text == page(STEPS), "scripts/topics-doc writes it anew"
+
+
+def test_the_table_costs_the_command_no_heavy_module():
+    heavy = ("pyarrow", "pyruhvro", "fastavro", "scipy", "sklearn")
+    code = f"import sys, leadline.cli, leadline.wire.topics; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_a_dead_letter_keeps_its_key(driver):

@@ -4,7 +4,8 @@ import pytest
 
 from leadline.topology import STEPS
 from leadline.wire.codec import FEW, MANY
-from leadline.wire.topics import TOPICS, plan, wanted
+from leadline.wire.plan import plan, wanted
+from leadline.wire.topics import TOPICS
 
 STATEFUL = [step.name for step in STEPS if step.stateful]
 
@@ -15,11 +16,11 @@ def existing(partitions=2, **changes):
 
 
 def test_every_topic_of_the_topology_is_in_the_table_and_has_a_form():
-    nouns = {topic.noun for topic in TOPICS}
+    nouns = {topic.name for topic in TOPICS}
     assert {noun for step in STEPS for noun in (*step.reads, *step.writes)} <= nouns
     assert set(MANY) | set(FEW) | {"dead-letters"} == nouns
     for topic in TOPICS:
-        assert topic.schemas == FEW.get(topic.noun, (MANY[topic.noun],) if topic.noun in MANY else ())
+        assert topic.schemas == FEW.get(topic.name, (MANY[topic.name],) if topic.name in MANY else ())
 
 
 def test_nothing_is_there_so_everything_is_created():

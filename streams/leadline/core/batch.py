@@ -54,20 +54,20 @@ class Lookups:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Records for one topic (its noun), as ``columns`` or as ``records``.
+    """Records for one topic, as ``columns`` or as ``records``.
 
-    They go to ``partition``, or where that is None to the murmur2 hash of each ``routes`` (by default: of each key).
+    ``columns`` come with their ``keys``; the keys of ``records`` may be left to the topic table (`leadline.wire.topics`), which also says
+    what each record is routed by, where ``partition`` is None.
     ``arrival_ms`` says when each row came to be, in the time of the records; only a host whose clock is the records passes it on.
     With ``bodies`` each row is the Avro body of its first field, already encoded, followed by the columns.
     """
 
     topic: str
-    keys: list[bytes]
+    keys: list[bytes] = field(default_factory=list)
     partition: int | None = None
     columns: pa.RecordBatch | None = None
     records: Sequence[Record] = ()
     bodies: list[bytes] = field(default_factory=list)
-    routes: list[bytes] | None = None
     arrival_ms: NDArray[np.int64] | None = None
 
 

@@ -14,7 +14,7 @@ from leadline.core.ledger import Ledger, Place
 from leadline.core.progress import Progress
 from leadline.core.timeline import Timeline
 from leadline.core.windows import WindowCounts, window_state
-from leadline.records import JoinCounts, WindowPartial, identity
+from leadline.records import JoinCounts, WindowPartial
 
 EARLIEST = -62_135_596_800_000
 CLASSES = [f.name for f in fields(JoinCounts)][4:]
@@ -64,19 +64,15 @@ class Partials:
         deltas = ledger.windows(self._groups)
         places = sorted(set(deltas) | turned)
         records: list[WindowPartial | JoinCounts] = []
-        routes: list[bytes] = []
         held = self._store.get_many([_window_key(place) for place in places])
         self._watch([place for place, value in zip(places, held, strict=True) if value is None], progress)
         for place, value in zip(places, held, strict=True):
             partial = self._partial(place, value, deltas.get(place), progress)
             if partial is not None:
                 records.append(partial)
-                routes.append(identity(*place))
-        for model in sorted({model for model, _ in ledger.classes}):
-            records.append(self._join_counts(model, ledger, progress))
-            routes.append(model.encode())
-        keys = [_key(record) for record in records]
-        return [Output("window-partials", keys, records=records, routes=routes)] if records else []
+        models = sorted({model for model, _ in ledger.classes})
+        records += [self._join_counts(model, ledger, progress) for model in models]
+        return [Output("window-partials", records=records)] if records else []
 
     def _partial(
         self, place: Place, held: bytes | None, delta: WindowCounts | None, progress: Progress
@@ -111,10 +107,3 @@ class Partials:
 
 def _window_key(place: Place) -> bytes:
     return b"w" + json.dumps(place).encode()
-
-
-def _key(record: WindowPartial | JoinCounts) -> bytes:
-    if isinstance(record, JoinCounts):
-        return identity("counts", record.model, record.source_partition)
-    place = record.model, record.model_version, record.segment, record.window_start
-    return identity(*place, record.source_partition)

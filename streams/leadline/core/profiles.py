@@ -18,7 +18,7 @@ from leadline.core.profile import FeatureBins
 from leadline.core.progress import NEVER, Progress
 from leadline.core.timeline import Timeline
 from leadline.core.windows import window_start
-from leadline.records import FeatureCounts, WindowProfile, identity
+from leadline.records import FeatureCounts, WindowProfile
 
 _FORMAT = b"\0"
 """Before the counts of a window; earlier states have a 1 there for windows that are closed, which time tells as well."""
@@ -122,8 +122,7 @@ class Profiles:
         for key in due:
             if key.startswith(_FORGET):
                 self._store.delete(Window(*json.loads(key[1:])).key)
-        keys, routes = [_key(profile) for profile in profiles], [profile.model.encode() for profile in profiles]
-        return [Output("window-profiles", keys, records=profiles, routes=routes)] if profiles else []
+        return [Output("window-profiles", records=profiles)] if profiles else []
 
     def _keep(self, window: Window, progress: Progress) -> None:
         """Keep a window that has closed for the horizon and twice the grace; its counts are not written again, which may be many."""
@@ -218,7 +217,3 @@ class _Counter:
         stops = np.cumsum([1, *(bins.size for _, _, bins in self._features)])
         parts = np.split(counts, stops)[1:-1]
         return [FeatureCounts(name, part.tolist()) for (name, _, _), part in zip(self._features, parts, strict=True)]
-
-
-def _key(profile: WindowProfile) -> bytes:
-    return identity(profile.model, profile.model_version, profile.window_start, profile.source_partition)

@@ -17,7 +17,7 @@ from leadline.state.memory import MemoryStore
 from leadline.state.overlay import Changes
 from leadline.state.task import HostedTask
 from leadline.topology import STEPS, Step
-from leadline.wire.codec import decode, encode
+from leadline.wire.codec import decode, encode, keys_of, routes_of
 from leadline.wire.dead_letters import to_record
 from leadline.wire.run import ARRIVAL_HEADER, DeadLetter, Headers, Run
 
@@ -185,10 +185,9 @@ class Driver:
         task.commit(len(changelog))
 
     def _send(self, output: Output) -> None:
-        arrivals = output.arrival_ms.tolist() if output.arrival_ms is not None else [0] * len(output.keys)
-        for key, route, value, arrival_ms in zip(
-            output.keys, output.routes or output.keys, encode(output), arrivals, strict=True
-        ):
+        keys, values, routes = keys_of(output), encode(output), routes_of(output)
+        arrivals = output.arrival_ms.tolist() if output.arrival_ms is not None else [0] * len(keys)
+        for key, route, value, arrival_ms in zip(keys, routes, values, arrivals, strict=True):
             partition = self._partition(route) if output.partition is None else output.partition
             headers = [(ARRIVAL_HEADER, b"%d" % arrival_ms)] if output.arrival_ms is not None else []
             self.topics[output.topic, partition].append((key, value, headers, max(0, arrival_ms)))
