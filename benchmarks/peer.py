@@ -70,7 +70,7 @@ def main() -> int:
     configure_logs()
     (add_settings if job.step.stateful else add_model)(settings.models)
     asyncio.run(_prepare(settings, asked["PEER_BOOTSTRAP"], job.step))
-    names = {noun: asked[variable] for noun, variable in job.topics.items()}
+    names = {topic: asked[variable] for topic, variable in job.topics.items()}
     return worker([job.step], settings, asked["PEER_BOOTSTRAP"], wire(names, Path(asked["PEER_MARK"])))
 
 

@@ -79,24 +79,24 @@ class Traffic:
         self.now_ms += 1000
         async with AIOKafkaProducer(bootstrap_servers=self.bootstrap) as producer:
             sender = Sender(producer, self.prefix, pass_on_arrival=True)
-            for noun in ("predictions", "outcomes"):
+            for topic in ("predictions", "outcomes"):
                 for partition in range(self.partitions):
-                    await asyncio.gather(*await sender.send_clock(noun, partition, self.now_ms))
+                    await asyncio.gather(*await sender.send_clock(topic, partition, self.now_ms))
 
     async def _publish(self, sender: Sender, events: int) -> None:
-        nouns = ("prediction-requests", "outcomes")
-        rows: dict[str, list[list[Row]]] = {noun: [[] for _ in range(self.partitions)] for noun in nouns}
+        topics = ("prediction-requests", "outcomes")
+        rows: dict[str, list[list[Row]]] = {topic: [[] for _ in range(self.partitions)] for topic in topics}
         for _ in range(events):
             self.now_ms += self.rng.randint(0, 4)
-            noun, record = self._event()
+            topic, record = self._event()
             for key, value in self._copies(record):
                 header = [(ARRIVAL_HEADER, b"%d" % self.now_ms)]
-                rows[noun][partition_of(key, self.partitions)].append((key, value, header))
+                rows[topic][partition_of(key, self.partitions)].append((key, value, header))
         sent = [
             future
-            for noun, parts in rows.items()
+            for topic, parts in rows.items()
             for partition, part in enumerate(parts)
-            for future in await sender.send(f"{self.prefix}.{noun}", partition, part)
+            for future in await sender.send(f"{self.prefix}.{topic}", partition, part)
         ]
         await asyncio.gather(*sent)
 

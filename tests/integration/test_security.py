@@ -217,8 +217,8 @@ async def test_each_role_does_its_part_with_the_rights_that_are_printed_for_it(s
     assert not [password for password in secured.passwords.values() if password in log]
 
 
-async def told(bootstrap, prefix, noun):
-    return [read(noun, record.value) async for record in cluster.read_all(bootstrap, f"{prefix}.{noun}")]
+async def told(bootstrap, prefix, topic):
+    return [read(topic, record.value) async for record in cluster.read_all(bootstrap, f"{prefix}.{topic}")]
 
 
 def is_matched(record):

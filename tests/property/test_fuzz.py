@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pytest
 from fuzz.check import check, check_run
 from fuzz.child import Child, DiedError
-from fuzz.inputs import NOUNS, run
+from fuzz.inputs import TOPICS, run
 from fuzz.reference import ARRIVAL, REASONS, Raw
 from fuzz.shrink import from_text, shrink, to_text
 
@@ -24,7 +24,7 @@ LONG = Raw(b"r1", value_of(Outcome("r1", 1.0, 5)) + b"\0")
 
 def test_the_product_and_the_reference_agree():
     done, number = 0, 0
-    while done < 20_000 or number < 2 * len(NOUNS):
+    while done < 20_000 or number < 2 * len(TOPICS):
         found = check_run(1, number)
         assert not found.wrong, f"scripts/fuzz --seed 1 --first {number} --inputs 1: {found.wrong}"
         done, number = done + found.accepted + found.rejected.total(), number + 1
@@ -48,8 +48,8 @@ FOUND = [
 
 @pytest.mark.parametrize("word", FOUND)
 def test_what_it_found_stays_mended(word):
-    noun, record = from_text(word)
-    assert not check(noun, [record]).wrong
+    topic, record = from_text(word)
+    assert not check(topic, [record]).wrong
 
 
 def test_every_reason_is_in_the_table_of_limits():

@@ -16,9 +16,9 @@ def existing(partitions=2, **changes):
 
 
 def test_every_topic_of_the_topology_is_in_the_table_and_has_a_form():
-    nouns = {topic.name for topic in TOPICS}
-    assert {noun for step in STEPS for noun in (*step.reads, *step.writes)} <= nouns
-    assert set(MANY) | set(FEW) | {"dead-letters"} == nouns
+    names = {topic.name for topic in TOPICS}
+    assert {topic for step in STEPS for topic in (*step.reads, *step.writes)} <= names
+    assert set(MANY) | set(FEW) | {"dead-letters"} == names
     for topic in TOPICS:
         assert topic.schemas == FEW.get(topic.name, (MANY[topic.name],) if topic.name in MANY else ())
 
@@ -56,6 +56,6 @@ def test_nobody_but_the_broker_stamps_what_people_send():
     assert stamped == {"prediction-requests", "predictions", "outcomes"}
 
 
-def test_unknown_nouns_are_an_error():
+def test_unknown_topics_are_an_error():
     with pytest.raises(ValueError, match="no such topics: outcome"):
         wanted([], ["outcome"])

@@ -20,7 +20,7 @@ from leadline.records import Record
 class Batch:
     """The readable records of one run, in log order.
 
-    ``topic`` is the noun without prefix. Topics of many events come as ``columns`` (one Arrow column a field, timestamps as int64
+    ``topic`` is its name without prefix. Topics of many events come as ``columns`` (one Arrow column a field, timestamps as int64
     milliseconds) with ``bodies``, the Avro body of each row in the newest schema; topics of few, and few requests, come as ``records``.
     ``last_offset`` and ``arrival_max_ms`` are of the whole run, unreadable and clock records included (-2**63: none).
     """
