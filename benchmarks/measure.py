@@ -91,20 +91,20 @@ class Cost:
 
 @asynccontextmanager
 async def topics(
-    bootstrap: str, nouns: Sequence[str], compacted: Sequence[str] = (), partitions: int = PARTITIONS
+    bootstrap: str, names: Sequence[str], compacted: Sequence[str] = (), partitions: int = PARTITIONS
 ) -> AsyncIterator[str]:
     """Topics under a prefix of their own; all topics of the prefix go at the end."""
     prefix = f"leadline-bench-{uuid.uuid4().hex[:8]}"
     kept, limit = {"retention.ms": "-1"}, {"max.message.bytes": str(2 * CHANGELOG_BYTES)}
-    wanted = [NewTopic(f"{prefix}.{noun}", partitions, 1, topic_configs=kept | limit) for noun in nouns]
+    wanted = [NewTopic(f"{prefix}.{topic}", partitions, 1, topic_configs=kept | limit) for topic in names]
     wanted += [
         NewTopic(
-            f"{prefix}.{noun}",
-            1 if noun == "rollouts" else partitions,
+            f"{prefix}.{topic}",
+            1 if topic == "rollouts" else partitions,
             1,
             topic_configs={"cleanup.policy": "compact"} | limit,
         )
-        for noun in compacted
+        for topic in compacted
     ]
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()

@@ -70,7 +70,7 @@ def main() -> int:
     configure_logs()
     (add_settings if job.step.stateful else add_model)(settings.models)
     asyncio.run(_prepare(settings, asked["PEER_BOOTSTRAP"], job.step))
-    names = {noun: asked[variable] for noun, variable in job.topics.items()}
+    names = {topic: asked[variable] for topic, variable in job.topics.items()}
     return worker([job.step], settings, asked["PEER_BOOTSTRAP"], wire(names, Path(asked["PEER_MARK"])))
 
 
@@ -253,11 +253,7 @@ class _WindowsAlone:
 def _of_windows(output: Output) -> Output:
     if output.topic != "window-partials":
         return output
-    places = [i for i, record in enumerate(output.records) if isinstance(record, WindowPartial)]
-    routes = [(output.routes or output.keys)[i] for i in places]
-    return replace(
-        output, keys=[output.keys[i] for i in places], records=[output.records[i] for i in places], routes=routes
-    )
+    return replace(output, records=[record for record in output.records if isinstance(record, WindowPartial)])
 
 
 @dataclass(frozen=True, slots=True)

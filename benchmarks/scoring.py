@@ -41,9 +41,9 @@ async def serving(
     bootstrap: str, folder: Path, command: list[str], shape: Shape = PLAIN, partitions: int = PARTITIONS
 ) -> AsyncIterator[tuple[str, Work]]:
     """Topics, and a worker that scores requests as they come."""
-    models, nouns = folder / "models", ("prediction-requests", "predictions", "dead-letters")
+    models, names = folder / "models", ("prediction-requests", "predictions", "dead-letters")
     register(models, shape)
-    async with topics(bootstrap, nouns, ("rollouts",), partitions) as prefix:
+    async with topics(bootstrap, names, ("rollouts",), partitions) as prefix:
         await publish(bootstrap, prefix, [rollouts(shape)])
         environment = {
             **os.environ, "KAFKA_BOOTSTRAP": bootstrap, "LEADLINE_PREFIX": prefix, "LEADLINE_MODELS": str(models)

@@ -169,17 +169,17 @@ def _as_asked(row: dict[str, Any], asked: PredictionRequest, kinds: list[str]) -
     )
 
 
-async def _rows(world: World, noun: str) -> list[dict[str, Any]]:
+async def _rows(world: World, topic: str) -> list[dict[str, Any]]:
     rows = []
-    async for record in cluster.read_all(world.bootstrap, f"{world.prefix}.{noun}"):
+    async for record in cluster.read_all(world.bootstrap, f"{world.prefix}.{topic}"):
         try:
-            row = asdict(read(noun, record.value)) if record.value is not None else None
+            row = asdict(read(topic, record.value)) if record.value is not None else None
         except ValueError:
             continue
         if row is None or row["request_id"].encode() != record.key:
             continue
         row["arrival_time"] = int(dict(record.headers)[ARRIVAL_HEADER])
-        if noun == "predictions":
+        if topic == "predictions":
             row |= {"label_pred": row["predicted_label"], "segment": row["segments"][0]}
         rows.append(row)
     return rows

@@ -48,8 +48,8 @@ class PeerWorld(World):
     async def _prepare(self) -> None:
         admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
         await admin.start()
-        nouns = ("predictions", "outcomes", "matches", "counts")
-        await admin.create_topics([NewTopic(f"{self.prefix}.{noun}", PARTITIONS, 1) for noun in nouns])
+        topics = ("predictions", "outcomes", "matches", "counts")
+        await admin.create_topics([NewTopic(f"{self.prefix}.{topic}", PARTITIONS, 1) for topic in topics])
         await admin.close()
 
     def _start(self, count: int, name: str, more: Mapping[str, str] = {}) -> Workers:

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 
 from leadline.agents.sender import Sender, partition_of
 from leadline.records import Outcome, PredictionRequest
-from leadline.wire.codec import key_of, value_of
+from leadline.wire.codec import value_of
 from leadline.wire.run import ARRIVAL_HEADER, Headers
 
 HORIZON_MS, WINDOW_MS = 600_000, 60_000
@@ -79,24 +79,24 @@ class Traffic:
         self.now_ms += 1000
         async with AIOKafkaProducer(bootstrap_servers=self.bootstrap) as producer:
             sender = Sender(producer, self.prefix, pass_on_arrival=True)
-            for noun in ("predictions", "outcomes"):
+            for topic in ("predictions", "outcomes"):
                 for partition in range(self.partitions):
-                    await asyncio.gather(*await sender.send_clock(noun, partition, self.now_ms))
+                    await asyncio.gather(*await sender.send_clock(topic, partition, self.now_ms))
 
     async def _publish(self, sender: Sender, events: int) -> None:
-        nouns = ("prediction-requests", "outcomes")
-        rows: dict[str, list[list[Row]]] = {noun: [[] for _ in range(self.partitions)] for noun in nouns}
+        topics = ("prediction-requests", "outcomes")
+        rows: dict[str, list[list[Row]]] = {topic: [[] for _ in range(self.partitions)] for topic in topics}
         for _ in range(events):
             self.now_ms += self.rng.randint(0, 4)
-            noun, record = self._event()
+            topic, record = self._event()
             for key, value in self._copies(record):
                 header = [(ARRIVAL_HEADER, b"%d" % self.now_ms)]
-                rows[noun][partition_of(key, self.partitions)].append((key, value, header))
+                rows[topic][partition_of(key, self.partitions)].append((key, value, header))
         sent = [
             future
-            for noun, parts in rows.items()
+            for topic, parts in rows.items()
             for partition, part in enumerate(parts)
-            for future in await sender.send(f"{self.prefix}.{noun}", partition, part)
+            for future in await sender.send(f"{self.prefix}.{topic}", partition, part)
         ]
         await asyncio.gather(*sent)
 
@@ -129,7 +129,7 @@ class Traffic:
     def _copies(self, record: PredictionRequest | Outcome) -> list[tuple[bytes, bytes]]:
         """What is published of an event: mostly itself, sometimes twice, sometimes something that cannot be used."""
         rng, odds = self.rng, self.odds
-        key, value, luck = key_of(record), value_of(record), rng.random()
+        key, value, luck = record.request_id.encode(), value_of(record), rng.random()
         for chance, bad in (
             (odds.poison, lambda: (b"poison-%d" % self.sent, _garbage(rng, value))),
             (odds.giant, lambda: (b"giant-%d" % self.sent, b"{" * rng.choice([1_100_000, 1_900_000]))),

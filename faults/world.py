@@ -245,4 +245,4 @@ class World:
         rollout = Rollout("m", version, self.traffic.now_ms, "faults", "a fault wants it")
         topic = f"{self.prefix}.rollouts"
         async with AIOKafkaProducer(bootstrap_servers=self.bootstrap) as producer:
-            await producer.send_and_wait(topic, value_of(rollout), key=key_of(rollout), partition=0)
+            await producer.send_and_wait(topic, value_of(rollout), key=key_of("rollouts", rollout), partition=0)

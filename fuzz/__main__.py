@@ -67,7 +67,7 @@ class Fuzz:
         self._began = time.monotonic()
         self._end = self._began + 60 * asked.minutes
         self._numbers = itertools.count(asked.first)
-        self._nouns: dict[str, Counter[str]] = {}
+        self._topics: dict[str, Counter[str]] = {}
         self._slowest_s, self._lock = 0.0, threading.Lock()
 
     def work(self) -> None:
@@ -96,7 +96,7 @@ class Fuzz:
             yield next(self._numbers)
 
     def _count(self, found: Found, seconds: float) -> None:
-        own = self._nouns.setdefault(found.noun, Counter())
+        own = self._topics.setdefault(found.topic, Counter())
         own.update({"runs": 1, "accepted": found.accepted, **found.rejected})
         own.update({"crashes": 1} if found.died else {"disagreements": 1} if found.wrong else {})
         self.inputs += found.accepted + found.rejected.total()
@@ -106,20 +106,20 @@ class Fuzz:
     def _tell(self, number: int, found: Found) -> None:
         """A line that repeats it, as small as it gets."""
         child = Child(check)
-        noun, records = run(self._seed, number)
+        topic, records = run(self._seed, number)
         try:
-            least = shrink(records, lambda fewer: bool(_ask(child, noun, fewer).wrong))
-            why = _ask(child, noun, least).wrong or found.wrong
+            least = shrink(records, lambda fewer: bool(_ask(child, topic, fewer).wrong))
+            why = _ask(child, topic, least).wrong or found.wrong
         finally:
             child.close()
         repeat = f"--seed {self._seed} --first {number} --inputs 1 --processes 1"
         if len(least) < len(records):
-            repeat = " ".join(f"--record {to_text(noun, record)}" for record in least)
+            repeat = " ".join(f"--record {to_text(topic, record)}" for record in least)
         print(json.dumps({"failure": why, "run": number, "repeat": f"scripts/fuzz {repeat}"}), flush=True)
 
     def row(self) -> dict[str, Any]:
         """The figures of all runs."""
-        total = sum(self._nouns.values(), Counter[str]())
+        total = sum(self._topics.values(), Counter[str]())
         seconds = time.monotonic() - self._began
         figures = {name: total.pop(name, 0) for name in ("runs", "accepted", "clock", "disagreements", "crashes")}
         return {
@@ -130,15 +130,15 @@ class Fuzz:
             "slowest_run_s": round(self._slowest_s, 2),
             "seconds": round(seconds, 1),
             "inputs_per_s": int(self.inputs / seconds),
-            "nouns": {noun: dict(own.most_common()) for noun, own in sorted(self._nouns.items())},
+            "topics": {topic: dict(own.most_common()) for topic, own in sorted(self._topics.items())},
         }
 
 
-def _ask(child: Child, noun: str, records: list[Raw]) -> Found:
+def _ask(child: Child, topic: str, records: list[Raw]) -> Found:
     try:
-        found: Found = child.ask(noun, records, seconds=_RUN_S)
+        found: Found = child.ask(topic, records, seconds=_RUN_S)
     except DiedError as died:
-        return Found(noun, wrong=str(died), died=True)
+        return Found(topic, wrong=str(died), died=True)
     return found
 
 

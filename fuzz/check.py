@@ -21,7 +21,7 @@ _ALONE = 8
 class Found:
     """What became of the records of a run: how many were rows, how many dead letters by reason, and what is wrong, if anything."""
 
-    noun: str
+    topic: str
     accepted: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     wrong: str = ""
@@ -37,21 +37,21 @@ def check_run(seed: int, number: int) -> Found:
     return check(*run(seed, number))
 
 
-def check(noun: str, records: list[Raw]) -> Found:
+def check(topic: str, records: list[Raw]) -> Found:
     """Decode the records together, the good ones once more without the others, and some alone, once and often; compare each time."""
-    wanted = [reference.read(noun, record) for record in records]
-    found = Found(noun)
+    wanted = [reference.read(topic, record) for record in records]
+    found = Found(topic)
     found.accepted = sum(isinstance(each, dict) for each in wanted)
     found.rejected.update(each for each in wanted if isinstance(each, str))
     try:
-        _compare(noun, records, wanted)
+        _compare(topic, records, wanted)
         good = [i for i, each in enumerate(wanted) if isinstance(each, dict)]
         if len(good) < len(records):
-            _compare(noun, [records[i] for i in good], [wanted[i] for i in good])
+            _compare(topic, [records[i] for i in good], [wanted[i] for i in good])
         for i in _some(wanted):
             for times in (1, FEW_RECORDS + 1, FEW_REQUESTS + 1):
-                _compare(noun, [records[i]] * times, [wanted[i]] * times)
-            _look(noun, records[i], wanted[i])
+                _compare(topic, [records[i]] * times, [wanted[i]] * times)
+            _look(topic, records[i], wanted[i])
     except _WrongError as wrong:
         found.wrong = str(wrong)
     except BaseException as error:  # noqa: BLE001 - Rust panics are no Exception; the decoder may raise nothing at all
@@ -67,9 +67,9 @@ def _some(wanted: list[Any]) -> list[int]:
     return [*rng.sample(bad, min(len(bad), _ALONE)), *rng.sample(places, min(len(places), _ALONE // 2))]
 
 
-def _compare(noun: str, records: list[Raw], wanted: list[dict[str, Any] | str]) -> None:
+def _compare(topic: str, records: list[Raw], wanted: list[dict[str, Any] | str]) -> None:
     raw = Run(
-        noun,
+        topic,
         3,
         list(range(_FIRST, _FIRST + len(records))),
         list(range(_TIME, _TIME + len(records))),
@@ -84,8 +84,8 @@ def _compare(noun: str, records: list[Raw], wanted: list[dict[str, Any] | str]) 
     if got != at:
         raise _WrongError(f"rows are without {_few(set(at) - set(got))}, and with {_few(set(got) - set(at))}")
     _places(batch, records, at)
-    if noun in MANY:
-        _rows(noun, batch, records, wanted, at)
+    if topic in MANY:
+        _rows(topic, batch, records, wanted, at)
     else:
         for i, record in zip(at, batch.records, strict=True):
             _same(i, asdict(record), _as_record(wanted[i]))
@@ -113,24 +113,24 @@ def _places(batch: Batch, records: list[Raw], at: list[int]) -> None:
         raise _WrongError("the highest arrival time or the last offset is another")
 
 
-def _rows(noun: str, batch: Batch, records: list[Raw], wanted: list[Any], at: list[int]) -> None:
+def _rows(topic: str, batch: Batch, records: list[Raw], wanted: list[Any], at: list[int]) -> None:
     if batch.columns is None:  # none, or few
         for i, record in zip(at, batch.records, strict=True):
             _same(i, asdict(record), wanted[i])
         return
-    maps = [name for name in ("features", "categories") if noun == "prediction-requests"]
+    maps = [name for name in ("features", "categories") if topic == "prediction-requests"]
     for i, row, body in zip(at, batch.columns.to_pylist(), batch.bodies, strict=True):
         for name in maps:
             row[name] = dict(row[name])
         _same(i, row, wanted[i])
         if body != (records[i].value or b"")[10:]:
-            _same(i, reference.body(MANY[noun], body), wanted[i])
+            _same(i, reference.body(MANY[topic], body), wanted[i])
 
 
-def _look(noun: str, record: Raw, wanted: dict[str, Any] | str) -> None:
+def _look(topic: str, record: Raw, wanted: dict[str, Any] | str) -> None:
     """The way of ``leadline tail``: one record, without the rules; what it cannot read is a ValueError."""
     try:
-        got = asdict(read(noun, record.value))
+        got = asdict(read(topic, record.value))
     except ValueError:
         if isinstance(wanted, dict):
             raise

@@ -13,7 +13,7 @@ from fuzz.reference import ARRIVAL, Raw
 from leadline.wire.codec import FEW, JSON_TOPICS, MANY
 from leadline.wire.schemas import head, parsed, plain
 
-NOUNS = [*list(MANY) * 3, *FEW]
+TOPICS = [*list(MANY) * 3, *FEW]
 """Runs go round these: topics that people write to, and that have two decoders, come more often."""
 _LONGS = [0, 1, -1, 63, 64, -64, -65, 8191, 8192, 2**31 - 1, 2**31, 2**53 + 1, 2**63 - 1, -(2**63)]
 _TIMES = [0, 1, -1, 1_700_000_000_000, -62_135_596_800_000, 253_402_300_799_999]
@@ -55,12 +55,12 @@ _JSON_VALUES = [
 
 
 def run(seed: int, number: int) -> tuple[str, list[Raw]]:
-    """The noun and the records of a run; the same for the same numbers."""
+    """The topic and the records of a run; the same for the same numbers."""
     rng = random.Random(f"{seed} {number}")  # noqa: S311 - bad luck, by seed
-    noun = NOUNS[number % len(NOUNS)]
-    pool = [_written(noun, rng) for _ in range(100)]
+    topic = TOPICS[number % len(TOPICS)]
+    pool = [_written(topic, rng) for _ in range(100)]
     changed = rng.choice([0, 0.01, 0.3, 0.9])
-    return noun, [_record(pool, changed, rng) for _ in range(rng.choice([1, 7, 500, 1000, 1000, 1500, 2000]))]
+    return topic, [_record(pool, changed, rng) for _ in range(rng.choice([1, 7, 500, 1000, 1000, 1500, 2000]))]
 
 
 def _record(pool: list[Raw], changed: float, rng: random.Random) -> Raw:
@@ -80,16 +80,16 @@ def _record(pool: list[Raw], changed: float, rng: random.Random) -> Raw:
     return Raw(key, value, headers)
 
 
-def _written(noun: str, rng: random.Random) -> Raw:
-    """A record of a noun: mostly lawful, and in one of the forms in which it may come."""
-    name = MANY[noun] if noun in MANY else rng.choice(FEW[noun])
+def _written(topic: str, rng: random.Random) -> Raw:
+    """A record of a topic: mostly lawful, and in one of the forms in which it may come."""
+    name = MANY[topic] if topic in MANY else rng.choice(FEW[topic])
     fields = _value(plain(name), "", rng)
-    if noun in ("window-partials", "window-profiles") and rng.random() < 0.8:
+    if topic in ("window-partials", "window-profiles") and rng.random() < 0.8:
         _make_possible(name, fields, rng)
     owner = fields["prediction"] if name == "LabeledPrediction" else fields
     key = str(owner.get("request_id", "")).encode()
     form = rng.random()
-    if noun in JSON_TOPICS and form < 0.25:
+    if topic in JSON_TOPICS and form < 0.25:
         return Raw(key, _json(fields, rng))
     if form < 0.7:
         stream = io.BytesIO()

@@ -41,15 +41,15 @@ class Unreadable(Exception):  # noqa: N818 - it is an answer, not an error
     """The record is a dead letter; the argument is the reason."""
 
 
-def read(noun: str, record: Raw) -> dict[str, Any] | str:
+def read(topic: str, record: Raw) -> dict[str, Any] | str:
     """The fields of a record, the reason why it is a dead letter, or CLOCK."""
     if record.value is None and any(name == ARRIVAL for name, _ in record.headers):
         return CLOCK
     try:
-        name, fields = _fields(noun, record.value)
-        if noun in MANY:
+        name, fields = _fields(topic, record.value)
+        if topic in MANY:
             _rules(name, fields, record.key)
-        elif noun in ("window-partials", "window-profiles"):
+        elif topic in ("window-partials", "window-profiles"):
             _count_rules(fields)
     except Unreadable as why:
         return str(why)
@@ -66,17 +66,17 @@ def arrival(record: Raw, timestamp: int) -> int:
     return time if -(2**62) < time < 2**62 else timestamp
 
 
-def _fields(noun: str, value: bytes | None) -> tuple[str, dict[str, Any]]:
+def _fields(topic: str, value: bytes | None) -> tuple[str, dict[str, Any]]:
     if value is None:
         raise Unreadable("empty-value")
     if len(value) > LIMIT:
         raise Unreadable("record-too-large")
-    for name in (MANY[noun],) if noun in MANY else FEW[noun]:
+    for name in (MANY[topic],) if topic in MANY else FEW[topic]:
         if value.startswith(head(name)):
             return name, body(name, value[10:])
-    if noun in ("prediction-requests", "outcomes") and value.strip(b" \t\n\r\v\f").startswith(b"{"):
+    if topic in ("prediction-requests", "outcomes") and value.strip(b" \t\n\r\v\f").startswith(b"{"):
         try:
-            return MANY[noun], _json(noun, json.loads(value))
+            return MANY[topic], _json(topic, json.loads(value))
         except (ValueError, RecursionError, OverflowError):
             raise Unreadable("json-not-a-record") from None
     raise Unreadable("unknown-schema")
@@ -94,9 +94,9 @@ def body(name: str, written: bytes) -> dict[str, Any]:
     return fields  # type: ignore[return-value]
 
 
-def _json(noun: str, given: Any) -> dict[str, Any]:
+def _json(topic: str, given: Any) -> dict[str, Any]:
     """Raises ValueError or OverflowError where it is not the record."""
-    if noun == "outcomes":
+    if topic == "outcomes":
         outcome = given["outcome"] if "outcome" in given else _wrong()
         return {
             "request_id": _string(given.get("request_id")),

@@ -42,17 +42,17 @@ def _fewer(whole: Part, fails: Callable[[Part], bool]) -> Part:
     return whole
 
 
-def to_text(noun: str, record: Raw) -> str:
-    """A record as one word: noun, key and value, then headers with their names, in hex."""
+def to_text(topic: str, record: Raw) -> str:
+    """A record as one word: topic, key and value, then headers with their names, in hex."""
     headers = [f"{name}={_hex(value)}" for name, value in record.headers]
-    return ":".join([noun, _hex(record.key), _hex(record.value), *headers])
+    return ":".join([topic, _hex(record.key), _hex(record.value), *headers])
 
 
 def from_text(text: str) -> tuple[str, Raw]:
-    """Noun and record of a word."""
-    noun, key, value, *headers = text.split(":")
+    """Topic and record of a word."""
+    topic, key, value, *headers = text.split(":")
     pairs = [header.split("=") for header in headers]
-    return noun, Raw(_unhex(key), _unhex(value), tuple((name, _unhex(said)) for name, said in pairs))
+    return topic, Raw(_unhex(key), _unhex(value), tuple((name, _unhex(said)) for name, said in pairs))
 
 
 def _hex(value: bytes | None) -> str:

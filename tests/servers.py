@@ -35,7 +35,7 @@ class Talk:
             "LEADLINE_PREFIX": settings.prefix,
         } | ({"REDIS_URL": redis_url} if redis_url else {})
 
-    async def send(self, noun, rows):
+    async def send(self, topic, rows):
         """Send (key, value, arrival time) rows, each where its key belongs."""
         async with AIOKafkaProducer(
             bootstrap_servers=self.bootstrap, max_batch_size=4 << 20, max_request_size=8 << 20
@@ -47,15 +47,15 @@ class Talk:
                     for key, value, arrival in rows
                     if partition_of(key or b"", 2) == partition
                 ]
-                await asyncio.gather(*await sender.send(f"{self.prefix}.{noun}", partition, own))
+                await asyncio.gather(*await sender.send(f"{self.prefix}.{topic}", partition, own))
 
     async def tell_time(self, now_ms):
         """Let the clock of both join sources come to a time."""
         async with AIOKafkaProducer(bootstrap_servers=self.bootstrap) as kafka:
             sender = Sender(kafka, self.prefix, pass_on_arrival=True)
-            for noun in ("predictions", "outcomes"):
+            for topic in ("predictions", "outcomes"):
                 for partition in range(2):
-                    await asyncio.gather(*await sender.send_clock(noun, partition, now_ms))
+                    await asyncio.gather(*await sender.send_clock(topic, partition, now_ms))
 
     async def settle(self, workers, names, within_s=240):
         """Wait until these stages have worked on all that is there."""
@@ -66,17 +66,17 @@ class Talk:
                 assert time.monotonic() < deadline, f"{name} has {left} records left"
                 await asyncio.sleep(0.1)
 
-    async def records(self, noun):
+    async def records(self, topic):
         """The raw records of a topic."""
-        return [r async for r in cluster.read_all(self.bootstrap, f"{self.prefix}.{noun}")]
+        return [r async for r in cluster.read_all(self.bootstrap, f"{self.prefix}.{topic}")]
 
-    async def first(self, noun, within_s=120):
+    async def first(self, topic, within_s=120):
         """Wait until there is a record in a topic."""
         deadline = time.monotonic() + within_s
-        while not sum((await cluster.sizes(self.bootstrap, [f"{self.prefix}.{noun}"])).values()):
-            assert time.monotonic() < deadline, f"nothing comes in {noun}"
+        while not sum((await cluster.sizes(self.bootstrap, [f"{self.prefix}.{topic}"])).values()):
+            assert time.monotonic() < deadline, f"nothing comes in {topic}"
             await asyncio.sleep(0.1)
 
-    async def read(self, noun):
+    async def read(self, topic):
         """The records of a topic, decoded."""
-        return [read(noun, r.value) for r in await self.records(noun) if r.value is not None]
+        return [read(topic, r.value) for r in await self.records(topic) if r.value is not None]

@@ -10,6 +10,7 @@ from leadline.core.processor import Batch
 from leadline.core.windows.aggregates import UNIT, score_bin
 from leadline.records import WindowPartial
 from leadline.state.memory import MemoryStore
+from leadline.wire.codec import keys_of, routes_of
 from leadline.wire.rules import broken_record
 
 
@@ -111,10 +112,9 @@ class Host:
         outputs = [output for output in effects.outputs if self.topic in (None, output.topic)]
         told = [record for output in outputs for record in output.records]
         for output in outputs:
-            assert len(output.keys) == len(output.records)
             assert not any(broken_record(output.topic, record, None) for record in output.records)
-            self.keys += output.keys
-            self.routes += output.routes or output.keys
+            self.keys += keys_of(output)
+            self.routes += routes_of(output)
         self.told += told
         return told
 

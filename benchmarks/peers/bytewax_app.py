@@ -31,12 +31,12 @@ Made = tuple[str, int, int]
 """Of a prediction: the model's version, the event time, the label."""
 
 
-def _source(flow: Dataflow, noun: str) -> Stream[Message]:
-    return op.input(noun, flow, KafkaSource(_BROKERS, [f"{_PREFIX}.{noun}"]))
+def _source(flow: Dataflow, topic: str) -> Stream[Message]:
+    return op.input(topic, flow, KafkaSource(_BROKERS, [f"{_PREFIX}.{topic}"]))
 
 
-def _sink(noun: str, messages: Stream[KafkaSinkMessage[bytes, bytes]]) -> None:
-    op.output(noun, messages, KafkaSink(_BROKERS, f"{_PREFIX}.{noun}", add_config=_PRODUCER))
+def _sink(topic: str, messages: Stream[KafkaSinkMessage[bytes, bytes]]) -> None:
+    op.output(topic, messages, KafkaSink(_BROKERS, f"{_PREFIX}.{topic}", add_config=_PRODUCER))
 
 
 def scoring(flow: Dataflow) -> None:

@@ -42,9 +42,9 @@ class _Codec(codecs.Codec):  # type: ignore[misc]
         self._loads, self._dumps = avro.loads, avro.dumps
 
 
-def _topic(noun: str, avro: Avro) -> Any:
+def _topic(topic: str, avro: Avro) -> Any:
     return app.topic(
-        f"{_PREFIX}.{noun}", partitions=PARTITIONS, key_type=str, key_serializer="raw", value_serializer=_Codec(avro)
+        f"{_PREFIX}.{topic}", partitions=PARTITIONS, key_type=str, key_serializer="raw", value_serializer=_Codec(avro)
     )
 
 

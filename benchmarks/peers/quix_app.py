@@ -48,12 +48,12 @@ def _delivered(error: Any, _: Any) -> None:
         raise KafkaException(error)
 
 
-def _source(app: Application, noun: str, avro: Avro) -> StreamingDataFrame:
+def _source(app: Application, topic: str, avro: Avro) -> StreamingDataFrame:
     def loads(value: bytes) -> Any:
         tell_start()
         return avro.loads(value)
 
-    return app.dataframe(app.topic(f"{_PREFIX}.{noun}", value_deserializer="bytes")).apply(loads)
+    return app.dataframe(app.topic(f"{_PREFIX}.{topic}", value_deserializer="bytes")).apply(loads)
 
 
 def scoring(app: Application) -> None:

@@ -40,9 +40,9 @@ def refs(part):
 
 
 def test_every_topic_is_a_channel_with_its_messages(contract):
-    assert {c["address"] for c in contract["channels"].values()} == {f"leadline.{topic.noun}" for topic in TOPICS}
+    assert {c["address"] for c in contract["channels"].values()} == {f"leadline.{topic.name}" for topic in TOPICS}
     for topic in TOPICS:
-        assert tuple(contract["channels"][topic.noun]["messages"]) == (topic.schemas or ("DeadLetter",))
+        assert tuple(contract["channels"][topic.name]["messages"]) == (topic.schemas or ("DeadLetter",))
     actions = {name: operation["action"] for name, operation in contract["operations"].items()}
     assert {name for name, action in actions.items() if action == "send"} == {
         "send-prediction-requests",

@@ -113,7 +113,7 @@ def test_columns_equal_the_reference_and_write_the_same_bytes(topic, kind):
     @given(st.lists(kind, min_size=1, max_size=20))
     @settings(max_examples=80)
     def check(records):
-        pairs = [(key_of(record), value_of(record)) for record in records]
+        pairs = [(key_of(topic, record), value_of(record)) for record in records]
         if topic == "prediction-requests":
             few, letters = decode(run_of(topic, pairs), LIMIT)
             assert (letters, few.columns) == ([], None)
@@ -133,7 +133,7 @@ def test_columns_equal_the_reference_and_write_the_same_bytes(topic, kind):
 
 @pytest.mark.parametrize(("topic", "record"), COLD, ids=[type(record).__name__ for _, record in COLD])
 def test_records_come_back_as_they_were(topic, record):
-    batch, letters = decode(run_of(topic, [(key_of(record), value_of(record))]), LIMIT)
+    batch, letters = decode(run_of(topic, [(key_of(topic, record), value_of(record))]), LIMIT)
     assert not letters
     assert batch.records == [record]
 
@@ -152,7 +152,7 @@ def test_hostile_bytes_become_rows_or_dead_letters(topic, kind):
     @given(st.lists(kind, min_size=1, max_size=8), st.randoms(use_true_random=False))
     @settings(max_examples=150)
     def check(records, rng):
-        pairs = [(key_of(record), mutated(value_of(record), rng)) for record in records]
+        pairs = [(key_of(topic, record), mutated(value_of(record), rng)) for record in records]
         batch, letters = decode(run_of(topic, pairs), LIMIT)
         places = [int(offset) for offset in batch.offsets] + [letter.offset for letter in letters]
         assert sorted(places) == list(range(10, 10 + len(pairs)))

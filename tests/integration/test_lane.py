@@ -55,7 +55,7 @@ async def test_offsets_that_were_not_committed_are_committed_by_the_next_owner(t
     await talk.send("outcomes", [(o.request_id.encode(), value_of(o), 1) for o in known])
     with workers(talk, tmp_path) as running:
         await talk.settle(running, ["join"])
-    places = [TopicPartition(f"{talk.prefix}.{noun}", n) for noun in ("predictions", "outcomes") for n in (0, 1)]
+    places = [TopicPartition(f"{talk.prefix}.{topic}", n) for topic in ("predictions", "outcomes") for n in (0, 1)]
     async with AIOKafkaConsumer(
         bootstrap_servers=kafka, group_id=f"{talk.prefix}.join", enable_auto_commit=False
     ) as group:

@@ -78,7 +78,9 @@ async def prepare(kafka, redis_url, settings):
     await apply_topics(kafka, settings.prefix, 2, 1, None, stateful)
     rollout = Rollout("fraud", "v1", 0, "test", "first")
     async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
-        await producer.send_and_wait(f"{settings.prefix}.rollouts", value_of(rollout), key=key_of(rollout), partition=0)
+        await producer.send_and_wait(
+            f"{settings.prefix}.rollouts", value_of(rollout), key=key_of("rollouts", rollout), partition=0
+        )
     client = redis.from_url(redis_url)
     for customer in range(50):
         await put_features(client, settings.prefix, "customers", str(customer), {"age": customer / 25 - 1}, START)
@@ -224,7 +226,9 @@ async def test_a_rollout_takes_effect_while_requests_come(loop):
     add_version(loop.settings.models, SETTINGS, "v2", train(data, SETTINGS, "outcome"), data, "outcome")
     rollout = Rollout("fraud", "v2", 1, "test", "better")
     async with AIOKafkaProducer(bootstrap_servers=loop.bootstrap) as producer:
-        await producer.send_and_wait(f"{loop.prefix}.rollouts", value_of(rollout), key=key_of(rollout), partition=0)
+        await producer.send_and_wait(
+            f"{loop.prefix}.rollouts", value_of(rollout), key=key_of("rollouts", rollout), partition=0
+        )
     rng, deadline = random.Random(6), time.monotonic() + 300
     for number in range(1000):
         each = request(rng, f"after-{number}", START + 40 * HOUR)

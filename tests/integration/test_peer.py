@@ -52,7 +52,7 @@ class Runner:
     def __init__(self, bootstrap, folder):
         self.bootstrap, self.folder, self.name = bootstrap, folder, f"peer-{uuid.uuid4().hex[:8]}"
         self.topics = {
-            f"PEER_{way}_{noun}".upper(): f"{self.name}-{way}-{noun}" for way in VARIABLES for noun in VARIABLES[way]
+            f"PEER_{way}_{topic}".upper(): f"{self.name}-{way}-{topic}" for way in VARIABLES for topic in VARIABLES[way]
         }
 
     async def send(self, variable, rows):

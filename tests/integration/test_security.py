@@ -193,7 +193,9 @@ async def test_each_role_does_its_part_with_the_rights_that_are_printed_for_it(s
     await apply_topics(bootstrap, secured.prefix, 2, 1, None, [step.name for step in STEPS if step.stateful])
     async with AIOKafkaProducer(**become("admin")) as kafka:
         champion = Rollout("m", "v1", 0, "test", "first")
-        await kafka.send_and_wait(f"{secured.prefix}.rollouts", value_of(champion), key=key_of(champion), partition=0)
+        await kafka.send_and_wait(
+            f"{secured.prefix}.rollouts", value_of(champion), key=key_of("rollouts", champion), partition=0
+        )
     environment = secured.environment("worker")
     with Workers(1, NAMES, environment, tmp_path / "state", tmp_path / "logs", lambda _: None) as workers:
         async with AIOKafkaProducer(**become("producer")) as kafka:
@@ -215,8 +217,8 @@ async def test_each_role_does_its_part_with_the_rights_that_are_printed_for_it(s
     assert not [password for password in secured.passwords.values() if password in log]
 
 
-async def told(bootstrap, prefix, noun):
-    return [read(noun, record.value) async for record in cluster.read_all(bootstrap, f"{prefix}.{noun}")]
+async def told(bootstrap, prefix, topic):
+    return [read(topic, record.value) async for record in cluster.read_all(bootstrap, f"{prefix}.{topic}")]
 
 
 def is_matched(record):

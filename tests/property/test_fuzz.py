@@ -10,12 +10,12 @@ import pyarrow.compute as pc
 import pytest
 from fuzz.check import check, check_run
 from fuzz.child import Child, DiedError
-from fuzz.inputs import NOUNS, run
+from fuzz.inputs import TOPICS, run
 from fuzz.reference import ARRIVAL, REASONS, Raw
 from fuzz.shrink import from_text, shrink, to_text
 
 from leadline.records import Outcome
-from leadline.wire import codec
+from leadline.wire import decoding, single
 from leadline.wire.codec import value_of
 
 GOOD = Raw(b"r1", value_of(Outcome("r1", 1.0, 5)))
@@ -24,7 +24,7 @@ LONG = Raw(b"r1", value_of(Outcome("r1", 1.0, 5)) + b"\0")
 
 def test_the_product_and_the_reference_agree():
     done, number = 0, 0
-    while done < 20_000 or number < 2 * len(NOUNS):
+    while done < 20_000 or number < 2 * len(TOPICS):
         found = check_run(1, number)
         assert not found.wrong, f"scripts/fuzz --seed 1 --first {number} --inputs 1: {found.wrong}"
         done, number = done + found.accepted + found.rejected.total(), number + 1
@@ -48,8 +48,8 @@ FOUND = [
 
 @pytest.mark.parametrize("word", FOUND)
 def test_what_it_found_stays_mended(word):
-    noun, record = from_text(word)
-    assert not check(noun, [record]).wrong
+    topic, record = from_text(word)
+    assert not check(topic, [record]).wrong
 
 
 def test_every_reason_is_in_the_table_of_limits():
@@ -62,30 +62,30 @@ def test_a_run_is_the_same_for_its_numbers():
 
 
 def trailing_bytes_pass(patch):
-    patch.setattr(codec, "unusual", lambda *_: set())
+    patch.setattr(decoding, "unusual", lambda *_: set())
 
 
 def strings_of_any_bytes_pass(patch):
     def to_columns(bodies, name):
         try:
-            return codec.pyruhvro.deserialize_array(bodies, codec._text(name))
+            return decoding.pyruhvro.deserialize_array(bodies, decoding.text(name))
         except Exception:  # noqa: BLE001 - as in the product
             return None
 
-    patch.setattr(codec, "_to_columns", to_columns)
+    patch.setattr(decoding, "_to_columns", to_columns)
 
 
 def no_rule_is_kept(patch):
-    patch.setattr(codec, "broken", lambda *_: [])
+    patch.setattr(decoding, "broken", lambda *_: [])
 
 
-def the_last_record_of_a_weeded_run_is_lost(patch):
-    weed = codec._weed
-    patch.setattr(codec, "_weed", lambda *given: tuple(each[:-1] for each in weed(*given)))
+def the_last_record_of_a_rewritten_run_is_lost(patch):
+    rewritten = decoding._rewritten
+    patch.setattr(decoding, "_rewritten", lambda *given: tuple(each[:-1] for each in rewritten(*given)))
 
 
 def minus_zero_becomes_zero(patch):
-    to_columns = codec._to_columns
+    to_columns = decoding._to_columns
 
     def changed(bodies, name):
         columns = to_columns(bodies, name)
@@ -93,16 +93,16 @@ def minus_zero_becomes_zero(patch):
             return columns
         return columns.set_column(1, "outcome", pc.add(columns["outcome"], 0.0))
 
-    patch.setattr(codec, "_to_columns", changed)
+    patch.setattr(decoding, "_to_columns", changed)
 
 
 def json_raises(patch):
-    patch.setattr(codec, "read_json", lambda _, value: value["request_id"])
+    patch.setattr(single, "read_json", lambda _, value: value["request_id"])
 
 
 def reasons_are_made_up(patch):
-    letter = codec._letter
-    patch.setattr(codec, "_letter", lambda run, i, reason, detail: letter(run, i, f"odd-{reason}", detail))
+    letter = decoding._letter
+    patch.setattr(decoding, "_letter", lambda run, i, reason, detail: letter(run, i, f"odd-{reason}", detail))
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def reasons_are_made_up(patch):
         (trailing_bytes_pass, "not .*trailing-bytes"),
         (strings_of_any_bytes_pass, "not .*undecodable"),
         (no_rule_is_kept, "not .*time-out-of-range"),
-        (the_last_record_of_a_weeded_run_is_lost, "rows are without"),
+        (the_last_record_of_a_rewritten_run_is_lost, "rows are without"),
         (minus_zero_becomes_zero, r"\[0.0\], not \[-0.0\]"),
         (json_raises, "TypeError"),
         (reasons_are_made_up, "odd-undecodable"),
@@ -123,7 +123,7 @@ def test_a_decoder_that_is_wrong_is_found(break_it, why, monkeypatch):
 
 
 def test_a_failure_shrinks_to_the_one_record(monkeypatch):
-    monkeypatch.setattr(codec, "unusual", lambda *_: set())
+    monkeypatch.setattr(decoding, "unusual", lambda *_: set())
     records = [GOOD] * 300 + [LONG] + [GOOD] * 99
     random.Random(1).shuffle(records)
     least = shrink(records, lambda fewer: bool(check("outcomes", fewer).wrong))

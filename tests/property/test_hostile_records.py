@@ -79,7 +79,9 @@ def hostile(draw, good):
 def run_of(topic, records, first):
     places = list(range(first, first + len(records)))
     values = [value_of(record) for record in records]
-    return Run(topic, 0, places, [0] * len(places), [key_of(record) for record in records], values, [()] * len(places))
+    return Run(
+        topic, 0, places, [0] * len(places), [key_of(topic, record) for record in records], values, [()] * len(places)
+    )
 
 
 STAGES = [

@@ -4,7 +4,8 @@ import pytest
 
 from leadline.topology import STEPS
 from leadline.wire.codec import FEW, MANY
-from leadline.wire.topics import TOPICS, plan, wanted
+from leadline.wire.plan import plan, wanted
+from leadline.wire.topics import TOPICS
 
 STATEFUL = [step.name for step in STEPS if step.stateful]
 
@@ -15,11 +16,11 @@ def existing(partitions=2, **changes):
 
 
 def test_every_topic_of_the_topology_is_in_the_table_and_has_a_form():
-    nouns = {topic.noun for topic in TOPICS}
-    assert {noun for step in STEPS for noun in (*step.reads, *step.writes)} <= nouns
-    assert set(MANY) | set(FEW) | {"dead-letters"} == nouns
+    names = {topic.name for topic in TOPICS}
+    assert {topic for step in STEPS for topic in (*step.reads, *step.writes)} <= names
+    assert set(MANY) | set(FEW) | {"dead-letters"} == names
     for topic in TOPICS:
-        assert topic.schemas == FEW.get(topic.noun, (MANY[topic.noun],) if topic.noun in MANY else ())
+        assert topic.schemas == FEW.get(topic.name, (MANY[topic.name],) if topic.name in MANY else ())
 
 
 def test_nothing_is_there_so_everything_is_created():
@@ -55,6 +56,6 @@ def test_nobody_but_the_broker_stamps_what_people_send():
     assert stamped == {"prediction-requests", "predictions", "outcomes"}
 
 
-def test_unknown_nouns_are_an_error():
+def test_unknown_topics_are_an_error():
     with pytest.raises(ValueError, match="no such topics: outcome"):
         wanted([], ["outcome"])

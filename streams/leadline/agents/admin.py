@@ -16,7 +16,7 @@ from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionErro
 
 from leadline.agents.reach import reach
 from leadline.settings import SettingsError
-from leadline.wire.topics import Alter, Create, Plan, Wanted, plan, wanted
+from leadline.wire.plan import Alter, Create, Plan, Wanted, plan, wanted
 
 WAIT_S = 30.0
 _SET_ON_TOPIC = 1

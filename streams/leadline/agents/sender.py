@@ -15,7 +15,7 @@ from aiokafka.structs import RecordMetadata
 
 from leadline.agents.reach import reach
 from leadline.core.processor import Output
-from leadline.wire.codec import WIRE, Wire
+from leadline.wire.codec import WIRE, Wire, keys_of, routes_of
 from leadline.wire.run import ARRIVAL_HEADER, Headers
 
 Row = tuple[bytes | None, bytes | None, Headers]
@@ -111,14 +111,15 @@ class Sender:
         sent: list[asyncio.Future[RecordMetadata]] = []
         for output in outputs:
             topic = self._wire.topic(self.prefix, output.topic)
-            values, headers = self._wire.encode(output), arrival_headers(output) if self._pass_on_arrival else None
+            keys, values = keys_of(output), self._wire.encode(output)
+            headers = arrival_headers(output) if self._pass_on_arrival else None
             if output.partition is not None:
-                sent += await self._send(topic, output.partition, output.keys, values, headers)
+                sent += await self._send(topic, output.partition, keys, values, headers)
                 continue
             partitions = len(await self._producer.partitions_for(topic))
             routed: defaultdict[int, list[Row]] = defaultdict(list)
-            rows = zip(output.keys, values, headers or [[]] * len(values), strict=True)
-            for route, row in zip(output.routes or output.keys, rows, strict=True):
+            rows = zip(keys, values, headers or [[]] * len(values), strict=True)
+            for route, row in zip(routes_of(output), rows, strict=True):
                 routed[partition_of(route, partitions)].append(row)
             for partition, part in routed.items():
                 sent += await self.send(topic, partition, part)

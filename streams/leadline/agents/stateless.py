@@ -30,9 +30,10 @@ from leadline.core.processor import Output, Processor
 from leadline.settings import Settings
 from leadline.state.memory import MemoryStore
 from leadline.topology import Step, Task
-from leadline.wire.codec import FEW_REQUESTS, WIRE, Wire
+from leadline.wire.codec import FEW_REQUESTS, WIRE, Wire, keys_of
 from leadline.wire.dead_letters import to_record
 from leadline.wire.run import Headers, Run
+from leadline.wire.topics import BY_NAME
 
 log = structlog.get_logger("leadline.stateless")
 
@@ -273,15 +274,15 @@ class _Member:
         self._processed[partition] = run.offsets[-1] + 1
 
     def _send(self, producer: Producer, output: Output) -> None:
-        assert output.routes is None
+        assert output.partition is not None or BY_NAME[output.topic].route is None
         topic = self._lane.wire.topic(self._lane.settings.prefix, output.topic)
-        values = self._lane.wire.encode(output)
+        keys, values = keys_of(output), self._lane.wire.encode(output)
         headers = arrival_headers(output) if self._lane.settings.clock == "records" else None
         partition = _BY_KEY if output.partition is None else output.partition
         if headers is None:
-            self._produce_all(producer, topic, partition, output.keys, values)
+            self._produce_all(producer, topic, partition, keys, values)
         else:
-            for row in zip(output.keys, values, headers, strict=True):
+            for row in zip(keys, values, headers, strict=True):
                 self._produce(producer, topic, partition, *row)
 
     def _produce_all(

@@ -126,8 +126,8 @@ async def _kafka(settings: Settings) -> AsyncIterator[Finding]:
         f"{missing} missing" if missing else "all there",
         "create them with `leadline topics apply`" if missing else "",
     )
-    for noun in () if missing else ("prediction-requests", "outcomes"):
-        yield await _keys(settings.kafka_bootstrap, f"{settings.prefix}.{noun}")
+    for topic in () if missing else ("prediction-requests", "outcomes"):
+        yield await _keys(settings.kafka_bootstrap, f"{settings.prefix}.{topic}")
 
 
 async def _keys(bootstrap: str, topic: str) -> Finding:

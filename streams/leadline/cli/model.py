@@ -69,4 +69,6 @@ async def publish(rollout: Rollout, bootstrap: str, prefix: str) -> None:
 
     await sizes(bootstrap, [f"{prefix}.rollouts"])  # which must be there
     async with AIOKafkaProducer(**reach(bootstrap)) as producer:
-        await producer.send_and_wait(f"{prefix}.rollouts", value_of(rollout), key=key_of(rollout), partition=0)
+        await producer.send_and_wait(
+            f"{prefix}.rollouts", value_of(rollout), key=key_of("rollouts", rollout), partition=0
+        )

@@ -51,14 +51,14 @@ def _requests(file: Path, settings: Settings, model: str) -> Iterator[Prediction
 
 
 async def _send(
-    records: Iterator[Outcome] | Iterator[PredictionRequest], bootstrap: str, prefix: str, noun: str
+    records: Iterator[Outcome] | Iterator[PredictionRequest], bootstrap: str, prefix: str, topic: str
 ) -> int:
     from leadline.agents.cluster import sizes
     from leadline.agents.sender import Row, Sender, partition_of
     from leadline.wire.codec import value_of
 
-    topic, count, told_at = f"{prefix}.{noun}", 0, time.monotonic()
-    partitions = len(await sizes(bootstrap, [topic]))
+    topic_name, count, told_at = f"{prefix}.{topic}", 0, time.monotonic()
+    partitions = len(await sizes(bootstrap, [topic_name]))
     async with AIOKafkaProducer(**reach(bootstrap), enable_idempotence=True, max_batch_size=1 << 20) as producer:
         sender = Sender(producer, prefix, pass_on_arrival=False)
         while some := list[Outcome | PredictionRequest](islice(records, _AT_ONCE)):
@@ -67,7 +67,7 @@ async def _send(
                 key = record.request_id.encode()
                 rows[partition_of(key, partitions)].append((key, value_of(record), []))
             for partition, part in rows.items():
-                await asyncio.gather(*await sender.send(topic, partition, part))
+                await asyncio.gather(*await sender.send(topic_name, partition, part))
             count += len(some)
             if time.monotonic() - told_at > 1:
                 told_at = time.monotonic()

@@ -22,19 +22,19 @@ def tail(
     wait_for(_tail(bootstrap, settings.prefix, topic, start, count))
 
 
-async def _tail(bootstrap: str, prefix: str, noun: str, start: bool, count: int) -> None:
+async def _tail(bootstrap: str, prefix: str, topic: str, start: bool, count: int) -> None:
     from leadline.agents.cluster import partitions
 
     shown = 0
     async with AIOKafkaConsumer(
         **reach(bootstrap), isolation_level="read_committed", enable_auto_commit=False
     ) as reader:
-        places: list[TopicPartition] = await partitions(reader, f"{prefix}.{noun}")
+        places: list[TopicPartition] = await partitions(reader, f"{prefix}.{topic}")
         reader.assign(places)
         await (reader.seek_to_beginning if start else reader.seek_to_end)(*places)
         async for record in reader:
             out.print(
-                json.dumps(_shown(noun, record), ensure_ascii=False, default=str),
+                json.dumps(_shown(topic, record), ensure_ascii=False, default=str),
                 soft_wrap=True,
                 markup=False,
                 highlight=False,
@@ -44,11 +44,11 @@ async def _tail(bootstrap: str, prefix: str, noun: str, start: bool, count: int)
                 return
 
 
-def _shown(noun: str, record: ConsumerRecord) -> dict[str, Any]:
+def _shown(topic: str, record: ConsumerRecord) -> dict[str, Any]:
     from leadline.wire.codec import read
 
     place = {"partition": record.partition, "offset": record.offset}
-    if noun == "dead-letters":
+    if topic == "dead-letters":
         headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
         return place | {
             "key": (record.key or b"").decode("utf-8", "replace"),
@@ -56,6 +56,6 @@ def _shown(noun: str, record: ConsumerRecord) -> dict[str, Any]:
             "bytes": len(record.value or b""),
         }
     try:
-        return place | asdict(read(noun, record.value))
+        return place | asdict(read(topic, record.value))
     except ValueError as error:
         return place | {"unreadable": str(error)}

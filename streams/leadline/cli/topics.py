@@ -8,7 +8,7 @@ import typer
 
 from leadline.cli.common import err, out, reached, wait_for
 from leadline.settings import SettingsError, duration_ms
-from leadline.wire.topics import Plan
+from leadline.wire.plan import Plan
 
 app = typer.Typer(no_args_is_help=True, help="Look at the topics, and make them as they should be.")
 
@@ -66,11 +66,10 @@ def show_acls(
     """Print the least rights that each role needs, as commands of Kafka's kafka-acls.sh (add its --bootstrap-server)."""
     from leadline.settings import load_settings
     from leadline.topology import STEPS
-    from leadline.wire.acls import Rights, acls, command
+    from leadline.wire.acls import acls, command
 
     principals = {"producer": producer, "worker": worker, "reader": reader, "admin": admin}
-    stages = [Rights(step.name, step.reads, step.writes, step.stateful) for step in STEPS]
-    for acl in acls(load_settings().prefix, stages):
+    for acl in acls(load_settings().prefix, STEPS):
         out.print(command(acl, principals[acl.role]), highlight=False, soft_wrap=True)
 
 

@@ -20,7 +20,7 @@ from leadline.records import Record
 class Batch:
     """The readable records of one run, in log order.
 
-    ``topic`` is the noun without prefix. Topics of many events come as ``columns`` (one Arrow column a field, timestamps as int64
+    ``topic`` is its name without prefix. Topics of many events come as ``columns`` (one Arrow column a field, timestamps as int64
     milliseconds) with ``bodies``, the Avro body of each row in the newest schema; topics of few, and few requests, come as ``records``.
     ``last_offset`` and ``arrival_max_ms`` are of the whole run, unreadable and clock records included (-2**63: none).
     """
@@ -54,20 +54,20 @@ class Lookups:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Records for one topic (its noun), as ``columns`` or as ``records``.
+    """Records for one topic, as ``columns`` or as ``records``.
 
-    They go to ``partition``, or where that is None to the murmur2 hash of each ``routes`` (by default: of each key).
+    ``columns`` come with their ``keys``; the keys of ``records`` may be left to the topic table (`leadline.wire.topics`), which also says
+    what each record is routed by, where ``partition`` is None.
     ``arrival_ms`` says when each row came to be, in the time of the records; only a host whose clock is the records passes it on.
     With ``bodies`` each row is the Avro body of its first field, already encoded, followed by the columns.
     """
 
     topic: str
-    keys: list[bytes]
+    keys: list[bytes] = field(default_factory=list)
     partition: int | None = None
     columns: pa.RecordBatch | None = None
     records: Sequence[Record] = ()
     bodies: list[bytes] = field(default_factory=list)
-    routes: list[bytes] | None = None
     arrival_ms: NDArray[np.int64] | None = None
 
 

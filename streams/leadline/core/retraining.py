@@ -33,8 +33,7 @@ class Retraining(EventDriven):
         """A request for each alert that deserves one."""
         steps = [self._step(record) for record in batch.records if isinstance(record, Alert)]
         requests = [request for request in steps if request is not None]
-        keys = [request.model.encode() for request in requests]
-        return Effects([Output("retrain-requests", keys, records=requests)] if requests else [])
+        return Effects([Output("retrain-requests", records=requests)] if requests else [])
 
     def _step(self, alert: Alert) -> RetrainRequest | None:
         value = self._store.get(_key(alert.model))

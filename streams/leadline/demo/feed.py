@@ -56,7 +56,7 @@ class Feed:
             await put_features(client, prefix, "weather", report.origin, report.values, report.time)
 
     async def _send(
-        self, sender: Sender, noun: str, records: Iterable[PredictionRequest | Outcome], partitions: int
+        self, sender: Sender, topic: str, records: Iterable[PredictionRequest | Outcome], partitions: int
     ) -> None:
         rows: dict[int, list[tuple[bytes, bytes, Headers]]] = defaultdict(list)
         for record in records:
@@ -64,13 +64,13 @@ class Feed:
             time = record.event_time if isinstance(record, PredictionRequest) else record.outcome_time
             rows[partition_of(key, partitions)].append((key, value_of(record), [(ARRIVAL_HEADER, b"%d" % time)]))
         for partition, part in rows.items():
-            await asyncio.gather(*await sender.send(f"{sender.prefix}.{noun}", partition, part))
+            await asyncio.gather(*await sender.send(f"{sender.prefix}.{topic}", partition, part))
 
 
-async def tell_time(bootstrap: str, prefix: str, partitions: int, nouns: Iterable[str], now_ms: int) -> None:
+async def tell_time(bootstrap: str, prefix: str, partitions: int, topics: Iterable[str], now_ms: int) -> None:
     """A clock record on every partition of these topics."""
     async with AIOKafkaProducer(**reach(bootstrap), max_batch_size=1 << 20) as producer:
         sender = Sender(producer, prefix, pass_on_arrival=True)
-        for noun in nouns:
+        for topic in topics:
             for partition in range(partitions):
-                await asyncio.gather(*await sender.send_clock(noun, partition, now_ms))
+                await asyncio.gather(*await sender.send_clock(topic, partition, now_ms))

@@ -85,7 +85,9 @@ async def _prepare(settings: Settings, bootstrap: str) -> None:
     from aiokafka import AIOKafkaProducer
 
     async with AIOKafkaProducer(**reach(bootstrap)) as producer:
-        await producer.send_and_wait(f"{settings.prefix}.rollouts", value_of(rollout), key=key_of(rollout), partition=0)
+        await producer.send_and_wait(
+            f"{settings.prefix}.rollouts", value_of(rollout), key=key_of("rollouts", rollout), partition=0
+        )
 
 
 async def _live(
@@ -93,7 +95,7 @@ async def _live(
 ) -> None:
     requests, outcomes, weather = month()
     feed = Feed(requests, outcomes, weather, requests[0].event_time)
-    watching = [asyncio.create_task(_watch(bootstrap, settings.prefix, noun, screen)) for noun in WATCHED]
+    watching = [asyncio.create_task(_watch(bootstrap, settings.prefix, topic, screen)) for topic in WATCHED]
     with Live(screen.render(), console=screen.console, auto_refresh=False, transient=False) as live:
         feeding = asyncio.create_task(feed.run(bootstrap, redis_url, settings.prefix, settings.partitions, seconds))
         drawing = asyncio.create_task(_draw(feed, screen, live))
@@ -103,8 +105,8 @@ async def _live(
                 await asyncio.wait([feeding], timeout=0.5)
             await feeding
             end = feed.now_ms + 13 * HOUR_MS
-            for nouns in ((), ("predictions", "outcomes")):
-                await tell_time(bootstrap, settings.prefix, settings.partitions, nouns, end)
+            for topics in ((), ("predictions", "outcomes")):
+                await tell_time(bootstrap, settings.prefix, settings.partitions, topics, end)
                 await _settle(bootstrap, settings.prefix, workers)
         finally:
             for task in (drawing, *watching):
@@ -121,16 +123,16 @@ async def _settle(bootstrap: str, prefix: str, workers: Workers) -> None:
     await asyncio.sleep(0.5)
 
 
-async def _watch(bootstrap: str, prefix: str, noun: str, screen: Screen) -> None:
+async def _watch(bootstrap: str, prefix: str, topic: str, screen: Screen) -> None:
     async with AIOKafkaConsumer(
         **reach(bootstrap), isolation_level="read_committed", enable_auto_commit=False
     ) as reader:
-        places = await cluster.partitions(reader, f"{prefix}.{noun}")
+        places = await cluster.partitions(reader, f"{prefix}.{topic}")
         reader.assign(places)
         await reader.seek_to_beginning(*places)
         while True:
             for place, records in (await fetch(reader, timeout_ms=300)).items():
-                for record in decode(to_run(noun, place.partition, records), 1 << 30)[0].records:
+                for record in decode(to_run(topic, place.partition, records), 1 << 30)[0].records:
                     screen.take(record)
 
 

@@ -21,7 +21,7 @@ class FormatError(Exception):
 
 
 class HostedTask:
-    """A processor with its store. ``applied`` is the last offset of each source (its noun) that the state contains."""
+    """A processor with its store. ``applied`` is the last offset of each source topic that the state contains."""
 
     def __init__(self, step: Step, partition: int, store: Overlay, catalog: Catalog) -> None:
         self.step = step

@@ -17,7 +17,7 @@ from leadline.state.memory import MemoryStore
 from leadline.state.overlay import Changes
 from leadline.state.task import HostedTask
 from leadline.topology import STEPS, Step
-from leadline.wire.codec import decode, encode
+from leadline.wire.codec import decode, encode, keys_of, routes_of
 from leadline.wire.dead_letters import to_record
 from leadline.wire.run import ARRIVAL_HEADER, DeadLetter, Headers, Run
 
@@ -54,28 +54,28 @@ class Driver:
 
     # -- in and out ---------------------------------------------------------------------------------------------------
 
-    def publish(self, noun: str, key: bytes | None, value: bytes | None, arrival_ms: int) -> None:
+    def publish(self, topic: str, key: bytes | None, value: bytes | None, arrival_ms: int) -> None:
         """Append a record, to the partition of its key."""
         header = [(ARRIVAL_HEADER, b"%d" % arrival_ms)]
-        self.topics[noun, self._partition(key or b"")].append((key, value, header, max(0, arrival_ms)))
+        self.topics[topic, self._partition(key or b"")].append((key, value, header, max(0, arrival_ms)))
 
-    def tick(self, noun: str, now_ms: int) -> None:
+    def tick(self, topic: str, now_ms: int) -> None:
         """Append a record that only says what time it is, to every partition."""
         for partition in range(self.partitions):
-            self.topics[noun, partition].append((b"", None, [(ARRIVAL_HEADER, b"%d" % now_ms)], max(0, now_ms)))
+            self.topics[topic, partition].append((b"", None, [(ARRIVAL_HEADER, b"%d" % now_ms)], max(0, now_ms)))
 
-    def read(self, noun: str, partition: int | None = None) -> list[Record]:
+    def read(self, topic: str, partition: int | None = None) -> list[Record]:
         """All records of a topic of few, in a partition or (None) partition by partition."""
         records: list[Record] = []
         for each in range(self.partitions) if partition is None else [partition]:
-            records += decode(_run(noun, each, self.topics[noun, each], 0), 1 << 30)[0].records
+            records += decode(_run(topic, each, self.topics[topic, each], 0), 1 << 30)[0].records
         return records
 
-    def log(self, noun: str) -> list[tuple[dict[str, Any], int]]:
+    def log(self, topic: str) -> list[tuple[dict[str, Any], int]]:
         """All records of a topic of many, partition by partition, as dicts with their arrival time."""
         found: list[tuple[dict[str, Any], int]] = []
         for partition in range(self.partitions):
-            batch, _ = decode(_run(noun, partition, self.topics[noun, partition], 0), 1 << 30)
+            batch, _ = decode(_run(topic, partition, self.topics[topic, partition], 0), 1 << 30)
             rows = batch.columns.to_pylist() if batch.columns is not None else []
             found += zip(rows, batch.arrival_ms.tolist(), strict=True)
         return found
@@ -85,18 +85,18 @@ class Driver:
     def settle(self, most: int = 1000) -> None:
         """Work, in runs of up to ``most`` records, until nothing is left."""
         places = [
-            (step, partition, noun)
+            (step, partition, topic)
             for step in self._steps
             for partition in range(self.partitions)
-            for noun in step.reads
+            for topic in step.reads
         ]
         while sum([self.work(*place, most) for place in places]):
             pass
 
-    def work(self, step: Step, partition: int, noun: str, most: int) -> int:
+    def work(self, step: Step, partition: int, topic: str, most: int) -> int:
         """Let one task take one run; how many records it took. Kills the task if an effect crashes."""
         try:
-            return self._work(self._task(step, partition), noun, most)
+            return self._work(self._task(step, partition), topic, most)
         except Crash:
             self.kill(step, partition)
             raise
@@ -106,7 +106,7 @@ class Driver:
         for step in self._steps:
             for partition in range(self.partitions):
                 task = self._task(step, partition)
-                idle = frozenset(noun for noun in step.reads if not self._left(task, noun))
+                idle = frozenset(topic for topic in step.reads if not self._left(task, topic))
                 self._finish(task, task.processor.on_time(now_ms, idle), [])
 
     def kill(self, step: Step, partition: int, disk_too: bool = False) -> None:
@@ -139,33 +139,33 @@ class Driver:
         task.begin()
         return task
 
-    def _position(self, task: HostedTask, noun: str) -> int:
+    def _position(self, task: HostedTask, topic: str) -> int:
         if task.step.stateful:
-            return task.applied.get(noun, -1) + 1
-        return self._committed[task.step.name, noun, task.partition]
+            return task.applied.get(topic, -1) + 1
+        return self._committed[task.step.name, topic, task.partition]
 
-    def _left(self, task: HostedTask, noun: str) -> int:
-        return len(self.topics[noun, task.partition]) - self._position(task, noun)
+    def _left(self, task: HostedTask, topic: str) -> int:
+        return len(self.topics[topic, task.partition]) - self._position(task, topic)
 
-    def _work(self, task: HostedTask, noun: str, most: int) -> int:
-        start = self._position(task, noun)
-        rows = self.topics[noun, task.partition][start : start + most]
+    def _work(self, task: HostedTask, topic: str, most: int) -> int:
+        start = self._position(task, topic)
+        rows = self.topics[topic, task.partition][start : start + most]
         if not rows:
             return 0
-        run = _run(noun, task.partition, rows, start)
+        run = _run(topic, task.partition, rows, start)
         batch, letters = decode(run, 1 << 30)
         effects = task.processor.on_batch(batch)
         for reject in effects.rejects:
             at = run.offsets.index(int(batch.offsets[reject.index]))
             letters.append(
                 DeadLetter(
-                    noun, run.partition, run.offsets[at], run.keys[at], run.values[at], reject.reason, reject.detail
+                    topic, run.partition, run.offsets[at], run.keys[at], run.values[at], reject.reason, reject.detail
                 )
             )
-        task.apply(noun, run.offsets[-1])
+        task.apply(topic, run.offsets[-1])
         self._finish(task, effects, letters)
         self._on_effect("commit")
-        self._committed[task.step.name, noun, task.partition] = run.offsets[-1] + 1
+        self._committed[task.step.name, topic, task.partition] = run.offsets[-1] + 1
         return len(rows)
 
     def _finish(self, task: HostedTask, effects: Effects, letters: Iterable[DeadLetter]) -> None:
@@ -185,10 +185,9 @@ class Driver:
         task.commit(len(changelog))
 
     def _send(self, output: Output) -> None:
-        arrivals = output.arrival_ms.tolist() if output.arrival_ms is not None else [0] * len(output.keys)
-        for key, route, value, arrival_ms in zip(
-            output.keys, output.routes or output.keys, encode(output), arrivals, strict=True
-        ):
+        keys, values, routes = keys_of(output), encode(output), routes_of(output)
+        arrivals = output.arrival_ms.tolist() if output.arrival_ms is not None else [0] * len(keys)
+        for key, route, value, arrival_ms in zip(keys, routes, values, arrivals, strict=True):
             partition = self._partition(route) if output.partition is None else output.partition
             headers = [(ARRIVAL_HEADER, b"%d" % arrival_ms)] if output.arrival_ms is not None else []
             self.topics[output.topic, partition].append((key, value, headers, max(0, arrival_ms)))
@@ -197,6 +196,6 @@ class Driver:
         return int((murmur2(key) & 0x7FFFFFFF) % self.partitions)
 
 
-def _run(noun: str, partition: int, rows: Sequence[Row], start: int) -> Run:
+def _run(topic: str, partition: int, rows: Sequence[Row], start: int) -> Run:
     keys, values, headers, times = ([row[at] for row in rows] for at in range(4))
-    return Run(noun, partition, list(range(start, start + len(rows))), times, keys, values, headers)  # type: ignore[arg-type]
+    return Run(topic, partition, list(range(start, start + len(rows))), times, keys, values, headers)  # type: ignore[arg-type]

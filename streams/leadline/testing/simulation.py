@@ -97,15 +97,15 @@ class World:
         )  # fmt: skip
         self._models = _Models(settings)
         self.driver = Driver(self._models, STEPS, partitions=rng.choice([1, 2, 3]), on_effect=self._maybe_crash)
-        self._places = [(s, p, noun) for s in STEPS for p in range(self.driver.partitions) for noun in s.reads]
+        self._places = [(s, p, topic) for s in STEPS for p in range(self.driver.partitions) for topic in s.reads]
         for publish in self._events():
             publish()
             for _ in range(rng.randint(0, 12)):
                 self._step()
         self._settle()
-        for nouns in ((), ("predictions", "outcomes")):
-            for noun in nouns:
-                self.driver.tick(noun, self.now_ms)
+        for topics in ((), ("predictions", "outcomes")):
+            for topic in topics:
+                self.driver.tick(topic, self.now_ms)
             self._settle()
 
     # -- what comes in ------------------------------------------------------------------------------------------------
@@ -137,13 +137,13 @@ class World:
 
     def _ask(self, record: PredictionRequest, arrival: int) -> None:
         self.asked.add(record.request_id)
-        self.driver.publish("prediction-requests", key_of(record), value_of(record), arrival)
+        self.driver.publish("prediction-requests", key_of("prediction-requests", record), value_of(record), arrival)
 
     def _outcome(self, number: int) -> Any:
         rng = self._random
         time = self.now_ms - rng.randint(-30, 90)
         record = Outcome(f"r{max(0, number - rng.randint(0, 12))}", rng.choice([0.0, 1.0, 1.0, None]), time)
-        return lambda: self.driver.publish("outcomes", key_of(record), value_of(record), self.now_ms)
+        return lambda: self.driver.publish("outcomes", key_of("outcomes", record), value_of(record), self.now_ms)
 
     # -- what happens -------------------------------------------------------------------------------------------------
 
@@ -213,8 +213,8 @@ class World:
 
     def _logs(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         predictions, outcomes = (
-            [row | {"arrival_time": arrival} for row, arrival in self.driver.log(noun)]
-            for noun in ("predictions", "outcomes")
+            [row | {"arrival_time": arrival} for row, arrival in self.driver.log(topic)]
+            for topic in ("predictions", "outcomes")
         )
         for row in predictions:
             row |= {"label_pred": row["predicted_label"], "segment": row["segments"][0]}
@@ -249,14 +249,14 @@ class World:
 
     def _wrong_history(self) -> Iterator[str]:
         """What holds at every moment: no revision falls behind, and counts add up."""
-        for noun in ("window-partials", "window-profiles", "metrics"):
+        for topic in ("window-partials", "window-profiles", "metrics"):
             for partition in range(self.driver.partitions):
                 held: dict[Any, int] = {}
-                for record in self.driver.read(noun, partition):
+                for record in self.driver.read(topic, partition):
                     assert isinstance(record, WindowPartial | WindowProfile | WindowMetrics | JoinCounts)
                     identity = _identity(record)
                     if record.revision < held.get(identity, record.revision):
-                        yield f"{noun}: {identity} went back to revision {record.revision}"
+                        yield f"{topic}: {identity} went back to revision {record.revision}"
                     held[identity] = record.revision
                     yield from _not_adding_up(record)
 

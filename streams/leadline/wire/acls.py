@@ -1,7 +1,9 @@
-"""What each role may do on the cluster, and no more: made from the table of stages."""
+"""What each role may do on the cluster, and no more: made from the topic table and the stages."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
+
+from leadline.wire.topics import DEAD_LETTERS, TOPICS, Stage
 
 
 class Acl(NamedTuple):
@@ -14,16 +16,7 @@ class Acl(NamedTuple):
     prefixed: bool = False
 
 
-class Rights(NamedTuple):
-    """What a stage touches (nouns); ``stateful`` ones have a changelog, and write in transactions."""
-
-    name: str
-    reads: Sequence[str]
-    writes: Sequence[str]
-    stateful: bool
-
-
-def acls(prefix: str, stages: Sequence[Rights]) -> list[Acl]:
+def acls(prefix: str, stages: Sequence[Stage]) -> list[Acl]:
     """The least that producers of requests and outcomes, workers, readers and administrators need.
 
     >>> [each.name for each in acls("p", []) if each.role == "producer"]
@@ -44,19 +37,22 @@ def command(acl: Acl, principal: str) -> str:
 
 
 def _producer(prefix: str) -> Iterator[Acl]:
-    for noun in ("prediction-requests", "outcomes"):
-        yield Acl("producer", "topic", f"{prefix}.{noun}", ("Write", "Describe"))
+    for topic in TOPICS:
+        if topic.sent_by == "producer":
+            yield Acl("producer", "topic", f"{prefix}.{topic.name}", ("Write", "Describe"))
 
 
-def _worker(prefix: str, stages: Sequence[Rights]) -> Iterator[Acl]:
-    reads = dict.fromkeys(["rollouts", *(noun for stage in stages for noun in stage.reads)])
-    writes = dict.fromkeys(["dead-letters", *(noun for stage in stages for noun in stage.writes)])
-    changelogs = [f"{stage.name}-changelog" for stage in stages if stage.stateful]
-    for noun in {**reads, **writes}:
-        operations = [name for name, nouns in (("Read", reads), ("Write", writes)) if noun in nouns]
-        yield Acl("worker", "topic", f"{prefix}.{noun}", (*operations, "Describe"))
-    for noun in changelogs:
-        yield Acl("worker", "topic", f"{prefix}.{noun}", ("Read", "Write", "Describe"))
+def _worker(prefix: str, stages: Sequence[Stage]) -> Iterator[Acl]:
+    """What the stages read and write. A worker reads every compacted topic, whole, and writes dead letters, whatever its stages are."""
+    whole = [topic.name for topic in TOPICS if topic.cleanup == "compact"]
+    reads = dict.fromkeys([*whole, *(topic for stage in stages for topic in (*stage.tables, *stage.reads))])
+    writes = dict.fromkeys([DEAD_LETTERS, *(topic for stage in stages for topic in stage.writes)])
+    for topic in {**reads, **writes}:
+        operations = [name for name, topics in (("Read", reads), ("Write", writes)) if topic in topics]
+        yield Acl("worker", "topic", f"{prefix}.{topic}", (*operations, "Describe"))
+    for stage in stages:
+        if stage.stateful:
+            yield Acl("worker", "topic", f"{prefix}.{stage.name}-changelog", ("Read", "Write", "Describe"))
     for stage in stages:
         yield Acl("worker", "group", f"{prefix}.{stage.name}", ("Read",))
         if stage.stateful:
@@ -64,20 +60,15 @@ def _worker(prefix: str, stages: Sequence[Rights]) -> Iterator[Acl]:
 
 
 def _reader(prefix: str) -> Iterator[Acl]:
-    for noun in (
-        "predictions",
-        "labeled-predictions",
-        "metrics",
-        "drift",
-        "alerts",
-        "retrain-requests",
-        "dead-letters",
-    ):
-        yield Acl("reader", "topic", f"{prefix}.{noun}", ("Read", "Describe"))
+    for topic in TOPICS:
+        if topic.for_readers:
+            yield Acl("reader", "topic", f"{prefix}.{topic.name}", ("Read", "Describe"))
 
 
 def _admin(prefix: str) -> Iterator[Acl]:
     operations = ("Create", "Describe", "DescribeConfigs", "AlterConfigs", "Read")
     yield Acl("admin", "topic", f"{prefix}.", operations, prefixed=True)
-    yield Acl("admin", "topic", f"{prefix}.rollouts", ("Write",))
+    for topic in TOPICS:
+        if topic.sent_by == "admin":
+            yield Acl("admin", "topic", f"{prefix}.{topic.name}", ("Write",))
     yield Acl("admin", "group", f"{prefix}.", ("Describe",), prefixed=True)

@@ -2,11 +2,9 @@
 
 from typing import Any
 
-from leadline.wire.codec import JSON_TOPICS
 from leadline.wire.schemas import schema
-from leadline.wire.topics import TOPICS, Topic
+from leadline.wire.topics import JSON_TOPICS, TOPICS, Topic
 
-_SENT = ("prediction-requests", "outcomes")
 _AVRO = "application/vnd.apache.avro;version=1.9.0"
 
 
@@ -22,11 +20,13 @@ def document(prefix: str, version: str) -> dict[str, Any]:
             "title": "Leadline",
             "version": version,
             "description": "Produce requests and outcomes; consume predictions, live metrics, drift, alerts and retrain requests. "
-            "Values are in Avro single-object encoding; requests and outcomes may be plain JSON. Keys are UTF-8, partitioned by murmur2.",
+            "Values are in Avro single-object encoding; requests and outcomes may be plain JSON. "
+            "Keys are UTF-8; a key in brackets is a JSON array without spaces. "
+            "The partition is the murmur2 hash of the key, or of what the channel names.",
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": "application/avro",
-        "channels": {topic.noun: _channel(topic, prefix) for topic in TOPICS},
+        "channels": {topic.name: _channel(topic, prefix) for topic in TOPICS},
         "operations": dict(_operation(topic) for topic in TOPICS),
         "components": {"messages": {name: _message(name) for name in _names()} | {"DeadLetter": _dead_letter()}},
     }
@@ -39,24 +39,25 @@ def _names() -> list[str]:
 def _channel(topic: Topic, prefix: str) -> dict[str, Any]:
     names = topic.schemas or ("DeadLetter",)
     kafka = {
-        "topic": f"{prefix}.{topic.noun}",
+        "topic": f"{prefix}.{topic.name}",
         "topicConfiguration": {"cleanup.policy": [topic.cleanup]},
         "bindingVersion": "0.5.0",
     }
-    also = " Plain JSON is accepted." if topic.noun in JSON_TOPICS else ""
+    partition = f" Partition by: {topic.route.words}." if topic.route else ""
+    also = " Plain JSON is accepted." if topic.name in JSON_TOPICS else ""
     return {
-        "address": f"{prefix}.{topic.noun}",
-        "description": f"{topic.description} Key: {topic.key}.{also}",
+        "address": f"{prefix}.{topic.name}",
+        "description": f"{topic.description} Key: {topic.key_words}.{partition}{also}",
         "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in names},
         "bindings": {"kafka": kafka},
     }
 
 
 def _operation(topic: Topic) -> tuple[str, dict[str, Any]]:
-    action = "send" if topic.noun in _SENT else "receive"
-    return f"{action}-{topic.noun}", {
+    action = "send" if topic.sent_by == "producer" else "receive"
+    return f"{action}-{topic.name}", {
         "action": action,
-        "channel": {"$ref": f"#/channels/{topic.noun}"},
+        "channel": {"$ref": f"#/channels/{topic.name}"},
         "summary": topic.description,
     }
 

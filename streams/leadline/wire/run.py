@@ -15,7 +15,7 @@ Believed only where the clock is the records': elsewhere a producer could seal e
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one fetch brought of one partition, column by column, in log order; ``topic`` is the noun without prefix."""
+    """What one fetch brought of one partition, column by column, in log order; ``topic`` is its name without prefix."""
 
     topic: str
     partition: int

@@ -4,6 +4,7 @@ Avro single-object encoding: two marker bytes, the CRC-64-AVRO fingerprint of th
 """
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,15 @@ def schemas_dir() -> Path:
     return packaged if packaged.is_dir() else Path(__file__).parents[3] / "schemas"
 
 
+def file_of(name: str) -> str:
+    """The file of the schema of a record class.
+
+    >>> file_of("WindowPartial")
+    'window_partial.avsc'
+    """
+    return re.sub("(?<!^)(?=[A-Z])", "_", name).lower() + ".avsc"
+
+
 @cache
 def schema(name: str) -> Schema:
     """The schema of a record class, as it is written.
@@ -32,7 +42,7 @@ def schema(name: str) -> Schema:
     >>> [field["name"] for field in schema("Outcome")["fields"]]
     ['request_id', 'outcome', 'outcome_time']
     """
-    return {each["name"]: each for each in map(_load, sorted(schemas_dir().glob("*.avsc")))}[name]
+    return _load(schemas_dir() / file_of(name))
 
 
 def _load(path: Path) -> Schema:
@@ -57,6 +67,12 @@ def _plain(part: Any) -> Any:
     if "logicalType" in part:
         return part["type"]
     return {key: _plain(value) for key, value in part.items() if key != "doc"}
+
+
+@cache
+def text(name: str) -> str:
+    """The plain schema as the columnar decoder wants it."""
+    return json.dumps(plain(name))
 
 
 @cache

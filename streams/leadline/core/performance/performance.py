@@ -29,9 +29,7 @@ class Performance(EventDriven):
     def on_batch(self, batch: Batch) -> Effects:
         """One `WindowMetrics` for each window, one `JoinCounts` for each model that the run has news of."""
         records: list[WindowMetrics | JoinCounts] = [*self._windows(batch), *self._totals(batch)]
-        keys = [_key(record) for record in records]
-        routes = [record.model.encode() for record in records]
-        return Effects([Output("metrics", keys, records=records, routes=routes)] if records else [])
+        return Effects([Output("metrics", records=records)] if records else [])
 
     # -- windows ------------------------------------------------------------------------------------------------------
 
@@ -136,12 +134,6 @@ def _sources_key(key: WindowKey) -> bytes:
 
 def _partial_key(key: WindowKey, partition: int) -> bytes:
     return b"p" + identity(*key, partition)
-
-
-def _key(record: WindowMetrics | JoinCounts) -> bytes:
-    if isinstance(record, JoinCounts):
-        return identity("counts", record.model)
-    return identity(record.model, record.model_version, record.segment, record.window_start)
 
 
 # -- numbers ----------------------------------------------------------------------------------------------------------

@@ -133,9 +133,7 @@ class Alerting(EventDriven):
         for subject, case in self._cases.items():
             self._store.put(subject.key, case.pack())
         alerts = [alert for alert in steps if alert is not None]
-        keys = [alert.alert_id.encode() for alert in alerts]
-        routes = [alert.model.encode() for alert in alerts]
-        return Effects([Output("alerts", keys, records=alerts, routes=routes)] if alerts else [])
+        return Effects([Output("alerts", records=alerts)] if alerts else [])
 
     def _step(self, record: WindowMetrics | DriftReport) -> Alert | None:
         settings = self._catalog.settings(record.model)

@@ -136,9 +136,7 @@ class Drift(EventDriven):
             if isinstance(record, WindowProfile):
                 news.setdefault((record.model, record.model_version, record.window_start), []).append(record)
         reports = [report for window in sorted(news) for report in self._window(*window, news[window])]
-        keys = [identity(each.model, each.model_version, each.window_start, each.feature) for each in reports]
-        routes = [report.model.encode() for report in reports]
-        return Effects([Output("drift", keys, records=reports, routes=routes)] if reports else [])
+        return Effects([Output("drift", records=reports)] if reports else [])
 
     def _window(self, model: str, version: str, start: int, news: list[WindowProfile]) -> list[DriftReport]:
         key = b"w" + identity(model, version, start)

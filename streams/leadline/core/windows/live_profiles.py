@@ -18,7 +18,7 @@ from leadline.core.columnar.timeline import Timeline
 from leadline.core.processor import Output, Store
 from leadline.core.windows.keys import VersionWindow, window_start
 from leadline.core.windows.reference_bins import ReferenceBins
-from leadline.records import FeatureCounts, WindowProfile, identity
+from leadline.records import FeatureCounts, WindowProfile
 
 _FORMAT = b"\0"
 """Stands before the counts of a window; earlier releases wrote a 1 there for closed windows, which their end says as well."""
@@ -115,8 +115,7 @@ class LiveProfiles:
         for key in due:
             if key.startswith(_FORGET):
                 self._store.delete(_store_key(VersionWindow(*json.loads(key[1:]))))
-        keys, routes = [_key(profile) for profile in profiles], [profile.model.encode() for profile in profiles]
-        return [Output("window-profiles", keys, records=profiles, routes=routes)] if profiles else []
+        return [Output("window-profiles", records=profiles)] if profiles else []
 
     def _keep(self, window: VersionWindow, progress: Progress) -> None:
         """Keep a closed window for the horizon and twice the grace; its counts, which may be many, are not written again."""
@@ -219,7 +218,3 @@ class _Counter:
         stops = np.cumsum([1, *(bins.size for _, _, bins in self._features)])
         parts = np.split(counts, stops)[1:-1]
         return [FeatureCounts(name, part.tolist()) for (name, _, _), part in zip(self._features, parts, strict=True)]
-
-
-def _key(profile: WindowProfile) -> bytes:
-    return identity(profile.model, profile.model_version, profile.window_start, profile.source_partition)

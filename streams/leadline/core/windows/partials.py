@@ -14,7 +14,7 @@ from leadline.core.columnar.timeline import Timeline
 from leadline.core.processor import Output, Store
 from leadline.core.windows.aggregates import WindowCounts
 from leadline.core.windows.keys import WindowKey, window_state
-from leadline.records import JoinCounts, WindowPartial, identity
+from leadline.records import JoinCounts, WindowPartial
 
 EARLIEST = -62_135_596_800_000
 CLASSES = [f.name for f in fields(JoinCounts)][4:]
@@ -68,19 +68,15 @@ class Partials:
         """Apply what a run changed; returns the partials of windows that it changed or that turned, and the join counts of its models."""
         windows = sorted(set(deltas) | turned)
         records: list[WindowPartial | JoinCounts] = []
-        routes: list[bytes] = []
         held = self._store.get_many([_window_key(key) for key in windows])
         self._watch([key for key, value in zip(windows, held, strict=True) if value is None], progress)
         for key, value in zip(windows, held, strict=True):
             partial = self._partial(key, value, deltas.get(key), progress)
             if partial is not None:
                 records.append(partial)
-                routes.append(identity(*key))
-        for model in sorted({model for model, _ in classes}):
-            records.append(self._join_counts(model, classes, progress))
-            routes.append(model.encode())
-        keys = [_key(record) for record in records]
-        return [Output("window-partials", keys, records=records, routes=routes)] if records else []
+        models = sorted({model for model, _ in classes})
+        records += [self._join_counts(model, classes, progress) for model in models]
+        return [Output("window-partials", records=records)] if records else []
 
     def _partial(
         self, key: WindowKey, held: bytes | None, delta: WindowCounts | None, progress: Progress
@@ -115,10 +111,3 @@ class Partials:
 
 def _window_key(key: WindowKey) -> bytes:
     return b"w" + key.pack()
-
-
-def _key(record: WindowPartial | JoinCounts) -> bytes:
-    if isinstance(record, JoinCounts):
-        return identity("counts", record.model, record.source_partition)
-    key = record.model, record.model_version, record.segment, record.window_start
-    return identity(*key, record.source_partition)

@@ -18,8 +18,8 @@ final class Bench {
 
     private Bench() {}
 
-    static String topic(String noun) {
-        return PREFIX + "." + noun;
+    static String topic(String topic) {
+        return PREFIX + "." + topic;
     }
 
     static Model model() throws IOException {

@@ -111,24 +111,24 @@ public final class FlinkApp {
                 .uid("counts-sink");
     }
 
-    private static <T> DataStream<T> source(StreamExecutionEnvironment flink, String noun, Class<T> type, Wire.Reader<T> reader) {
+    private static <T> DataStream<T> source(StreamExecutionEnvironment flink, String topic, Class<T> type, Wire.Reader<T> reader) {
         KafkaSource<T> source = KafkaSource.<T>builder()
                 .setBootstrapServers(Bench.BOOTSTRAP)
                 .setGroupId(Bench.topic("flink"))
-                .setTopics(Bench.topic(noun))
+                .setTopics(Bench.topic(topic))
                 .setStartingOffsets(OffsetsInitializer.earliest())
                 .setValueOnlyDeserializer(new Input<>(type, Bench.input(reader)))
                 .build();
-        return flink.fromSource(source, WatermarkStrategy.noWatermarks(), noun).uid(noun);
+        return flink.fromSource(source, WatermarkStrategy.noWatermarks(), topic).uid(topic);
     }
 
-    private static <T> KafkaSink<T> sink(String noun, Part<T, String> key, Part<T, byte[]> value) {
-        String topic = Bench.topic(noun);
+    private static <T> KafkaSink<T> sink(String topic, Part<T, String> key, Part<T, byte[]> value) {
+        String topicName = Bench.topic(topic);
         KafkaSinkBuilder<T> sink = KafkaSink.<T>builder()
                 .setBootstrapServers(Bench.BOOTSTRAP)
                 .setDeliveryGuarantee(DeliveryGuarantee.AT_LEAST_ONCE)
                 .setRecordSerializer((record, context, timeMs) ->
-                        new ProducerRecord<>(topic, key.of(record).getBytes(UTF_8), value.of(record)));
+                        new ProducerRecord<>(topicName, key.of(record).getBytes(UTF_8), value.of(record)));
         if (Bench.LATENCY) {
             sink.setProperty(ProducerConfig.LINGER_MS_CONFIG, "0");
         }

@@ -1,0 +1,209 @@
+"""Runs of bytes to batches. What cannot be read becomes a dead letter with a reason.
+
+Topics of many events are read a column at a time (Rust, through Arrow), except requests that come in small runs: somebody waits for them,
+and one by one they are read sooner. The columnar decoder does not say which record it refuses, nor how far it read. So where it refuses
+a run, or the columns written again are not the bytes that came, the reference (`leadline.wire.single`) reads the records in question.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyruhvro
+
+from leadline.core.columnar.columns import cut, lengths, rising
+from leadline.core.processor import Batch
+from leadline.records import Record
+from leadline.wire.encoding import FEW_RECORDS
+from leadline.wire.rules import broken, broken_record
+from leadline.wire.run import ARRIVAL_HEADER, DeadLetter, Run
+from leadline.wire.schemas import HEAD_BYTES, head, parsed, text
+from leadline.wire.single import UnreadableError, body_of, read_body, read_record, write_body
+from leadline.wire.topics import MANY
+
+FEW_REQUESTS = 32
+"""So many requests come as record objects: as columns they would take longer, and somebody waits for them."""
+NO_TIME = -(2**63)
+
+Letters = list[DeadLetter]
+
+
+def decode(run: Run, max_bytes: int) -> tuple[Batch, Letters]:
+    """The readable records of a run, and a dead letter for each other one; records over ``max_bytes`` are not read."""
+    arrival = _arrivals(run)
+    letters: Letters = []
+    records: list[Record] = []
+    columns: pa.RecordBatch | None = None
+    bodies: list[bytes] = []
+    if run.topic in MANY and not (run.topic == "prediction-requests" and len(run) <= FEW_REQUESTS):
+        indexes, columns, bodies = _columns(run, max_bytes, letters)
+    else:
+        indexes, records = _records(run, max_bytes, letters)
+    whole = len(indexes) == len(run)
+    batch = Batch(
+        run.topic,
+        run.partition,
+        rising(run.offsets if whole else [run.offsets[i] for i in indexes]),
+        np.array(arrival if whole else [arrival[i] for i in indexes], np.int64),
+        _present(run.keys if whole else [run.keys[i] for i in indexes]),
+        run.offsets[-1] if len(run) else -1,
+        max(arrival, default=NO_TIME),
+        columns,
+        bodies,
+        records,
+    )
+    return batch, letters
+
+
+def _present(column: list[bytes | None]) -> list[bytes]:
+    """The column with empty bytes for None."""
+    return [each or b"" for each in column] if column.count(None) else column  # type: ignore[return-value]
+
+
+# -- arrival times ------------------------------------------------------------------------------------------------------
+
+
+def _arrivals(run: Run) -> list[int]:
+    """The arrival time of each record: its header, or else the time that the log gives it."""
+    if not any(run.headers):
+        return run.timestamps
+    return [
+        time if not headers else _arrival(time, headers)
+        for time, headers in zip(run.timestamps, run.headers, strict=True)
+    ]
+
+
+def _arrival(time: int, headers: Sequence[tuple[str, bytes]]) -> int:
+    for name, value in headers:
+        if name == ARRIVAL_HEADER:
+            try:
+                said = int(value)
+            except (TypeError, ValueError):  # a header may be without value
+                return time
+            return said if abs(said) < 2**62 else time
+    return time
+
+
+def _is_clock(run: Run, i: int) -> bool:
+    return run.values[i] is None and any(name == ARRIVAL_HEADER for name, _ in run.headers[i])
+
+
+# -- record by record ---------------------------------------------------------------------------------------------------
+
+
+def _records(run: Run, max_bytes: int, letters: Letters) -> tuple[list[int], list[Record]]:
+    """The readable records, and their indexes in the run."""
+    indexes, records = [], []
+    for i, value in enumerate(run.values):
+        if _is_clock(run, i):
+            continue
+        try:
+            records.append(_lawful_record(run.topic, read_record(value, run.topic, max_bytes), run.keys[i]))
+            indexes.append(i)
+        except UnreadableError as error:
+            letters.append(_letter(run, i, error.reason, error.detail))
+    return indexes, records
+
+
+def _lawful_record(topic: str, record: Record, key: bytes | None) -> Record:
+    rule = broken_record(topic, record, key)
+    if rule is not None:
+        raise UnreadableError(*rule)
+    return record
+
+
+def _letter(run: Run, i: int, reason: str, detail: str) -> DeadLetter:
+    return DeadLetter(run.topic, run.partition, run.offsets[i], run.keys[i], run.values[i], reason, detail)
+
+
+# -- a column at a time -------------------------------------------------------------------------------------------------
+
+
+def _columns(run: Run, max_bytes: int, letters: Letters) -> tuple[list[int], pa.RecordBatch | None, list[bytes]]:
+    """The readable records: their indexes in the run, columns and bodies."""
+    name = MANY[run.topic]
+    indexes, bodies = _bodies(run, name, max_bytes, letters)
+    columns = _to_columns(bodies, name) if len(bodies) > FEW_RECORDS else None
+    odd = set(range(len(bodies))) if columns is None else unusual(columns, bodies, text(name))
+    if columns is None or odd:
+        indexes, bodies = _rewritten(run, indexes, bodies, name, letters, odd)
+        columns = _to_columns(bodies, name) if bodies else None
+    return _lawful(run, indexes, bodies, columns, name, letters) if columns is not None else ([], None, [])
+
+
+def _bodies(run: Run, name: str, max_bytes: int, letters: Letters) -> tuple[list[int], list[bytes]]:
+    """The bodies in today's schema of all records that have one, and their indexes in the run."""
+    if _are_of_today(run.values, name, max_bytes):
+        return list(range(len(run))), cut(_present(run.values), HEAD_BYTES)
+    indexes, bodies = [], []
+    for i, value in enumerate(run.values):
+        if _is_clock(run, i):
+            continue
+        try:
+            bodies.append(body_of(value, run.topic, name, max_bytes))
+            indexes.append(i)
+        except UnreadableError as error:
+            letters.append(_letter(run, i, error.reason, error.detail))
+    return indexes, bodies
+
+
+def _are_of_today(values: list[bytes | None], name: str, max_bytes: int) -> bool:
+    """Whether all records name today's schema, and none is too large."""
+    column = pa.array(values, pa.binary())
+    same = not column.null_count and pc.all(pc.starts_with(column, pattern=head(name))).as_py()
+    return bool(same) and int(lengths(column).max(initial=0)) <= max_bytes
+
+
+def _to_columns(bodies: list[bytes], name: str) -> pa.RecordBatch | None:
+    """Columns; None where the decoder refuses a body. Strings are checked here: the decoder lets pass what is not UTF-8."""
+    try:
+        columns = pyruhvro.deserialize_array(bodies, text(name))
+        columns.validate(full=True)
+    except Exception:  # noqa: BLE001 - its Rust errors come as any kind
+        return None
+    return columns
+
+
+def unusual(columns: pa.RecordBatch, bodies: list[bytes], schema: str) -> set[int]:
+    """Write the columns again: which bodies differ from what came. They have bytes too many, or are legal in an unusual form.
+
+    >>> schema = '{"type": "record", "name": "R", "fields": [{"name": "n", "type": "long"}]}'
+    >>> bodies = [bytes([2]), bytes([4, 0]), bytes([0x86, 0])]  # 1; 2 and a byte too many; 3 in a byte more than it needs
+    >>> sorted(unusual(pyruhvro.deserialize_array(bodies, schema), bodies, schema))
+    [1, 2]
+    """
+    given, [again] = pa.array(bodies, pa.binary()), pyruhvro.serialize_record_batch(columns, schema, 1)
+    if again.equals(given):
+        return set()
+    return set(np.flatnonzero(pc.not_equal(again, given).to_numpy(zero_copy_only=False)).tolist())
+
+
+def _rewritten(
+    run: Run, indexes: list[int], bodies: list[bytes], name: str, letters: Letters, odd: set[int]
+) -> tuple[list[int], list[bytes]]:
+    """The bodies, with the odd ones read by the reference and written in the usual form; those that it cannot read are left out."""
+    kept, written = [], []
+    for row, (i, body) in enumerate(zip(indexes, bodies, strict=True)):
+        try:
+            written.append(write_body(name, read_body(parsed(name), body)) if row in odd else body)
+            kept.append(i)
+        except UnreadableError as error:
+            letters.append(_letter(run, i, error.reason, error.detail))
+    return kept, written
+
+
+def _lawful(
+    run: Run, indexes: list[int], bodies: list[bytes], columns: pa.RecordBatch, name: str, letters: Letters
+) -> tuple[list[int], pa.RecordBatch, list[bytes]]:
+    """The rows that keep every rule of `leadline.wire.rules`; each other one is a dead letter, by the first rule that it breaks."""
+    bad = np.zeros(len(indexes), bool)
+    keys = run.keys if len(indexes) == len(run) else [run.keys[i] for i in indexes]
+    for rows, reason, detail in broken(name, columns, keys):
+        if rows.any():
+            letters += [_letter(run, indexes[row], reason, detail) for row in np.flatnonzero(rows & ~bad).tolist()]
+            bad |= rows
+    if not bad.any():
+        return indexes, columns, bodies
+    good = np.flatnonzero(~bad)
+    return [indexes[row] for row in good.tolist()], columns.take(pa.array(good)), [bodies[row] for row in good.tolist()]

@@ -1,0 +1,113 @@
+"""What has to be done on a cluster so that every topic is there, and is kept as it should be."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from leadline.wire.topics import BY_NAME, TOPICS, Topic
+
+DAY_MS = 86_400_000
+KEEP_MS = 30 * DAY_MS
+
+
+_MESSAGE_BYTES = 4 << 20
+_CHANGELOG = {
+    "cleanup.policy": "compact",
+    "delete.retention.ms": str(7 * DAY_MS),
+    "max.message.bytes": str(16 << 20),
+    "min.compaction.lag.ms": "600000",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A topic as it should be: its name behind the prefix and its configuration."""
+
+    name: str
+    one_partition: bool
+    config: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """A topic that is not there."""
+
+    name: str
+    partitions: int
+    config: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Alter:
+    """A topic that is kept otherwise; ``changes`` has what is (None: not known) and what is wanted, of each entry that differs."""
+
+    name: str
+    changes: Mapping[str, tuple[str | None, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What has to be done, and the reasons why it may not be."""
+
+    create: list[Create] = field(default_factory=list)
+    alter: list[Alter] = field(default_factory=list)
+    refuse: list[str] = field(default_factory=list)
+
+
+def wanted(
+    steps: Iterable[str], topics: Iterable[str] | None = None, retention_ms: int | None = KEEP_MS
+) -> list[Wanted]:
+    """These topics (None: all) and the changelogs of these stateful steps; retention None is for ever.
+
+    >>> [topic.name for topic in wanted(["join"], ["outcomes", "metrics"])]
+    ['outcomes', 'metrics', 'join-changelog']
+    """
+    chosen = set(BY_NAME if topics is None else topics)
+    unknown = chosen - set(BY_NAME)
+    if unknown:
+        raise ValueError(f"no such topics: {', '.join(sorted(unknown))}")
+    own = [Wanted(t.name, t.one_partition, config_of(t, retention_ms)) for t in TOPICS if t.name in chosen]
+    return own + [Wanted(f"{step}-changelog", False, _CHANGELOG) for step in steps]
+
+
+def config_of(topic: Topic, retention_ms: int | None) -> dict[str, str]:
+    """The configuration of a topic, as Kafka names it."""
+    config = {"cleanup.policy": topic.cleanup, "max.message.bytes": str(_MESSAGE_BYTES)}
+    if topic.log_append_time:
+        config["message.timestamp.type"] = "LogAppendTime"
+    if topic.cleanup == "delete":
+        config["retention.ms"] = str(-1 if retention_ms is None else retention_ms)
+    return config
+
+
+def plan(
+    existing: Mapping[str, tuple[int, Mapping[str, str]]], topics: Iterable[Wanted], prefix: str, partitions: int
+) -> Plan:
+    """What to create, to alter and to refuse, given the number of partitions and the configuration of each topic that exists.
+
+    >>> plan({"leadline.rollouts": (2, {})}, wanted([], ["rollouts"]), "leadline", 2).refuse[0]
+    'leadline.rollouts has 2 partitions, wanted is 1: rollouts of all models are read in one order'
+    """
+    made = Plan()
+    for topic in topics:
+        name, count = f"{prefix}.{topic.name}", 1 if topic.one_partition else partitions
+        if name not in existing:
+            made.create.append(Create(name, count, topic.config))
+            continue
+        found, config = existing[name]
+        if found != count:
+            made.refuse.append(f"{name} has {_counted(found)}, wanted is {count}: {_why(topic)}")
+        changes = {entry: (config.get(entry), value) for entry, value in topic.config.items()}
+        changes = {entry: change for entry, change in changes.items() if change[0] != change[1]}
+        if changes:
+            made.alter.append(Alter(name, changes))
+    return made
+
+
+def _counted(partitions: int) -> str:
+    return f"{partitions} partition{'' if partitions == 1 else 's'}"
+
+
+def _why(topic: Wanted) -> str:
+    if topic.one_partition:
+        return "rollouts of all models are read in one order"
+    return "a request, its prediction, its outcome and the state that joins them must have the same partition number"
