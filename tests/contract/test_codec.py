@@ -29,7 +29,7 @@ from leadline.records import (
     WindowPartial,
     WindowProfile,
 )
-from leadline.wire.codec import FEW, FEW_RECORDS, FEW_REQUESTS, MANY, decode, encode, key_of, value_of
+from leadline.wire.codec import FEW_RECORDS, FEW_REQUESTS, MANY, decode, encode, key_of, value_of
 from leadline.wire.dead_letters import REASON_HEADER, to_record
 from leadline.wire.run import ARRIVAL_HEADER, Run
 from leadline.wire.schemas import head, parsed
@@ -333,10 +333,6 @@ def test_huge_claimed_counts_end_at_once():
             for times in (1, FEW_RECORDS + 1, FEW_REQUESTS + 1):
                 batch, letters = decode(run_of(topic, [(b"a", value)] * times), LIMIT)
                 assert len(batch) + len(letters) == times
-
-
-def test_every_topic_has_one_form():
-    assert not set(MANY) & set(FEW)
 
 
 def test_nulls_and_slices_keep_their_rows():

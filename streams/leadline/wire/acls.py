@@ -7,7 +7,7 @@ from leadline.wire.topics import DEAD_LETTERS, TOPICS, Stage
 
 
 class Acl(NamedTuple):
-    """One kind of thing that a role may do to resources: those of this name, or where ``prefixed`` all whose names begin so."""
+    """What a role may do with one resource, or where ``prefixed`` with every resource whose name begins with ``name``."""
 
     role: str
     kind: str
@@ -17,7 +17,7 @@ class Acl(NamedTuple):
 
 
 def acls(prefix: str, stages: Sequence[Stage]) -> list[Acl]:
-    """The least that producers of requests and outcomes, workers, readers and administrators need.
+    """The least rights that each role needs: producer, worker, reader and admin.
 
     >>> [each.name for each in acls("p", []) if each.role == "producer"]
     ['p.prediction-requests', 'p.outcomes']

@@ -9,7 +9,7 @@ _AVRO = "application/vnd.apache.avro;version=1.9.0"
 
 
 def document(prefix: str, version: str) -> dict[str, Any]:
-    """What can be sent to and received from Leadline, by an application that uses it.
+    """What an application can send to Leadline and receive from it.
 
     >>> document("leadline", "1")["operations"]["send-outcomes"]["channel"]
     {'$ref': '#/channels/outcomes'}

@@ -1,4 +1,4 @@
-"""Records that cannot be used, with the reason: original bytes, headers as Kafka Connect names them, and one of ours."""
+"""Dead letters as records: the original bytes, with headers as Kafka Connect names them, and one more for the reason."""
 
 from leadline.wire.run import DeadLetter, Headers
 
@@ -6,7 +6,7 @@ REASON_HEADER = "leadline-reason"
 
 
 def to_record(letter: DeadLetter, prefix: str, step: str) -> tuple[bytes | None, bytes | None, Headers]:
-    """Key, value and headers of a dead letter from a step.
+    """Key, value and headers of a dead letter that a stage puts out.
 
     >>> letter = DeadLetter("outcomes", 1, 7, b"r1", b"?", "undecodable", "no record of a known schema")
     >>> dict(to_record(letter, "leadline", "join")[2])["__connect.errors.topic"]

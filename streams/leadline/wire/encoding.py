@@ -1,4 +1,4 @@
-"""Outputs as bytes: the values of their records, their keys, and by what they are routed to partitions."""
+"""Outputs as bytes: the values and keys of their records, and what decides their partition."""
 
 from itertools import repeat
 
@@ -51,6 +51,6 @@ def keys_of(output: Output) -> list[bytes]:
 
 
 def routes_of(output: Output) -> list[bytes]:
-    """The bytes whose murmur2 hash is the partition of each record; of those of an output that names its partition they are not used."""
+    """The bytes whose murmur2 hash decides the partition of each record. An output that names its partition does not need them."""
     route = BY_NAME[output.topic].route
     return keys_of(output) if route is None else [route.of(record) for record in output.records]

@@ -1,4 +1,4 @@
-"""Records as plain dicts, the form that the reference codec reads and writes."""
+"""Records as plain dicts, which the reference codec reads and writes."""
 
 from collections.abc import Callable
 from dataclasses import fields
@@ -16,7 +16,7 @@ _CLASSES: dict[str, Any] = {
 
 
 def to_dict(record: Any) -> dict[str, Any]:
-    """The fields by name; sums as the bytes of an Avro decimal."""
+    """The fields of a record by name; a sum becomes the bytes of an Avro decimal."""
     shape = _shape(type(record))
     values = dict(zip(shape.names, shape.fields(record), strict=True))
     for name, write in shape.write.items():
@@ -36,7 +36,7 @@ Convert = Callable[[Any], Any]
 
 
 class _Shape(NamedTuple):
-    """The fields of a class, how to get at all of them, and what those become that have another form as a dict."""
+    """How records of a class become dicts and back: ``fields`` gets all values, ``read`` and ``write`` convert those that differ."""
 
     names: list[str]
     fields: Callable[[Any], tuple[Any, ...]]

@@ -1,4 +1,4 @@
-"""Plain JSON, on the two topics that people write to.
+"""Records in plain JSON, which the topics that applications write to take too.
 
 Times are epoch milliseconds or ISO-8601 with zone. A feature that is absent, null or NaN is missing. Fields that are not known are ignored.
 """

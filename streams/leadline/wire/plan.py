@@ -1,4 +1,4 @@
-"""What has to be done on a cluster so that every topic is there, and is kept as it should be."""
+"""What to do on a cluster so that every topic exists and is configured as it should be."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -7,8 +7,6 @@ from leadline.wire.topics import BY_NAME, TOPICS, Topic
 
 DAY_MS = 86_400_000
 KEEP_MS = 30 * DAY_MS
-
-
 _MESSAGE_BYTES = 4 << 20
 _CHANGELOG = {
     "cleanup.policy": "compact",
@@ -20,7 +18,7 @@ _CHANGELOG = {
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A topic as it should be: its name behind the prefix and its configuration."""
+    """A topic as it should be: its name without prefix, and its configuration."""
 
     name: str
     one_partition: bool
@@ -29,7 +27,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """A topic that is not there."""
+    """A topic that does not exist."""
 
     name: str
     partitions: int
@@ -38,7 +36,7 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Alter:
-    """A topic that is kept otherwise; ``changes`` has what is (None: not known) and what is wanted, of each entry that differs."""
+    """A topic that is configured otherwise; ``changes``: what each entry that differs is (None: unknown), and what it should be."""
 
     name: str
     changes: Mapping[str, tuple[str | None, str]]
@@ -46,7 +44,7 @@ class Alter:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What has to be done, and the reasons why it may not be."""
+    """What to create and to alter, and why anything is refused."""
 
     create: list[Create] = field(default_factory=list)
     alter: list[Alter] = field(default_factory=list)
@@ -82,7 +80,7 @@ def config_of(topic: Topic, retention_ms: int | None) -> dict[str, str]:
 def plan(
     existing: Mapping[str, tuple[int, Mapping[str, str]]], topics: Iterable[Wanted], prefix: str, partitions: int
 ) -> Plan:
-    """What to create, to alter and to refuse, given the number of partitions and the configuration of each topic that exists.
+    """Compare the topics that exist (their partitions and configuration) with those that are wanted.
 
     >>> plan({"leadline.rollouts": (2, {})}, wanted([], ["rollouts"]), "leadline", 2).refuse[0]
     'leadline.rollouts has 2 partitions, wanted is 1: rollouts of all models are read in one order'

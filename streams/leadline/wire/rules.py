@@ -1,4 +1,4 @@
-"""What a readable record must still be: a column at a time, or one record alone."""
+"""The rules that a record must keep once it can be read: for whole columns, and for one record."""
 
 from collections.abc import Iterable, Iterator
 
@@ -20,7 +20,7 @@ from leadline.records import (
 EARLIEST_MS, LATEST_MS = -62_135_596_800_000, 253_402_300_799_999
 MAX_ID_BYTES = 1000
 MAX_COUNT, MAX_PARTITIONS = 2**47, 2**15
-"""Counts of one partition are below the one, source partitions below the other: so the sum of all is a 64-bit number, with room."""
+"""One count of one partition, and the number of a partition, are below these: the sum over all partitions then fits into 64 bits."""
 MAX_SUM = 2**127
 _ID_EMPTY = ("request-id-empty", "give each request an id of its own")
 _ID_TOO_LONG = ("request-id-too-long", f"a request id has at most {MAX_ID_BYTES} bytes")
@@ -29,7 +29,7 @@ _TIMES = {"PredictionRequest": ["event_time"], "Prediction": ["event_time", "sco
 
 
 def broken(name: str, columns: pa.RecordBatch, keys: list[bytes | None]) -> Iterator[tuple[Bools, str, str]]:
-    """Rows that break a rule, with the reason and what to do; a row may break several."""
+    """For each rule: which rows break it, the reason for the dead letter, and what to do. A row may break several rules."""
     ids = columns["prediction"].field("request_id") if name == "LabeledPrediction" else columns["request_id"]
     sizes = lengths(ids)
     yield sizes == 0, *_ID_EMPTY
@@ -51,9 +51,10 @@ def broken(name: str, columns: pa.RecordBatch, keys: list[bytes | None]) -> Iter
 
 
 def broken_record(topic: str, record: Record, key: bytes | None) -> tuple[str, str] | None:
-    """The first rule that one record of a topic breaks, with what to do; None: it keeps all.
+    """The first rule that a record breaks: the reason for the dead letter, and what to do. None where it keeps all rules.
 
-    Requests keep those of `broken`; absolute counts can be summed and measured.
+    Requests have the rules of `broken`. Counts have rules that let them be summed and measured: they are not negative, not too large, and
+    agree with each other.
 
     >>> counts = JoinCounts("m", -1, 1, 0, *[0] * 16)
     >>> broken_record("window-partials", counts, b"")
@@ -155,6 +156,7 @@ def _out_of_range(field: str) -> tuple[str, str]:
 
 
 def _other_key(ids: pa.Array, keys: list[bytes | None]) -> Bools:
+    """Which rows have a key that is not their request id."""
     said = ids.view(pa.binary())
     if said.equals(pa.array(keys, pa.binary())):
         return np.zeros(len(keys), bool)

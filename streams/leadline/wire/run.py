@@ -1,4 +1,4 @@
-"""Raw records, as a client hands them over and takes them."""
+"""Raw records, as a client of Kafka hands them over."""
 
 from bisect import bisect_right
 from dataclasses import dataclass, replace
@@ -7,9 +7,10 @@ from typing import Any
 Headers = list[tuple[str, bytes]]
 
 ARRIVAL_HEADER = "leadline-arrival-ms"
-"""Arrival time of a record in epoch milliseconds, decimal digits; a null-valued record with it only moves the clock.
+"""The header with the arrival time of a record: epoch milliseconds as decimal digits.
 
-Believed only where the clock is the records': elsewhere a producer could seal everybody's windows by it.
+A record with this header and without value only says what time it is. The header counts only where the records are the clock: elsewhere
+any producer could seal everybody's windows with it.
 """
 
 
@@ -44,7 +45,7 @@ class Run:
         self.headers.extend(headers)
 
     def after(self, offset: int) -> "Run":
-        """The records behind ``offset``.
+        """The records after ``offset``.
 
         >>> Run("outcomes", 0, [3, 4], [0, 0], [b"a", b"b"], [None, None], [(), ()]).after(3).keys
         [b'b']
@@ -52,7 +53,7 @@ class Run:
         return self.part(bisect_right(self.offsets, offset), len(self))
 
     def without_headers(self) -> "Run":
-        """The records without what their producers say beside them."""
+        """The same records without their headers."""
         return replace(self, headers=[()] * len(self))
 
     def part(self, start: int, stop: int) -> "Run":
@@ -64,7 +65,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A record that cannot be used: its original bytes, where it stood and why."""
+    """A record that cannot be used: its original bytes, its topic, partition and offset, and why."""
 
     topic: str
     partition: int

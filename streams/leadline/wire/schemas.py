@@ -17,7 +17,7 @@ Schema = dict[str, Any]
 MARKER = b"\xc3\x01"
 HEAD_BYTES = 10
 TAIL = "Tail"
-"""What follows the prediction in a labeled prediction: a name for `plain` and `parsed`, of no file."""
+"""The fields of a labeled prediction after its prediction, as a schema of their own: `plain` and `parsed` make it, there is no file."""
 
 
 def schemas_dir() -> Path:
@@ -52,7 +52,7 @@ def _load(path: Path) -> Schema:
 
 @cache
 def plain(name: str) -> Schema:
-    """The schema without logical types: times are longs, decimals are bytes. Reads and writes the same bytes."""
+    """The schema without logical types: times are longs, decimals are bytes. It reads and writes the same bytes."""
     if name == TAIL:
         return {"type": "record", "name": TAIL, "fields": plain("LabeledPrediction")["fields"][1:]}
     stripped: Schema = _plain(schema(name))
@@ -103,6 +103,6 @@ def fingerprint_of(written: Schema | str) -> bytes:
 
 @cache
 def released() -> dict[bytes, tuple[str, Schema]]:
-    """Every schema that was released and may still be in a log: head -> (name, schema as written, without logical types)."""
+    """The name and the plain schema of every released schema, by the head of its records: a log may still hold them."""
     older = [_load(path) for path in sorted((schemas_dir() / "released").glob("*.avsc"))]
     return {MARKER + fingerprint_of(each): (each["name"], _plain(each)) for each in older}

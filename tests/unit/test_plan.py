@@ -1,11 +1,9 @@
-"""The topic table and the plan."""
+"""What would be done on a cluster."""
 
 import pytest
 
 from leadline.topology import STEPS
-from leadline.wire.codec import FEW, MANY
 from leadline.wire.plan import plan, wanted
-from leadline.wire.topics import TOPICS
 
 STATEFUL = [step.name for step in STEPS if step.stateful]
 
@@ -13,14 +11,6 @@ STATEFUL = [step.name for step in STEPS if step.stateful]
 def existing(partitions=2, **changes):
     made = plan({}, wanted(STATEFUL), "p", partitions).create
     return {topic.name: (topic.partitions, dict(topic.config) | changes) for topic in made}
-
-
-def test_every_topic_of_the_topology_is_in_the_table_and_has_a_form():
-    names = {topic.name for topic in TOPICS}
-    assert {topic for step in STEPS for topic in (*step.reads, *step.writes)} <= names
-    assert set(MANY) | set(FEW) | {"dead-letters"} == names
-    for topic in TOPICS:
-        assert topic.schemas == FEW.get(topic.name, (MANY[topic.name],) if topic.name in MANY else ())
 
 
 def test_nothing_is_there_so_everything_is_created():
