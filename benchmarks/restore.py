@@ -22,7 +22,8 @@ from benchmarks.measure import PARTITIONS, BenchError, publish, topics
 from leadline.agents import changelog, cluster
 from leadline.agents.app import tune_collector
 from leadline.agents.lane import Lane
-from leadline.learning.registry import Registry
+from leadline.core.models import Models
+from leadline.learning.cached import CachedModels
 from leadline.settings import load_settings
 from leadline.state.rocksdb import RocksStore
 from leadline.state.task import HostedTask
@@ -52,7 +53,7 @@ async def measure(bootstrap: str, count: int, runs: int) -> list[Restored]:
             await _join(bootstrap, prefix, Path(folder))
             size = await _size(bootstrap, f"{prefix}.join-changelog")
             return [
-                await _restored(bootstrap, prefix, Registry(models), Path(folder) / f"disk-{run}", count, size)
+                await _restored(bootstrap, prefix, CachedModels(models), Path(folder) / f"disk-{run}", count, size)
                 for run in range(runs)
             ]
 
@@ -60,7 +61,7 @@ async def measure(bootstrap: str, count: int, runs: int) -> list[Restored]:
 async def _join(bootstrap: str, prefix: str, folder: Path) -> None:
     """Work until nothing is left."""
     settings = load_settings(prefix=prefix, state=folder / "state")
-    lane = Lane(_JOIN, settings, bootstrap, Registry(folder / "models"))
+    lane = Lane(_JOIN, settings, bootstrap, CachedModels(folder / "models"))
     running = asyncio.create_task(lane.run())
     while any((await cluster.lag(bootstrap, prefix, _JOIN)).values()):
         await asyncio.wait([running], timeout=0.5)
@@ -75,12 +76,12 @@ async def _size(bootstrap: str, topic: str) -> int:
 
 
 async def _restored(
-    bootstrap: str, prefix: str, registry: Registry, disk: Path, count: int, changelog_bytes: int
+    bootstrap: str, prefix: str, models: Models, disk: Path, count: int, changelog_bytes: int
 ) -> Restored:
     stores = [RocksStore(disk / str(number)) for number in range(PARTITIONS)]
     wall, cpu = time.monotonic(), time.process_time()
     for number, store in enumerate(stores):
-        task = HostedTask(_JOIN, number, store, registry)
+        task = HostedTask(_JOIN, number, store, models)
         await changelog.restore(task, f"{prefix}.join-changelog", bootstrap, lambda: True)
     restored = Restored(count, changelog_bytes, time.monotonic() - wall, time.process_time() - cpu)
     found = sum(1 for store in stores for _ in store.scan(b"r", b"s"))

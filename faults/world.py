@@ -26,7 +26,7 @@ from leadline.embedded import EmbeddedKafka, EmbeddedRedis
 from leadline.embedded.child import free_ports
 from leadline.embedded.workers import Workers
 from leadline.learning.add import add_version
-from leadline.learning.registry import MODEL
+from leadline.learning.manifest import MODEL
 from leadline.learning.train import train
 from leadline.records import Rollout
 from leadline.settings import ModelSettings, SettingsError, load_settings

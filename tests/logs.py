@@ -15,21 +15,21 @@ from leadline.wire.rules import broken_record
 
 
 class OneModel:
-    """A catalog of one model without versions."""
+    """One model without versions."""
 
     def __init__(self, settings):
         self._settings = settings
 
-    def models(self):
+    def names(self):
         return [self._settings.name]
 
     def settings(self, model):
         return self._settings if model == self._settings.name else None
 
-    def champion(self, model):
+    def version(self, model, version):
         return None
 
-    def version(self, model, version):
+    def loaded(self, model, version, rolled_out_ms):
         return None
 
 

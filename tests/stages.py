@@ -1,14 +1,15 @@
-"""Stages without a broker: a catalog, batches of records, and a host that can start afresh before every run."""
+"""Stages without a broker: models, batches of records, and a host that can start afresh before every run."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
 
-from leadline.core.catalog import Champion, Signature
+from leadline.core.models import LoadedVersion, Signature
 from leadline.core.processor import Batch
+from leadline.core.tables import Table
 from leadline.core.windows.aggregates import UNIT, score_bin
-from leadline.records import WindowPartial
+from leadline.records import Rollout, WindowPartial
 from leadline.state.memory import MemoryStore
 from leadline.wire.codec import keys_of, routes_of
 from leadline.wire.rules import broken_record
@@ -16,27 +17,39 @@ from leadline.wire.rules import broken_record
 
 @dataclass
 class Models:
-    """A catalog: settings by model, versions by (model, version), champion by model."""
+    """Settings by model, and versions by (model, version)."""
 
     known: dict = field(default_factory=dict)
     versions: dict = field(default_factory=dict)
-    champions: dict = field(default_factory=dict)
 
-    def models(self):
+    def names(self):
         return list(self.known)
 
     def settings(self, model):
         return self.known.get(model)
 
-    def champion(self, model):
-        return self.champions.get(model)
-
     def version(self, model, version):
         return self.versions.get((model, version))
 
+    def loaded(self, model, version, rolled_out_ms):
+        return self.versions.get((model, version))
+
+
+def roll_out(table, model, version, arrival_ms=0):
+    rollout = Rollout(model, version, arrival_ms, "test", "to see")
+    table.apply(replace(records_batch("rollouts", [rollout], arrival_ms), keys=[model.encode()]))
+
+
+def rolled_out(**versions):
+    """A table of rollouts in which each of these models has this version."""
+    table = Table()
+    for model, version in versions.items():
+        roll_out(table, model, version)
+    return table
+
 
 def version(settings, profile=None, name="v1", signature=None):
-    return Champion(settings, name, signature or Signature("s", [], [], {}), profile, None)
+    return LoadedVersion(settings, name, signature or Signature("s", [], [], {}), profile, None)
 
 
 def records_batch(topic, records, arrival_ms=0):

@@ -7,10 +7,11 @@ SciPy are imported with their first task: a worker without them takes 17 MB less
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from leadline.core.catalog import Catalog
 from leadline.core.join.join import Join
+from leadline.core.models import Models
 from leadline.core.processor import Processor, Store
 from leadline.core.retraining import Retraining
+from leadline.core.routing import Deployments
 from leadline.core.scoring import Scoring
 from leadline.core.tables import Table
 from leadline.core.watch.alerting import Alerting
@@ -22,7 +23,7 @@ class Task:
 
     partition: int
     store: Store
-    catalog: Catalog
+    models: Models
     tables: Mapping[str, Table] = field(default_factory=dict)
 
 
@@ -52,7 +53,7 @@ def _performance(task: Task) -> Processor:
 def _drift(task: Task) -> Processor:
     from leadline.core.watch.drift import Drift
 
-    return Drift(task.store, task.catalog)
+    return Drift(task.store, task.models)
 
 
 STEPS = (
@@ -60,15 +61,16 @@ STEPS = (
         "scoring",
         reads=("prediction-requests",),
         writes=("predictions",),
-        processor=lambda task: Scoring(task.catalog),
+        processor=lambda task: Scoring(task.models, Deployments(task.tables["rollouts"])),
         stateful=False,
         lookups=True,
+        tables=("rollouts",),
     ),
     Step(
         "join",
         reads=("predictions", "outcomes"),
         writes=("labeled-predictions", "window-partials", "window-profiles"),
-        processor=lambda task: Join(task.partition, task.store, task.catalog),
+        processor=lambda task: Join(task.partition, task.store, task.models),
     ),
     Step(
         "performance",
@@ -86,13 +88,14 @@ STEPS = (
         "alerting",
         reads=("metrics", "drift"),
         writes=("alerts",),
-        processor=lambda task: Alerting(task.store, task.catalog),
+        processor=lambda task: Alerting(task.store, task.models),
     ),
     Step(
         "retraining",
         reads=("alerts",),
         writes=("retrain-requests",),
-        processor=lambda task: Retraining(task.store, task.catalog),
+        processor=lambda task: Retraining(task.store, task.models, Deployments(task.tables["rollouts"])),
+        tables=("rollouts",),
     ),
 )
 

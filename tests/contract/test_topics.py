@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from aiokafka.partitioner import murmur2
 
-from leadline.core.catalog import Champion, Signature
+from leadline.core.models import LoadedVersion, Signature
 from leadline.core.windows.reference_bins import build_profile
-from leadline.records import Outcome, PredictionRequest, Record
+from leadline.records import Outcome, PredictionRequest, Record, Rollout
 from leadline.settings import AlertLimits, ModelSettings
 from leadline.testing import Driver
 from leadline.topology import STEPS
@@ -56,7 +56,7 @@ class Curve:
         return 1 / (1 + np.exp(-matrix[:, 0]))
 
 
-def catalog():
+def models():
     signature, values = Signature("s", ["x"], [], {}), np.linspace(-3, 3, 200).reshape(-1, 1)
     profile = build_profile(signature, values, Curve().predict(values), {"accuracy": 0.9})
     settings = {
@@ -66,14 +66,17 @@ def catalog():
         )
         for name in MODELS
     }  # fmt: skip
-    versions = {name: Champion(settings[name], "v1", signature, profile, Curve()) for name in MODELS}
-    return Models(settings, {(name, "v1"): versions[name] for name in MODELS}, versions)
+    versions = {(name, "v1"): LoadedVersion(settings[name], "v1", signature, profile, Curve()) for name in MODELS}
+    return Models(settings, versions)
 
 
 @pytest.fixture(scope="module")
 def driver():
     """All stages have worked off three windows of two models that are always wrong, and one record that nobody can read."""
-    made, rng = Driver(catalog(), partitions=PARTITIONS), random.Random(1)
+    made, rng = Driver(models(), partitions=PARTITIONS), random.Random(1)
+    for model in MODELS:
+        rollout = Rollout(model, "v1", 0, "test", "to see")
+        made.publish("rollouts", key_of("rollouts", rollout), value_of(rollout), 0)
     for number in range(600):
         time, x = number * 5, rng.uniform(0.5, 3)
         request = PredictionRequest(f"r{number}", rng.choice(MODELS), time, {"x": x}, "", {"c": rng.choice("aü")})
@@ -88,10 +91,10 @@ def driver():
 
 
 def written(driver):
-    """Topic, partition, key and record of all that went through the driver, but for dead letters and the clock's records."""
+    """Topic, partition, key and record of all that producers and stages wrote, but for dead letters and the clock's records."""
     for (topic, partition), rows in driver.topics.items():
         for key, value, _, _ in rows:
-            if topic != "dead-letters" and value not in (None, b"no record"):
+            if topic not in ("dead-letters", "rollouts") and value not in (None, b"no record"):
                 yield topic, partition, key, read(topic, value)
 
 

@@ -18,13 +18,13 @@ from leadline.agents.admin import apply_topics
 from leadline.agents.features import FeaturesAwayError, FeatureView
 from leadline.agents.sender import new_producer
 from leadline.agents.stateless import StatelessLane
-from leadline.core.catalog import Champion, Signature
+from leadline.core.models import LoadedVersion, Signature
 from leadline.records import PredictionRequest
 from leadline.settings import ModelSettings, load_settings
 from leadline.topology import step
 from leadline.wire.codec import value_of
 from servers import InProcess, Talk
-from stages import Models
+from stages import Models, rolled_out
 
 pytestmark = pytest.mark.integration
 
@@ -46,10 +46,11 @@ async def talk(kafka, tmp_path):
 
 @asynccontextmanager
 async def running(talk, view=None):
-    scored = Champion(SETTINGS, "v1", Signature("s", ["x"], [], {}), None, Doubles())
-    models = Models({"m": SETTINGS}, {("m", "v1"): scored}, {"m": scored})
+    scored = LoadedVersion(SETTINGS, "v1", Signature("s", ["x"], [], {}), None, Doubles())
+    models = Models({"m": SETTINGS}, {("m", "v1"): scored})
     view = view or FeatureView(talk.settings, models)
-    lane = StatelessLane(step("scoring"), talk.settings, talk.bootstrap, models, view)
+    tables = {"rollouts": rolled_out(m="v1")}
+    lane = StatelessLane(step("scoring"), talk.settings, talk.bootstrap, models, view, tables=tables)
     working = asyncio.create_task(lane.run())
     try:
         yield InProcess(working)

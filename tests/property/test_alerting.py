@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadline.core.catalog import ReferenceProfile
+from leadline.core.models import ReferenceProfile
 from leadline.core.performance.metrics import METRICS
 from leadline.core.watch.alerting import Alerting
 from leadline.records import DriftReport, Metric, WindowMetrics

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadline.core.catalog import FeatureProfile, ReferenceProfile
+from leadline.core.models import FeatureProfile, ReferenceProfile
 from leadline.core.performance.metrics import METRICS, auc
 from leadline.core.performance.performance import Performance
 from leadline.core.retraining import Retraining
+from leadline.core.routing import Deployments
+from leadline.core.tables import Table
 from leadline.core.watch.alerting import Alerting
 from leadline.core.watch.drift import Drift
 from leadline.records import Alert, DriftReport, FeatureCounts, JoinCounts, Metric, WindowMetrics, WindowProfile
@@ -89,7 +91,7 @@ STAGES = [
     ("window-profiles", PROFILES, lambda store: Drift(store, MODELS)),
     ("metrics", [WINDOW], lambda store: Alerting(store, MODELS)),
     ("drift", [DRIFT], lambda store: Alerting(store, MODELS)),
-    ("alerts", [ALERT], lambda store: Retraining(store, MODELS)),
+    ("alerts", [ALERT], lambda store: Retraining(store, MODELS, Deployments(Table()))),
 ]
 
 

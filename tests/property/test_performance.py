@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from leadline.core.windows.keys import STATES
 
 from leadline.core.performance.metrics import auc
 from leadline.core.performance.performance import Performance
+from leadline.core.windows.keys import STATES
 from stages import Host, partial, records_batch
 
 SCORES = st.sampled_from([0.0, 0.25, 0.5, 0.5000001, 1.0]) | st.floats(0, 1)

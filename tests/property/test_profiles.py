@@ -7,8 +7,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadline.core.catalog import Signature
 from leadline.core.join.join import Join
+from leadline.core.models import Signature
 from leadline.core.windows.reference_bins import build_profile
 from leadline.settings import ModelSettings
 from stages import Host, Models, predictions_batch, version

@@ -8,14 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadline.core.catalog import Signature
 from leadline.core.matrix import Few, Many, requests_of, to_matrix
+from leadline.core.models import Signature
 from leadline.core.processor import Batch, Lookups
+from leadline.core.routing import Deployments
 from leadline.core.scoring import Scoring
 from leadline.records import PredictionRequest
 from leadline.settings import ModelSettings
 from leadline.wire.codec import encode, read
-from stages import Models, version
+from stages import Models, rolled_out, version
 
 SETTINGS = ModelSettings(name="m", numeric=["a", "b", "ä"], categorical=["c", "d"], segments=["d", "city"])
 SIGNATURE = Signature("s1", ["a", "b", "ä"], ["c", "d"], {"c": ["x", "y"], "d": [""]})
@@ -85,9 +86,10 @@ def naive_row(features, categories):
     return row
 
 
-def catalog(settings=SETTINGS):
+def scoring(settings=SETTINGS):
     scored = replace(version(settings, signature=SIGNATURE), predictor=Total())
-    return Models({"m": settings, "bare": settings}, {("m", "v1"): scored}, {"m": scored})
+    models = Models({"m": settings, "bare": settings}, {("m", "v1"): scored})
+    return Scoring(models, Deployments(rolled_out(m="v1")))
 
 
 @given(REQUESTS, st.integers(0, 5))
@@ -100,7 +102,7 @@ def test_the_matrix_equals_a_loop(requests, start):
 @FORMS
 @given(requests=REQUESTS)
 def test_each_request_is_a_prediction_or_a_reject(form, requests):
-    effects = Scoring(catalog()).on_batch(form(requests))
+    effects = scoring().on_batch(form(requests))
     rows = rows_of(effects)
     rejected = {reject.index: reject.reason for reject in effects.rejects}
     assert sorted([*rejected, *(int(row["request_id"][1:]) for row in rows)]) == list(range(len(requests)))
@@ -122,7 +124,7 @@ def test_each_request_is_a_prediction_or_a_reject(form, requests):
 @given(requests=REQUESTS)
 def test_missing_features_are_refused_where_the_model_says_so(form, requests):
     strict = SETTINGS.model_copy(update={"missing": "refuse"})
-    effects = Scoring(catalog(strict)).on_batch(form(requests))
+    effects = scoring(strict).on_batch(form(requests))
     incomplete = {i for i, each in enumerate(requests) if np.isnan(naive_row(*each)).any()}
     assert {r.index for r in effects.rejects if r.reason == "feature-missing"} == incomplete
 
@@ -142,7 +144,7 @@ def test_what_the_request_says_comes_before_what_is_looked_up(form, requests, da
 def test_both_forms_answer_the_same(requests):
     found = Lookups({"b": np.arange(len(requests)) * 0.5}, np.full(len(requests), 40.0))
     for lookups in (None, found):
-        one, other = (Scoring(catalog()).on_batch(replace(form(requests), lookups=lookups)) for form in (batch, few))
+        one, other = (scoring().on_batch(replace(form(requests), lookups=lookups)) for form in (batch, few))
         assert repr(rows_of(one)) == repr(rows_of(other))
         assert one.rejects == other.rejects
         assert [output.keys for output in one.outputs] == [output.keys for output in other.outputs]
@@ -151,7 +153,7 @@ def test_both_forms_answer_the_same(requests):
 @FORMS
 def test_models_of_one_run_are_told_apart(form):
     requests = [([("a", 1.0), ("b", 1.0), ("ä", 1.0)], [])] * 4
-    effects = Scoring(catalog()).on_batch(form(requests, ["m", "other", "bare", "m"]))
+    effects = scoring().on_batch(form(requests, ["m", "other", "bare", "m"]))
     assert {reject.index: reject.reason for reject in effects.rejects} == {1: "unknown-model", 2: "no-champion"}
     [output] = effects.outputs
     assert (output.keys, output.partition) == ([b"r0", b"r3"], 3)

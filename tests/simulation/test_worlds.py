@@ -2,7 +2,7 @@
 
 import pytest
 
-from leadline.core.join.join import label_rules
+from leadline.core.join import label_rules
 from leadline.state.task import HostedTask
 from leadline.testing import simulate
 

@@ -9,17 +9,18 @@ import fastavro
 import numpy as np
 import pytest
 
-from leadline.core.catalog import ReferenceProfile, Signature
 from leadline.core.join.join import Join
+from leadline.core.models import ReferenceProfile, Signature
 from leadline.core.performance.metrics import METRICS
 from leadline.core.performance.performance import Performance
 from leadline.core.retraining import Retraining
+from leadline.core.routing import Deployments
 from leadline.core.watch.alerting import WINDOWS, Alerting
 from leadline.core.watch.drift import Drift
 from leadline.core.windows.reference_bins import build_profile
 from leadline.records import DriftReport, Metric, WindowMetrics
 from leadline.settings import AlertLimits, ModelSettings
-from stages import Host, Models, partial, predictions_batch, records_batch, version
+from stages import Host, Models, partial, predictions_batch, records_batch, rolled_out, version
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 
@@ -211,7 +212,7 @@ def test_from_scores_and_partials_to_alerts_and_one_retrain_request():
         Host(lambda store, make=make: make(store), fresh=True)
         for make in (
             lambda store: Drift(store, catalog), Performance,
-            lambda store: Alerting(store, catalog), lambda store: Retraining(store, catalog),
+            lambda store: Alerting(store, catalog), lambda store: Retraining(store, catalog, Deployments(rolled_out(m="v1"))),
         )
     ]  # fmt: skip
     drift, performance, alerting, retraining = stages

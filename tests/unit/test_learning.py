@@ -20,9 +20,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from leadline.learning import linear
-from leadline.learning.add import add_version, next_version
+from leadline.learning.add import add_version
+from leadline.learning.cached import CachedModels
 from leadline.learning.errors import RegistryError
 from leadline.learning.linear import Linear, linear_model, linear_of
+from leadline.learning.model_files import ModelFiles
 from leadline.learning.models import model_of
 from leadline.learning.quality import quality
 from leadline.learning.reference import matrix, read_reference, signature_of
@@ -345,7 +347,7 @@ def test_versions_are_numbered(tmp_path):
     assert [add_version(tmp_path, SETTINGS, None, model, table(), "y").version for _ in range(2)] == ["v1", "v2"]
     (tmp_path / "loans" / "v10").mkdir()
     (tmp_path / "loans" / "version99").mkdir()
-    assert next_version(tmp_path, "loans") == "v11"
+    assert Registry(ModelFiles(tmp_path)).next_version("loans") == "v11"
 
 
 def test_a_skops_file_is_added_byte_for_byte(tmp_path):
@@ -393,7 +395,7 @@ def test_a_write_that_fails_leaves_no_version(tmp_path, monkeypatch):
         add_version(tmp_path, SETTINGS, "v1", model, table(), "y")
     monkeypatch.undo()
     assert not list((tmp_path / "loans").iterdir())
-    assert Registry(tmp_path).version("loans", "v1") is None
+    assert CachedModels(tmp_path).version("loans", "v1") is None
     assert add_version(tmp_path, SETTINGS, "v1", model, table(), "y").version == "v1"
 
 

@@ -5,8 +5,8 @@ from itertools import count
 import numpy as np
 import pytest
 
-from leadline.core.catalog import FeatureProfile, Signature
 from leadline.core.join.join import Join
+from leadline.core.models import FeatureProfile, Signature
 from leadline.core.processor import Batch
 from leadline.core.windows.reference_bins import ReferenceBins, build_profile
 from leadline.settings import ModelSettings

@@ -28,12 +28,18 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from leadline.core.catalog import Catalog
+from leadline.core.models import Models
+from leadline.core.routing import Deployments, loaded_routes
+from leadline.core.tables import Table
 from leadline.learning.add import add_version
+from leadline.learning.cached import CachedModels
+from leadline.learning.errors import RegistryError
+from leadline.learning.manifest import FILES, LINEAR, MANIFEST, MODEL
+from leadline.learning.model_files import ModelFiles
 from leadline.learning.models import read_model
-from leadline.learning.registry import FILES, LINEAR, MANIFEST, MODEL, Registry, RegistryError
-from leadline.records import Rollout
+from leadline.learning.registry import Registered, Registry
 from leadline.settings import ModelSettings, SettingsError
+from stages import roll_out
 
 SETTINGS = ModelSettings(name="fraud", numeric=["a", "b"])
 BINARY = [
@@ -77,8 +83,20 @@ def tree():
     return DecisionTreeClassifier(max_depth=2)
 
 
-def rollout(version: str, model: str = "fraud") -> Rollout:
-    return Rollout(model, version, 0, "me", "because")
+class Worker:
+    """The models of a worker, and the rollouts that it has read; each rollout is a millisecond after the one before."""
+
+    def __init__(self, root: Path) -> None:
+        self.models, self.table, self.now_ms = CachedModels(root), Table(), 0
+
+    def roll_out(self, version: str, model: str = "fraud") -> None:
+        self.now_ms += 1
+        roll_out(self.table, model, version, self.now_ms)
+
+    def answers(self, model: str = "fraud") -> str | None:
+        found = loaded_routes(self.models, Deployments(self.table), model)
+        assert [role for _, role in found] in ([], ["champion"])
+        return found[0][0].version if found else None
 
 
 def reseal(folder: Path, name: str, data: bytes) -> None:
@@ -90,21 +108,36 @@ def reseal(folder: Path, name: str, data: bytes) -> None:
 
 
 def test_nothing_there(tmp_path):
-    registry: Catalog = Registry(tmp_path / "none")
-    assert registry.models() == []
-    assert registry.settings("fraud") is None
-    assert registry.champion("fraud") is None
-    assert registry.version("fraud", "v1") is None
+    models: Models = CachedModels(tmp_path / "none")
+    assert models.names() == []
+    assert models.settings("fraud") is None
+    assert models.version("fraud", "v1") is None
+    assert models.loaded("fraud", "v1", 0) is None
+    assert Registry(ModelFiles(tmp_path / "none")).versions("fraud") == []
 
 
 def test_reads_what_was_added_once(tmp_path):
     added = add(tmp_path)
-    registry = Registry(tmp_path)
-    found = registry.version("fraud", "v1")
-    assert found is registry.version("fraud", "v1")
+    models = CachedModels(tmp_path)
+    found = models.version("fraud", "v1")
+    assert found is models.version("fraud", "v1")
     assert (found.signature, found.profile, found.settings) == (added.signature, added.profile, SETTINGS)
-    assert registry.settings("fraud") is registry.settings("fraud")
+    assert models.settings("fraud") is models.settings("fraud")
+    assert models.loaded("fraud", "v1", 1) is models.loaded("fraud", "v1", 2)
+    assert models.names() == ["fraud"]
+
+
+def test_what_is_registered(tmp_path):
+    for version in ("v10", "v9", "first"):
+        add(tmp_path, version)
+    (tmp_path / "fraud" / ".v11.half-written").mkdir()
+    registry = Registry(ModelFiles(tmp_path))
     assert registry.models() == ["fraud"]
+    assert [each.version for each in registry.versions("fraud")] == ["first", "v10", "v9"]
+    assert registry.find("fraud", "v9") == Registered("fraud", "v9", "registered")
+    assert registry.find("fraud", "v11") is None
+    assert registry.find("../root", "v9") is None
+    assert registry.next_version("fraud") == "v11"
 
 
 @pytest.mark.parametrize("name", [*FILES, LINEAR, MANIFEST])
@@ -122,7 +155,7 @@ def test_harm_to_any_file_is_refused_by_name(tmp_path, name, harm):
     }
     path.unlink() if harm == "remove" else path.write_bytes(changed[harm])
     with pytest.raises(RegistryError, match=r"copy the whole folder again"):
-        Registry(tmp_path).read("fraud", "v1")
+        ModelFiles(tmp_path).load("fraud", "v1")
 
 
 @pytest.mark.parametrize(
@@ -134,21 +167,21 @@ def test_a_manifest_of_another_shape_is_refused(tmp_path, manifest):
     text = {"model": "fraud", "version": "v1", **manifest} if isinstance(manifest, dict) else manifest
     (tmp_path / "fraud" / "v1" / MANIFEST).write_text(json.dumps(text))
     with pytest.raises(RegistryError):
-        Registry(tmp_path).read("fraud", "v1")
+        ModelFiles(tmp_path).load("fraud", "v1")
 
 
 def test_a_folder_under_another_name_is_refused(tmp_path):
     add(tmp_path)
     (tmp_path / "fraud" / "v1").rename(tmp_path / "fraud" / "v2")
     with pytest.raises(RegistryError, match="of another model or version"):
-        Registry(tmp_path).read("fraud", "v2")
+        ModelFiles(tmp_path).load("fraud", "v2")
 
 
 def test_an_empty_folder_is_refused(tmp_path):
     add(tmp_path)
     (tmp_path / "fraud" / "v2").mkdir()
     with pytest.raises(RegistryError, match=r"manifest\.json cannot be read"):
-        Registry(tmp_path).read("fraud", "v2")
+        ModelFiles(tmp_path).load("fraud", "v2")
 
 
 @pytest.mark.parametrize("name", ["signature.json", "profile.json"])
@@ -159,7 +192,7 @@ def test_a_sealed_file_of_another_shape_is_refused(tmp_path, name, data):
     add(tmp_path)
     reseal(tmp_path / "fraud" / "v1", name, data)
     with pytest.raises(RegistryError, match=name):
-        Registry(tmp_path).read("fraud", "v1")
+        ModelFiles(tmp_path).load("fraud", "v1")
 
 
 @pytest.mark.parametrize(
@@ -167,13 +200,14 @@ def test_a_sealed_file_of_another_shape_is_refused(tmp_path, name, data):
 )
 def test_names_are_never_paths(tmp_path, name):
     add(tmp_path / "root")
-    registry = Registry(tmp_path / "root")
-    registry.apply(rollout(name))
-    registry.apply(rollout("v1", name))
-    assert registry.settings(name) is None
-    assert registry.version(name, "v1") is None
-    assert registry.version("fraud", name) is None
-    assert registry.champion("fraud") is None
+    worker = Worker(tmp_path / "root")
+    worker.roll_out(name)
+    worker.roll_out("v1", name)
+    assert worker.answers() is None
+    assert worker.answers(name) is None
+    assert worker.models.settings(name) is None
+    assert worker.models.version(name, "v1") is None
+    assert worker.models.version("fraud", name) is None
     with pytest.raises(RegistryError, match="cannot name a version"):
         add(tmp_path / "root", name)
 
@@ -182,82 +216,95 @@ def test_broken_settings_name_the_file_when_asked(tmp_path):
     add(tmp_path)
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "model.toml").write_text("name = ")
-    registry = Registry(tmp_path)
-    assert registry.models() == ["bad", "fraud"]
-    assert registry.settings("fraud") == SETTINGS
+    files = ModelFiles(tmp_path)
+    assert files.names() == ["bad", "fraud"]
+    assert files.settings("fraud") == SETTINGS
     with pytest.raises(SettingsError, match=r"bad/model\.toml"):
-        registry.settings("bad")
+        files.settings("bad")
 
 
 def test_settings_of_another_name_are_refused(tmp_path):
     add(tmp_path)
     (tmp_path / "fraud").rename(tmp_path / "other")
     with pytest.raises(SettingsError, match="make them equal"):
-        Registry(tmp_path).settings("other")
+        ModelFiles(tmp_path).settings("other")
 
 
 def test_a_version_without_settings_is_refused(tmp_path):
     add(tmp_path)
     (tmp_path / "fraud" / "model.toml").unlink()
     with pytest.raises(RegistryError, match="restore it"):
-        Registry(tmp_path).read("fraud", "v1")
+        ModelFiles(tmp_path).load("fraud", "v1")
 
 
 def test_the_last_rollout_holds(tmp_path):
     add(tmp_path, "v1")
     add(tmp_path, "v2")
-    registry = Registry(tmp_path)
-    assert registry.champion("fraud") is None
+    worker = Worker(tmp_path)
+    assert worker.answers() is None
     for version in ("v1", "v2", "v1"):
-        registry.apply(rollout(version))
-        assert registry.champion("fraud").version == version
+        worker.roll_out(version)
+        assert worker.answers() == version
 
 
-def test_a_rollout_of_what_is_not_here_changes_nothing_and_is_logged(tmp_path):
+def test_a_rollout_of_what_is_not_here_changes_nothing_and_is_logged_once(tmp_path):
     add(tmp_path)
-    registry = Registry(tmp_path)
-    registry.apply(rollout("v1"))
+    worker = Worker(tmp_path)
+    worker.roll_out("v1")
     with structlog.testing.capture_logs() as lines:
-        registry.apply(rollout("v9"))
-        registry.apply(rollout("v1", "unknown"))
-    assert registry.champion("fraud").version == "v1"
-    assert registry.champion("unknown") is None
-    assert [(line["model"], line["version"], line["keeps"]) for line in lines] == [
-        ("fraud", "v9", "v1"),
-        ("unknown", "v1", None),
-    ]
+        worker.roll_out("v9")
+        worker.roll_out("v1", "unknown")
+        for _ in range(3):
+            assert worker.answers() == "v1"
+            assert worker.answers("unknown") is None
+        worker.roll_out("v9")
+        assert worker.answers() == "v1"
+    assert [(line["model"], line["version"]) for line in lines] == [("fraud", "v9"), ("unknown", "v1"), ("fraud", "v9")]
+    assert all("is not on this disk" in line["error"] for line in lines)
 
 
 @pytest.mark.parametrize("name", ["model.skops", "linear.json", "profile.json", "manifest.json"])
-def test_a_rollout_of_a_damaged_version_changes_nothing_until_it_is_mended(tmp_path, name):
+def test_a_rollout_of_a_damaged_version_changes_nothing_until_it_is_mended_and_rolled_out_again(tmp_path, name):
     add(tmp_path, "v1")
     add(tmp_path, "v2")
     path = tmp_path / "fraud" / "v2" / name
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    registry = Registry(tmp_path)
+    worker = Worker(tmp_path)
     for version in ("v1", "v2"):
-        registry.apply(rollout(version))
-    assert registry.champion("fraud").version == "v1"
+        worker.roll_out(version)
+    assert worker.answers() == "v1"
     path.write_bytes(whole)
-    registry.apply(rollout("v2"))
-    assert registry.champion("fraud").version == "v2"
+    assert worker.answers() == "v1"
+    worker.roll_out("v2")
+    assert worker.answers() == "v2"
 
 
-def test_a_version_that_is_damaged_after_its_rollout_is_not_there_until_it_is_rolled_out_again(tmp_path):
+def test_a_version_that_no_longer_fits_its_settings_leaves_the_one_before_answering(tmp_path):
+    """Its files are whole, but its model cannot be made ready."""
+    add(tmp_path, "v1")
+    add(tmp_path, "v2")
+    numbers = {"classes": [0, 7], "mean": [0, 0], "scale": [1, 1], "weights": [1, 1], "intercept": 0}
+    reseal(tmp_path / "fraud" / "v2", LINEAR, json.dumps(numbers).encode())
+    worker = Worker(tmp_path)
+    for version in ("v1", "v2"):
+        worker.roll_out(version)
+    assert worker.answers() == "v1"
+
+
+def test_a_damaged_version_that_alone_was_rolled_out_is_logged_once(tmp_path):
     add(tmp_path)
-    registry = Registry(tmp_path)
-    registry.apply(rollout("v1"))
+    worker = Worker(tmp_path)
+    worker.roll_out("v1")
     path = tmp_path / "fraud" / "v1" / "model.skops"
     whole = path.read_bytes()
     path.write_bytes(b"")
     with structlog.testing.capture_logs() as lines:
-        assert registry.champion("fraud") is None
-        assert registry.champion("fraud") is None
+        assert [worker.answers(), worker.answers()] == [None, None]
     assert len(lines) == 1
     path.write_bytes(whole)
-    registry.apply(rollout("v1"))
-    assert registry.champion("fraud").version == "v1"
+    worker.roll_out("v1")
+    assert worker.answers() == "v1"
 
 
 @pytest.mark.parametrize("model", BINARY, ids=lambda model: type(model).__name__)
@@ -273,7 +320,7 @@ def test_regressors_read_back_equal(tmp_path, model):
 def check(root, model, settings, expected):
     add_version(root, settings, "v1", fitted(model), reference(), "y")
     rows = np.column_stack([np.random.default_rng(7).normal(size=50), np.arange(50.0) % 4])
-    found = Registry(root).read("fraud", "v1").predictor.predict(rows)
+    found = ModelFiles(root).load("fraud", "v1").predictor.predict(rows)
     assert found.dtype == np.float64
     np.testing.assert_allclose(found, expected(rows), rtol=0, atol=1e-9)
 
@@ -296,7 +343,7 @@ def test_a_pickle_in_place_of_a_model_is_refused_and_never_runs(tmp_path):
     mark = tmp_path / "mark"
     reseal(tmp_path / "fraud" / "v1", MODEL, pickle.dumps(Pickled(str(mark))))
     with pytest.raises(RegistryError, match="no skops file"):
-        Registry(tmp_path).read("fraud", "v1")
+        ModelFiles(tmp_path).load("fraud", "v1")
     assert not mark.exists()
 
 
@@ -324,7 +371,7 @@ def test_a_type_smuggled_into_a_model_is_named_and_refused(tmp_path, module, kin
 
     reseal(folder, MODEL, swapped((folder / MODEL).read_bytes(), change))
     with pytest.raises(RegistryError, match=rf"not allowed: {module}\.{kind}"):
-        Registry(tmp_path).read("fraud", "v1")
+        ModelFiles(tmp_path).load("fraud", "v1")
 
 
 def test_a_pickled_array_inside_a_model_is_refused_and_never_runs(tmp_path):
@@ -363,7 +410,7 @@ def test_a_model_of_other_features_is_refused(tmp_path):
     reseal(tmp_path / "fraud" / "v2", LINEAR, json.dumps(numbers).encode())
     for version in ("v1", "v2"):
         with pytest.raises(RegistryError, match="does not score a matrix of 2 features"):
-            Registry(tmp_path).read("fraud", version)
+            ModelFiles(tmp_path).load("fraud", version)
 
 
 def test_the_file_of_a_logistic_regression_is_not_opened(tmp_path):
@@ -373,21 +420,36 @@ def test_the_file_of_a_logistic_regression_is_not_opened(tmp_path):
     said = f"""if True:
         import sys
         from pathlib import Path
-        from leadline.learning.registry import Registry
-        version = Registry(Path({str(tmp_path)!r})).read("fraud", "v1")
+        from leadline.learning.model_files import ModelFiles
+        version = ModelFiles(Path({str(tmp_path)!r})).load("fraud", "v1")
         print(*version.predictor.predict([[0.0, 0.0]]).shape, *{{"sklearn", "skops", "scipy"}} & {{*sys.modules}})"""
     assert subprocess.check_output([sys.executable, "-c", said], text=True).split() == ["1"]
 
 
 def test_a_version_that_is_not_on_this_disk_is_logged_once(tmp_path):
     """Without it nothing is profiled, and nothing else would tell."""
-    registry = Registry(tmp_path)
+    models = CachedModels(tmp_path)
     with structlog.testing.capture_logs() as lines:
-        assert [registry.version("m", name) for name in ("v1", "v1", "v2")] == [None, None, None]
+        assert [models.version("fraud", name) for name in ("v1", "v1", "v2")] == [None, None, None]
     assert [(line["event"], line["version"]) for line in lines] == [
-        ("this version is not on this disk", "v1"),
-        ("this version is not on this disk", "v2"),
+        ("this version is not used", "v1"),
+        ("this version is not used", "v2"),
     ]
+    add(tmp_path)
+    assert models.version("fraud", "v1").version == "v1"
+
+
+def test_a_damaged_version_is_described_when_its_files_are_mended(tmp_path):
+    add(tmp_path)
+    path = tmp_path / "fraud" / "v1" / "profile.json"
+    whole = path.read_bytes()
+    path.write_bytes(b"")
+    models = CachedModels(tmp_path)
+    with structlog.testing.capture_logs() as lines:
+        assert [models.version("fraud", "v1") for _ in range(3)] == [None] * 3
+    assert len(lines) == 1
+    path.write_bytes(whole)
+    assert models.version("fraud", "v1").profile is not None
 
 
 def test_a_version_is_looked_at_without_its_model(tmp_path):
@@ -396,8 +458,8 @@ def test_a_version_is_looked_at_without_its_model(tmp_path):
     said = f"""if True:
         import sys
         from pathlib import Path
-        from leadline.learning.registry import Registry
-        version = Registry(Path({str(tmp_path)!r})).version("fraud", "v1")
+        from leadline.learning.cached import CachedModels
+        version = CachedModels(Path({str(tmp_path)!r})).version("fraud", "v1")
         print(version.profile.predictions, *{{"sklearn", "skops", "scipy"}} & {{*sys.modules}})"""
     assert subprocess.check_output([sys.executable, "-c", said], text=True).split() == [str(len(reference()))]
 
@@ -407,7 +469,7 @@ def test_a_classifier_is_no_regressor_after_its_settings_were_changed(tmp_path):
     path = tmp_path / "fraud" / "model.toml"
     path.write_text(path.read_text().replace('task = "binary"', 'task = "regression"'))
     with pytest.raises(RegistryError, match="is no regressor"):
-        Registry(tmp_path).read("fraud", "v1")
+        ModelFiles(tmp_path).load("fraud", "v1")
 
 
 def test_other_models_have_no_numbers(tmp_path):

@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 
 from leadline.core.retraining import Retraining
+from leadline.core.routing import Deployments
+from leadline.core.tables import Table
 from leadline.records import Alert
 from leadline.settings import ModelSettings
-from stages import Host, Models, records_batch, version
+from stages import Host, Models, records_batch, roll_out, rolled_out
 
 DAY = 86_400_000
 SETTINGS = ModelSettings(name="m", retrain_cooldown="7d")
@@ -18,12 +20,13 @@ EVIDENCE = {
 OPENED = Alert("a1", "performance", "critical", "opened", "m", "v1", "*", 0, DAY, 1, EVIDENCE, "")
 
 
-def host(models=None, fresh=False):
-    return Host(lambda store: Retraining(store, models or Models({"m": SETTINGS})), fresh)
+def host(models=None, fresh=False, rollouts=None):
+    models, deployments = models or Models({"m": SETTINGS}), Deployments(rollouts or Table())
+    return Host(lambda store: Retraining(store, models, deployments), fresh)
 
 
-def feed(run, *alerts):
-    return [told.alert_id for told in run.feed(records_batch("alerts", alerts))]
+def feed(run, *alerts, arrival_ms=0):
+    return [told.alert_id for told in run.feed(records_batch("alerts", alerts, arrival_ms))]
 
 
 def alert(alert_id, day, **changed):
@@ -79,11 +82,29 @@ def test_a_replay_asks_for_nothing_more():
 
 
 def test_done_when_another_version_answers():
-    models = Models({"m": SETTINGS}, champions={"m": version(SETTINGS, name="v1")})
-    run = host(models)
-    assert feed(run, alert("a1", 1), alert("a2", 20)) == ["a1"]
-    models.champions["m"] = version(SETTINGS, name="v2")
-    assert feed(run, alert("a3", 21, model_version="v2")) == ["a3"]
+    rollouts = rolled_out(m="v1")
+    run = host(rollouts=rollouts)
+    assert feed(run, alert("a1", 1), alert("a2", 20), arrival_ms=10) == ["a1"]
+    roll_out(rollouts, "m", "v2", arrival_ms=20)
+    assert feed(run, alert("a3", 21, model_version="v2"), arrival_ms=21) == ["a3"]
+
+
+def test_a_rollout_is_not_known_to_an_alert_that_arrived_before_it():
+    """However late the alert is read. At the same time, either may have been first: the alert is."""
+    rollouts = rolled_out(m="v1")
+    roll_out(rollouts, "m", "v2", arrival_ms=20)
+    for arrival_ms, asked in ((19, []), (20, []), (21, ["a2"])):
+        run = host(rollouts=rollouts)
+        feed(run, alert("a1", 1), arrival_ms=10)
+        assert feed(run, alert("a2", 20), arrival_ms=arrival_ms) == asked
+
+
+def test_it_makes_no_difference_whether_the_version_can_be_loaded_here():
+    rollouts = rolled_out(m="v1")
+    roll_out(rollouts, "m", "not-here", arrival_ms=20)
+    run = host(rollouts=rollouts)
+    assert feed(run, alert("a1", 1), arrival_ms=10) == ["a1"]
+    assert feed(run, alert("a2", 20), arrival_ms=30) == ["a2"]
 
 
 def test_models_do_not_wait_for_each_other():

@@ -21,7 +21,10 @@ from leadline.agents.lane import Lane
 from leadline.agents.reach import reach, unencrypted
 from leadline.agents.rollouts import RolloutFollower
 from leadline.agents.stateless import StatelessLane
-from leadline.learning.registry import Registry
+from leadline.core.models import Models
+from leadline.core.routing import Deployments, loaded_routes
+from leadline.core.tables import Table
+from leadline.learning.cached import CachedModels
 from leadline.settings import Settings
 from leadline.topology import Step
 from leadline.wire.codec import WIRE, Wire
@@ -48,14 +51,13 @@ class _App(faust.App):
 class Lanes(Service):
     """Runs a lane for each step; if one fails all stop, and the process with them."""
 
-    def __init__(
-        self, steps: Sequence[Step], settings: Settings, bootstrap: str, registry: Registry, wire: Wire
-    ) -> None:
+    def __init__(self, steps: Sequence[Step], settings: Settings, bootstrap: str, models: Models, wire: Wire) -> None:
         super().__init__()
         self._steps = steps
         self._settings = settings
         self._bootstrap = bootstrap
-        self._registry = registry
+        self._models = models
+        self._tables = {"rollouts": Table()}
         self._wire = wire
         self._lanes: list[Lane | StatelessLane] = []
         self._running: list[asyncio.Task[None]] = []
@@ -63,8 +65,8 @@ class Lanes(Service):
     @Service.task
     async def _work(self) -> None:
         settings = self._settings
-        follower = RolloutFollower(self._bootstrap, settings.prefix, self._registry, settings.record_bytes)
-        view = FeatureView(settings, self._registry)
+        follower = RolloutFollower(self._bootstrap, settings.prefix, self._tables["rollouts"], settings.record_bytes)
+        view = FeatureView(settings, self._models)
         try:
             await follower.catch_up()
             if any(step.name == "scoring" for step in self._steps):
@@ -82,13 +84,15 @@ class Lanes(Service):
             await follower.stop()
 
     def _lane(self, step: Step, view: FeatureView) -> Lane | StatelessLane:
-        common = step, self._settings, self._bootstrap, self._registry
-        return Lane(*common, self._wire) if step.stateful else StatelessLane(*common, view, self._wire)
+        common = step, self._settings, self._bootstrap, self._models
+        if step.stateful:
+            return Lane(*common, self._wire, self._tables)
+        return StatelessLane(*common, view, self._wire, self._tables)
 
     def _load_champions(self) -> None:
         """Read the models now, so that the first request does not wait for it."""
-        for model in self._registry.models():
-            self._registry.champion(model)
+        for model in self._models.names():
+            loaded_routes(self._models, Deployments(self._tables["rollouts"]), model)
 
     async def on_stop(self) -> None:
         """Let the lanes finish. What still runs after this is cancelled, and a group that it did not leave waits for its session to end."""
@@ -126,12 +130,12 @@ def worker(steps: Sequence[Step], settings: Settings, bootstrap: str, wire: Wire
     Raises KafkaConnectionError where the broker cannot be reached, NoTopicError where topics are missing.
     """
     asyncio.run(_check(steps, settings, bootstrap, wire))
-    registry = Registry(settings.models)
+    models = CachedModels(settings.models)
     settings.state.mkdir(parents=True, exist_ok=True)
     app = _App("leadline", broker=f"kafka://{bootstrap}", datadir=str(settings.state / "faust"), web_enabled=False)
     host = faust.Worker(
         app,
-        Lanes(steps, settings, bootstrap, registry, wire),
+        Lanes(steps, settings, bootstrap, models, wire),
         quiet=True,
         override_logging=False,
         redirect_stdouts=False,

@@ -12,8 +12,8 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from leadline.agents.reach import reach_redis_blocking
-from leadline.core.catalog import Catalog
 from leadline.core.columnar.columns import Floats
+from leadline.core.models import Models
 from leadline.core.processor import Batch, Lookups
 from leadline.core.scoring import lookup_keys
 from leadline.settings import Lookup, ModelSettings, Settings
@@ -59,9 +59,9 @@ class FeatureView:
     ``missing`` says what that means: scored without, or waited for.
     """
 
-    def __init__(self, settings: Settings, catalog: Catalog) -> None:
+    def __init__(self, settings: Settings, models: Models) -> None:
         self._settings = settings
-        self._catalog = catalog
+        self._models = models
         self._client: redis.Redis | None = None
         self._away_until = 0.0
 
@@ -70,7 +70,7 @@ class FeatureView:
 
         Raises FeaturesAwayError where a model refuses requests of which something is missing, and Redis does not answer.
         """
-        wanted = lookup_keys(batch, self._catalog)
+        wanted = lookup_keys(batch, self._models)
         if not wanted:
             return None
         names = {view: self._lookup(model, view).features for model, view in wanted}
@@ -96,7 +96,7 @@ class FeatureView:
             self._client.close()
 
     def _model(self, name: str) -> ModelSettings:
-        settings = self._catalog.settings(name)
+        settings = self._models.settings(name)
         assert settings is not None
         return settings
 

@@ -10,6 +10,7 @@ A rebalance is waited for between runs, never within one: `_turn` is held by who
 
 import asyncio
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 
 import structlog
@@ -31,11 +32,12 @@ from leadline.agents.reach import reach
 from leadline.agents.runs import read, refused
 from leadline.agents.sender import Sender, TooLargeError, new_producer
 from leadline.agents.stop import is_cancelled, stop
-from leadline.core.catalog import Catalog
+from leadline.core.models import Models
 from leadline.core.processor import Effects
+from leadline.core.tables import Table
 from leadline.settings import Settings
 from leadline.state.rocksdb import RocksStore, discard_stale
-from leadline.state.task import HostedTask, state_path
+from leadline.state.task import NO_TABLES, HostedTask, state_path
 from leadline.topology import Step
 from leadline.wire.codec import WIRE, Wire
 from leadline.wire.dead_letters import to_record
@@ -70,13 +72,15 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         step: Step,
         settings: Settings,
         bootstrap: str,
-        catalog: Catalog,
+        models: Models,
         wire: Wire = WIRE,
+        tables: Mapping[str, Table] = NO_TABLES,
     ) -> None:
         self.step = step
         self._settings = settings
         self._bootstrap = bootstrap
-        self._catalog = catalog
+        self._models = models
+        self._tables = tables
         self._wire = wire
         self._nouns = {self._topic(noun): noun for noun in step.reads}
         self._tasks: dict[int, HostedTask] = {}
@@ -183,7 +187,9 @@ class Lane(ConsumerRebalanceListener):  # type: ignore[misc]
         partitions = sorted({tp.partition for tp in assigned})
         await asyncio.gather(*map(self._open_sender, partitions))
         for partition in partitions:
-            task = self._tasks[partition] = HostedTask(self.step, partition, self._store(partition), self._catalog)
+            task = self._tasks[partition] = HostedTask(
+                self.step, partition, self._store(partition), self._models, self._tables
+            )
             await restore(task, self._changelog, self._bootstrap, lambda: self._wanted(assigned))
             if not self._wanted(assigned):
                 await self._close_tasks()

@@ -1,4 +1,4 @@
-"""Which version answers: the compacted rollouts topic, read by every worker in full and followed."""
+"""The table of rollouts: the compacted topic, read by every worker in full and followed."""
 
 from aiokafka import AIOKafkaConsumer
 
@@ -6,17 +6,16 @@ from leadline.agents.cluster import partitions
 from leadline.agents.fetch import fetch, to_run
 from leadline.agents.reach import reach
 from leadline.agents.stop import stop
-from leadline.learning.registry import Registry
-from leadline.records import Rollout
+from leadline.core.tables import Table
 from leadline.wire.codec import decode
 
 
 class RolloutFollower:
-    """Applies every rollout to the registry; `catch_up` before the first request is scored, then `follow`."""
+    """Fills the table; `catch_up` before the first request is scored, then `follow`."""
 
-    def __init__(self, bootstrap: str, prefix: str, registry: Registry, max_bytes: int) -> None:
+    def __init__(self, bootstrap: str, prefix: str, table: Table, max_bytes: int) -> None:
         self._topic = f"{prefix}.rollouts"
-        self._registry = registry
+        self._table = table
         self._max_bytes = max_bytes
         self._consumer = AIOKafkaConsumer(
             **reach(bootstrap), isolation_level="read_committed", enable_auto_commit=False
@@ -40,9 +39,7 @@ class RolloutFollower:
     async def _take(self, timeout_ms: int) -> None:
         for place, records in (await fetch(self._consumer, timeout_ms=timeout_ms)).items():
             batch, _ = decode(to_run("rollouts", place.partition, records), self._max_bytes)
-            for record in batch.records:
-                if isinstance(record, Rollout):
-                    self._registry.apply(record)
+            self._table.apply(batch)
 
     async def stop(self) -> None:
         await stop(self._consumer, within_s=5)

@@ -11,7 +11,7 @@ then, and comes out the same.
 import asyncio
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import groupby
@@ -25,10 +25,12 @@ from leadline.agents.lane import COMMIT_EVERY_S, JOIN_AGAIN_S
 from leadline.agents.reach import reach_librdkafka
 from leadline.agents.runs import read, refused
 from leadline.agents.sender import CHANGELOG_BYTES, arrival_headers
-from leadline.core.catalog import Catalog
+from leadline.core.models import Models
 from leadline.core.processor import Output, Processor
+from leadline.core.tables import Table
 from leadline.settings import Settings
 from leadline.state.memory import MemoryStore
+from leadline.state.task import NO_TABLES
 from leadline.topology import Step, Task
 from leadline.wire.codec import FEW_REQUESTS, WIRE, Wire, keys_of
 from leadline.wire.dead_letters import to_record
@@ -71,14 +73,16 @@ class StatelessLane:
         step: Step,
         settings: Settings,
         bootstrap: str,
-        catalog: Catalog,
+        models: Models,
         view: FeatureView,
         wire: Wire = WIRE,
+        tables: Mapping[str, Table] = NO_TABLES,
     ) -> None:
         self.step = step
         self.settings = settings
         self.bootstrap = bootstrap
-        self.catalog = catalog
+        self.models = models
+        self.tables = tables
         self.view = view
         self.wire = wire
         self.stopping = threading.Event()
@@ -177,9 +181,10 @@ class _Member:
     # -- group --------------------------------------------------------------------------------------------------------
 
     def _on_assign(self, _: Consumer, assigned: list[TopicPartition]) -> None:
-        step, catalog = self._lane.step, self._lane.catalog
+        step, lane = self._lane.step, self._lane
         partitions = sorted(each.partition for each in assigned)
-        self._processors = {number: step.processor(Task(number, MemoryStore(), catalog)) for number in partitions}
+        tasks = [Task(number, MemoryStore(), lane.models, lane.tables) for number in partitions]
+        self._processors = {task.partition: step.processor(task) for task in tasks}
         log.info("assigned", step=step.name, partitions=partitions)
 
     def _on_revoke(self, _: Consumer, __: list[TopicPartition]) -> None:

@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer
@@ -11,7 +12,7 @@ from aiokafka.errors import KafkaError
 from leadline.agents.reach import reach, reach_redis, unencrypted
 from leadline.cli.common import out, wait_for
 from leadline.logs import why_refused
-from leadline.settings import Settings, SettingsError, load_model_settings, load_settings
+from leadline.settings import ModelSettings, Settings, SettingsError, load_settings
 
 _SAMPLE = 500
 
@@ -44,26 +45,41 @@ async def _examine(settings: Settings) -> bool:
 
 
 async def _findings(settings: Settings) -> AsyncIterator[Finding]:
+    from leadline.learning.model_files import ModelFiles
+    from leadline.learning.registry import Registry
+
     for folder, name in ((settings.state, "LEADLINE_STATE"), (settings.cache, "LEADLINE_CACHE")):
         yield _folder(folder, name)
-    needs_redis = False
-    for path in sorted(settings.models.glob("*/model.toml")):
-        try:
-            model = load_model_settings(path)
-            needs_redis |= bool(model.lookups)
-            yield Finding(f"model {model.name}", f"horizon {model.horizon} ms, window {model.window} ms", "")
-        except SettingsError as error:
-            yield Finding(f"model {path.parent.name}", str(error), "mend the file")
-    if not any(settings.models.glob("*/model.toml")):
+    files = ModelFiles(settings.models)
+    names = Registry(files).models()
+    for name in names:
+        yield _model(name, files.settings)
+    if not names:
         yield Finding(
             "models",
             f"none in {settings.models}",
             "add one with `leadline model add`, or name their folder in LEADLINE_MODELS",
         )
-    if needs_redis:
+    if any(_looks_up(name, files.settings) for name in names):
         yield await _redis(settings)
     async for finding in _kafka(settings):
         yield finding
+
+
+def _model(name: str, read: Callable[[str], ModelSettings | None]) -> Finding:
+    try:
+        model = read(name)
+    except SettingsError as error:
+        return Finding(f"model {name}", str(error), "mend the file")
+    assert model is not None
+    return Finding(f"model {name}", f"horizon {model.horizon} ms, window {model.window} ms", "")
+
+
+def _looks_up(name: str, read: Callable[[str], ModelSettings | None]) -> bool:
+    with suppress(SettingsError):
+        model = read(name)
+        return model is not None and bool(model.lookups)
+    return False
 
 
 def _folder(folder: object, name: str) -> Finding:

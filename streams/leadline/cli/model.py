@@ -50,8 +50,11 @@ def promote(
     reason: Annotated[str, typer.Option(help="Why.")] = "promoted by hand",
 ) -> None:
     """Let a version that is already there answer from now on."""
+    from leadline.learning.model_files import ModelFiles
+    from leadline.learning.registry import Registry
+
     where = load_settings()
-    if not (where.models / name / version).is_dir():
+    if Registry(ModelFiles(where.models)).find(name, version) is None:
         raise SettingsError(f"{where.models / name / version}: no such version; add it with `leadline model add`")
     appoint(Rollout(name, version, int(time.time() * 1000), "leadline model promote", reason))
 

@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from leadline.core.catalog import Signature, Version
 from leadline.core.columnar.columns import Floats, Ints, alike, ints
+from leadline.core.models import Signature, Version
 from leadline.core.processor import Batch, Lookups, Output
 from leadline.records import Prediction, PredictionRequest
 
@@ -52,8 +52,8 @@ class Requests(Protocol):
         """What each request says for one category; empty where it says nothing."""
         ...
 
-    def predictions(self, keys: list[bytes], partition: int, scored: Scored, version: Version) -> Output:
-        """The predictions that a version made."""
+    def predictions(self, keys: list[bytes], partition: int, scored: Scored, version: Version, role: str) -> Output:
+        """The predictions that a version made in its role."""
         ...
 
 
@@ -105,11 +105,11 @@ class Few:
     def category(self, name: str) -> list[str]:
         return [record.categories.get(name, "") for record in self.records]
 
-    def predictions(self, keys: list[bytes], partition: int, scored: Scored, version: Version) -> Output:
+    def predictions(self, keys: list[bytes], partition: int, scored: Scored, version: Version, role: str) -> Output:
         settings, ages = version.settings, [None] * len(keys) if scored.age_ms is None else scored.age_ms.tolist()
         made = [
             Prediction(
-                request.request_id, request.model, version.version, "champion", request.user_id, request.event_time, arrival_ms, score,
+                request.request_id, request.model, version.version, role, request.user_id, request.event_time, arrival_ms, score,
                 int(score >= settings.threshold) if settings.task == "binary" else None, features, version.signature.id,
                 [f"{name}={request.categories.get(name, '')}" for name in settings.segments],
                 None if age is None or isnan(age) else int(age),
@@ -173,7 +173,7 @@ class Many:
             said[row] = value
         return said
 
-    def predictions(self, keys: list[bytes], partition: int, scored: Scored, version: Version) -> Output:
+    def predictions(self, keys: list[bytes], partition: int, scored: Scored, version: Version, role: str) -> Output:
         requests, settings, count, width = self.columns, version.settings, len(keys), scored.matrix.shape[1]
         labels = (
             pa.array((scored.scores >= settings.threshold).astype(np.int64))
@@ -188,7 +188,7 @@ class Many:
                 "request_id": requests["request_id"],
                 "model": requests["model"],
                 "model_version": pa.repeat(version.version, count),
-                "role": pa.repeat("champion", count),
+                "role": pa.repeat(role, count),
                 "user_id": requests["user_id"],
                 "event_time": requests["event_time"],
                 "scored_at": pa.array(scored.arrival_ms),

@@ -1,14 +1,18 @@
 """When a model is to be trained again: its performance is bad over all, nothing is under way, and the last time is long enough ago.
 
-Drift alone is no reason: inputs may change without harm, and a broken pipeline is not cured by training.
+Drift alone is no reason: inputs may change without harm, and a broken pipeline is not cured by training. A decision depends on the alert,
+those before it, and the rollouts that arrived before it: whoever reads these logs again decides the same.
 """
 
 import json
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 
-from leadline.core.catalog import Catalog
+import numpy as np
+
+from leadline.core.models import Models
 from leadline.core.processor import Batch, Effects, EventDriven, Output, Store
+from leadline.core.routing import Deployments
 from leadline.records import Alert, RetrainRequest
 
 
@@ -25,40 +29,45 @@ class _Model:
 class Retraining(EventDriven):
     """The requests of the models that are routed to this task."""
 
-    def __init__(self, store: Store, catalog: Catalog) -> None:
+    def __init__(self, store: Store, models: Models, deployments: Deployments) -> None:
         self._store = store
-        self._catalog = catalog
+        self._models = models
+        self._deployments = deployments
 
     def on_batch(self, batch: Batch) -> Effects:
         """A request for each alert that deserves one."""
-        steps = [self._step(record) for record in batch.records if isinstance(record, Alert)]
-        requests = [request for request in steps if request is not None]
-        return Effects([Output("retrain-requests", records=requests)] if requests else [])
+        rows = zip(batch.records, batch.arrival_ms.tolist(), strict=True)
+        steps = [
+            (self._step(record, arrival_ms), arrival_ms) for record, arrival_ms in rows if isinstance(record, Alert)
+        ]
+        requests = [request for request, _ in steps if request is not None]
+        arrival_ms = np.array([arrival_ms for request, arrival_ms in steps if request is not None], np.int64)
+        return Effects([Output("retrain-requests", records=requests, arrival_ms=arrival_ms)] if requests else [])
 
-    def _step(self, alert: Alert) -> RetrainRequest | None:
+    def _step(self, alert: Alert, arrival_ms: int) -> RetrainRequest | None:
         value = self._store.get(_key(alert.model))
         last = _Model(**json.loads(value)) if value else None
         if alert.state == "resolved" and last is not None and last.alert_id == alert.alert_id:
             last.outstanding = False
             self._put(alert.model, last)
-        if alert.state != "opened" or not self._deserves(alert, last):
+        if alert.state != "opened" or not self._deserves(alert, arrival_ms, last):
             return None
         self._put(alert.model, _Model(alert.alert_id, alert.model_version, alert.window_end))
         return _request(alert)
 
-    def _deserves(self, alert: Alert, last: _Model | None) -> bool:
-        settings = self._catalog.settings(alert.model)
+    def _deserves(self, alert: Alert, arrival_ms: int, last: _Model | None) -> bool:
+        settings = self._models.settings(alert.model)
         if settings is None or alert.kind != "performance" or alert.segment != "*":
             return False
         if last is None:
             return True
         cool = alert.window_end - last.event_time >= settings.retrain_cooldown
-        return cool and alert.alert_id != last.alert_id and not self._outstanding(alert.model, last)
+        return cool and alert.alert_id != last.alert_id and not self._outstanding(alert.model, arrival_ms, last)
 
-    def _outstanding(self, model: str, last: _Model) -> bool:
-        """A request is done when its alert is resolved, or another version answers in place of the one that got worse."""
-        champion = self._catalog.champion(model)
-        return last.outstanding and (champion is None or champion.version == last.version)
+    def _outstanding(self, model: str, arrival_ms: int, last: _Model) -> bool:
+        """A request is done when its alert is resolved, or when this alert found another version answering than the one that got worse."""
+        champion = self._deployments.champion(model, before_ms=arrival_ms)
+        return last.outstanding and champion in (None, last.version)
 
     def _put(self, model: str, last: _Model) -> None:
         self._store.put(_key(model), json.dumps(asdict(last)).encode())

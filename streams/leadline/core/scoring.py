@@ -4,31 +4,37 @@ from collections import defaultdict
 
 import numpy as np
 
-from leadline.core.catalog import Catalog, Champion, Signature
 from leadline.core.columnar.columns import Floats, Ints, pick
 from leadline.core.matrix import Requests, Scored, requests_of, to_matrix
+from leadline.core.models import LoadedVersion, Models, Signature
 from leadline.core.processor import Batch, Effects, EventDriven, Lookups, Reject
+from leadline.core.routing import Deployments, loaded_routes
+from leadline.records import Rollout
 
 
 class Scoring(EventDriven):
-    """Scores requests with the champion of their model. Keeps nothing."""
+    """Scores requests with the version that answers for their model. Keeps nothing.
 
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
+    Who answers is looked up again only when the newest rollout is another one than before.
+    """
+
+    def __init__(self, models: Models, deployments: Deployments) -> None:
+        self._models = models
+        self._deployments = deployments
+        self._routes: dict[str, tuple[Rollout | None, list[tuple[LoadedVersion, str]]]] = {}
 
     def on_batch(self, batch: Batch) -> Effects:
         """One prediction for each request that can be scored, on the request's own partition number."""
         effects, requests = Effects(), requests_of(batch)
         for model, rows in requests.by_model():
-            champion = self._catalog.champion(model)
-            if self._catalog.settings(model) is None:
+            if self._models.settings(model) is None:
                 _refuse(
                     effects,
                     rows,
                     "unknown-model",
                     f"there are no settings for {model!r}: add it with `leadline model add`",
                 )
-            elif champion is None:
+            elif not (routes := self._who_answers(model)):
                 _refuse(
                     effects,
                     rows,
@@ -36,20 +42,30 @@ class Scoring(EventDriven):
                     f"no version of {model!r} answers: name one with `leadline model promote`",
                 )
             else:
-                self._score(batch, rows, requests.take(rows), champion, effects)
+                for version, role in routes:
+                    self._score(batch, rows, requests.take(rows), version, role, effects)
         return effects
 
-    def _score(self, batch: Batch, rows: Ints, requests: Requests, champion: Champion, effects: Effects) -> None:
+    def _who_answers(self, model: str) -> list[tuple[LoadedVersion, str]]:
+        newest = self._deployments.newest(model)
+        known = self._routes.get(model)
+        if known is None or known[0] is not newest:
+            known = self._routes[model] = newest, loaded_routes(self._models, self._deployments, model)
+        return known[1]
+
+    def _score(
+        self, batch: Batch, rows: Ints, requests: Requests, version: LoadedVersion, role: str, effects: Effects
+    ) -> None:
         lookups = _lookups(batch.lookups, rows)
-        matrix = to_matrix(requests, champion.signature, lookups)
-        if champion.settings.missing == "refuse":
-            rows, requests, matrix, lookups = _complete(rows, requests, matrix, lookups, champion.signature, effects)
+        matrix = to_matrix(requests, version.signature, lookups)
+        if version.settings.missing == "refuse":
+            rows, requests, matrix, lookups = _complete(rows, requests, matrix, lookups, version.signature, effects)
         if not len(rows):
             return
-        scores = np.asarray(champion.predictor.predict(matrix), np.float64)
+        scores = np.asarray(version.predictor.predict(matrix), np.float64)
         finite = np.isfinite(scores)
         if not finite.all():
-            detail = f"{champion.settings.name} {champion.version} gave NaN or infinity"
+            detail = f"{version.settings.name} {version.version} gave NaN or infinity"
             _refuse(effects, rows[~finite], "score-not-finite", detail)
             kept = np.flatnonzero(finite)
             rows, requests, matrix, lookups = _kept(kept, rows, requests, matrix, lookups)
@@ -58,7 +74,7 @@ class Scoring(EventDriven):
             return
         arrival_ms = batch.arrival_ms[rows]
         scored = Scored(matrix, scores, arrival_ms, None if lookups is None else arrival_ms - lookups.updated_ms)
-        effects.outputs.append(requests.predictions(pick(batch.keys, rows), batch.partition, scored, champion))
+        effects.outputs.append(requests.predictions(pick(batch.keys, rows), batch.partition, scored, version, role))
 
 
 def _refuse(effects: Effects, rows: Ints, reason: str, detail: str) -> None:
@@ -89,12 +105,12 @@ def _kept(
     return rows[places], requests.take(places), matrix[places], _lookups(lookups, places)
 
 
-def lookup_keys(batch: Batch, catalog: Catalog) -> dict[tuple[str, str], tuple[Ints, list[str]]]:
+def lookup_keys(batch: Batch, models: Models) -> dict[tuple[str, str], tuple[Ints, list[str]]]:
     """What has to be looked up for a batch: for each (model, view) the rows that want it, and the key of each."""
     wanted: dict[tuple[str, str], tuple[Ints, list[str]]] = defaultdict(lambda: (np.zeros(0, np.int64), []))
     requests = requests_of(batch)
     for model, rows in requests.by_model():
-        settings = catalog.settings(model)
+        settings = models.settings(model)
         for view, lookup in (settings.lookups if settings else {}).items():
             wanted[model, view] = rows, requests.take(rows).category(lookup.key)
     return dict(wanted)

@@ -10,20 +10,27 @@ HISTORY = 100
 class Table:
     """What a compacted topic says of each key: the newest record, and those before it.
 
-    A host reads the topic and calls `apply`; the processors that share the table only ask it.
+    A host reads the topic and calls `apply`; processors only ask. They may ask from other threads: what is held for a key is replaced
+    whole, never changed.
     """
 
     def __init__(self) -> None:
-        self._records: dict[bytes, list[tuple[int, Record]]] = {}
+        self._held: dict[bytes, tuple[tuple[int, Record], ...]] = {}
 
     def apply(self, batch: Batch) -> None:
         """Take in records in the order of their log."""
         for key, arrival_ms, record in zip(batch.keys, batch.arrival_ms.tolist(), batch.records, strict=True):
-            held = self._records.setdefault(key, [])
-            held.append((arrival_ms, record))
-            del held[:-HISTORY]
+            self._held[key] = (*self._held.get(key, ()), (arrival_ms, record))[-HISTORY:]
 
-    def newest_first(self, key: bytes, arrived_by_ms: int | None = None) -> list[Record]:
-        """The records of a key that had arrived by a time (None: all), the newest first."""
-        held = self._records.get(key, [])
-        return [record for arrival_ms, record in reversed(held) if arrived_by_ms is None or arrival_ms <= arrived_by_ms]
+    def newest(self, key: bytes) -> Record | None:
+        """The newest record of a key."""
+        held = self._held.get(key)
+        return held[-1][1] if held else None
+
+    def newest_first(self, key: bytes, before_ms: int | None = None) -> list[Record]:
+        """The records of a key, the newest first: all (None), or those that arrived before a time.
+
+        Not those that arrived at that very time: some of them may still be on their way to whoever decides at it.
+        """
+        held = reversed(self._held.get(key, ()))
+        return [record for arrival_ms, record in held if before_ms is None or arrival_ms < before_ms]

@@ -1,10 +1,7 @@
 """Adds a version of a model to the disk, so that no worker ever sees half of it."""
 
-import hashlib
-import json
 import os
 import platform
-import re
 import secrets
 import shutil
 from dataclasses import asdict
@@ -15,29 +12,22 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from leadline.core.catalog import Signature, Version
 from leadline.core.columnar.columns import Floats
+from leadline.core.models import LoadedVersion, Signature
 from leadline.core.windows.reference_bins import build_profile
+from leadline.learning.errors import RegistryError
 from leadline.learning.linear import linear_model, linear_of
+from leadline.learning.manifest import LINEAR, MANIFEST, MODEL, PROFILE, SIGNATURE, manifest, to_json
+from leadline.learning.model_files import SETTINGS, ModelFiles, valid_name
 from leadline.learning.models import model_of, read_model
 from leadline.learning.quality import quality
 from leadline.learning.reference import matrix, read_reference, signature_of
-from leadline.learning.registry import (
-    LINEAR,
-    MANIFEST,
-    MODEL,
-    PROFILE,
-    SETTINGS,
-    SIGNATURE,
-    Registry,
-    RegistryError,
-    valid_name,
-)
+from leadline.learning.registry import Registry
 from leadline.learning.toml import settings_toml
 from leadline.learning.train import outcomes
 from leadline.settings import ModelSettings, load_model_settings
 
-__all__ = ["add_version", "matrix", "next_version", "read_reference", "signature_of"]
+__all__ = ["add_version", "read_reference", "signature_of"]
 
 
 def add_version(
@@ -48,7 +38,7 @@ def add_version(
     reference: pa.Table,
     outcome: str,
     signature: Signature | None = None,
-) -> Version:
+) -> LoadedVersion:
     """Write a version and its model's settings below ``root``; returns it as workers will read it.
 
     ``version``: None takes the next number. ``model``: a fitted estimator, or the path of a skops file. ``reference``:
@@ -57,24 +47,19 @@ def add_version(
     Raises RegistryError where the version exists, a name is not allowed, the settings differ from those on disk, or the
     model does not fit; ValueError for a wrong reference.
     """
-    version = next_version(root, settings.name) if version is None else version
+    model_files = ModelFiles(root)
+    version = Registry(model_files).next_version(settings.name) if version is None else version
     _check_free(root, settings, version)
     signature = signature_of(reference, settings) if signature is None else signature
     _check_signature(signature, settings)
     files = _files(settings, model, reference, outcome, signature)
-    files[MANIFEST] = _manifest(settings.name, version, files, _facts(outcome, len(reference)))
+    files[MANIFEST] = manifest(settings.name, version, files, _facts(outcome, len(reference)))
     try:
         _write_settings(root / settings.name / SETTINGS, settings)
         _write(root / settings.name / version, files)
     except OSError as error:
         raise RegistryError(f"{root / settings.name / version} was not added: {error}; make room or rights") from error
-    return Registry(root).read(settings.name, version)
-
-
-def next_version(root: Path, model: str) -> str:
-    """``v`` and the number after the highest one of the model; other names do not count."""
-    found = [re.fullmatch(r"v([0-9]{1,18})", each.name) for each in (root / model).glob("v*")]
-    return f"v{max((int(match[1]) for match in found if match), default=0) + 1}"
+    return model_files.load(settings.name, version)
 
 
 def _check_free(root: Path, settings: ModelSettings, version: str) -> None:
@@ -114,8 +99,8 @@ def _files(
     scores = predictor.predict(rows)
     _check_scores(scores)
     profile = build_profile(signature, rows, scores, quality(scores, outcomes(reference, outcome), settings))
-    found = {MODEL: data, SIGNATURE: _json(asdict(signature)), PROFILE: _json(asdict(profile))}
-    return found if linear is None else found | {LINEAR: _json(asdict(linear))}
+    found = {MODEL: data, SIGNATURE: to_json(asdict(signature)), PROFILE: to_json(asdict(profile))}
+    return found if linear is None else found | {LINEAR: to_json(asdict(linear))}
 
 
 def _dump(model: Any) -> bytes:
@@ -137,15 +122,6 @@ def _check_scores(scores: Floats) -> None:
 def _facts(outcome: str, rows: int) -> dict[str, Any]:
     versions = {name: metadata.version(name) for name in ("leadline", "scikit-learn", "skops")}
     return {"outcome": outcome, "reference_rows": rows, "python": platform.python_version(), **versions}
-
-
-def _manifest(model: str, version: str, files: dict[str, bytes], facts: dict[str, Any]) -> bytes:
-    digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-    return _json({"model": model, "version": version, "files": digests, "facts": facts})
-
-
-def _json(value: Any) -> bytes:
-    return (json.dumps(value, indent=1, allow_nan=False) + "\n").encode()
 
 
 def _write_settings(path: Path, settings: ModelSettings) -> None:

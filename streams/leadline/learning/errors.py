@@ -3,3 +3,7 @@
 
 class RegistryError(Exception):
     """A model file is missing, changed or not allowed; the message says which, where, and what to do."""
+
+
+class NotHereError(RegistryError):
+    """The version is not on this disk."""

@@ -45,7 +45,7 @@ def read_model(data: bytes, name: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A fitted estimator as a `leadline.core.catalog.Predictor`.
+    """A fitted estimator as a `leadline.core.models.Predictor`.
 
     ``takes_missing``: whether NaN is a value to it.
     """

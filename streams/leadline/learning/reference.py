@@ -9,9 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv, json, parquet
 
-from leadline.core.catalog import Signature
 from leadline.core.columnar.columns import Floats, floats
-from leadline.learning.registry import signature_id
+from leadline.core.models import Signature
 from leadline.settings import ModelSettings
 
 _MAX_BLOCK = 2**31 - 1
@@ -71,7 +70,7 @@ def signature_of(reference: pa.Table, settings: ModelSettings) -> Signature:
     categories = {name: _by_frequency(_texts(reference, name)) for name in categorical}
     for name in numeric:
         numbers(reference, name)
-    return Signature(signature_id(numeric, categorical, categories), numeric, categorical, categories)
+    return Signature.of(numeric, categorical, categories)
 
 
 def _by_frequency(column: pa.Array) -> list[str]:

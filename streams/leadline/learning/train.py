@@ -5,8 +5,8 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from leadline.core.catalog import Signature
 from leadline.core.columnar.columns import Floats
+from leadline.core.models import Signature
 from leadline.learning.reference import matrix, numbers, signature_of
 from leadline.settings import ModelSettings
 

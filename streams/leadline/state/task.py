@@ -1,11 +1,13 @@
 """One stage on one partition: its processor, its store, and how far they have come."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from leadline.core.catalog import Catalog
+from leadline.core.models import Models
 from leadline.core.processor import Processor
+from leadline.core.tables import Table
 from leadline.state.overlay import Changes, Overlay
 from leadline.topology import Step, Task
 from leadline.wire.run import Run
@@ -14,6 +16,7 @@ APPLIED = b"\0applied"
 RESTORED = b"\0restored"
 FORMAT = 2
 """Of all that a processor keeps in its store. Rises when a worker of before could misread it."""
+NO_TABLES: Mapping[str, Table] = {}
 
 
 class FormatError(Exception):
@@ -23,11 +26,14 @@ class FormatError(Exception):
 class HostedTask:
     """A processor with its store. ``applied`` is the last offset of each source topic that the state contains."""
 
-    def __init__(self, step: Step, partition: int, store: Overlay, catalog: Catalog) -> None:
+    def __init__(
+        self, step: Step, partition: int, store: Overlay, models: Models, tables: Mapping[str, Table] = NO_TABLES
+    ) -> None:
         self.step = step
         self.partition = partition
         self.store = store
-        self._catalog = catalog
+        self._models = models
+        self._tables = tables
         self.applied: dict[str, int] = {}
         self.processor = self.begin()
 
@@ -41,7 +47,7 @@ class HostedTask:
                 f"run the release that wrote it on all workers, or count anew with another LEADLINE_PREFIX"
             )
         self.applied = told["offsets"]
-        self.processor = self.step.processor(Task(self.partition, self.store, self._catalog))
+        self.processor = self.step.processor(Task(self.partition, self.store, self._models, self._tables))
         return self.processor
 
     def undo(self) -> None:

@@ -6,12 +6,14 @@ no consumer group (a task runs here until it is killed), and no clock but yours.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from aiokafka.partitioner import murmur2
 
-from leadline.core.catalog import Catalog
-from leadline.core.processor import Effects, Output
+from leadline.core.models import Models
+from leadline.core.processor import Batch, Effects, Output
+from leadline.core.tables import Table
 from leadline.records import Record
 from leadline.state.memory import MemoryStore
 from leadline.state.overlay import Changes
@@ -31,17 +33,20 @@ class Crash(Exception):  # noqa: N818 - it is what happens, not what went wrong
 class Driver:
     """Runs the steps over in-memory topics of ``partitions`` partitions each.
 
+    The tables of a step are read to their present end before it does anything. A step that gathers has one task, numbered 0: each run is
+    still of one partition, and the task remembers how far it has come in each.
+
     ``on_effect(name)`` is called before each effect of a run (outputs, transaction, state, commit); it may raise `Crash`.
     """
 
     def __init__(
         self,
-        catalog: Catalog,
+        models: Models,
         steps: Sequence[Step] = STEPS,
         partitions: int = 1,
         on_effect: Callable[[str], None] | None = None,
     ) -> None:
-        self.catalog = catalog
+        self.models = models
         self.partitions = partitions
         self.topics: defaultdict[tuple[str, int], list[Row]] = defaultdict(list)
         self._steps = steps
@@ -51,6 +56,8 @@ class Driver:
         self._tasks: dict[tuple[str, int], HostedTask] = {}
         self._owner: defaultdict[tuple[str, int], int] = defaultdict(int)
         self._disks: defaultdict[tuple[int, str, int], MemoryStore] = defaultdict(MemoryStore)
+        self._tables = {topic: Table() for step in steps for topic in step.tables}
+        self._tables_at: defaultdict[tuple[str, int], int] = defaultdict(int)
 
     # -- in and out ---------------------------------------------------------------------------------------------------
 
@@ -66,19 +73,20 @@ class Driver:
 
     def read(self, topic: str, partition: int | None = None) -> list[Record]:
         """All records of a topic of few, in a partition or (None) partition by partition."""
-        records: list[Record] = []
-        for each in range(self.partitions) if partition is None else [partition]:
-            records += decode(_run(topic, each, self.topics[topic, each], 0), 1 << 30)[0].records
-        return records
+        partitions = range(self.partitions) if partition is None else [partition]
+        return [record for each in partitions for record in self._batch(topic, each).records]
 
-    def log(self, topic: str) -> list[tuple[dict[str, Any], int]]:
-        """All records of a topic of many, partition by partition, as dicts with their arrival time."""
-        found: list[tuple[dict[str, Any], int]] = []
+    def log(self, topic: str) -> list[dict[str, Any]]:
+        """All records of a topic, partition by partition, as dicts with their arrival_time."""
+        found: list[dict[str, Any]] = []
         for partition in range(self.partitions):
-            batch, _ = decode(_run(topic, partition, self.topics[topic, partition], 0), 1 << 30)
-            rows = batch.columns.to_pylist() if batch.columns is not None else []
-            found += zip(rows, batch.arrival_ms.tolist(), strict=True)
+            batch = self._batch(topic, partition)
+            rows = [asdict(record) for record in batch.records] if batch.columns is None else batch.columns.to_pylist()
+            found += [row | {"arrival_time": time} for row, time in zip(rows, batch.arrival_ms.tolist(), strict=True)]
         return found
+
+    def _batch(self, topic: str, partition: int) -> Batch:
+        return decode(_run(topic, partition, self.topics[topic, partition], 0), 1 << 30)[0]
 
     # -- work ---------------------------------------------------------------------------------------------------------
 
@@ -94,9 +102,9 @@ class Driver:
             pass
 
     def work(self, step: Step, partition: int, topic: str, most: int) -> int:
-        """Let one task take one run; how many records it took. Kills the task if an effect crashes."""
+        """Let a task take one run of this partition; how many records it took. Kills the task if an effect crashes."""
         try:
-            return self._work(self._task(step, partition), topic, most)
+            return self._work(self._task(step, partition), topic, partition, most)
         except Crash:
             self.kill(step, partition)
             raise
@@ -104,16 +112,18 @@ class Driver:
     def pass_time(self, now_ms: int) -> None:
         """Tell every task the time; sources that have nothing left to read follow it."""
         for step in self._steps:
-            for partition in range(self.partitions):
-                task = self._task(step, partition)
+            for number in {_number(step, partition) for partition in range(self.partitions)}:
+                task = self._task(step, number)
                 idle = frozenset(topic for topic in step.reads if not self._left(task, topic))
+                self._read_tables(step)
                 self._finish(task, task.processor.on_time(now_ms, idle), [])
 
     def kill(self, step: Step, partition: int, disk_too: bool = False) -> None:
         """Kill a task; it starts again from its disk, or from its changelog alone."""
-        if self._tasks.pop((step.name, partition), None) is None:
+        name, number = step.name, _number(step, partition)
+        if self._tasks.pop((name, number), None) is None:
             return
-        place = self._owner[step.name, partition], step.name, partition
+        place = self._owner[name, number], name, number
         if disk_too:
             self._disks.pop(place)
         else:
@@ -122,37 +132,51 @@ class Driver:
     def move(self, step: Step, partition: int, worker: int) -> None:
         """Give a task to a worker, which may have an older state of it on its disk."""
         self.kill(step, partition)
-        self._owner[step.name, partition] = worker
+        self._owner[step.name, _number(step, partition)] = worker
 
     def _task(self, step: Step, partition: int) -> HostedTask:
-        if (step.name, partition) not in self._tasks:
-            disk = self._disks[self._owner[step.name, partition], step.name, partition]
-            self._tasks[step.name, partition] = self._restored(step, partition, disk)
-        return self._tasks[step.name, partition]
+        name, number = step.name, _number(step, partition)
+        if (name, number) not in self._tasks:
+            self._tasks[name, number] = self._restored(
+                step, number, self._disks[self._owner[name, number], name, number]
+            )
+        return self._tasks[name, number]
 
-    def _restored(self, step: Step, partition: int, store: Any) -> HostedTask:
-        task = HostedTask(step, partition, store, self.catalog)
-        changelog = self._changelogs[step.name, partition]
+    def _restored(self, step: Step, number: int, store: Any) -> HostedTask:
+        task = HostedTask(step, number, store, self.models, {topic: self._tables[topic] for topic in step.tables})
+        changelog = self._changelogs[step.name, number]
         for batch in changelog[task.restored_to() :]:
             task.store.load(batch)
         task.commit(len(changelog))
         task.begin()
         return task
 
-    def _position(self, task: HostedTask, topic: str) -> int:
+    def _read_tables(self, step: Step) -> None:
+        """Read the tables of a step to their present end."""
+        for topic in step.tables:
+            for partition in range(self.partitions):
+                start = self._tables_at[topic, partition]
+                rows = self.topics[topic, partition][start:]
+                if rows:
+                    self._tables[topic].apply(decode(_run(topic, partition, rows, start), 1 << 30)[0])
+                    self._tables_at[topic, partition] += len(rows)
+
+    def _position(self, task: HostedTask, topic: str, partition: int) -> int:
         if task.step.stateful:
-            return task.applied.get(topic, -1) + 1
-        return self._committed[task.step.name, topic, task.partition]
+            return task.applied.get(_source(task.step, topic, partition), -1) + 1
+        return self._committed[task.step.name, topic, partition]
 
     def _left(self, task: HostedTask, topic: str) -> int:
-        return len(self.topics[topic, task.partition]) - self._position(task, topic)
+        partitions = range(self.partitions) if task.step.gathers else [task.partition]
+        return sum(len(self.topics[topic, each]) - self._position(task, topic, each) for each in partitions)
 
-    def _work(self, task: HostedTask, topic: str, most: int) -> int:
-        start = self._position(task, topic)
-        rows = self.topics[topic, task.partition][start : start + most]
+    def _work(self, task: HostedTask, topic: str, partition: int, most: int) -> int:
+        start = self._position(task, topic, partition)
+        rows = self.topics[topic, partition][start : start + most]
         if not rows:
             return 0
-        run = _run(topic, task.partition, rows, start)
+        self._read_tables(task.step)
+        run = _run(topic, partition, rows, start)
         batch, letters = decode(run, 1 << 30)
         effects = task.processor.on_batch(batch)
         for reject in effects.rejects:
@@ -162,10 +186,10 @@ class Driver:
                     topic, run.partition, run.offsets[at], run.keys[at], run.values[at], reject.reason, reject.detail
                 )
             )
-        task.apply(topic, run.offsets[-1])
+        task.apply(_source(task.step, topic, partition), run.offsets[-1])
         self._finish(task, effects, letters)
         self._on_effect("commit")
-        self._committed[task.step.name, topic, task.partition] = run.offsets[-1] + 1
+        self._committed[task.step.name, topic, partition] = run.offsets[-1] + 1
         return len(rows)
 
     def _finish(self, task: HostedTask, effects: Effects, letters: Iterable[DeadLetter]) -> None:
@@ -194,6 +218,16 @@ class Driver:
 
     def _partition(self, key: bytes) -> int:
         return int((murmur2(key) & 0x7FFFFFFF) % self.partitions)
+
+
+def _number(step: Step, partition: int) -> int:
+    """The number of the task that works on a partition."""
+    return 0 if step.gathers else partition
+
+
+def _source(step: Step, topic: str, partition: int) -> str:
+    """The name under which a task remembers how far it has come in a topic, or where it gathers, in one of its partitions."""
+    return f"{topic}/{partition}" if step.gathers else topic
 
 
 def _run(topic: str, partition: int, rows: Sequence[Row], start: int) -> Run:

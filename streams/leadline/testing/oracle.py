@@ -1,7 +1,8 @@
-"""A naive batch join of two logs, for comparison: plain loops over plain dicts, sharing no code with the product.
+"""Naive answers for comparison: plain loops over plain dicts, sharing no code with the product.
 
-A log is a list of dicts. Predictions: request_id, model_version, event_time, score, label_pred, segment, arrival_time. Outcomes:
-request_id, outcome (None takes back), outcome_time, arrival_time. Times are milliseconds.
+`join` is a batch join of two logs; `retrain` says which alerts ask for training. A log is a list of dicts. Predictions: request_id,
+model_version, event_time, score, label_pred, segment, arrival_time. Outcomes: request_id, outcome (None takes back), outcome_time,
+arrival_time. Alerts and rollouts: their fields, and arrival_time. Times are milliseconds.
 """
 
 import math
@@ -172,3 +173,24 @@ def auc(positives: Sequence[float], negatives: Sequence[float]) -> float | None:
         below += j - i - up
         i = j
     return wins / (len(positives) * len(negatives))
+
+
+def retrain(alerts: Log, rollouts: Log, cooldown: int) -> list[str]:
+    """The ids of the alerts that ask for training, of the logs of one model.
+
+    At each alert it reads all again: when training was asked for last, whether that alert was resolved since, and who answered just before.
+    """
+    asked: list[int] = []
+    for i, alert in enumerate(alerts):
+        if (alert["state"], alert["kind"], alert["segment"]) != ("opened", "performance", "*"):
+            continue
+        if asked:
+            last = alerts[asked[-1]]
+            if alert["alert_id"] == last["alert_id"] or alert["window_end"] - last["window_end"] < cooldown:
+                continue
+            since = [(a["alert_id"], a["state"]) for a in alerts[asked[-1] + 1 : i]]
+            answering = [r["champion"] for r in rollouts if r["arrival_time"] < alert["arrival_time"]][-1:]
+            if (last["alert_id"], "resolved") not in since and answering in ([], [last["model_version"]]):
+                continue
+        asked.append(i)
+    return [alerts[i]["alert_id"] for i in asked]

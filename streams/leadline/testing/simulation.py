@@ -13,10 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from leadline.core.catalog import Champion, Signature
 from leadline.core.columnar.columns import Floats
+from leadline.core.models import LoadedVersion, Signature
 from leadline.core.windows.reference_bins import build_profile
-from leadline.records import Alert, JoinCounts, Outcome, PredictionRequest, WindowMetrics, WindowPartial, WindowProfile
+from leadline.records import (
+    Alert,
+    JoinCounts,
+    Outcome,
+    PredictionRequest,
+    Rollout,
+    WindowMetrics,
+    WindowPartial,
+    WindowProfile,
+)
 from leadline.settings import AlertLimits, ModelSettings
 from leadline.testing import oracle
 from leadline.testing.driver import Crash, Driver
@@ -24,7 +33,9 @@ from leadline.topology import STEPS, Step
 from leadline.wire.codec import key_of, value_of
 
 MODEL = "m"
-HORIZON, WINDOW, GRACE = 80, 100, 500
+HORIZON, WINDOW, GRACE, COOLDOWN = 80, 100, 500, 300
+NOT_HERE = "v3"
+"""A version that is rolled out, and that no worker can load."""
 WORKERS = 3
 _CLOSE = 1e-9
 _TALLIES = ("predictions", "matched", "pending", "expired", "tp", "fp", "fn", "tn")
@@ -44,28 +55,28 @@ class _Score:
 
 
 class _Models:
-    """A catalog of one model with two versions; ``answers`` is the champion."""
+    """One model with two versions."""
 
     def __init__(self, settings: ModelSettings) -> None:
-        self.known, self.answers = settings, "v1"
+        self.known = settings
         signature = Signature("s", ["x"], [], {})
         values = np.linspace(-3, 3, 200).reshape(-1, 1)
         self.versions = {}
         for name, slope in (("v1", 1.0), ("v2", 2.0)):
             profile = build_profile(signature, values, _Score(slope).predict(values), {"accuracy": 0.8})
-            self.versions[name] = Champion(settings, name, signature, profile, _Score(slope))
+            self.versions[name] = LoadedVersion(settings, name, signature, profile, _Score(slope))
 
-    def models(self) -> list[str]:
+    def names(self) -> list[str]:
         return [MODEL]
 
     def settings(self, model: str) -> ModelSettings | None:
         return self.known if model == MODEL else None
 
-    def champion(self, model: str) -> Champion | None:
-        return self.versions[self.answers] if model == MODEL else None
-
-    def version(self, model: str, version: str) -> Champion | None:
+    def version(self, model: str, version: str) -> LoadedVersion | None:
         return self.versions.get(version) if model == MODEL else None
+
+    def loaded(self, model: str, version: str, rolled_out_ms: int) -> LoadedVersion | None:  # noqa: ARG002
+        return self.version(model, version)
 
 
 @dataclass(slots=True)
@@ -90,14 +101,15 @@ class World:
         self._random = rng = random.Random(self.seed)  # noqa: S311 - a simulation
         self.policy = rng.choice(["first", "latest"])
         self.grace = rng.choice([None, GRACE])
-        limits = AlertLimits(margin=0.05, min_coverage=0.3)
+        limits = AlertLimits(reference=0.95, margin=0.05, min_coverage=0.3, open_after=1, resolve_after=1)
         settings = ModelSettings(
             name=MODEL, numeric=["x"], segments=["c"], horizon=HORIZON, window=WINDOW, grace=self.grace or "never",
-            policy=self.policy, alerts=limits, retrain_cooldown=300,
+            policy=self.policy, alerts=limits, retrain_cooldown=COOLDOWN,
         )  # fmt: skip
         self._models = _Models(settings)
         self.driver = Driver(self._models, STEPS, partitions=rng.choice([1, 2, 3]), on_effect=self._maybe_crash)
         self._places = [(s, p, topic) for s in STEPS for p in range(self.driver.partitions) for topic in s.reads]
+        self._roll_out("v1")
         for publish in self._events():
             publish()
             for _ in range(rng.randint(0, 12)):
@@ -116,7 +128,7 @@ class World:
         for number in range(self.events):
             self.now_ms += rng.randint(0, 20)
             if rng.random() < 0.02:
-                self._models.answers = rng.choice(["v1", "v2"])
+                self._roll_out(rng.choice(["v1", "v2", "v2", NOT_HERE]))
             one = self._request(number) if rng.random() < 0.5 else self._outcome(number)
             again = [one] if rng.random() < 0.1 else []
             if rng.random() < 0.02:
@@ -126,6 +138,10 @@ class World:
             held = [(due, publish) for due, publish in held if due > number]
         yield from [publish for _, publish in held]
         self.now_ms += rng.randint(0, 300)
+
+    def _roll_out(self, version: str) -> None:
+        rollout = Rollout(MODEL, version, self.now_ms, "simulation", "chance")
+        self.driver.publish("rollouts", key_of("rollouts", rollout), value_of(rollout), self.now_ms)
 
     def _request(self, number: int) -> Any:
         rng = self._random
@@ -177,11 +193,12 @@ class World:
     def wrong(self) -> list[str]:
         """Everything that is not as it should be, each in one line."""
         return [
-            *self._wrong_scores(), *self._wrong_numbers(), *self._wrong_profiles(), *self._wrong_history(), *self._wrong_alerts()
+            *self._wrong_scores(), *self._wrong_numbers(), *self._wrong_profiles(), *self._wrong_history(), *self._wrong_alerts(),
+            *self._wrong_requests(),
         ]  # fmt: skip
 
     def _wrong_scores(self) -> Iterator[str]:
-        told = [row for row, _ in self.driver.log("predictions")]
+        told = self.driver.log("predictions")
         if missing := self.asked - {row["request_id"] for row in told}:
             yield f"requests without a prediction: {sorted(missing)[:5]}"
         for row in told:
@@ -212,10 +229,7 @@ class World:
             yield from _wrong_window(place, live[place], rows[place])
 
     def _logs(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        predictions, outcomes = (
-            [row | {"arrival_time": arrival} for row, arrival in self.driver.log(topic)]
-            for topic in ("predictions", "outcomes")
-        )
+        predictions, outcomes = self.driver.log("predictions"), self.driver.log("outcomes")
         for row in predictions:
             row |= {"label_pred": row["predicted_label"], "segment": row["segments"][0]}
         return predictions, outcomes
@@ -261,15 +275,22 @@ class World:
                     yield from _not_adding_up(record)
 
     def _wrong_alerts(self) -> Iterator[str]:
-        """Alerts open once, and resolve at most once, after they opened."""
+        """An alert opens, and resolves, in turns; the same one opens again where its window turns bad again."""
         states: defaultdict[str, list[str]] = defaultdict(list)
         for record in self.driver.read("alerts"):
             assert isinstance(record, Alert)
             if record.state != "updated" and states[record.alert_id][-1:] != [record.state]:
                 states[record.alert_id].append(record.state)
         for alert_id, seen in states.items():
-            if seen not in (["opened"], ["opened", "resolved"]):
+            if seen != [("opened", "resolved")[turn % 2] for turn in range(len(seen))]:
                 yield f"alert {alert_id} went through {seen}"
+
+    def _wrong_requests(self) -> Iterator[str]:
+        """Training is asked for as a naive reading of the logs of alerts and rollouts asks for it."""
+        wanted = oracle.retrain(self.driver.log("alerts"), self.driver.log("rollouts"), COOLDOWN)
+        asked = [row["alert_id"] for row in self.driver.log("retrain-requests")]
+        if asked != wanted:
+            yield f"training is asked for by the alerts {asked}, not {wanted}"
 
 
 def _identity(record: WindowPartial | WindowProfile | WindowMetrics | JoinCounts) -> tuple[Any, ...]:

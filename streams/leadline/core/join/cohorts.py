@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from leadline.core.catalog import Catalog
 from leadline.core.columnar.columns import Bools, Floats, Ints, distinct
+from leadline.core.models import Models
 from leadline.core.processor import Store
 from leadline.core.windows.keys import window_start
 from leadline.settings import ModelSettings
@@ -60,7 +60,7 @@ class Cohort:
 class Cohorts:
     """The cohorts of one task. A number, once given, stays."""
 
-    def __init__(self, store: Store, catalog: Catalog) -> None:
+    def __init__(self, store: Store, catalog: Models) -> None:
         self._store = store
         self._catalog = catalog
         self._numbers: dict[tuple[str, str, tuple[str, ...]], int] = {}

@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.core.catalog import Catalog
 from leadline.core.columnar.columns import Bools, Floats, Ints, cut, floats, ints, pick
 from leadline.core.columnar.progress import NEVER, Progress
 from leadline.core.columnar.timeline import Timeline
@@ -39,6 +38,7 @@ from leadline.core.join.request_state import (
     taken_back,
     with_outcomes,
 )
+from leadline.core.models import Models
 from leadline.core.processor import Batch, Effects, Reject, Store
 from leadline.core.windows.keys import VersionWindow
 from leadline.core.windows.live_profiles import LiveProfiles
@@ -75,7 +75,7 @@ class PredictionColumns(NamedTuple):
 class Join:
     """The join of one partition. See the module's text; state is in the store alone."""
 
-    def __init__(self, partition: int, store: Store, catalog: Catalog) -> None:
+    def __init__(self, partition: int, store: Store, catalog: Models) -> None:
         self._partition = partition
         self._store = store
         self._catalog = catalog
@@ -349,7 +349,7 @@ class Join:
 
     def _retention_ms(self) -> int | None:
         """How long an outcome waits for its prediction: as long as the longest-lived model takes predictions; None: for ever."""
-        settings = [self._catalog.settings(name) for name in self._catalog.models()]
+        settings = [self._catalog.settings(name) for name in self._catalog.names()]
         if any(s is None or s.grace is None for s in settings):
             return None
         return max((s.window + s.horizon + 2 * (s.grace or 0) for s in settings if s is not None), default=None)

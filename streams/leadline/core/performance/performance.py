@@ -27,21 +27,29 @@ class Performance(EventDriven):
         self._store = store
 
     def on_batch(self, batch: Batch) -> Effects:
-        """One `WindowMetrics` for each window, one `JoinCounts` for each model that the run has news of."""
-        records: list[WindowMetrics | JoinCounts] = [*self._windows(batch), *self._totals(batch)]
-        return Effects([Output("metrics", records=records)] if records else [])
+        """One `WindowMetrics` for each window, one `JoinCounts` for each model that the run has news of.
+
+        A record arrives when the newest partial that it counts was made (its ``as_of``, the join's stage time). So the time depends on the
+        partials alone, not on how late they are read; the record's own ``as_of``, of the slowest partition, may be hours older.
+        """
+        found: list[tuple[WindowMetrics | JoinCounts, int]] = [*self._windows(batch), *self._totals(batch)]
+        records = [record for record, _ in found]
+        arrival_ms = np.array([time for _, time in found], np.int64)
+        return Effects([Output("metrics", records=records, arrival_ms=arrival_ms)] if records else [])
 
     # -- windows ------------------------------------------------------------------------------------------------------
 
-    def _windows(self, batch: Batch) -> list[WindowMetrics]:
+    def _windows(self, batch: Batch) -> list[tuple[WindowMetrics, int]]:
         news = _newest(batch)
         windows = sorted(news)
         sources = self._store.get_many([_sources_key(key) for key in windows])
         summed = [self._window(*row) for row in zip(windows, sources, (news[key] for key in windows), strict=True)]
         return [window for window in summed if window is not None]
 
-    def _window(self, key: WindowKey, sources: bytes | None, news: dict[int, WindowPartial]) -> WindowMetrics | None:
-        """Take in what is new of one window; None where all of it is older than what is held."""
+    def _window(
+        self, key: WindowKey, sources: bytes | None, news: dict[int, WindowPartial]
+    ) -> tuple[WindowMetrics, int] | None:
+        """Take in what is new of one window; its metrics, and when they arrive. None where all of it is older than what is held."""
         held_state, *partitions = struct.unpack(f"<{len(sources) // 4}I", sources) if sources else (0,)
         values = self._store.get_many([_partial_key(key, partition) for partition in partitions])
         kept = {p: value for p, value in zip(partitions, values, strict=True) if value}
@@ -55,11 +63,11 @@ class Performance(EventDriven):
         held = {p: _Held.unpack(value) for p, value in kept.items() if p not in fresh} | fresh
         state = max(held_state, min(partial.state for partial in held.values()))
         self._store.put(_sources_key(key), struct.pack(f"<{len(held) + 1}I", state, *sorted(held)))
-        return _metrics(key, list(held.values()), STATES[state])
+        return _metrics(key, list(held.values()), STATES[state]), max(partial.as_of for partial in held.values())
 
     # -- totals -------------------------------------------------------------------------------------------------------
 
-    def _totals(self, batch: Batch) -> list[JoinCounts]:
+    def _totals(self, batch: Batch) -> list[tuple[JoinCounts, int]]:
         news: dict[str, list[JoinCounts]] = {}
         for record in batch.records:
             if isinstance(record, JoinCounts):
@@ -67,7 +75,7 @@ class Performance(EventDriven):
         totals = [self._total(model, news[model]) for model in sorted(news)]
         return [total for total in totals if total is not None]
 
-    def _total(self, model: str, news: list[JoinCounts]) -> JoinCounts | None:
+    def _total(self, model: str, news: list[JoinCounts]) -> tuple[JoinCounts, int] | None:
         key = b"c" + model.encode()
         value = self._store.get(key)
         held: dict[str, list[int]] = json.loads(value) if value else {}
@@ -80,7 +88,8 @@ class Performance(EventDriven):
             return None
         self._store.put(key, json.dumps(held).encode())
         revision, _, *counts = map(sum, zip(*held.values(), strict=True))
-        return JoinCounts(model, -1, revision, min(row[1] for row in held.values()), *counts)
+        times = [row[1] for row in held.values()]
+        return JoinCounts(model, -1, revision, min(times), *counts), max(times)
 
 
 class _Held(NamedTuple):

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from leadline.core.catalog import Catalog
+import numpy as np
+
+from leadline.core.models import Models
 from leadline.core.processor import Batch, Effects, EventDriven, Output, Store
 from leadline.records import Alert, DriftReport, Metric, WindowMetrics, iso
 from leadline.settings import AlertLimits, ModelSettings
@@ -121,22 +123,27 @@ class Case:
 class Alerting(EventDriven):
     """The alerts of the models that are routed to this task."""
 
-    def __init__(self, store: Store, catalog: Catalog) -> None:
+    def __init__(self, store: Store, models: Models) -> None:
         self._store = store
-        self._catalog = catalog
+        self._models = models
         self._cases: dict[Subject, Case] = {}
 
     def on_batch(self, batch: Batch) -> Effects:
-        """The alerts that the records change, one record after the other: the same however the log is cut into runs."""
+        """The alerts that the records change, one record after the other: the same however the log is cut.
+
+        An alert arrives with its cause.
+        """
         self._cases = {}
-        steps = [self._step(record) for record in batch.records if isinstance(record, WindowMetrics | DriftReport)]
+        rows = zip(batch.records, batch.arrival_ms.tolist(), strict=True)
+        steps = [(self._step(each), time) for each, time in rows if isinstance(each, WindowMetrics | DriftReport)]
         for subject, case in self._cases.items():
             self._store.put(subject.key, case.pack())
-        alerts = [alert for alert in steps if alert is not None]
-        return Effects([Output("alerts", records=alerts)] if alerts else [])
+        alerts = [alert for alert, _ in steps if alert is not None]
+        arrival_ms = np.array([time for alert, time in steps if alert is not None], np.int64)
+        return Effects([Output("alerts", records=alerts, arrival_ms=arrival_ms)] if alerts else [])
 
     def _step(self, record: WindowMetrics | DriftReport) -> Alert | None:
-        settings = self._catalog.settings(record.model)
+        settings = self._models.settings(record.model)
         if settings is None:
             return None
         if isinstance(record, DriftReport):
@@ -166,7 +173,7 @@ class Alerting(EventDriven):
     def _reference(self, subject: Subject, limits: AlertLimits) -> float | None:
         if limits.reference is not None:
             return limits.reference
-        version = self._catalog.version(subject.model, subject.version)
+        version = self._models.version(subject.model, subject.version)
         return None if version is None or version.profile is None else version.profile.metrics.get(limits.metric)
 
     def _drift(self, subject: Subject, record: DriftReport, settings: ModelSettings) -> Alert | None:

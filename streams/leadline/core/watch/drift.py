@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import bdtr, bdtrc, chdtrc, chdtri
 
-from leadline.core.catalog import Catalog, FeatureProfile
 from leadline.core.columnar.columns import Floats, Ints
+from leadline.core.models import FeatureProfile, Models
 from leadline.core.processor import Batch, Effects, EventDriven, Output, Store
 from leadline.records import DriftReport, WindowProfile, identity
 from leadline.settings import DriftLimits
@@ -125,32 +125,37 @@ class _Partial(NamedTuple):
 class Drift(EventDriven):
     """Sums the window profiles that are routed to this task, and compares each closed window with its reference."""
 
-    def __init__(self, store: Store, catalog: Catalog) -> None:
+    def __init__(self, store: Store, models: Models) -> None:
         self._store = store
-        self._catalog = catalog
+        self._models = models
 
     def on_batch(self, batch: Batch) -> Effects:
-        """One report for each feature of each closed window that the run changes; the score's is the last."""
+        """One report for each feature of each closed window that the run changes; the score's is the last.
+
+        A report arrives when the newest profile that it counts was made (its ``as_of``): that depends on the profiles alone.
+        """
         news: dict[tuple[str, str, int], list[WindowProfile]] = {}
         for record in batch.records:
             if isinstance(record, WindowProfile):
                 news.setdefault((record.model, record.model_version, record.window_start), []).append(record)
-        reports = [report for window in sorted(news) for report in self._window(*window, news[window])]
-        return Effects([Output("drift", records=reports)] if reports else [])
+        found = [report for window in sorted(news) for report in self._window(*window, news[window])]
+        reports, arrival_ms = [report for report, _ in found], np.array([time for _, time in found], np.int64)
+        return Effects([Output("drift", records=reports, arrival_ms=arrival_ms)] if reports else [])
 
-    def _window(self, model: str, version: str, start: int, news: list[WindowProfile]) -> list[DriftReport]:
+    def _window(self, model: str, version: str, start: int, news: list[WindowProfile]) -> list[tuple[DriftReport, int]]:
         key = b"w" + identity(model, version, start)
         held = _unpack(self._store.get(key))
         if not _take(held, news):
             return []
         self._store.put(key, json.dumps(held).encode())
-        known = self._catalog.version(model, version)
+        known = self._models.version(model, version)
         if known is None or known.profile is None or not all(partial.closed for partial in held.values()):
             return []
         summary = _Summary(model, version, start, list(held.values()))
         features, limits = sorted(known.profile.features, key=_is_score), known.settings.drift
         reports = [summary.report(feature, limits, len(features)) for feature in features]
-        return [report for report in reports if report.n]
+        arrival_ms = max(partial.as_of for partial in held.values())
+        return [(report, arrival_ms) for report in reports if report.n]
 
 
 def _unpack(value: bytes | None) -> dict[str, _Partial]:

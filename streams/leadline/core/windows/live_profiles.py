@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from leadline.core.catalog import Catalog, Version
 from leadline.core.columnar.columns import Bools, Floats, Ints, floats, ints
 from leadline.core.columnar.progress import NEVER, Progress
 from leadline.core.columnar.timeline import Timeline
+from leadline.core.models import Models, Version
 from leadline.core.processor import Output, Store
 from leadline.core.windows.keys import VersionWindow, window_start
 from leadline.core.windows.reference_bins import ReferenceBins
@@ -42,10 +42,10 @@ def _unpack(value: bytes) -> Ints:
 class LiveProfiles:
     """The profiles of one partition; its time is that of the predictions, whatever outcomes are still to be read."""
 
-    def __init__(self, partition: int, store: Store, catalog: Catalog) -> None:
+    def __init__(self, partition: int, store: Store, models: Models) -> None:
         self._partition = partition
         self._store = store
-        self._catalog = catalog
+        self._models = models
         self._counters: dict[tuple[str, str], _Counter] = {}
         self._ends = Timeline(store, b"e")
 
@@ -80,7 +80,7 @@ class LiveProfiles:
 
     def _counter(self, model: str, version: str) -> "_Counter | None":
         if (model, version) not in self._counters:
-            known = self._catalog.version(model, version)
+            known = self._models.version(model, version)
             if known is None or known.profile is None:
                 return None
             self._counters[model, version] = _Counter(known)

@@ -8,9 +8,9 @@ from dataclasses import fields
 
 import numpy as np
 
-from leadline.core.catalog import Catalog
 from leadline.core.columnar.progress import Progress
 from leadline.core.columnar.timeline import Timeline
+from leadline.core.models import Models
 from leadline.core.processor import Output, Store
 from leadline.core.windows.aggregates import WindowCounts
 from leadline.core.windows.keys import WindowKey, window_state
@@ -24,10 +24,10 @@ CLASSES = [f.name for f in fields(JoinCounts)][4:]
 class Partials:
     """Absolute counts of one partition; `outputs` applies what a run changed."""
 
-    def __init__(self, partition: int, store: Store, catalog: Catalog) -> None:
+    def __init__(self, partition: int, store: Store, models: Models) -> None:
         self._partition = partition
         self._store = store
-        self._catalog = catalog
+        self._models = models
         self._changes = Timeline(store, b"s")
 
     def first(self) -> int | None:
@@ -51,7 +51,7 @@ class Partials:
         self._changes.add(times, due, 1, progress.sequence)
 
     def _ahead(self, key: WindowKey, stage_ms: int) -> int | None:
-        settings = self._catalog.settings(key.model)
+        settings = self._models.settings(key.model)
         if settings is None:
             return None
         due = key.start + settings.window + settings.horizon
@@ -81,7 +81,7 @@ class Partials:
     def _partial(
         self, key: WindowKey, held: bytes | None, delta: WindowCounts | None, progress: Progress
     ) -> WindowPartial | None:
-        settings = self._catalog.settings(key.model)
+        settings = self._models.settings(key.model)
         if settings is None or (held is None and delta is None):
             return None
         counts = WindowCounts.total([*([WindowCounts.unpack(held)] if held else []), *([delta] if delta else [])])

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leadline.core.catalog import FeatureProfile, ReferenceProfile, Signature
 from leadline.core.columnar.columns import Floats, Ints
+from leadline.core.models import FeatureProfile, ReferenceProfile, Signature
 
 QUANTILE_BINS = 10
 MAX_CATEGORIES = 50
@@ -21,7 +21,7 @@ SCORE = "score"
 
 @dataclass(frozen=True, slots=True)
 class ReferenceBins:
-    """The reference bins of one feature: ``size`` of them; see `leadline.core.catalog.FeatureProfile` for their order.
+    """The reference bins of one feature: ``size`` of them; see `leadline.core.models.FeatureProfile` for their order.
 
     ``lookup`` is for categories: bin of each index of the signature, then of an index that it lacks.
     """

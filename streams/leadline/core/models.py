@@ -1,7 +1,9 @@
-"""What the stages know of the models: settings, and which version answers."""
+"""What the stages know of the models: settings, versions, and how a version was trained. Who answers is in `leadline.core.routing`."""
 
+import json
 from dataclasses import dataclass
-from typing import Protocol
+from hashlib import sha256
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +44,17 @@ class Signature:
     categorical: list[str]
     categories: dict[str, list[str]]
 
+    @classmethod
+    def of(cls, numeric: list[str], categorical: list[str], categories: dict[str, list[str]]) -> Self:
+        """The signature of these inputs. Its id is 16 hex digits, equal for equal inputs.
+
+        >>> Signature.of(["age"], [], {}).id
+        '9966198a79d70469'
+        """
+        inputs = {"numeric": numeric, "categorical": categorical, "categories": categories}
+        text = json.dumps(inputs, sort_keys=True, separators=(",", ":"))
+        return cls(sha256(text.encode()).hexdigest()[:16], numeric, categorical, categories)
+
     @property
     def names(self) -> list[str]:
         return [*self.numeric, *self.categorical]
@@ -55,7 +68,7 @@ class Predictor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What a version of a model is asked and was made with, verified; the model itself is not loaded."""
+    """The description of a version: its model's settings, what goes in, and its reference. The model itself is not loaded."""
 
     settings: ModelSettings
     version: str
@@ -64,23 +77,28 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
-class Champion(Version):
-    """The version that answers, its model loaded."""
+class LoadedVersion(Version):
+    """A version with its model, ready to score."""
 
     predictor: Predictor
 
 
-class Catalog(Protocol):
-    """The models that this worker knows."""
+class Models(Protocol):
+    """The models that a worker can use."""
 
-    def models(self) -> list[str]:
-        """Names of the models that have settings."""
+    def names(self) -> list[str]:
+        """The models that have settings."""
         ...
 
     def settings(self, model: str) -> ModelSettings | None: ...
 
-    def champion(self, model: str) -> Champion | None:
-        """The version that answers; None where no rollout names one."""
+    def version(self, model: str, version: str) -> Version | None:
+        """The description of a version; None where it cannot be used here."""
         ...
 
-    def version(self, model: str, version: str) -> Version | None: ...
+    def loaded(self, model: str, version: str, rolled_out_ms: int) -> LoadedVersion | None:
+        """A version to score with; None where it cannot be used here.
+
+        A version that could not be used stays so, whatever becomes of its files, until it is rolled out at another time.
+        """
+        ...

@@ -1,0 +1,78 @@
+"""The files of a version, and the manifest that lists them with their digests.
+
+Digests find damage and mix-ups, not an attacker who can write the manifest too: guard the folder.
+"""
+
+import json
+from hashlib import sha256
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from leadline.learning.errors import RegistryError
+
+MANIFEST = "manifest.json"
+MODEL, SIGNATURE, PROFILE = "model.skops", "signature.json", "profile.json"
+FILES = (MODEL, SIGNATURE, PROFILE)
+LINEAR = "linear.json"
+"""The numbers of a logistic regression: workers score with them, and leave the model's file alone."""
+RESTORE = "copy the whole folder again from where it was made, or add a new version"
+
+_log = structlog.get_logger(__name__)
+
+
+def to_json(value: Any) -> bytes:
+    """A file of JSON; what is not finite cannot be written."""
+    return (json.dumps(value, indent=1, allow_nan=False) + "\n").encode()
+
+
+def manifest(model: str, version: str, files: dict[str, bytes], facts: dict[str, Any]) -> bytes:
+    """The manifest of these files; ``facts`` is what else is to be remembered."""
+    digests = {name: sha256(data).hexdigest() for name, data in files.items()}
+    return to_json({"model": model, "version": version, "files": digests, "facts": facts})
+
+
+def verified(folder: Path, model: str, version: str) -> dict[str, bytes]:
+    """The files of a version, each with the digest that the manifest states. Raises RegistryError where one has another."""
+    stated = _read_manifest(folder / MANIFEST)
+    if (stated.get("model"), stated.get("version")) != (model, version):
+        raise RegistryError(f"{folder / MANIFEST} is of another model or version; {RESTORE}")
+    _compare_library(stated.get("facts"), folder)
+    digests = stated.get("files")
+    if not isinstance(digests, dict) or set(digests) - {LINEAR} != set(FILES):
+        raise RegistryError(f"{folder / MANIFEST} does not list exactly {', '.join(FILES)}; {RESTORE}")
+    return {name: _checked(folder / name, digest) for name, digest in digests.items()}
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(_bytes(path))
+    except ValueError as error:
+        raise RegistryError(f"{path} is not JSON ({error}); {RESTORE}") from None
+    if not isinstance(found, dict):
+        raise RegistryError(f"{path} is not a JSON object; {RESTORE}")
+    return found
+
+
+def _compare_library(facts: Any, folder: Path) -> None:
+    """Log where the model was made with another release of scikit-learn: its scores may differ."""
+    made = facts.get("scikit-learn") if isinstance(facts, dict) else None
+    here = metadata.version("scikit-learn")
+    if made is not None and str(made).split(".")[:2] != here.split(".")[:2]:
+        _log.warning("the model was made with another scikit-learn", folder=str(folder), made_with=made, here=here)
+
+
+def _checked(path: Path, digest: Any) -> bytes:
+    data = _bytes(path)
+    if sha256(data).hexdigest() != digest:
+        raise RegistryError(f"{path} is not the file that its manifest names (sha256 differs); {RESTORE}")
+    return data
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RegistryError(f"{path} cannot be read ({error.strerror}); {RESTORE}") from None

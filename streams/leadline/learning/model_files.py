@@ -1,0 +1,124 @@
+"""Model files: the models and versions below one folder, verified before they are read.
+
+``<root>/<model>/model.toml`` holds the settings; ``<root>/<model>/<version>/`` the files of `leadline.learning.manifest`.
+"""
+
+import re
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from leadline.core.models import LoadedVersion, ReferenceProfile, Signature, Version
+from leadline.learning.errors import NotHereError, RegistryError
+from leadline.learning.linear import Linear, linear_model
+from leadline.learning.manifest import LINEAR, MODEL, PROFILE, RESTORE, SIGNATURE, verified
+from leadline.learning.models import Model, model_of, read_model
+from leadline.settings import ModelSettings, SettingsError, explain, load_model_settings
+
+SETTINGS = "model.toml"
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_T = TypeVar("_T")
+
+
+def valid_name(name: str) -> bool:
+    r"""Whether a model or version may be called so: it is one folder, never a path.
+
+    >>> valid_name("fraud-2"), valid_name("../fraud"), valid_name("a/b"), valid_name(""), valid_name("v1\n")
+    (True, False, False, False, False)
+    """
+    return _NAME.fullmatch(name) is not None
+
+
+class ModelFiles:
+    """The models below ``root``. Settings are read once, versions at every call."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._settings: dict[str, ModelSettings] = {}
+
+    def names(self) -> list[str]:
+        """Names of the folders with a settings file, sorted; whether it can be read is not looked at."""
+        return sorted(each.parent.name for each in self.root.glob(f"*/{SETTINGS}") if valid_name(each.parent.name))
+
+    def versions(self, model: str) -> list[str]:
+        """Names of the folders in a model's folder, sorted; what is in them is not looked at."""
+        folders = (self.root / model).iterdir() if self.has(model) else ()
+        return sorted(each.name for each in folders if valid_name(each.name) and each.is_dir())
+
+    def has(self, *names: str) -> bool:
+        """Whether there is a folder of this model, or of this model and version."""
+        return all(map(valid_name, names)) and self.root.joinpath(*names).is_dir()
+
+    def changed_ns(self, model: str, version: str) -> int | None:
+        """When a version's files last changed, by the clock of the file system; None where there are none."""
+        if not self.has(model, version):
+            return None
+        folder = self.root / model / version
+        try:
+            return max(each.stat().st_ctime_ns for each in (folder, *folder.iterdir()))
+        except OSError:  # they are changing right now
+            return None
+
+    def settings(self, model: str) -> ModelSettings | None:
+        """Settings of a model; None where there is no such model. Raises SettingsError that names the broken file."""
+        known = self._settings.get(model)
+        if known is not None:
+            return known
+        path = self.root / model / SETTINGS
+        if not valid_name(model) or not path.is_file():
+            return None
+        found = load_model_settings(path)
+        if found.name != model:
+            raise SettingsError(f"{path}: name is {found.name!r}, and the folder is {model!r}; make them equal")
+        self._settings[model] = found
+        return found
+
+    def describe(self, model: str, version: str) -> Version:
+        """A version without its model.
+
+        Raises RegistryError where a file is missing, changed or not allowed, SettingsError where the settings are broken.
+        """
+        return self._described(model, version)[0]
+
+    def load(self, model: str, version: str) -> LoadedVersion:
+        """A version with its model. Raises as `describe`."""
+        found, files = self._described(model, version)
+        predictor = _predictor(files, found.settings, found.signature, self.root / model / version)
+        return LoadedVersion(found.settings, version, found.signature, found.profile, predictor)
+
+    def _described(self, model: str, version: str) -> tuple[Version, dict[str, bytes]]:
+        """A version without its model, and its verified files."""
+        if not self.has(model, version):
+            raise NotHereError(f"{model} {version} is not on this disk: copy its folder to {self.root}")
+        settings = self.settings(model)
+        if settings is None:
+            raise RegistryError(f"{self.root / model / SETTINGS} is missing: restore it, no version is used without it")
+        folder = self.root / model / version
+        files = verified(folder, model, version)
+        profile = _typed(ReferenceProfile, files[PROFILE], folder / PROFILE)
+        return Version(settings, version, _signature(files[SIGNATURE], folder / SIGNATURE), profile), files
+
+
+def _predictor(files: dict[str, bytes], settings: ModelSettings, signature: Signature, folder: Path) -> Model:
+    features = len(signature.names)
+    if LINEAR in files and settings.task == "binary":  # else the model's file is refused
+        path = folder / LINEAR
+        return linear_model(_typed(Linear, files[LINEAR], path), settings, features, str(path))
+    path = folder / MODEL
+    return model_of(read_model(files[MODEL], str(path)), settings, features, str(path))
+
+
+def _signature(data: bytes, path: Path) -> Signature:
+    found = _typed(Signature, data, path)
+    if found != Signature.of(found.numeric, found.categorical, found.categories):
+        raise RegistryError(f"{path}: the id is not that of its features; {RESTORE}")
+    return found
+
+
+def _typed(kind: type[_T], data: bytes, path: Path) -> _T:
+    try:
+        return TypeAdapter(kind).validate_json(data)
+    except ValidationError as error:
+        raise RegistryError(f"{path}: {explain(error)}; {RESTORE}") from None

@@ -1,0 +1,87 @@
+"""When what a stage writes arrives, in the time of the records: it depends on the records that it read, not on when they were read."""
+
+from dataclasses import replace
+
+import pytest
+
+from leadline.core.models import FeatureProfile, ReferenceProfile
+from leadline.core.performance.performance import Performance
+from leadline.core.watch.alerting import Alerting
+from leadline.core.watch.drift import Drift
+from leadline.records import FeatureCounts, JoinCounts, WindowProfile
+from leadline.settings import AlertLimits, ModelSettings
+from leadline.state.memory import MemoryStore
+from stages import Models, partial, records_batch, version
+
+LIMITS = AlertLimits(reference=0.9, margin=0.02, open_after=1, resolve_after=1)
+SETTINGS = ModelSettings(name="m", alerts=LIMITS)
+PROFILE = ReferenceProfile(10, [FeatureProfile("score", "score", [5, 5, 0], [0.5], [])], {})
+MODELS = Models({"m": SETTINGS}, {("m", "v1"): version(SETTINGS, PROFILE)})
+
+
+def arrivals(stage, topic, *runs):
+    """The arrival times of what comes of some runs of records, each an (arrival time, records)."""
+    outputs = [
+        out for arrival_ms, records in runs for out in stage.on_batch(records_batch(topic, records, arrival_ms)).outputs
+    ]
+    return [time for out in outputs for time in out.arrival_ms.tolist()]
+
+
+def counts(source, as_of):
+    return JoinCounts("m", source, 1, as_of, *[0] * 16)
+
+
+def profile(source, as_of):
+    return WindowProfile("m", "v1", 0, 100, source, 1, as_of, True, 1, [FeatureCounts("score", [1, 0, 0])])
+
+
+@pytest.mark.parametrize(
+    ("make", "topic", "first", "second"),
+    [
+        (
+            Performance,
+            "window-partials",
+            partial([(0.5, 1.0, 1)], 0, as_of=300),
+            partial([(0.5, 1.0, 1)], 1, as_of=200),
+        ),
+        (Performance, "window-partials", counts(0, 300), counts(1, 200)),
+        (lambda store: Drift(store, MODELS), "window-profiles", profile(0, 300), profile(1, 200)),
+    ],
+    ids=["metrics", "counts", "drift"],
+)
+def test_sums_arrive_with_the_newest_record_that_they_count(make, topic, first, second):
+    """Not with the slowest partition, nor when the stage reads it."""
+    assert arrivals(make(MemoryStore()), topic, (7, [first]), (9000, [second])) == [300, 300]
+    assert arrivals(make(MemoryStore()), topic, (9000, [second, first])) == [300]
+    assert arrivals(make(MemoryStore()), topic, (9000, [second]), (7, [first])) == [200, 300]
+
+
+@pytest.mark.parametrize("runs", [[2], [1, 1]])
+def test_an_alert_arrives_with_its_cause(runs):
+    """However the log is cut into runs."""
+    bad = Performance(MemoryStore()).on_batch(
+        records_batch("window-partials", [partial([(0.9, 0.0, 1)] * 200, as_of=100)])
+    )
+    [metrics] = bad.outputs[0].records
+    good = replace(
+        metrics,
+        window_start=100,
+        window_end=200,
+        as_of=200,
+        accuracy=replace(metrics.accuracy, value=1.0, low=1.0, high=1.0),
+    )
+    batch = records_batch("metrics", [metrics, good])
+    batch.arrival_ms[:] = [100, 230]
+    stage, start, found = Alerting(MemoryStore(), MODELS), 0, []
+    for count in runs:
+        part = replace(
+            batch, records=batch.records[start : start + count], arrival_ms=batch.arrival_ms[start : start + count]
+        )
+        found += stage.on_batch(part).outputs
+        start += count
+    assert [
+        (alert.state, time) for out in found for alert, time in zip(out.records, out.arrival_ms.tolist(), strict=True)
+    ] == [
+        ("opened", 100),
+        ("resolved", 230),
+    ]

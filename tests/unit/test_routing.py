@@ -1,0 +1,98 @@
+"""Who answers, by the table of rollouts."""
+
+import numpy as np
+
+from leadline.core.models import Models as ModelsProtocol
+from leadline.core.routing import Deployments, loaded_routes
+from leadline.core.scoring import Scoring
+from leadline.core.tables import HISTORY, Table
+from leadline.records import PredictionRequest
+from leadline.settings import ModelSettings
+from stages import Models, records_batch, roll_out, rolled_out, version
+
+SETTINGS = ModelSettings(name="m")
+
+
+class Half:
+    def predict(self, matrix):
+        return np.full(len(matrix), 0.5)
+
+
+class Counting(Models):
+    """Counts how often it is asked for a version."""
+
+    asked = 0
+
+    def loaded(self, model, version, rolled_out_ms):
+        self.asked += 1
+        return super().loaded(model, version, rolled_out_ms)
+
+
+def models(*versions):
+    known = {("m", name): version(SETTINGS, name=name) for name in versions}
+    for each in known.values():
+        object.__setattr__(each, "predictor", Half())
+    return Counting({"m": SETTINGS}, known)
+
+
+def test_nobody_answers_before_the_first_rollout():
+    deployments = Deployments(Table())
+    assert deployments.champion("m") is None
+    assert deployments.newest("m") is None
+    assert loaded_routes(models("v1"), deployments, "m") == []
+
+
+def test_who_answered_just_before_a_time():
+    table = Table()
+    for name, arrival_ms in (("v1", 10), ("v2", 20), ("v1", 20), ("v3", 30)):
+        roll_out(table, "m", name, arrival_ms)
+    roll_out(table, "n", "v7", 5)
+    champions = [Deployments(table).champion("m", before_ms) for before_ms in (10, 11, 20, 21, 30, 31, None)]
+    assert champions == [None, "v1", "v1", "v1", "v1", "v3", "v3"]
+    assert Deployments(table).champion("n") == "v7"
+
+
+def test_the_log_s_order_counts_where_arrival_times_fall_back():
+    table = Table()
+    for name, arrival_ms in (("v1", 10), ("v2", 30), ("v3", 20)):
+        roll_out(table, "m", name, arrival_ms)
+    assert [Deployments(table).champion("m", before_ms) for before_ms in (15, 25, 35)] == ["v1", "v3", "v3"]
+
+
+def test_a_table_remembers_so_many():
+    table = Table()
+    for number in range(HISTORY + 5):
+        roll_out(table, "m", f"v{number}", number)
+    assert [each.champion for each in Deployments(table).newest_first("m")][-1] == "v5"
+
+
+def test_of_what_cannot_be_loaded_the_one_before_goes_on():
+    table = rolled_out(m="v1")
+    for name in ("not-here", "neither"):
+        roll_out(table, "m", name)
+    known: ModelsProtocol = models("v1", "v2")
+    assert [(found.version, role) for found, role in loaded_routes(known, Deployments(table), "m")] == [
+        ("v1", "champion")
+    ]
+    roll_out(table, "m", "v2")
+    assert loaded_routes(known, Deployments(table), "m")[0][0].version == "v2"
+
+
+def test_scoring_asks_again_only_after_another_rollout():
+    table, known = rolled_out(m="v1"), models("v1", "v2")
+    scoring = Scoring(known, Deployments(table))
+    assert [scored(scoring) for _ in range(3)] == ["v1"] * 3
+    assert known.asked == 1
+    roll_out(table, "m", "v2")
+    assert [scored(scoring) for _ in range(3)] == ["v2"] * 3
+    roll_out(table, "m", "not-here")
+    assert [scored(scoring) for _ in range(3)] == ["v2"] * 3
+    assert known.asked == 4
+
+
+def scored(scoring):
+    request = PredictionRequest("r", "m", 0, {})
+    [output] = scoring.on_batch(records_batch("prediction-requests", [request])).outputs
+    [prediction] = output.records
+    assert prediction.role == "champion"
+    return prediction.model_version
