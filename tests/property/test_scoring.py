@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadline.core.matrix import Few, Many, requests_of, to_matrix
+from leadline.core.features import Features
 from leadline.core.models import Signature
 from leadline.core.processor import Batch, Lookups
+from leadline.core.request_forms import Few, Many, requests_of, to_matrix
 from leadline.core.routing import Deployments
 from leadline.core.scoring import Scoring
 from leadline.records import PredictionRequest
@@ -96,7 +97,7 @@ def scoring(settings=SETTINGS):
 def test_the_matrix_equals_a_loop(requests, start):
     expected = np.array([naive_row(*each) for each in requests[start:]]).reshape(-1, 5)
     for part in (Many(batch(requests).columns.slice(start)), Few(few(requests).records[start:])):
-        assert np.array_equal(to_matrix(part, SIGNATURE), expected, equal_nan=True)
+        assert np.array_equal(to_matrix(part, Features(SIGNATURE)), expected, equal_nan=True)
 
 
 @FORMS
@@ -134,7 +135,7 @@ def test_missing_features_are_refused_where_the_model_says_so(form, requests):
 def test_what_the_request_says_comes_before_what_is_looked_up(form, requests, data):
     found = data.draw(st.lists(NUMBERS, min_size=len(requests), max_size=len(requests)))
     lookups = Lookups({"b": np.array(found)}, np.zeros(len(requests), np.int64))
-    matrix = to_matrix(requests_of(form(requests)), SIGNATURE, lookups)
+    matrix = to_matrix(requests_of(form(requests)), Features(SIGNATURE), lookups)
     for row, (features, _), looked_up in zip(matrix, requests, found, strict=True):
         own = dict(features).get("b", np.nan)
         assert np.array_equal(row[1], looked_up if np.isnan(own) else own, equal_nan=True)

@@ -1,13 +1,15 @@
 """Scoring: a run of requests becomes one matrix, one call of the model, and a run of predictions."""
 
 from collections import defaultdict
+from typing import NamedTuple
 
 import numpy as np
 
 from leadline.core.columnar.columns import Floats, Ints, pick
-from leadline.core.matrix import Requests, Scored, requests_of, to_matrix
-from leadline.core.models import LoadedVersion, Models, Signature
+from leadline.core.features import Features
+from leadline.core.models import LoadedVersion, Models
 from leadline.core.processor import Batch, Effects, EventDriven, Lookups, Reject
+from leadline.core.request_forms import Requests, Scored, requests_of, to_matrix
 from leadline.core.routing import Deployments, loaded_routes
 from leadline.records import Rollout
 
@@ -21,7 +23,7 @@ class Scoring(EventDriven):
     def __init__(self, models: Models, deployments: Deployments) -> None:
         self._models = models
         self._deployments = deployments
-        self._routes: dict[str, tuple[Rollout | None, list[tuple[LoadedVersion, str]]]] = {}
+        self._serving: dict[str, tuple[Rollout | None, list[_Serving]]] = {}
 
     def on_batch(self, batch: Batch) -> Effects:
         """One prediction for each request that can be scored, on the request's own partition number."""
@@ -34,7 +36,7 @@ class Scoring(EventDriven):
                     "unknown-model",
                     f"there are no settings for {model!r}: add it with `leadline model add`",
                 )
-            elif not (routes := self._who_answers(model)):
+            elif not (answering := self._answering(model)):
                 _refuse(
                     effects,
                     rows,
@@ -42,24 +44,25 @@ class Scoring(EventDriven):
                     f"no version of {model!r} answers: name one with `leadline model promote`",
                 )
             else:
-                for version, role in routes:
-                    self._score(batch, rows, requests.take(rows), version, role, effects)
+                for serving in answering:
+                    self._score(batch, rows, requests.take(rows), serving, effects)
         return effects
 
-    def _who_answers(self, model: str) -> list[tuple[LoadedVersion, str]]:
+    def _answering(self, model: str) -> "list[_Serving]":
         newest = self._deployments.newest(model)
-        known = self._routes.get(model)
+        known = self._serving.get(model)
         if known is None or known[0] is not newest:
-            known = self._routes[model] = newest, loaded_routes(self._models, self._deployments, model)
+            routes = loaded_routes(self._models, self._deployments, model)
+            serving = [_Serving(version, role, Features(version.signature)) for version, role in routes]
+            known = self._serving[model] = newest, serving
         return known[1]
 
-    def _score(
-        self, batch: Batch, rows: Ints, requests: Requests, version: LoadedVersion, role: str, effects: Effects
-    ) -> None:
+    def _score(self, batch: Batch, rows: Ints, requests: Requests, serving: "_Serving", effects: Effects) -> None:
+        version, role, features = serving
         lookups = _lookups(batch.lookups, rows)
-        matrix = to_matrix(requests, version.signature, lookups)
+        matrix = to_matrix(requests, features, lookups)
         if version.settings.missing == "refuse":
-            rows, requests, matrix, lookups = _complete(rows, requests, matrix, lookups, version.signature, effects)
+            rows, requests, matrix, lookups = _complete(rows, requests, matrix, lookups, features, effects)
         if not len(rows):
             return
         scores = np.asarray(version.predictor.predict(matrix), np.float64)
@@ -77,6 +80,14 @@ class Scoring(EventDriven):
         effects.outputs.append(requests.predictions(pick(batch.keys, rows), batch.partition, scored, version, role))
 
 
+class _Serving(NamedTuple):
+    """A version that answers, in its role, and how its features become numbers."""
+
+    version: LoadedVersion
+    role: str
+    features: Features
+
+
 def _refuse(effects: Effects, rows: Ints, reason: str, detail: str) -> None:
     effects.rejects.extend(Reject(i, reason, detail) for i in rows.tolist())
 
@@ -88,13 +99,13 @@ def _lookups(lookups: Lookups | None, rows: Ints) -> Lookups | None:
 
 
 def _complete(
-    rows: Ints, requests: Requests, matrix: Floats, lookups: Lookups | None, signature: Signature, effects: Effects
+    rows: Ints, requests: Requests, matrix: Floats, lookups: Lookups | None, features: Features, effects: Effects
 ) -> tuple[Ints, Requests, Floats, Lookups | None]:
     """The rows in which nothing is missing; the others are refused, naming what is."""
     missing = np.isnan(matrix)
     whole = ~missing.any(axis=1)
     for i in np.flatnonzero(~whole).tolist():
-        names = ", ".join(name for name, gone in zip(signature.names, missing[i], strict=True) if gone)
+        names = ", ".join(name for name, gone in zip(features.names, missing[i], strict=True) if gone)
         effects.rejects.append(Reject(int(rows[i]), "feature-missing", f"missing: {names}"))
     return _kept(np.flatnonzero(whole), rows, requests, matrix, lookups)
 

@@ -4,12 +4,12 @@ import gzip
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv, json, parquet
 
 from leadline.core.columnar.columns import Floats, floats
+from leadline.core.features import Columns, Features, Texts
 from leadline.core.models import Signature
 from leadline.settings import ModelSettings
 
@@ -79,7 +79,7 @@ def _by_frequency(column: pa.Array) -> list[str]:
 
 
 def matrix(table: pa.Table, signature: Signature) -> Floats:
-    """Rows x features in the order of ``signature.names``; a category is its index, one never seen -1, missing NaN.
+    """The matrix of a table, by the rules of `leadline.core.features`.
 
     Raises ValueError for a column that is missing or of another type.
 
@@ -87,20 +87,17 @@ def matrix(table: pa.Table, signature: Signature) -> Floats:
     >>> matrix(pa.table({"colour": ["red", "blue", None], "age": [30, None, 50]}), signature).tolist()
     [[30.0, 1.0], [nan, -1.0], [50.0, nan]]
     """
-    columns = [numbers(table, name) for name in signature.numeric]
-    columns += [_indexes(_texts(table, name), signature.categories[name]) for name in signature.categorical]
-    return np.column_stack(columns) if columns else np.empty((len(table), 0))
-
-
-def _indexes(column: pa.Array, categories: list[str]) -> Floats:
-    found = pc.fill_null(pc.index_in(column, pa.array(categories, pa.string())), -1)
-    return np.where(column.is_null().to_numpy(zero_copy_only=False), np.nan, floats(found))
+    named = {name: numbers(table, name) for name in signature.numeric}
+    texts = {name: Texts.of(_texts(table, name)) for name in signature.categorical}
+    return Features(signature).matrix(Columns(len(table), named, texts))
 
 
 def numbers(table: pa.Table, name: str) -> Floats:
     """A column as floats, null is NaN; a boolean is 0 or 1. Raises ValueError where it is missing or not numeric."""
     column = _column(table, name)
-    if pa.types.is_boolean(column.type) or pa.types.is_null(column.type) or pa.types.is_decimal(column.type):
+    if pa.types.is_decimal(column.type):
+        column = column.cast(pa.string()).cast(pa.float64())  # by its digits: straight, its last bit would be another
+    if pa.types.is_boolean(column.type) or pa.types.is_null(column.type):
         column = column.cast(pa.float64())
     if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
         raise ValueError(f"column {name!r} is {column.type}, and should be numbers")

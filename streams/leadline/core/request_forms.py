@@ -1,7 +1,4 @@
-"""Requests as a matrix of features, and their scores as predictions: a column at a time, or where they are few one by one.
-
-Every column costs some microseconds, however short it is; one request alone is a tenth as dear as a column of one (docs/measured).
-"""
+"""Requests in their two forms: a run of them as columns, a few as records. Their features, and the predictions made of them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from leadline.core.columnar.columns import Floats, Ints, alike, ints
-from leadline.core.models import Signature, Version
+from leadline.core.features import MISSING, Columns, Features, Texts
+from leadline.core.models import Version
 from leadline.core.processor import Batch, Lookups, Output
 from leadline.records import Prediction, PredictionRequest
 
@@ -41,11 +39,8 @@ class Requests(Protocol):
         """The requests at these places, which rise."""
         ...
 
-    def matrix(self, signature: Signature) -> Floats:
-        """One row a request, one column a feature in the signature's order; NaN is missing, a category is its index, -1 one never seen.
-
-        Of a name given twice the last counts.
-        """
+    def matrix(self, features: Features) -> Floats:
+        """One row a request, one column a feature. Of a name given twice the last counts."""
         ...
 
     def category(self, name: str) -> list[str]:
@@ -62,12 +57,12 @@ def requests_of(batch: Batch) -> Requests:
     return Few(batch.records) if batch.columns is None else Many(batch.columns)  # type: ignore[arg-type]
 
 
-def to_matrix(requests: Requests, signature: Signature, lookups: Lookups | None = None) -> Floats:
+def to_matrix(requests: Requests, features: Features, lookups: Lookups | None = None) -> Floats:
     """The matrix of some requests; what the request itself says comes before what is looked up."""
-    matrix = requests.matrix(signature)
+    matrix = requests.matrix(features)
     for name, column in (lookups.values if lookups else {}).items():
-        if name in signature.numeric:
-            own = matrix[:, signature.numeric.index(name)]
+        if name in features.numeric:
+            own = matrix[:, features.numeric.index(name)]
             own[:] = np.where(np.isnan(own), column, own)
     return matrix
 
@@ -92,15 +87,9 @@ class Few:
     def take(self, rows: Ints) -> "Few":
         return self if len(rows) == len(self.records) else Few([self.records[i] for i in rows.tolist()])
 
-    def matrix(self, signature: Signature) -> Floats:
-        rows = [
-            [
-                *(record.features.get(name, nan) for name in signature.numeric),
-                *(_index(record.categories.get(name), signature.categories[name]) for name in signature.categorical),
-            ]
-            for record in self.records
-        ]
-        return np.array(rows, np.float64).reshape(len(rows), len(signature.names))
+    def matrix(self, features: Features) -> Floats:
+        rows = [features.row(record.features, record.categories) for record in self.records]
+        return np.array(rows, np.float64).reshape(len(rows), len(features.names))
 
     def category(self, name: str) -> list[str]:
         return [record.categories.get(name, "") for record in self.records]
@@ -119,12 +108,6 @@ class Few:
             )
         ]  # fmt: skip
         return Output("predictions", keys, partition, records=made, arrival_ms=scored.arrival_ms)
-
-
-def _index(category: str | None, known: list[str]) -> float:
-    if category is None:
-        return nan
-    return known.index(category) if category in known else -1
 
 
 # -- a column at a time -----------------------------------------------------------------------------------------------------
@@ -153,12 +136,10 @@ class Many:
     def take(self, rows: Ints) -> "Many":
         return self if len(rows) == len(self) else Many(self.columns.take(pa.array(rows)))
 
-    def matrix(self, signature: Signature) -> Floats:
-        matrix = np.full((len(self), len(signature.names)), nan)
-        place = {name: at for at, name in enumerate(signature.numeric)}
-        matrix[:, : len(place)] = _numeric(self.columns["features"], place)
-        _categorical(self.columns["categories"], signature, matrix)
-        return matrix
+    def matrix(self, features: Features) -> Floats:
+        numbers = _numbers(self.columns["features"], features.numeric)
+        texts = _texts(self.columns["categories"], features.categorical)
+        return features.matrix(Columns(len(self), numbers, texts))
 
     def category(self, name: str) -> list[str]:
         names, items, offsets = _entries(self.columns["categories"])
@@ -219,19 +200,14 @@ def _entries(column: pa.MapArray) -> tuple[pa.Array, pa.Array, Ints]:
     return column.keys.slice(start, stop - start), column.items.slice(start, stop - start), offsets - start
 
 
-def _numeric(column: pa.MapArray, place: dict[str, int]) -> Floats:
+def _numbers(column: pa.MapArray, wanted: list[str]) -> dict[str, Floats]:
     names, items, offsets = _entries(column)
     count, values = len(column), items.to_numpy(zero_copy_only=False).astype(np.float64)
     width = int(offsets[1]) if count else 0
-    matrix = np.full((count, len(place)), np.nan)
     if _same_names(names, offsets, width):
         given = values.reshape(count, width)
-        for at, name in enumerate(names.slice(0, width).to_pylist()):
-            if name in place:
-                matrix[:, place[name]] = given[:, at]
-        return matrix
-    _scatter(matrix, names, values, offsets, place)
-    return matrix
+        return {name: given[:, at] for at, name in enumerate(names.slice(0, width).to_pylist())}
+    return _scattered(names, values, offsets, wanted)
 
 
 def _same_names(names: pa.Array, offsets: Ints, width: int) -> bool:
@@ -240,27 +216,26 @@ def _same_names(names: pa.Array, offsets: Ints, width: int) -> bool:
     return count > 0 and np.array_equal(offsets, np.arange(count + 1) * width) and alike(names, width)
 
 
-def _scatter(matrix: Floats, names: pa.Array, values: Floats, offsets: Ints, place: dict[str, int]) -> None:
-    coded = names.dictionary_encode()
-    target = np.array([place.get(name, -1) for name in coded.dictionary.to_pylist()], np.int64)
-    at = target[coded.indices.to_numpy(zero_copy_only=False)] if len(names) else np.zeros(0, np.int64)
+def _scattered(names: pa.Array, values: Floats, offsets: Ints, wanted: list[str]) -> dict[str, Floats]:
+    coded, column = names.dictionary_encode(), {name: at for at, name in enumerate(wanted)}
+    target = np.array([column.get(name, -1) for name in coded.dictionary.to_pylist()], np.int64)
+    at = target[ints(coded.indices)]
     rows = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    known = at >= 0
-    matrix[rows[known], at[known]] = values[known]
+    known, found = at >= 0, np.full((len(wanted), len(offsets) - 1), nan)
+    found[at[known], rows[known]] = values[known]
+    return dict(zip(wanted, found, strict=True))
 
 
-def _categorical(column: pa.MapArray, signature: Signature, matrix: Floats) -> None:
-    if not signature.categorical:
-        return
-    place = {name: len(signature.numeric) + at for at, name in enumerate(signature.categorical)}
+def _texts(column: pa.MapArray, wanted: list[str]) -> dict[str, Texts]:
+    if not wanted:
+        return {}
     names, items, offsets = _entries(column)
-    coded_names, coded = names.dictionary_encode(), items.dictionary_encode()
-    name_codes = coded_names.indices.to_numpy(zero_copy_only=False)
-    value_codes = coded.indices.to_numpy(zero_copy_only=False)
-    rows, said = np.repeat(np.arange(len(column)), np.diff(offsets)), coded.dictionary.to_pylist()
+    coded_names, coded = names.dictionary_encode(), Texts.of(items)
+    name_codes, rows = ints(coded_names.indices), np.repeat(np.arange(len(column)), np.diff(offsets))
+    found = {}
     for code, name in enumerate(coded_names.dictionary.to_pylist()):
-        if name in place:
-            index = {category: at for at, category in enumerate(signature.categories[name])}
-            known = np.array([index.get(value, -1) for value in said], np.float64)
-            own = name_codes == code
-            matrix[rows[own], place[name]] = known[value_codes[own]]
+        if name in wanted:
+            codes, own = np.full(len(column), MISSING, np.int64), name_codes == code
+            codes[rows[own]] = coded.codes[own]
+            found[name] = Texts(coded.texts, codes)
+    return found
