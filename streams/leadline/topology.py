@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from leadline.core.join.join import Join
 from leadline.core.models import Models
 from leadline.core.processor import Processor, Store
-from leadline.core.retraining import Retraining
-from leadline.core.routing import Deployments
-from leadline.core.scoring import Scoring
+from leadline.core.scoring.routing import Deployments
+from leadline.core.scoring.scoring import Scoring
 from leadline.core.tables import Table
 from leadline.core.watch.alerting import Alerting
+from leadline.core.watch.retraining import Retraining
 
 
 @dataclass(frozen=True, slots=True)

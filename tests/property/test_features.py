@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from leadline.core.features import Features
-from leadline.core.request_forms import Few, Many
+from leadline.core.scoring.features import Features
+from leadline.core.scoring.request_forms import Few, Many
 from leadline.learning.reference import matrix, read_reference, signature_of
 from leadline.records import PredictionRequest
 from leadline.settings import ModelSettings

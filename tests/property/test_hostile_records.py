@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from leadline.core.models import FeatureProfile, ReferenceProfile
 from leadline.core.performance.metrics import METRICS, auc
 from leadline.core.performance.performance import Performance
-from leadline.core.retraining import Retraining
-from leadline.core.routing import Deployments
+from leadline.core.scoring.routing import Deployments
 from leadline.core.tables import Table
 from leadline.core.watch.alerting import Alerting
 from leadline.core.watch.drift import Drift
+from leadline.core.watch.retraining import Retraining
 from leadline.records import Alert, DriftReport, FeatureCounts, JoinCounts, Metric, WindowMetrics, WindowProfile
 from leadline.settings import AlertLimits, ModelSettings
 from leadline.wire.codec import decode, key_of, value_of

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadline.core.features import Features
 from leadline.core.models import Signature
 from leadline.core.processor import Batch, Lookups
-from leadline.core.request_forms import Few, Many, requests_of, to_matrix
-from leadline.core.routing import Deployments
-from leadline.core.scoring import Scoring
+from leadline.core.scoring.features import Features
+from leadline.core.scoring.request_forms import Few, Many, requests_of, to_matrix
+from leadline.core.scoring.routing import Deployments
+from leadline.core.scoring.scoring import Scoring
 from leadline.records import PredictionRequest
 from leadline.settings import ModelSettings
 from leadline.wire.codec import encode, read

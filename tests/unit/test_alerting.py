@@ -13,10 +13,10 @@ from leadline.core.join.join import Join
 from leadline.core.models import ReferenceProfile, Signature
 from leadline.core.performance.metrics import METRICS
 from leadline.core.performance.performance import Performance
-from leadline.core.retraining import Retraining
-from leadline.core.routing import Deployments
+from leadline.core.scoring.routing import Deployments
 from leadline.core.watch.alerting import WINDOWS, Alerting
 from leadline.core.watch.drift import Drift
+from leadline.core.watch.retraining import Retraining
 from leadline.core.windows.reference_bins import build_profile
 from leadline.records import DriftReport, Metric, WindowMetrics
 from leadline.settings import AlertLimits, ModelSettings

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from leadline.core.processor import Effects, Output
-from leadline.core.routing import Deployments
+from leadline.core.scoring.routing import Deployments
 from leadline.records import Outcome, RetrainRequest, Rollout
 from leadline.testing.driver import Crash, Driver
 from leadline.topology import Step

@@ -29,7 +29,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from leadline.core.models import Models
-from leadline.core.routing import Deployments, loaded_routes
+from leadline.core.scoring.routing import Deployments, loaded_routes
 from leadline.core.tables import Table
 from leadline.learning.add import add_version
 from leadline.learning.cached import CachedModels

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from leadline.core.retraining import Retraining
-from leadline.core.routing import Deployments
+from leadline.core.scoring.routing import Deployments
 from leadline.core.tables import Table
+from leadline.core.watch.retraining import Retraining
 from leadline.records import Alert
 from leadline.settings import ModelSettings
 from stages import Host, Models, records_batch, roll_out, rolled_out

@@ -3,8 +3,8 @@
 import numpy as np
 
 from leadline.core.models import Models as ModelsProtocol
-from leadline.core.routing import Deployments, loaded_routes
-from leadline.core.scoring import Scoring
+from leadline.core.scoring.routing import Deployments, loaded_routes
+from leadline.core.scoring.scoring import Scoring
 from leadline.core.tables import HISTORY, Table
 from leadline.records import PredictionRequest
 from leadline.settings import ModelSettings

@@ -22,7 +22,7 @@ from leadline.agents.reach import reach, unencrypted
 from leadline.agents.rollouts import RolloutFollower
 from leadline.agents.stateless import StatelessLane
 from leadline.core.models import Models
-from leadline.core.routing import Deployments, loaded_routes
+from leadline.core.scoring.routing import Deployments, loaded_routes
 from leadline.core.tables import Table
 from leadline.learning.cached import CachedModels
 from leadline.settings import Settings

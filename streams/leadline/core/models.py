@@ -1,4 +1,4 @@
-"""What the stages know of the models: settings, versions, and how a version was trained. Who answers is in `leadline.core.routing`."""
+"""What there is to serve: the models that a worker knows, their versions and how each was trained; `scoring.routing` says who answers."""
 
 import json
 from dataclasses import dataclass

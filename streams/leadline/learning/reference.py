@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 from pyarrow import csv, json, parquet
 
 from leadline.core.columnar.columns import Floats, floats
-from leadline.core.features import Columns, Features, Texts
 from leadline.core.models import Signature
+from leadline.core.scoring.features import Columns, Features, Texts
 from leadline.settings import ModelSettings
 
 _MAX_BLOCK = 2**31 - 1
@@ -79,7 +79,7 @@ def _by_frequency(column: pa.Array) -> list[str]:
 
 
 def matrix(table: pa.Table, signature: Signature) -> Floats:
-    """The matrix of a table, by the rules of `leadline.core.features`.
+    """The matrix of a table, by the rules of `leadline.core.scoring.features`.
 
     Raises ValueError for a column that is missing or of another type.
 

@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 
 from leadline.core.columnar.columns import Floats, Ints, pick
-from leadline.core.features import Features
 from leadline.core.models import LoadedVersion, Models
 from leadline.core.processor import Batch, Effects, EventDriven, Lookups, Reject
-from leadline.core.request_forms import Requests, Scored, requests_of, to_matrix
-from leadline.core.routing import Deployments, loaded_routes
+from leadline.core.scoring.features import Features
+from leadline.core.scoring.request_forms import Requests, Scored, requests_of, to_matrix
+from leadline.core.scoring.routing import Deployments, loaded_routes
 from leadline.records import Rollout
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from leadline.core.models import Models
 from leadline.core.processor import Batch, Effects, EventDriven, Output, Store
-from leadline.core.routing import Deployments
+from leadline.core.scoring.routing import Deployments
 from leadline.records import Alert, RetrainRequest
 
 

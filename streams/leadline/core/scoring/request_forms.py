@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from leadline.core.columnar.columns import Floats, Ints, alike, ints
-from leadline.core.features import MISSING, Columns, Features, Texts
 from leadline.core.models import Version
 from leadline.core.processor import Batch, Lookups, Output
+from leadline.core.scoring.features import MISSING, Columns, Features, Texts
 from leadline.records import Prediction, PredictionRequest
 
 

@@ -1,0 +1,1 @@
+"""Scoring: named values become features, versions are routed to, scores become predictions."""
