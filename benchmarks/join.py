@@ -11,9 +11,9 @@ from pathlib import Path
 from benchmarks import beside
 from benchmarks.data import PLAIN, JoinAnswer, Shape, Windows, join_logs, pending
 from benchmarks.measure import PARTITIONS, Cost, Work, left, publish, run, topics, withheld
-from leadline.agents import cluster
-from leadline.agents.fetch import to_run
-from leadline.agents.sender import CHANGELOG_BYTES
+from leadline.kafka import cluster
+from leadline.kafka.fetch import to_run
+from leadline.kafka.sender import CHANGELOG_BYTES
 from leadline.records import JoinCounts, WindowPartial
 from leadline.topology import step
 from leadline.wire.codec import decode

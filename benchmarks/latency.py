@@ -20,7 +20,7 @@ from benchmarks.data import requests
 from benchmarks.measure import PARTITIONS, BenchError, Work, publish, started, topics
 from benchmarks.scoring import serving
 from benchmarks.usage import cpu_seconds, idle_seconds
-from leadline.agents.app import tune_collector
+from leadline.hosts.worker import tune_collector
 from leadline.wire.codec import encode
 
 RATE = 1_000

@@ -23,9 +23,9 @@ from benchmarks.measure import Cost, Work, left, publish, run, send, topics
 from benchmarks.model import exact_scores
 from benchmarks.scoring import register, rollouts
 from benchmarks.shapes import MINUTE_MS
-from leadline.agents import cluster
-from leadline.agents.sender import new_producer
 from leadline.core.processor import Output
+from leadline.kafka import cluster
+from leadline.kafka.sender import new_producer
 from leadline.records import WindowMetrics
 from leadline.topology import STEPS
 from leadline.wire.codec import read

@@ -26,10 +26,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from benchmarks.usage import cpu_seconds, peak_rss_mb
-from leadline.agents import cluster
-from leadline.agents.sender import CHANGELOG_BYTES, Sender, new_producer
 from leadline.core.processor import Output
 from leadline.embedded.child import Child, last_lines
+from leadline.kafka import cluster
+from leadline.kafka.sender import CHANGELOG_BYTES, Sender, new_producer
 from leadline.topology import Step
 
 PARTITIONS = 2
@@ -130,7 +130,7 @@ async def withheld(
 ) -> AsyncIterator[tuple[Callable[[], Awaitable[object]], Callable[[], Awaitable[object]]]]:
     """What puts all records into their topics, where workers do not see them yet; and what then shows them all at once.
 
-    It is one transaction: no more records than can be published in its `leadline.agents.sender.TRANSACTION_MS`.
+    It is one transaction: no more records than can be published in its `leadline.kafka.sender.TRANSACTION_MS`.
     """
     async with new_producer(bootstrap, f"{prefix}.backlog") as producer:
 

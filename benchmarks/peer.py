@@ -22,9 +22,9 @@ import pyarrow as pa
 import pyruhvro
 
 from benchmarks.measure import PARTITIONS, BenchError, publish
-from leadline.agents.admin import apply_topics
-from leadline.agents.app import worker
 from leadline.core.processor import Batch, Effects, Output, Processor
+from leadline.hosts.worker import worker
+from leadline.kafka.admin import apply_topics
 from leadline.learning.add import add_version
 from leadline.logs import configure_logs
 from leadline.records import PredictionRequest, Rollout, WindowPartial

@@ -19,10 +19,11 @@ from rich.table import Table
 from benchmarks.data import pending
 from benchmarks.join import TOPICS, write_settings
 from benchmarks.measure import PARTITIONS, BenchError, publish, topics
-from leadline.agents import changelog, cluster
-from leadline.agents.app import tune_collector
-from leadline.agents.lane import Lane
 from leadline.core.models import Models
+from leadline.hosts import changelog
+from leadline.hosts.stateful import Lane
+from leadline.hosts.worker import tune_collector
+from leadline.kafka import cluster
 from leadline.learning.cached import CachedModels
 from leadline.settings import load_settings
 from leadline.state.rocksdb import RocksStore

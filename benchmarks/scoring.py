@@ -14,10 +14,10 @@ from benchmarks.data import PLAIN, Shape, feature_names, features, request_numbe
 from benchmarks.measure import PARTITIONS, Cost, Work, publish, run, topics
 from benchmarks.model import exact_scores, trained, training_data
 from benchmarks.shapes import FEATURES, VERSION
-from leadline.agents import cluster
-from leadline.agents.fetch import to_run
-from leadline.agents.sender import CHANGELOG_BYTES
 from leadline.core.processor import Output
+from leadline.kafka import cluster
+from leadline.kafka.fetch import to_run
+from leadline.kafka.sender import CHANGELOG_BYTES
 from leadline.learning.add import add_version
 from leadline.records import Rollout
 from leadline.settings import ModelSettings

@@ -12,7 +12,7 @@ from typing import Any
 
 from faults.traffic import HORIZON_MS, WINDOW_MS
 from faults.world import STEPS, WIND, World
-from leadline.agents import cluster
+from leadline.kafka import cluster
 from leadline.records import PredictionRequest
 from leadline.testing import oracle
 from leadline.topology import step

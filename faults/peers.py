@@ -19,8 +19,8 @@ from benchmarks.shapes import STARTS
 
 from faults.kinds import KINDS
 from faults.world import World
-from leadline.agents import cluster
 from leadline.embedded.workers import Workers
+from leadline.kafka import cluster
 from leadline.settings import SettingsError
 
 _PEERS_PYTHON = Path(__file__).parent.parent / ".venv-peers" / "bin" / "python"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaProducer
 
-from leadline.agents.sender import Sender, partition_of
+from leadline.kafka.sender import Sender, partition_of
 from leadline.records import Outcome, PredictionRequest
 from leadline.wire.codec import value_of
 from leadline.wire.run import ARRIVAL_HEADER, Headers

@@ -20,14 +20,14 @@ from aiokafka import AIOKafkaProducer
 
 from faults.proxy import Proxy
 from faults.traffic import CATEGORIES, HORIZON_MS, STATIONS, WINDOW_MS, Traffic
-from leadline.agents.admin import apply_topics
-from leadline.agents.features import put_features
 from leadline.embedded import EmbeddedKafka, EmbeddedRedis
 from leadline.embedded.child import free_ports
 from leadline.embedded.workers import Workers
+from leadline.kafka.admin import apply_topics
 from leadline.learning.add import add_version
 from leadline.learning.manifest import MODEL
 from leadline.learning.train import train
+from leadline.lookups.features import put_features
 from leadline.records import Rollout
 from leadline.settings import ModelSettings, SettingsError, load_settings
 from leadline.wire.codec import key_of, value_of

@@ -5,8 +5,8 @@ import time
 
 from aiokafka import AIOKafkaProducer
 
-from leadline.agents import cluster
-from leadline.agents.sender import Sender, partition_of
+from leadline.kafka import cluster
+from leadline.kafka.sender import Sender, partition_of
 from leadline.topology import step
 from leadline.wire.codec import read
 from leadline.wire.run import ARRIVAL_HEADER

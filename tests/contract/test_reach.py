@@ -1,4 +1,4 @@
-"""No client is built but by `leadline.agents.reach`: else a secured installation would have a hole."""
+"""No client is built but by `leadline.kafka.connections`: else a secured installation would have a hole."""
 
 import ast
 from pathlib import Path
@@ -35,4 +35,6 @@ def test_every_client_of_librdkafka_too():
 
 
 def test_every_client_of_redis_is_made_in_one_place():
-    assert {path.name for path in SOURCES for name, _ in calls(path) if name in ("from_url", "Redis")} == {"reach.py"}
+    assert {path.name for path in SOURCES for name, _ in calls(path) if name in ("from_url", "Redis")} == {
+        "connections.py"
+    }

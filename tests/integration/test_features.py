@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import redis.asyncio as redis
 
-from leadline.agents.features import FeaturesAwayError, FeatureView, put_features, row_key
 from leadline.embedded import EmbeddedRedis
+from leadline.lookups.features import FeaturesAwayError, FeatureView, put_features, row_key
 from leadline.records import PredictionRequest
 from leadline.settings import Lookup, ModelSettings, load_settings
 from leadline.wire.codec import decode, value_of

@@ -15,12 +15,13 @@ from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import CommitFailedError, GroupCoordinatorNotAvailableError, KafkaConnectionError
 from aiokafka.structs import TopicPartition
 
-from leadline.agents import cluster, lane, sender
-from leadline.agents.admin import apply_topics
-from leadline.agents.changelog import restore
-from leadline.agents.stop import stop
 from leadline.embedded import EmbeddedError
 from leadline.embedded.workers import Workers
+from leadline.hosts import stateful as lane
+from leadline.hosts.changelog import restore
+from leadline.kafka import cluster, sender
+from leadline.kafka.admin import apply_topics
+from leadline.kafka.stop import stop
 from leadline.records import JoinCounts, Outcome, Prediction, WindowPartial
 from leadline.settings import ModelSettings, load_settings
 from leadline.topology import step

@@ -12,12 +12,12 @@ import pytest
 import redis.asyncio as redis
 from aiokafka import AIOKafkaProducer
 
-from leadline.agents import cluster
-from leadline.agents.admin import apply_topics
-from leadline.agents.features import put_features
 from leadline.embedded.workers import Workers
+from leadline.kafka import cluster
+from leadline.kafka.admin import apply_topics
 from leadline.learning.add import add_version
 from leadline.learning.train import train
+from leadline.lookups.features import put_features
 from leadline.records import Outcome, Prediction, PredictionRequest, Rollout, WindowMetrics
 from leadline.settings import ModelSettings, load_settings
 from leadline.topology import STEPS

@@ -17,9 +17,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from benchmarks import peer
 from benchmarks.data import MINUTE_MS
 
-from leadline.agents import cluster
-from leadline.agents.sender import Sender, partition_of
 from leadline.embedded.child import Child, last_lines
+from leadline.kafka import cluster
+from leadline.kafka.sender import Sender, partition_of
 
 pytestmark = pytest.mark.integration
 COUNT, BASE_MS = 3000, (int(time.time() * 1000) - 3_600_000) // MINUTE_MS * MINUTE_MS

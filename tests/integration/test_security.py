@@ -26,15 +26,15 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from typer.testing import CliRunner
 
-from leadline.agents import cluster
-from leadline.agents.admin import apply_topics
-from leadline.agents.reach import reach
 from leadline.cli import app
 from leadline.embedded import EmbeddedKafka, EmbeddedRedis
 from leadline.embedded.child import free_ports
 from leadline.embedded.jars import kafka_jars
 from leadline.embedded.java import find_java
 from leadline.embedded.workers import Workers
+from leadline.kafka import cluster
+from leadline.kafka.admin import apply_topics
+from leadline.kafka.connections import reach
 from leadline.learning.add import add_version
 from leadline.learning.train import train
 from leadline.records import Outcome, PredictionRequest, Rollout, WindowMetrics

@@ -13,12 +13,13 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.record.util import calc_crc32c
 
-from leadline.agents import cluster, stateless
-from leadline.agents.admin import apply_topics
-from leadline.agents.features import FeaturesAwayError, FeatureView
-from leadline.agents.sender import new_producer
-from leadline.agents.stateless import StatelessLane
 from leadline.core.models import LoadedVersion, Signature
+from leadline.hosts import scoring as stateless
+from leadline.hosts.scoring import StatelessLane
+from leadline.kafka import cluster
+from leadline.kafka.admin import apply_topics
+from leadline.kafka.sender import new_producer
+from leadline.lookups.features import FeaturesAwayError, FeatureView
 from leadline.records import PredictionRequest
 from leadline.settings import ModelSettings, load_settings
 from leadline.topology import step

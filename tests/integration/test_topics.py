@@ -9,9 +9,9 @@ import uuid
 
 import pytest
 
-from leadline.agents import cluster
-from leadline.agents.admin import TopicsError, apply_topics, plan_topics
-from leadline.agents.sender import new_producer
+from leadline.kafka import cluster
+from leadline.kafka.admin import TopicsError, apply_topics, plan_topics
+from leadline.kafka.sender import new_producer
 from leadline.topology import step
 
 pytestmark = pytest.mark.integration

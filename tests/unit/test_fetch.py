@@ -9,7 +9,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
-from leadline.agents.fetch import _Columns, _Results, to_run
+from leadline.kafka.fetch import _Columns, _Results, to_run
 
 
 def batch(names):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from leadline.agents.reach import reach, unencrypted
+from leadline.kafka.connections import reach, unencrypted
 from leadline.settings import SettingsError, load_security, load_settings
 
 

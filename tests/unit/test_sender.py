@@ -6,7 +6,7 @@ import pytest
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 
-from leadline.agents.sender import _fill
+from leadline.kafka.sender import _fill
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
-from leadline.agents.reach import reach, reach_redis, unencrypted
 from leadline.cli.common import out, wait_for
+from leadline.kafka.connections import reach, reach_redis, unencrypted
 from leadline.logs import why_refused
 from leadline.settings import ModelSettings, Settings, SettingsError, load_settings
 
@@ -109,7 +109,7 @@ async def _redis(settings: Settings) -> Finding:
 
 
 async def _kafka(settings: Settings) -> AsyncIterator[Finding]:
-    from leadline.agents.admin import plan_topics
+    from leadline.kafka.admin import plan_topics
     from leadline.topology import STEPS
 
     if settings.kafka_bootstrap is None:
@@ -148,9 +148,9 @@ async def _kafka(settings: Settings) -> AsyncIterator[Finding]:
 
 async def _keys(bootstrap: str, topic: str) -> Finding:
     """Whether producers put keys where Kafka's own clients put them: others do not, and then outcomes miss their predictions."""
-    from leadline.agents.cluster import partitions
-    from leadline.agents.fetch import fetch
-    from leadline.agents.sender import partition_of
+    from leadline.kafka.cluster import partitions
+    from leadline.kafka.fetch import fetch
+    from leadline.kafka.sender import partition_of
 
     seen = strays = 0
     async with AIOKafkaConsumer(

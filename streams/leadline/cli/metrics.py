@@ -9,8 +9,8 @@ from rich.box import SIMPLE_HEAD
 from rich.live import Live
 from rich.table import Table
 
-from leadline.agents.reach import reach
 from leadline.cli.common import out, reached, wait_for
+from leadline.kafka.connections import reach
 from leadline.records import Metric, WindowMetrics, iso
 
 Place = tuple[str, str, str, int]
@@ -28,8 +28,8 @@ def metrics(
 
 
 async def _show(bootstrap: str, prefix: str, model: str, segment: str, windows: int, once: bool) -> None:
-    from leadline.agents.cluster import partitions
-    from leadline.agents.fetch import fetch, to_run
+    from leadline.kafka.cluster import partitions
+    from leadline.kafka.fetch import fetch, to_run
     from leadline.wire.codec import decode
 
     held: dict[Place, WindowMetrics] = {}

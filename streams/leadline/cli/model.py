@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 from aiokafka import AIOKafkaProducer
 
-from leadline.agents.reach import reach
 from leadline.cli.common import err, reached, wait_for
+from leadline.kafka.connections import reach
 from leadline.records import Rollout
 from leadline.settings import SettingsError, load_model_settings, load_settings
 
@@ -67,7 +67,7 @@ def appoint(rollout: Rollout) -> None:
 
 async def publish(rollout: Rollout, bootstrap: str, prefix: str) -> None:
     """Write a rollout, and wait until the broker has it."""
-    from leadline.agents.cluster import sizes
+    from leadline.kafka.cluster import sizes
     from leadline.wire.codec import key_of, value_of
 
     await sizes(bootstrap, [f"{prefix}.rollouts"])  # which must be there

@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 from aiokafka import AIOKafkaProducer
 
-from leadline.agents.reach import reach
 from leadline.cli.common import err, reached, wait_for
+from leadline.kafka.connections import reach
 from leadline.records import Outcome, PredictionRequest
 from leadline.settings import Settings, SettingsError, load_model_settings
 
@@ -53,8 +53,8 @@ def _requests(file: Path, settings: Settings, model: str) -> Iterator[Prediction
 async def _send(
     records: Iterator[Outcome] | Iterator[PredictionRequest], bootstrap: str, prefix: str, topic: str
 ) -> int:
-    from leadline.agents.cluster import sizes
-    from leadline.agents.sender import Row, Sender, partition_of
+    from leadline.kafka.cluster import sizes
+    from leadline.kafka.sender import Row, Sender, partition_of
     from leadline.wire.codec import value_of
 
     topic_name, count, told_at = f"{prefix}.{topic}", 0, time.monotonic()

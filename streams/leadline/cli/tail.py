@@ -8,8 +8,8 @@ import typer
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
-from leadline.agents.reach import reach
 from leadline.cli.common import out, reached, wait_for
+from leadline.kafka.connections import reach
 
 
 def tail(
@@ -23,7 +23,7 @@ def tail(
 
 
 async def _tail(bootstrap: str, prefix: str, topic: str, start: bool, count: int) -> None:
-    from leadline.agents.cluster import partitions
+    from leadline.kafka.cluster import partitions
 
     shown = 0
     async with AIOKafkaConsumer(

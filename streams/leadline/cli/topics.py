@@ -21,7 +21,7 @@ Retention = Annotated[str, typer.Option(help="How long records are kept, such as
 @app.command("plan")
 def show_plan(partitions: Partitions = None, retention: Retention = "30d") -> None:
     """Show what apply would do; exit code 1 where it would refuse."""
-    from leadline.agents.admin import plan_topics
+    from leadline.kafka.admin import plan_topics
 
     settings, bootstrap = reached()
     made = wait_for(
@@ -41,7 +41,7 @@ def apply(
     retention: Retention = "30d",
 ) -> None:
     """Create missing topics and set their configuration; a wrong number of partitions is refused, never changed."""
-    from leadline.agents.admin import TopicsError, apply_topics
+    from leadline.kafka.admin import TopicsError, apply_topics
 
     settings, bootstrap = reached()
     try:

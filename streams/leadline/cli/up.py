@@ -50,7 +50,7 @@ def wants_redis(settings: Settings) -> bool:
 
 def make_topics(settings: Settings, bootstrap: str, retention_ms: int | None = None) -> None:
     """Create what is missing; None keeps records for ever."""
-    from leadline.agents.admin import apply_topics
+    from leadline.kafka.admin import apply_topics
     from leadline.topology import STEPS
 
     steps = [step.name for step in STEPS if step.stateful]

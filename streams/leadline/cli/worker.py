@@ -15,7 +15,7 @@ def worker(
     """Run the stages until stopped (SIGTERM or Ctrl-C). Workers of the same prefix share the partitions."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # before scikit-learn is imported: a batch is too small for more
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # before Arrow is: its own takes more
-    from leadline.agents.app import worker as work
+    from leadline.hosts.worker import worker as work
     from leadline.logs import configure_logs
     from leadline.topology import STEPS
 

@@ -9,10 +9,10 @@ import redis.asyncio as redis
 from aiokafka import AIOKafkaProducer
 from pydantic import SecretStr
 
-from leadline.agents.features import put_features
-from leadline.agents.reach import reach, reach_redis
-from leadline.agents.sender import Sender, partition_of
 from leadline.demo.flights import Weather
+from leadline.kafka.connections import reach, reach_redis
+from leadline.kafka.sender import Sender, partition_of
+from leadline.lookups.features import put_features
 from leadline.records import Outcome, PredictionRequest
 from leadline.wire.codec import value_of
 from leadline.wire.run import ARRIVAL_HEADER, Headers

@@ -11,15 +11,15 @@ from aiokafka import AIOKafkaConsumer
 from rich.console import Console
 from rich.live import Live
 
-from leadline.agents import cluster
-from leadline.agents.admin import apply_topics
-from leadline.agents.fetch import fetch, to_run
-from leadline.agents.reach import reach
 from leadline.demo.feed import Feed, tell_time
 from leadline.demo.flights import history, model_settings, month
 from leadline.demo.screen import Screen
 from leadline.embedded import progress_bar, servers
 from leadline.embedded.workers import Workers
+from leadline.kafka import cluster
+from leadline.kafka.admin import apply_topics
+from leadline.kafka.connections import reach
+from leadline.kafka.fetch import fetch, to_run
 from leadline.learning.add import add_version, signature_of
 from leadline.learning.train import train
 from leadline.records import Rollout

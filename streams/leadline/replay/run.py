@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from leadline.agents import cluster
-from leadline.agents.admin import apply_topics
-from leadline.agents.fetch import to_run
-from leadline.agents.sender import CHANGELOG_BYTES, Sender, new_producer
 from leadline.core.processor import Output
 from leadline.embedded.workers import Workers
+from leadline.kafka import cluster
+from leadline.kafka.admin import apply_topics
+from leadline.kafka.fetch import to_run
+from leadline.kafka.sender import CHANGELOG_BYTES, Sender, new_producer
 from leadline.records import JoinCounts, WindowMetrics
 from leadline.replay.errors import StallError
 from leadline.replay.logs import Log, read_outcomes, read_predictions

@@ -7,8 +7,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
-from leadline.agents.fetch import fetch
-from leadline.agents.reach import reach
+from leadline.kafka.connections import reach
+from leadline.kafka.fetch import fetch
 from leadline.settings import SettingsError
 from leadline.topology import Step
 

@@ -2,11 +2,11 @@
 
 from aiokafka import AIOKafkaConsumer
 
-from leadline.agents.cluster import partitions
-from leadline.agents.fetch import fetch, to_run
-from leadline.agents.reach import reach
-from leadline.agents.stop import stop
 from leadline.core.tables import Table
+from leadline.kafka.cluster import partitions
+from leadline.kafka.connections import reach
+from leadline.kafka.fetch import fetch, to_run
+from leadline.kafka.stop import stop
 from leadline.wire.codec import decode
 
 

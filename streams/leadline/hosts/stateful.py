@@ -26,15 +26,15 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import TopicPartition
 
-from leadline.agents.changelog import check_new, restore
-from leadline.agents.fetch import by_batch, fetch, to_run
-from leadline.agents.reach import reach
-from leadline.agents.runs import read, refused
-from leadline.agents.sender import Sender, TooLargeError, new_producer
-from leadline.agents.stop import is_cancelled, stop
 from leadline.core.models import Models
 from leadline.core.processor import Effects
 from leadline.core.tables import Table
+from leadline.hosts.changelog import check_new, restore
+from leadline.hosts.runs import read, refused
+from leadline.kafka.connections import reach
+from leadline.kafka.fetch import by_batch, fetch, to_run
+from leadline.kafka.sender import Sender, TooLargeError, new_producer
+from leadline.kafka.stop import is_cancelled, stop
 from leadline.settings import Settings
 from leadline.state.rocksdb import RocksStore, discard_stale
 from leadline.state.task import NO_TABLES, HostedTask, state_path

@@ -13,8 +13,8 @@ from aiokafka.partitioner import murmur2
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata
 
-from leadline.agents.reach import reach
 from leadline.core.processor import Output
+from leadline.kafka.connections import reach
 from leadline.wire.codec import WIRE, Wire, keys_of, routes_of
 from leadline.wire.run import ARRIVAL_HEADER, Headers
 

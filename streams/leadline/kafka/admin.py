@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
-from leadline.agents.reach import reach
+from leadline.kafka.connections import reach
 from leadline.settings import SettingsError
 from leadline.wire.plan import Alter, Create, Plan, Wanted, plan, wanted
 

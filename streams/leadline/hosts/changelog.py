@@ -5,9 +5,9 @@ from collections.abc import Callable
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
-from leadline.agents.fetch import by_batch, fetch, to_run
-from leadline.agents.reach import reach
-from leadline.agents.stop import stop
+from leadline.kafka.connections import reach
+from leadline.kafka.fetch import by_batch, fetch, to_run
+from leadline.kafka.stop import stop
 from leadline.state.task import HostedTask, restored_mark
 from leadline.wire.run import Run
 

@@ -11,11 +11,11 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from leadline.agents.reach import reach_redis_blocking
 from leadline.core.columnar.columns import Floats
 from leadline.core.models import Models
 from leadline.core.processor import Batch, Lookups
 from leadline.core.scoring.scoring import lookup_keys
+from leadline.kafka.connections import reach_redis_blocking
 from leadline.settings import Lookup, ModelSettings, Settings
 
 log = structlog.get_logger("leadline.features")

@@ -20,14 +20,14 @@ from typing import Any
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from leadline.agents.features import FeaturesAwayError, FeatureView
-from leadline.agents.lane import COMMIT_EVERY_S, JOIN_AGAIN_S
-from leadline.agents.reach import reach_librdkafka
-from leadline.agents.runs import read, refused
-from leadline.agents.sender import CHANGELOG_BYTES, arrival_headers
 from leadline.core.models import Models
 from leadline.core.processor import Output, Processor
 from leadline.core.tables import Table
+from leadline.hosts.runs import read, refused
+from leadline.hosts.stateful import COMMIT_EVERY_S, JOIN_AGAIN_S
+from leadline.kafka.connections import reach_librdkafka
+from leadline.kafka.sender import CHANGELOG_BYTES, arrival_headers
+from leadline.lookups.features import FeaturesAwayError, FeatureView
 from leadline.settings import Settings
 from leadline.state.memory import MemoryStore
 from leadline.state.task import NO_TABLES

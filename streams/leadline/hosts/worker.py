@@ -15,16 +15,16 @@ from aiokafka import AIOKafkaConsumer
 from faust.app.base import BootStrategy
 from mode import Service
 
-from leadline.agents.cluster import check_topics
-from leadline.agents.features import FeatureView
-from leadline.agents.lane import Lane
-from leadline.agents.reach import reach, unencrypted
-from leadline.agents.rollouts import RolloutFollower
-from leadline.agents.stateless import StatelessLane
 from leadline.core.models import Models
 from leadline.core.scoring.routing import Deployments, loaded_routes
 from leadline.core.tables import Table
+from leadline.hosts.rollouts import RolloutFollower
+from leadline.hosts.scoring import StatelessLane
+from leadline.hosts.stateful import Lane
+from leadline.kafka.cluster import check_topics
+from leadline.kafka.connections import reach, unencrypted
 from leadline.learning.cached import CachedModels
+from leadline.lookups.features import FeatureView
 from leadline.settings import Settings
 from leadline.topology import Step
 from leadline.wire.codec import WIRE, Wire

@@ -1,0 +1,1 @@
+"""Where the stages live: the Faust worker, its lanes, and their tables."""

@@ -1,0 +1,1 @@
+"""Kafka: connections, one reader, senders, and questions to the cluster."""

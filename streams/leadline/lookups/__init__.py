@@ -1,0 +1,1 @@
+"""Features that are looked up in Redis when a request is scored."""
