@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaProducer
 
-from leadline.kafka.sender import Sender, partition_of
+from leadline.kafka.sender import Sender
 from leadline.records import Outcome, PredictionRequest
 from leadline.wire.codec import value_of
+from leadline.wire.partitions import partition_of
 from leadline.wire.run import ARRIVAL_HEADER, Headers
 
 HORIZON_MS, WINDOW_MS = 600_000, 60_000

@@ -6,9 +6,10 @@ import time
 from aiokafka import AIOKafkaProducer
 
 from leadline.kafka import cluster
-from leadline.kafka.sender import Sender, partition_of
+from leadline.kafka.sender import Sender
 from leadline.topology import step
 from leadline.wire.codec import read
+from leadline.wire.partitions import partition_of
 from leadline.wire.run import ARRIVAL_HEADER
 
 

@@ -19,7 +19,8 @@ from benchmarks.data import MINUTE_MS
 
 from leadline.embedded.child import Child, last_lines
 from leadline.kafka import cluster
-from leadline.kafka.sender import Sender, partition_of
+from leadline.kafka.sender import Sender
+from leadline.wire.partitions import partition_of
 
 pytestmark = pytest.mark.integration
 COUNT, BASE_MS = 3000, (int(time.time() * 1000) - 3_600_000) // MINUTE_MS * MINUTE_MS

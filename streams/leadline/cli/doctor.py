@@ -150,7 +150,7 @@ async def _keys(bootstrap: str, topic: str) -> Finding:
     """Whether producers put keys where Kafka's own clients put them: others do not, and then outcomes miss their predictions."""
     from leadline.kafka.cluster import partitions
     from leadline.kafka.fetch import fetch
-    from leadline.kafka.sender import partition_of
+    from leadline.wire.partitions import partition_of
 
     seen = strays = 0
     async with AIOKafkaConsumer(

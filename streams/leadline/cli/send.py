@@ -54,8 +54,9 @@ async def _send(
     records: Iterator[Outcome] | Iterator[PredictionRequest], bootstrap: str, prefix: str, topic: str
 ) -> int:
     from leadline.kafka.cluster import sizes
-    from leadline.kafka.sender import Row, Sender, partition_of
+    from leadline.kafka.sender import Row, Sender
     from leadline.wire.codec import value_of
+    from leadline.wire.partitions import partition_of
 
     topic_name, count, told_at = f"{prefix}.{topic}", 0, time.monotonic()
     partitions = len(await sizes(bootstrap, [topic_name]))

@@ -11,10 +11,11 @@ from pydantic import SecretStr
 
 from leadline.demo.flights import Weather
 from leadline.kafka.connections import reach, reach_redis
-from leadline.kafka.sender import Sender, partition_of
+from leadline.kafka.sender import Sender
 from leadline.lookups.features import put_features
 from leadline.records import Outcome, PredictionRequest
 from leadline.wire.codec import value_of
+from leadline.wire.partitions import partition_of
 from leadline.wire.run import ARRIVAL_HEADER, Headers
 
 _TICK_S = 0.1

@@ -9,13 +9,13 @@ from itertools import count, repeat
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from aiokafka.partitioner import murmur2
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata
 
 from leadline.core.processor import Output
 from leadline.kafka.connections import reach
 from leadline.wire.codec import WIRE, Wire, keys_of, routes_of
+from leadline.wire.partitions import partition_of
 from leadline.wire.run import ARRIVAL_HEADER, Headers
 
 Row = tuple[bytes | None, bytes | None, Headers]
@@ -179,12 +179,3 @@ def _fill(
 def _size(column: Collection[bytes | None]) -> int:
     """Bytes of keys or of values, and what a record takes besides: lengths, times and offsets."""
     return sum(map(len, filter(None, column))) + _ROW_BYTES * len(column)
-
-
-def partition_of(key: bytes, count: int) -> int:
-    """The partition that Kafka's own clients give a key (murmur2).
-
-    >>> partition_of(b"r3", 4)
-    3
-    """
-    return int((murmur2(key) & 0x7FFFFFFF) % count)

@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from aiokafka.partitioner import murmur2
-
 from leadline.core.models import Models
 from leadline.core.processor import Batch, Effects, Output
 from leadline.core.tables import Table
@@ -21,6 +19,7 @@ from leadline.state.task import HostedTask
 from leadline.topology import STEPS, Step
 from leadline.wire.codec import decode, encode, keys_of, routes_of
 from leadline.wire.dead_letters import to_record
+from leadline.wire.partitions import partition_of
 from leadline.wire.run import ARRIVAL_HEADER, DeadLetter, Headers, Run
 
 Row = tuple[bytes | None, bytes | None, Headers, int]
@@ -217,7 +216,7 @@ class Driver:
             self.topics[output.topic, partition].append((key, value, headers, max(0, arrival_ms)))
 
     def _partition(self, key: bytes) -> int:
-        return int((murmur2(key) & 0x7FFFFFFF) % self.partitions)
+        return partition_of(key, self.partitions)
 
 
 def _number(step: Step, partition: int) -> int:
