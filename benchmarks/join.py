@@ -12,7 +12,6 @@ from benchmarks import beside
 from benchmarks.data import PLAIN, JoinAnswer, Shape, Windows, join_logs, pending
 from benchmarks.measure import PARTITIONS, Cost, Work, left, publish, run, topics, withheld
 from leadline.kafka import cluster
-from leadline.kafka.fetch import to_run
 from leadline.kafka.sender import CHANGELOG_BYTES
 from leadline.records import JoinCounts, WindowPartial
 from leadline.topology import step
@@ -98,10 +97,11 @@ def write_settings(models: Path, shape: Shape = PLAIN) -> None:
 async def _wrong(bootstrap: str, prefix: str, answer: JoinAnswer, windowed: bool = True) -> AsyncIterator[str]:
     """What the newest window partials and join counts say that is not so."""
     newest: dict[bytes, WindowPartial | JoinCounts] = {}
-    async for record in cluster.read_all(bootstrap, f"{prefix}.window-partials"):
-        [value] = decode(to_run("window-partials", record.partition, [record]), CHANGELOG_BYTES)[0].records
-        assert isinstance(value, WindowPartial | JoinCounts)
-        newest[record.key] = value
+    async for fetched in cluster.read_runs(bootstrap, f"{prefix}.window-partials", "window-partials"):
+        batch = decode(fetched, CHANGELOG_BYTES)[0]
+        for key, value in zip(batch.keys, batch.records, strict=True):
+            assert isinstance(value, WindowPartial | JoinCounts)
+            newest[key] = value
     classes: Counter[str] = Counter()
     windows: Windows = {}
     for value in newest.values():

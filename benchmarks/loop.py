@@ -24,7 +24,7 @@ from benchmarks.model import exact_scores
 from benchmarks.scoring import register, rollouts
 from benchmarks.shapes import MINUTE_MS
 from leadline.core.processor import Output
-from leadline.kafka import cluster
+from leadline.kafka import cluster, metadata
 from leadline.kafka.sender import new_producer
 from leadline.records import WindowMetrics
 from leadline.topology import STEPS
@@ -97,7 +97,7 @@ async def _feed(bootstrap: str, prefix: str, asked: Output, outcomes: Output, ra
     began = time.monotonic()
     numbers = np.array([request_number(key.decode()) for key in outcomes.keys])
     async with new_producer(bootstrap) as producer, AIOKafkaConsumer(bootstrap_servers=bootstrap) as reader:
-        partitions = await cluster.partitions(reader, f"{prefix}.predictions")
+        partitions = await metadata.partitions(reader, f"{prefix}.predictions")
         for stop in range(chunk, count + ahead + chunk, chunk):
             if rate:
                 await asyncio.sleep(began + stop / rate - time.monotonic())

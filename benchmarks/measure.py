@@ -28,7 +28,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from benchmarks.usage import cpu_seconds, peak_rss_mb
 from leadline.core.processor import Output
 from leadline.embedded.child import Child, last_lines
-from leadline.kafka import cluster
+from leadline.kafka import cluster, metadata
 from leadline.kafka.sender import CHANGELOG_BYTES, Sender, new_producer
 from leadline.topology import Step
 
@@ -236,7 +236,7 @@ async def _cost(bootstrap: str, children: Sequence[Child], work: Work, events: i
     started, before = time.monotonic(), _cpu_s(children)
     done, moved = 0, started
     async with AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False) as reader:
-        partitions = await cluster.partitions(reader, work.output)
+        partitions = await metadata.partitions(reader, work.output)
         while done < work.expected or await work.left():
             await asyncio.sleep(0.05)
             now = time.monotonic()

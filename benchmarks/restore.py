@@ -19,9 +19,9 @@ from rich.table import Table
 from benchmarks.data import pending
 from benchmarks.join import TOPICS, write_settings
 from benchmarks.measure import PARTITIONS, BenchError, publish, topics
-from leadline.core.models import Models
 from leadline.hosts import changelog
-from leadline.hosts.stateful import Lane
+from leadline.hosts.contract import Installation
+from leadline.hosts.stateful import StatefulLane
 from leadline.hosts.worker import tune_collector
 from leadline.kafka import cluster
 from leadline.learning.cached import CachedModels
@@ -62,7 +62,7 @@ async def measure(bootstrap: str, count: int, runs: int) -> list[Restored]:
 async def _join(bootstrap: str, prefix: str, folder: Path) -> None:
     """Work until nothing is left."""
     settings = load_settings(prefix=prefix, state=folder / "state")
-    lane = Lane(_JOIN, settings, bootstrap, CachedModels(folder / "models"))
+    lane = StatefulLane(_JOIN, Installation(settings, bootstrap, CachedModels(folder / "models")))
     running = asyncio.create_task(lane.run())
     while any((await cluster.lag(bootstrap, prefix, _JOIN)).values()):
         await asyncio.wait([running], timeout=0.5)
@@ -77,7 +77,7 @@ async def _size(bootstrap: str, topic: str) -> int:
 
 
 async def _restored(
-    bootstrap: str, prefix: str, models: Models, disk: Path, count: int, changelog_bytes: int
+    bootstrap: str, prefix: str, models: CachedModels, disk: Path, count: int, changelog_bytes: int
 ) -> Restored:
     stores = [RocksStore(disk / str(number)) for number in range(PARTITIONS)]
     wall, cpu = time.monotonic(), time.process_time()

@@ -16,7 +16,6 @@ from benchmarks.model import exact_scores, trained, training_data
 from benchmarks.shapes import FEATURES, VERSION
 from leadline.core.processor import Output
 from leadline.kafka import cluster
-from leadline.kafka.fetch import to_run
 from leadline.kafka.sender import CHANGELOG_BYTES
 from leadline.learning.add import add_version
 from leadline.records import Rollout
@@ -70,12 +69,10 @@ def rollouts(shape: Shape = PLAIN) -> Output:
 
 async def _wrong(bootstrap: str, prefix: str, count: int, width: int) -> AsyncIterator[str]:
     """What is not so in Leadline's predictions."""
-    records = [record async for record in cluster.read_all(bootstrap, f"{prefix}.predictions")]
     ids: list[str] = []
     scores: list[float] = []
-    for number in {record.partition for record in records}:
-        own = [record for record in records if record.partition == number]
-        columns = decode(to_run("predictions", number, own), CHANGELOG_BYTES)[0].columns
+    async for fetched in cluster.read_runs(bootstrap, f"{prefix}.predictions", "predictions"):
+        columns = decode(fetched, CHANGELOG_BYTES)[0].columns
         assert columns is not None
         ids += columns["request_id"].to_pylist()
         scores += columns["score"].to_pylist()

@@ -6,7 +6,7 @@ import time
 from aiokafka import AIOKafkaProducer
 
 from leadline.kafka import cluster
-from leadline.kafka.sender import Sender
+from leadline.kafka.sender import Sender, open_sender
 from leadline.topology import step
 from leadline.wire.codec import read
 from leadline.wire.partitions import partition_of
@@ -49,6 +49,12 @@ class Talk:
                     if partition_of(key or b"", 2) == partition
                 ]
                 await asyncio.gather(*await sender.send(f"{self.prefix}.{topic}", partition, own))
+
+    async def send_to(self, topic, partition, rows):
+        """Send (key, value, arrival time) rows to one partition."""
+        async with open_sender(self.bootstrap, self.prefix) as sender:
+            stamped = [(key, value, [(ARRIVAL_HEADER, b"%d" % arrival)]) for key, value, arrival in rows]
+            await sender.send_and_wait(f"{self.prefix}.{topic}", partition, stamped)
 
     async def tell_time(self, now_ms):
         """Let the clock of both join sources come to a time."""

@@ -17,8 +17,9 @@ from aiokafka.structs import TopicPartition
 
 from leadline.embedded import EmbeddedError
 from leadline.embedded.workers import Workers
-from leadline.hosts import stateful as lane
+from leadline.hosts import stateful, tasks
 from leadline.hosts.changelog import restore
+from leadline.hosts.contract import Installation
 from leadline.kafka import cluster, sender
 from leadline.kafka.admin import apply_topics
 from leadline.kafka.stop import stop
@@ -91,7 +92,7 @@ async def test_a_commit_without_coordinator_does_not_hold_up_the_next_membership
     running = asyncio.create_task(one.run())
     await talk.send("predictions", rows)
     await asyncio.wait_for(tried.wait(), 60)
-    async with AIOKafkaProducer(bootstrap_servers=kafka, transactional_id=f"{one.group}.0"):
+    async with AIOKafkaProducer(bootstrap_servers=kafka, transactional_id=f"{talk.prefix}.join.0"):
         await talk.send("predictions", rows)  # the lane finds itself fenced, and joins again
         await talk.settle(InProcess(running), ["join"])
     one.stop()
@@ -188,7 +189,7 @@ async def test_a_client_that_ends_by_itself_does_not_end_the_lane(talk, kafka, t
             raise asyncio.CancelledError
         await restore(*given)
 
-    monkeypatch.setattr(lane, "restore", ends_once)
+    monkeypatch.setattr(tasks, "restore", ends_once)
     made = [Prediction(f"r{n}", "m", "v1", "champion", "", n, n, 0.5, 1, [], "", [], None) for n in range(100)]
     await talk.send("predictions", [(p.request_id.encode(), value_of(p), 1) for p in made])
     one = lane_of(talk, kafka, tmp_path / "a")
@@ -206,7 +207,7 @@ async def test_a_lane_whose_client_fetches_no_more_joins_again(talk, kafka, tmp_
     choose, broken = Fetcher._get_actions_per_node, []
 
     def choose_wrongly_once(self, assignment):
-        if not broken and self is one.consumer._fetcher:
+        if not broken and any(tp.topic == f"{talk.prefix}.predictions" for tp in assignment.tps):
             broken.append(self)
             raise KeyError
         return choose(self, assignment)
@@ -237,13 +238,13 @@ def restoring(monkeypatch):
         else:
             await restore(task, topic, bootstrap, still_wanted)
 
-    monkeypatch.setattr(lane, "restore", slowly)
+    monkeypatch.setattr(tasks, "restore", slowly)
     return began, given_up
 
 
 def lane_of(talk, kafka, folder, **of_model):
     settings, models = talk.settings.model_copy(update={"state": folder}), {"m": ModelSettings(name="m", **of_model)}
-    return lane.Lane(step("join"), settings, kafka, Models(models))
+    return stateful.StatefulLane(step("join"), Installation(settings, kafka, Models(models)))
 
 
 async def test_a_rebalance_does_not_wait_for_a_restore(talk, kafka, tmp_path, restoring):
@@ -341,7 +342,7 @@ async def test_records_that_come_one_by_one_are_worked_on_together(talk, kafka, 
                 key = each.request_id.encode()
                 await producer.send_and_wait(f"{talk.prefix}.predictions", value_of(each), key, partition=0)
                 await asyncio.sleep(0.02)
-            rests = (time.monotonic() - began) / lane.REST_S
+            rests = (time.monotonic() - began) / stateful.REST_S
             await talk.settle(running, ["join"])
     counts = [record for record in await talk.read("window-partials") if isinstance(record, JoinCounts)]
     last = max(counts, key=lambda record: record.revision)

@@ -34,7 +34,7 @@ from leadline.embedded.java import find_java
 from leadline.embedded.workers import Workers
 from leadline.kafka import cluster
 from leadline.kafka.admin import apply_topics
-from leadline.kafka.connections import reach
+from leadline.kafka.connections import connection
 from leadline.learning.add import add_version
 from leadline.learning.train import train
 from leadline.records import Outcome, PredictionRequest, Rollout, WindowMetrics
@@ -178,7 +178,7 @@ def become(secured, monkeypatch):
     def change(user):
         for name, value in secured.environment(user).items():
             monkeypatch.setenv(name, value)
-        return reach(f"127.0.0.1:{secured.secure}")
+        return connection(f"127.0.0.1:{secured.secure}")
 
     return change
 

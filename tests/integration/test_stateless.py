@@ -14,8 +14,10 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.record.util import calc_crc32c
 
 from leadline.core.models import LoadedVersion, Signature
-from leadline.hosts import scoring as stateless
-from leadline.hosts.scoring import StatelessLane
+from leadline.hosts import scoring
+from leadline.hosts.contract import Installation
+from leadline.hosts.scoring import ScoringLane
+from leadline.hosts.tables import HostedTable, Tables
 from leadline.kafka import cluster
 from leadline.kafka.admin import apply_topics
 from leadline.kafka.sender import new_producer
@@ -23,7 +25,7 @@ from leadline.lookups.features import FeaturesAwayError, FeatureView
 from leadline.records import PredictionRequest
 from leadline.settings import ModelSettings, load_settings
 from leadline.topology import step
-from leadline.wire.codec import value_of
+from leadline.wire.codec import WIRE, value_of
 from servers import InProcess, Talk
 from stages import Models, rolled_out
 
@@ -50,8 +52,11 @@ async def running(talk, view=None):
     scored = LoadedVersion(SETTINGS, "v1", Signature("s", ["x"], [], {}), None, Doubles())
     models = Models({"m": SETTINGS}, {("m", "v1"): scored})
     view = view or FeatureView(talk.settings, models)
-    tables = {"rollouts": rolled_out(m="v1")}
-    lane = StatelessLane(step("scoring"), talk.settings, talk.bootstrap, models, view, tables=tables)
+    rollouts = HostedTable("rollouts", talk.settings, talk.bootstrap, WIRE)
+    rollouts.table = rolled_out(m="v1")
+    lane = ScoringLane(
+        step("scoring"), Installation(talk.settings, talk.bootstrap, models, tables=Tables([rollouts])), view
+    )
     working = asyncio.create_task(lane.run())
     try:
         yield InProcess(working)
@@ -91,7 +96,7 @@ async def test_each_request_is_scored_on_its_own_partition_and_not_again_by_the_
 
 
 async def test_what_is_done_is_acknowledged_when_the_lane_stops(talk, monkeypatch):
-    monkeypatch.setattr(stateless, "COMMIT_EVERY_S", 3600)  # and not before
+    monkeypatch.setattr(scoring, "COMMIT_EVERY_S", 3600)  # and not before
     await ask(talk, range(300))
     async with running(talk), asyncio.timeout(120):
         while len(await talk.records("predictions")) < 300:  # noqa: ASYNC110
@@ -114,8 +119,8 @@ async def test_the_ends_of_transactions_leave_no_lag(talk):
 
 async def test_a_request_whose_prediction_the_broker_refuses_is_not_acknowledged(talk, monkeypatch):
     """The topic takes no record so large: the lane begins again and again. When it takes it, the prediction comes."""
-    left, leave = [], stateless._Member.leave
-    monkeypatch.setattr(stateless._Member, "leave", lambda member: (left.append(member), leave(member)))
+    left, leave = [], scoring.Member.leave
+    monkeypatch.setattr(scoring.Member, "leave", lambda member: (left.append(member), leave(member)))
     await limit(talk, 2000)
     asked = [(b"r%d" % n, value_of(request(n, user="u" * 5000 if n == 7 else "")), n) for n in range(10)]
     await talk.send("prediction-requests", asked)
@@ -140,7 +145,7 @@ async def limit(talk, most):
 
 async def test_a_lane_that_joins_again_lets_go_of_its_clients(talk, monkeypatch):
     """Their threads would be as many as its failures."""
-    monkeypatch.setattr(stateless, "JOIN_AGAIN_S", 0.1)
+    monkeypatch.setattr(scoring, "JOIN_AGAIN_S", 0.1)
     await ask(talk, range(10))
 
     counts = []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from leadline.kafka.connections import reach, unencrypted
+from leadline.kafka.connections import connection, unencrypted
 from leadline.settings import SettingsError, load_security, load_settings
 
 
@@ -37,7 +37,7 @@ def test_a_file_that_is_no_certificate_is_refused(monkeypatch):
     monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "SSL")
     monkeypatch.setenv("KAFKA_SSL_CAFILE", __file__)
     with pytest.raises(SettingsError, match=r"a certificate or key cannot be used .* check .*test_security\.py"):
-        reach("broker:9092")
+        connection("broker:9092")
 
 
 def test_the_password_is_in_no_repr(monkeypatch):
@@ -45,7 +45,7 @@ def test_the_password_is_in_no_repr(monkeypatch):
     monkeypatch.setenv("KAFKA_SASL_USERNAME", "me")
     monkeypatch.setenv("KAFKA_SASL_PASSWORD", "s3cret")
     assert "s3cret" not in repr(load_security())
-    assert reach("broker:9092")["sasl_plain_password"] == "s3cret"
+    assert connection("broker:9092")["sasl_plain_password"] == "s3cret"
 
 
 @pytest.mark.parametrize(

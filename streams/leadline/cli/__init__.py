@@ -3,12 +3,12 @@
 import sys
 
 import typer
-from aiokafka.errors import KafkaConnectionError, KafkaError
 from rich.console import Console
 from rich.markup import escape
 
 from leadline.cli import doctor, metrics, model, replay, send, simulate, tail, topics, up, worker
 from leadline.embedded import EmbeddedError
+from leadline.kafka.errors import KafkaConnectionError, KafkaError
 from leadline.logs import quiet_libraries, why_refused
 from leadline.replay.errors import LogError, StallError
 from leadline.settings import SettingsError, load_settings

@@ -13,9 +13,9 @@ out = Console()
 err = Console(stderr=True)
 
 
-def reached(settings: Settings | None = None) -> tuple[Settings, str]:
+def broker() -> tuple[Settings, str]:
     """The settings, and the broker that they name; raises SettingsError where they name none."""
-    settings = settings or load_settings()
+    settings = load_settings()
     if settings.kafka_bootstrap is None:
         raise SettingsError("KAFKA_BOOTSTRAP is not set: name your broker's host:port, or start one with `leadline up`")
     return settings, settings.kafka_bootstrap

@@ -4,13 +4,12 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
-from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import KafkaError
-
 from leadline.cli.common import out, wait_for
-from leadline.kafka.connections import reach, reach_redis, unencrypted
+from leadline.kafka.connections import unencrypted
+from leadline.kafka.errors import KafkaError
 from leadline.logs import why_refused
 from leadline.settings import ModelSettings, Settings, SettingsError, load_settings
 
@@ -82,29 +81,28 @@ def _looks_up(name: str, read: Callable[[str], ModelSettings | None]) -> bool:
     return False
 
 
-def _folder(folder: object, name: str) -> Finding:
-    from pathlib import Path
-
-    place = Path(str(folder))
-    near = next(each for each in (place, *place.absolute().parents) if each.exists())
+def _folder(folder: Path, name: str) -> Finding:
+    near = next(each for each in (folder, *folder.absolute().parents) if each.exists())
     fine = os.access(near, os.W_OK)
-    return Finding(name, str(place), "" if fine else f"{near} cannot be written: choose another folder with {name}")
+    return Finding(name, str(folder), "" if fine else f"{near} cannot be written: choose another folder with {name}")
 
 
 async def _redis(settings: Settings) -> Finding:
     from redis.exceptions import RedisError
 
+    from leadline.lookups.connections import redis_client
+
     if settings.redis_url is None:
         return Finding(
             "Redis", "a model looks features up, but REDIS_URL is not set", "set REDIS_URL, or use `leadline up`"
         )
-    reached = reach_redis(settings.redis_url, socket_timeout=2, socket_connect_timeout=2)
+    client = redis_client(settings.redis_url, socket_timeout=2, socket_connect_timeout=2)
     try:
-        await reached.ping()
+        await client.ping()
     except (RedisError, OSError) as error:
         return Finding("Redis", f"does not answer: {type(error).__name__}", "check REDIS_URL, and that the server runs")
     finally:
-        await reached.aclose()
+        await client.aclose()
     return Finding("Redis", "answers", "")
 
 
@@ -146,27 +144,17 @@ async def _kafka(settings: Settings) -> AsyncIterator[Finding]:
         yield await _keys(settings.kafka_bootstrap, f"{settings.prefix}.{topic}")
 
 
-async def _keys(bootstrap: str, topic: str) -> Finding:
+async def _keys(bootstrap: str, topic_name: str) -> Finding:
     """Whether producers put keys where Kafka's own clients put them: others do not, and then outcomes miss their predictions."""
-    from leadline.kafka.cluster import partitions
-    from leadline.kafka.fetch import fetch
+    from leadline.kafka.reader import Reader
     from leadline.wire.partitions import partition_of
 
     seen = strays = 0
-    async with AIOKafkaConsumer(
-        **reach(bootstrap), isolation_level="read_committed", enable_auto_commit=False
-    ) as reader:
-        places = await partitions(reader, topic)
-        reader.assign(places)
-        for place, end in (await reader.end_offsets(places)).items():
-            reader.seek(place, max(0, end - _SAMPLE))
-        while fetched := await fetch(reader, timeout_ms=500, max_records=_SAMPLE):
-            for records in fetched.values():
-                seen += len(records)
-                strays += sum(
-                    partition_of(record.key or b"", len(places)) != record.partition for record in records if record.key
-                )
-            if seen >= _SAMPLE * len(places):
-                break
+    async with Reader(bootstrap, topic_name) as reader:
+        await reader.from_newest(_SAMPLE)
+        count = len(reader.partitions)
+        async for run in reader.until(await reader.ends()):
+            seen += len(run)
+            strays += sum(partition_of(key, count) != run.partition for key in run.keys if key)
     mend = "set the producer's partitioner to murmur2_random (librdkafka's default is another)" if strays else ""
-    return Finding(topic, f"{strays} of the newest {seen} keys on another partition than murmur2's", mend)
+    return Finding(topic_name, f"{strays} of the newest {seen} keys on another partition than murmur2's", mend)

@@ -1,19 +1,19 @@
 """``leadline metrics``: live metrics as a table."""
 
-import asyncio
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 import typer
-from aiokafka import AIOKafkaConsumer
 from rich.box import SIMPLE_HEAD
 from rich.live import Live
 from rich.table import Table
 
-from leadline.cli.common import out, reached, wait_for
-from leadline.kafka.connections import reach
+from leadline.cli.common import broker, out, wait_for
 from leadline.records import Metric, WindowMetrics, iso
+from leadline.wire.run import Run
 
-Place = tuple[str, str, str, int]
+Window = tuple[str, str, str, int]
+"""Model, version, segment, and where it starts."""
 
 
 def metrics(
@@ -23,49 +23,50 @@ def metrics(
     once: Annotated[bool, typer.Option("--once", help="Show what is there now, and end.")] = False,
 ) -> None:
     """Show live metrics, with their label coverage and 95 % intervals, as they change."""
-    settings, bootstrap = reached()
+    settings, bootstrap = broker()
     wait_for(_show(bootstrap, settings.prefix, model, segment, windows, once))
 
 
 async def _show(bootstrap: str, prefix: str, model: str, segment: str, windows: int, once: bool) -> None:
-    from leadline.kafka.cluster import partitions
-    from leadline.kafka.fetch import fetch, to_run
-    from leadline.wire.codec import decode
+    from leadline.kafka.reader import Reader
 
-    held: dict[Place, WindowMetrics] = {}
-    async with AIOKafkaConsumer(
-        **reach(bootstrap), isolation_level="read_committed", enable_auto_commit=False
-    ) as reader:
-        places = await partitions(reader, f"{prefix}.metrics")
-        reader.assign(places)
-        await reader.seek_to_beginning(*places)
-        ends = await reader.end_offsets(places)
+    held: dict[Window, WindowMetrics] = {}
+    async with Reader(bootstrap, f"{prefix}.metrics", "metrics") as reader:
+        await reader.from_beginning()
+        runs = reader.until(await reader.ends()) if once else reader.follow()
         with Live(console=out, auto_refresh=False, transient=once) as live:
-            while True:
-                for place, records in (await fetch(reader, timeout_ms=300)).items():
-                    for record in decode(to_run("metrics", place.partition, records), 1 << 30)[0].records:
-                        if (
-                            isinstance(record, WindowMetrics)
-                            and model in ("", record.model)
-                            and segment in ("", record.segment)
-                        ):
-                            keep_newest(held, record)
+            async for run in _with_start(runs):
+                for record in _records(run, model, segment):
+                    keep_newest(held, record)
                 if not once:
                     live.update(table(held, windows), refresh=True)
-                elif all([await reader.position(tp) >= end for tp, end in ends.items()]):
-                    break
-                await asyncio.sleep(0)
     out.print(table(held, windows))
 
 
-def keep_newest(held: dict[Place, WindowMetrics], record: WindowMetrics) -> None:
+async def _with_start(runs: AsyncIterator[Run]) -> AsyncIterator[Run | None]:
+    """The runs; before the first, None."""
+    yield None
+    async for run in runs:
+        yield run
+
+
+def _records(run: Run | None, model: str, segment: str) -> list[WindowMetrics]:
+    """The metrics in a run that somebody wants to see; empty names are all."""
+    from leadline.wire.codec import decode
+
+    records = [] if run is None else decode(run, 1 << 30)[0].records
+    metrics = [record for record in records if isinstance(record, WindowMetrics)]
+    return [each for each in metrics if model in ("", each.model) and segment in ("", each.segment)]
+
+
+def keep_newest(held: dict[Window, WindowMetrics], record: WindowMetrics) -> None:
     """Keep the highest revision of each window."""
-    place = record.model, record.model_version, record.segment, record.window_start
-    if place not in held or record.revision >= held[place].revision:
-        held[place] = record
+    window = record.model, record.model_version, record.segment, record.window_start
+    if window not in held or record.revision >= held[window].revision:
+        held[window] = record
 
 
-def table(held: dict[Place, WindowMetrics], windows: int) -> Table:
+def table(held: dict[Window, WindowMetrics], windows: int) -> Table:
     """The newest windows of each segment; columns of a task that no model has are left out."""
     tasks = {record.task for record in held.values()}
     metrics = ["accuracy", "auc"] * ("binary" in tasks) + ["mae"] * ("regression" in tasks)

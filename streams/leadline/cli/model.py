@@ -5,10 +5,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from aiokafka import AIOKafkaProducer
 
-from leadline.cli.common import err, reached, wait_for
-from leadline.kafka.connections import reach
+from leadline.cli.common import broker, err, wait_for
 from leadline.records import Rollout
 from leadline.settings import SettingsError, load_model_settings, load_settings
 
@@ -50,28 +48,21 @@ def promote(
     reason: Annotated[str, typer.Option(help="Why.")] = "promoted by hand",
 ) -> None:
     """Let a version that is already there answer from now on."""
-    from leadline.learning.model_files import ModelFiles
-    from leadline.learning.registry import Registry
-
     where = load_settings()
-    if Registry(ModelFiles(where.models)).find(name, version) is None:
+    if not (where.models / name / version).is_dir():
         raise SettingsError(f"{where.models / name / version}: no such version; add it with `leadline model add`")
     appoint(Rollout(name, version, int(time.time() * 1000), "leadline model promote", reason))
 
 
 def appoint(rollout: Rollout) -> None:
     """Publish which version answers."""
-    settings, bootstrap = reached()
-    wait_for(publish(rollout, bootstrap, settings.prefix))
+    settings, bootstrap = broker()
+    wait_for(_publish(rollout, bootstrap, settings.prefix))
 
 
-async def publish(rollout: Rollout, bootstrap: str, prefix: str) -> None:
-    """Write a rollout, and wait until the broker has it."""
-    from leadline.kafka.cluster import sizes
-    from leadline.wire.codec import key_of, value_of
+async def _publish(rollout: Rollout, bootstrap: str, prefix: str) -> None:
+    from leadline.kafka.cluster import check_topics
+    from leadline.kafka.sender import publish
 
-    await sizes(bootstrap, [f"{prefix}.rollouts"])  # which must be there
-    async with AIOKafkaProducer(**reach(bootstrap)) as producer:
-        await producer.send_and_wait(
-            f"{prefix}.rollouts", value_of(rollout), key=key_of("rollouts", rollout), partition=0
-        )
+    await check_topics(bootstrap, [f"{prefix}.rollouts"])
+    await publish(bootstrap, prefix, "rollouts", rollout)

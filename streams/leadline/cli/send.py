@@ -1,6 +1,5 @@
 """``leadline send``: a file to the requests or the outcomes."""
 
-import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -9,10 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from aiokafka import AIOKafkaProducer
 
-from leadline.cli.common import err, reached, wait_for
-from leadline.kafka.connections import reach
+from leadline.cli.common import broker, err, wait_for
 from leadline.records import Outcome, PredictionRequest
 from leadline.settings import Settings, SettingsError, load_model_settings
 
@@ -25,7 +22,7 @@ def send(
     model: Annotated[str, typer.Option(help="For requests: the model to ask.")] = "",
 ) -> None:
     """Send each row of FILE as a prediction request or an outcome."""
-    settings, bootstrap = reached()
+    settings, bootstrap = broker()
     if to not in ("requests", "outcomes"):
         raise SettingsError(f"--to {to!r}: say requests or outcomes")
     records = _outcomes(file) if to == "outcomes" else _requests(file, settings, model)
@@ -54,23 +51,22 @@ async def _send(
     records: Iterator[Outcome] | Iterator[PredictionRequest], bootstrap: str, prefix: str, topic: str
 ) -> int:
     from leadline.kafka.cluster import sizes
-    from leadline.kafka.sender import Row, Sender
+    from leadline.kafka.sender import Row, open_sender
     from leadline.wire.codec import value_of
     from leadline.wire.partitions import partition_of
 
-    topic_name, count, told_at = f"{prefix}.{topic}", 0, time.monotonic()
+    topic_name, count, shown_at = f"{prefix}.{topic}", 0, time.monotonic()
     partitions = len(await sizes(bootstrap, [topic_name]))
-    async with AIOKafkaProducer(**reach(bootstrap), enable_idempotence=True, max_batch_size=1 << 20) as producer:
-        sender = Sender(producer, prefix, pass_on_arrival=False)
+    async with open_sender(bootstrap, prefix) as sender:
         while some := list[Outcome | PredictionRequest](islice(records, _AT_ONCE)):
             rows: defaultdict[int, list[Row]] = defaultdict(list)
             for record in some:
                 key = record.request_id.encode()
                 rows[partition_of(key, partitions)].append((key, value_of(record), []))
             for partition, part in rows.items():
-                await asyncio.gather(*await sender.send(topic_name, partition, part))
+                await sender.send_and_wait(topic_name, partition, part)
             count += len(some)
-            if time.monotonic() - told_at > 1:
-                told_at = time.monotonic()
+            if time.monotonic() - shown_at > 1:
+                shown_at = time.monotonic()
                 err.print(f"sent {count} …", end="\r")
     return count

@@ -2,14 +2,14 @@
 
 import json
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from aiokafka import AIOKafkaConsumer
-from aiokafka.structs import ConsumerRecord, TopicPartition
 
-from leadline.cli.common import out, reached, wait_for
-from leadline.kafka.connections import reach
+from leadline.cli.common import broker, out, wait_for
+
+if TYPE_CHECKING:
+    from leadline.kafka.cluster import Stored
 
 
 def tail(
@@ -18,44 +18,39 @@ def tail(
     count: Annotated[int, typer.Option("-n", help="Stop after so many records; 0: follow.")] = 0,
 ) -> None:
     """Show the records of a topic, one JSON line each, and follow it."""
-    settings, bootstrap = reached()
+    settings, bootstrap = broker()
     wait_for(_tail(bootstrap, settings.prefix, topic, start, count))
 
 
 async def _tail(bootstrap: str, prefix: str, topic: str, start: bool, count: int) -> None:
-    from leadline.kafka.cluster import partitions
+    from leadline.kafka.cluster import records
+    from leadline.kafka.reader import Reader
 
     shown = 0
-    async with AIOKafkaConsumer(
-        **reach(bootstrap), isolation_level="read_committed", enable_auto_commit=False
-    ) as reader:
-        places: list[TopicPartition] = await partitions(reader, f"{prefix}.{topic}")
-        reader.assign(places)
-        await (reader.seek_to_beginning if start else reader.seek_to_end)(*places)
-        async for record in reader:
-            out.print(
-                json.dumps(_shown(topic, record), ensure_ascii=False, default=str),
-                soft_wrap=True,
-                markup=False,
-                highlight=False,
-            )
-            shown += 1
-            if shown == count:
-                return
+    async with Reader(bootstrap, f"{prefix}.{topic}") as reader:
+        await (reader.from_beginning() if start else reader.from_newest(0))
+        async for run in reader.follow():
+            for record in records(run):
+                line = json.dumps(_fields(topic, record), ensure_ascii=False, default=str)
+                out.print(line, soft_wrap=True, markup=False, highlight=False)
+                shown += 1
+                if shown == count:
+                    return
 
 
-def _shown(topic: str, record: ConsumerRecord) -> dict[str, Any]:
+def _fields(topic: str, record: "Stored") -> dict[str, Any]:
+    """What is shown of a record."""
     from leadline.wire.codec import read
 
-    place = {"partition": record.partition, "offset": record.offset}
+    partition = {"partition": record.partition, "offset": record.offset}
     if topic == "dead-letters":
         headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
-        return place | {
+        return partition | {
             "key": (record.key or b"").decode("utf-8", "replace"),
             "headers": headers,
             "bytes": len(record.value or b""),
         }
     try:
-        return place | asdict(read(topic, record.value))
+        return partition | asdict(read(topic, record.value))
     except ValueError as error:
-        return place | {"unreadable": str(error)}
+        return partition | {"unreadable": str(error)}

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from leadline.cli.common import err, out, reached, wait_for
+from leadline.cli.common import broker, err, out, wait_for
 from leadline.settings import SettingsError, duration_ms
 from leadline.wire.plan import Plan
 
@@ -23,7 +23,7 @@ def show_plan(partitions: Partitions = None, retention: Retention = "30d") -> No
     """Show what apply would do; exit code 1 where it would refuse."""
     from leadline.kafka.admin import plan_topics
 
-    settings, bootstrap = reached()
+    settings, bootstrap = broker()
     made = wait_for(
         plan_topics(bootstrap, settings.prefix, partitions or settings.partitions, _retention(retention), _stateful())
     )
@@ -43,7 +43,7 @@ def apply(
     """Create missing topics and set their configuration; a wrong number of partitions is refused, never changed."""
     from leadline.kafka.admin import TopicsError, apply_topics
 
-    settings, bootstrap = reached()
+    settings, bootstrap = broker()
     try:
         done = wait_for(
             apply_topics(

@@ -6,12 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import redis.asyncio as redis
-from aiokafka import AIOKafkaProducer
 from pydantic import SecretStr
 
 from leadline.demo.flights import Weather
-from leadline.kafka.connections import reach, reach_redis
-from leadline.kafka.sender import Sender
+from leadline.kafka.sender import Sender, open_sender
+from leadline.lookups.connections import redis_client
 from leadline.lookups.features import put_features
 from leadline.records import Outcome, PredictionRequest
 from leadline.wire.codec import value_of
@@ -31,12 +30,12 @@ class Feed:
     now_ms: int = 0
 
     async def run(self, bootstrap: str, redis_url: str, prefix: str, partitions: int, seconds: float) -> None:
-        """Spread the month evenly over so many seconds, each record at its time; then tell every partition what time it is."""
+        """Spread the month evenly over so many seconds, each record at its time."""
         start, end = self.requests[0].event_time, max(self.outcomes[-1].outcome_time, self.requests[-1].event_time)
-        client = reach_redis(SecretStr(redis_url))
+        client = redis_client(SecretStr(redis_url))
         loop = asyncio.get_running_loop()
-        async with AIOKafkaProducer(**reach(bootstrap), enable_idempotence=True, max_batch_size=1 << 20) as producer:
-            sender, began = Sender(producer, prefix, pass_on_arrival=True), loop.time()
+        async with open_sender(bootstrap, prefix, pass_on_arrival=True) as sender:
+            began = loop.time()
             while self.now_ms < end:
                 self.now_ms = min(end, start + round((end - start) * (loop.time() - began) / seconds))
                 await self._weather_until(client, prefix)
@@ -65,13 +64,12 @@ class Feed:
             time = record.event_time if isinstance(record, PredictionRequest) else record.outcome_time
             rows[partition_of(key, partitions)].append((key, value_of(record), [(ARRIVAL_HEADER, b"%d" % time)]))
         for partition, part in rows.items():
-            await asyncio.gather(*await sender.send(f"{sender.prefix}.{topic}", partition, part))
+            await sender.send_and_wait(f"{sender.prefix}.{topic}", partition, part)
 
 
-async def tell_time(bootstrap: str, prefix: str, partitions: int, topics: Iterable[str], now_ms: int) -> None:
+async def publish_time(bootstrap: str, prefix: str, partitions: int, topics: Iterable[str], now_ms: int) -> None:
     """A clock record on every partition of these topics."""
-    async with AIOKafkaProducer(**reach(bootstrap), max_batch_size=1 << 20) as producer:
-        sender = Sender(producer, prefix, pass_on_arrival=True)
+    async with open_sender(bootstrap, prefix, pass_on_arrival=True) as sender:
         for topic in topics:
             for partition in range(partitions):
                 await asyncio.gather(*await sender.send_clock(topic, partition, now_ms))

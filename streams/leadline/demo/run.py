@@ -7,25 +7,24 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from aiokafka import AIOKafkaConsumer
 from rich.console import Console
 from rich.live import Live
 
-from leadline.demo.feed import Feed, tell_time
+from leadline.demo.feed import Feed, publish_time
 from leadline.demo.flights import history, model_settings, month
 from leadline.demo.screen import Screen
 from leadline.embedded import progress_bar, servers
 from leadline.embedded.workers import Workers
 from leadline.kafka import cluster
 from leadline.kafka.admin import apply_topics
-from leadline.kafka.connections import reach
-from leadline.kafka.fetch import fetch, to_run
+from leadline.kafka.reader import Reader
+from leadline.kafka.sender import publish
 from leadline.learning.add import add_version, signature_of
 from leadline.learning.train import train
 from leadline.records import Rollout
 from leadline.settings import Settings, load_settings
 from leadline.topology import STEPS
-from leadline.wire.codec import decode, key_of, value_of
+from leadline.wire.codec import decode
 
 WATCHED = ("metrics", "drift", "alerts", "retrain-requests")
 HOUR_MS = 3_600_000
@@ -41,13 +40,13 @@ def demo(seconds: float, keep: bool) -> None:
     try:
         with ExitStack() as stack:
             with progress_bar(console) as progress:
-                reached = stack.enter_context(servers(settings, redis=True, progress=progress))
-            assert reached.redis_url is not None
-            console.print(f"Kafka is at {reached.bootstrap}, Redis at {reached.redis_url.rsplit('@', 1)[-1]}")
+                server = stack.enter_context(servers(settings, redis=True, progress=progress))
+            assert server.redis_url is not None
+            console.print(f"Kafka is at {server.bootstrap}, Redis at {server.redis_url.rsplit('@', 1)[-1]}")
             accuracy = _train(console, settings)
-            asyncio.run(_prepare(settings, reached.bootstrap))
+            asyncio.run(_prepare(settings, server.bootstrap))
             environment = {
-                "KAFKA_BOOTSTRAP": reached.bootstrap, "REDIS_URL": reached.redis_url, "LEADLINE_CLOCK": "records",
+                "KAFKA_BOOTSTRAP": server.bootstrap, "REDIS_URL": server.redis_url, "LEADLINE_CLOCK": "records",
                 "LEADLINE_MODELS": str(settings.models), "LEADLINE_PREFIX": settings.prefix,
             }  # fmt: skip
             names = [step.name for step in STEPS]
@@ -55,8 +54,8 @@ def demo(seconds: float, keep: bool) -> None:
                 Workers(1, names, environment, settings.state, folder / "logs", console.print)
             )
             screen = Screen(console, accuracy)
-            asyncio.run(_live(settings, reached.bootstrap, reached.redis_url, workers, screen, seconds))
-            _tell_more(console, settings, reached.bootstrap, screen, keep)
+            asyncio.run(_live(settings, server.bootstrap, server.redis_url, workers, screen, seconds))
+            _say_more(console, settings, server.bootstrap, screen, keep)
             while keep:
                 workers.tend()
                 time.sleep(0.5)
@@ -82,12 +81,7 @@ async def _prepare(settings: Settings, bootstrap: str) -> None:
     await cluster.remove(bootstrap, settings.prefix)
     await apply_topics(bootstrap, settings.prefix, settings.partitions, settings.replication, None, steps)
     rollout = Rollout("flights", "v1", 0, "demo", "first version")
-    from aiokafka import AIOKafkaProducer
-
-    async with AIOKafkaProducer(**reach(bootstrap)) as producer:
-        await producer.send_and_wait(
-            f"{settings.prefix}.rollouts", value_of(rollout), key=key_of("rollouts", rollout), partition=0
-        )
+    await publish(bootstrap, settings.prefix, "rollouts", rollout)
 
 
 async def _live(
@@ -106,7 +100,7 @@ async def _live(
             await feeding
             end = feed.now_ms + 13 * HOUR_MS
             for topics in ((), ("predictions", "outcomes")):
-                await tell_time(bootstrap, settings.prefix, settings.partitions, topics, end)
+                await publish_time(bootstrap, settings.prefix, settings.partitions, topics, end)
                 await _settle(bootstrap, settings.prefix, workers)
         finally:
             for task in (drawing, *watching):
@@ -124,16 +118,11 @@ async def _settle(bootstrap: str, prefix: str, workers: Workers) -> None:
 
 
 async def _watch(bootstrap: str, prefix: str, topic: str, screen: Screen) -> None:
-    async with AIOKafkaConsumer(
-        **reach(bootstrap), isolation_level="read_committed", enable_auto_commit=False
-    ) as reader:
-        places = await cluster.partitions(reader, f"{prefix}.{topic}")
-        reader.assign(places)
-        await reader.seek_to_beginning(*places)
-        while True:
-            for place, records in (await fetch(reader, timeout_ms=300)).items():
-                for record in decode(to_run(topic, place.partition, records), 1 << 30)[0].records:
-                    screen.take(record)
+    async with Reader(bootstrap, f"{prefix}.{topic}", topic) as reader:
+        await reader.from_beginning()
+        async for run in reader.follow():
+            for record in decode(run, 1 << 30)[0].records:
+                screen.take(record)
 
 
 async def _draw(feed: Feed, screen: Screen, live: Live) -> None:
@@ -147,7 +136,7 @@ async def _draw(feed: Feed, screen: Screen, live: Live) -> None:
         await asyncio.sleep(0.4)
 
 
-def _tell_more(console: Console, settings: Settings, bootstrap: str, screen: Screen, keep: bool) -> None:
+def _say_more(console: Console, settings: Settings, bootstrap: str, screen: Screen, keep: bool) -> None:
     console.print(
         f"\n{screen.predictions:,} predictions, {screen.counts['alerts']} alerts, {screen.counts['retrain']} retrain request(s).\n"
         "What you saw came from Kafka topics that any client reads. With your own broker:\n"

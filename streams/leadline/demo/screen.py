@@ -51,16 +51,16 @@ class Screen:
         """A record came from one of the topics that are watched."""
         match record:
             case WindowMetrics():
-                place = record.segment, record.window_start
-                if place not in self.windows or record.revision >= self.windows[place].revision:
-                    self.windows[place] = record
+                window = record.segment, record.window_start
+                if window not in self.windows or record.revision >= self.windows[window].revision:
+                    self.windows[window] = record
             case DriftReport() if record.drifted:
                 self._drift(record)
             case Alert() if self._new("alert", record.alert_id, record.state, str(record.window_start)):
                 self._alert(record)
             case RetrainRequest() if self._new("retrain", record.retrain_id):
                 self.counts["retrain"] += 1
-                self._tell("retrain", record.event_time, f"train {record.model} again: {record.cause}", "magenta")
+                self._note("retrain", record.event_time, f"train {record.model} again: {record.cause}", "magenta")
 
     def _new(self, *identity: str) -> bool:
         fresh = identity not in self.seen
@@ -72,7 +72,7 @@ class Screen:
         if report.feature not in features:
             features.add(report.feature)
             if self._new("drift", report.feature):
-                self._tell(
+                self._note(
                     "drift",
                     report.window_start,
                     f"{report.feature} moved: {report.method} {report.statistic:.2f} over {report.threshold:.2f}, p {report.p_value:.1g}",
@@ -85,9 +85,9 @@ class Screen:
             return
         color = "red" if alert.state == "opened" else "green"
         said = ", ".join(f"{name} {value}" for name, value in list(alert.evidence.items())[:4])
-        self._tell("alert", alert.window_start, f"{alert.kind} of {alert.segment} {alert.state}: {said}"[:150], color)
+        self._note("alert", alert.window_start, f"{alert.kind} of {alert.segment} {alert.state}: {said}"[:150], color)
 
-    def _tell(self, what: str, time_ms: int, text: str, color: str) -> None:
+    def _note(self, what: str, time_ms: int, text: str, color: str) -> None:
         line = Text.assemble((f"{day(time_ms)}  ", "dim"), (f"{what:8}", f"bold {color}"), text)
         self.events.append(line)
         if not self.console.is_terminal:
@@ -105,7 +105,7 @@ class Screen:
         names = ("airport", "day", "state", "scored", "labels", "live accuracy (95 % interval)", "AUC")
         table = Table(*names, box=SIMPLE_HEAD, pad_edge=False)
         for segment in sorted({segment for segment, _ in self.windows}):
-            days = sorted(start for place, start in self.windows if place == segment)[-3:]
+            days = sorted(start for name, start in self.windows if name == segment)[-3:]
             for start in days:
                 table.add_row(*self._row(self.windows[segment, start]))
         return table

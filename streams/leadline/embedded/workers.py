@@ -12,7 +12,7 @@ from leadline.embedded.errors import EmbeddedError
 
 _FAST_S = 30.0
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 class Workers:
@@ -29,7 +29,7 @@ class Workers:
         environment: Mapping[str, str],
         state: Path,
         folder: Path,
-        tell: Tell,
+        report: Report,
         command: Sequence[str] = (sys.executable, "-m", "leadline", "worker"),
         patience: int = 4,
     ) -> None:
@@ -37,7 +37,7 @@ class Workers:
         self._environment = {**os.environ, **environment}
         self._state = state
         self._folder = folder
-        self._tell = tell
+        self._report = report
         self._patience = patience
         self._started_at = [0.0] * count
         self._fast_deaths = [0] * count
@@ -79,5 +79,5 @@ class Workers:
         self._folder.mkdir(parents=True, exist_ok=True)
         environment = {**self._environment, "LEADLINE_STATE": str(self._state / str(number))}
         child = Child(f"worker {number}", self._command, self._folder / f"worker-{number}.log", environment)
-        self._tell(f"worker {number} runs as pid {child.pid}")
+        self._report(f"worker {number} runs as pid {child.pid}")
         return child

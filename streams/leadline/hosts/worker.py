@@ -8,21 +8,20 @@ import asyncio
 import gc
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 
 import faust
 import structlog
-from aiokafka import AIOKafkaConsumer
 from faust.app.base import BootStrategy
 from mode import Service
 
-from leadline.core.models import Models
 from leadline.core.scoring.routing import Deployments, loaded_routes
-from leadline.core.tables import Table
-from leadline.hosts.rollouts import RolloutFollower
-from leadline.hosts.scoring import StatelessLane
-from leadline.hosts.stateful import Lane
+from leadline.hosts.contract import Installation, Lane, refuse_unsupported
+from leadline.hosts.scoring import ScoringLane
+from leadline.hosts.stateful import StatefulLane
+from leadline.hosts.tables import tables_of
 from leadline.kafka.cluster import check_topics
-from leadline.kafka.connections import reach, unencrypted
+from leadline.kafka.connections import unencrypted
 from leadline.learning.cached import CachedModels
 from leadline.lookups.features import FeatureView
 from leadline.settings import Settings
@@ -51,48 +50,33 @@ class _App(faust.App):
 class Lanes(Service):
     """Runs a lane for each step; if one fails all stop, and the process with them."""
 
-    def __init__(self, steps: Sequence[Step], settings: Settings, bootstrap: str, models: Models, wire: Wire) -> None:
+    def __init__(self, steps: Sequence[Step], installation: Installation) -> None:
         super().__init__()
         self._steps = steps
-        self._settings = settings
-        self._bootstrap = bootstrap
-        self._models = models
-        self._tables = {"rollouts": Table()}
-        self._wire = wire
-        self._lanes: list[Lane | StatelessLane] = []
+        self._installation = installation
+        self._lanes: list[Lane] = []
         self._running: list[asyncio.Task[None]] = []
 
     @Service.task
     async def _work(self) -> None:
-        settings = self._settings
-        follower = RolloutFollower(self._bootstrap, settings.prefix, self._tables["rollouts"], settings.record_bytes)
-        view = FeatureView(settings, self._models)
-        try:
-            await follower.catch_up()
-            if any(step.name == "scoring" for step in self._steps):
-                self._load_champions()
-            tune_collector()
-            sys.setswitchinterval(HAND_OVER_S)
-            self._lanes = [self._lane(step, view) for step in self._steps]
-            async with asyncio.TaskGroup() as group:
-                following = group.create_task(follower.follow())
-                self._running = [group.create_task(lane.run()) for lane in self._lanes]
-                await asyncio.wait(self._running, return_when=asyncio.FIRST_EXCEPTION)
-                following.cancel()
-        finally:
-            view.close()
-            await follower.stop()
+        view = FeatureView(self._installation.settings, self._installation.models)
+        with closing(view):
+            async with self._installation.tables.followed():
+                for step in self._steps:
+                    if step.name == "scoring":
+                        self._load_champions(step)
+                tune_collector()
+                sys.setswitchinterval(HAND_OVER_S)
+                self._lanes = [new_lane(step, self._installation, view) for step in self._steps]
+                async with asyncio.TaskGroup() as group:
+                    self._running = [group.create_task(lane.run()) for lane in self._lanes]
+                    await asyncio.wait(self._running, return_when=asyncio.FIRST_EXCEPTION)
 
-    def _lane(self, step: Step, view: FeatureView) -> Lane | StatelessLane:
-        common = step, self._settings, self._bootstrap, self._models
-        if step.stateful:
-            return Lane(*common, self._wire, self._tables)
-        return StatelessLane(*common, view, self._wire, self._tables)
-
-    def _load_champions(self) -> None:
+    def _load_champions(self, scoring: Step) -> None:
         """Read the models now, so that the first request does not wait for it."""
-        for model in self._models.names():
-            loaded_routes(self._models, Deployments(self._tables["rollouts"]), model)
+        models, deployments = self._installation.models, Deployments(self._installation.tables.of(scoring)["rollouts"])
+        for model in models.names():
+            loaded_routes(models, deployments, model)
 
     async def on_stop(self) -> None:
         """Let the lanes finish. What still runs after this is cancelled, and a group that it did not leave waits for its session to end."""
@@ -102,19 +86,28 @@ class Lanes(Service):
             await asyncio.wait(self._running, timeout=FINISH_S)
 
 
-async def _check(steps: Sequence[Step], settings: Settings, bootstrap: str, wire: Wire) -> None:
+def lane_of(step: Step) -> type[StatefulLane] | type[ScoringLane]:
+    """The lane that hosts a step. Raises UnsupportedStepError where none does."""
+    lane = StatefulLane if step.stateful else ScoringLane
+    refuse_unsupported(step, lane)
+    return lane
+
+
+def new_lane(step: Step, installation: Installation, view: FeatureView) -> Lane:
+    """A lane for a step; connects to nothing yet."""
+    if lane_of(step) is StatefulLane:
+        return StatefulLane(step, installation)
+    return ScoringLane(step, installation, view)
+
+
+async def _check(steps: Sequence[Step], installation: Installation) -> None:
     """Reach the broker and see all topics, before anything starts."""
-    nouns = {"rollouts", "dead-letters"}
+    topics = {"dead-letters"}
     for step in steps:
-        nouns |= {*step.reads, *step.writes, *([f"{step.name}-changelog"] if step.stateful else [])}
-    reader = AIOKafkaConsumer(**reach(bootstrap), enable_auto_commit=False)
-    try:
-        await reader.start()
-        await check_topics(reader, [wire.topic(settings.prefix, noun) for noun in nouns])
-    finally:
-        await reader.stop()
-    if unencrypted(bootstrap):
-        log.warning("unencrypted connection", bootstrap=bootstrap)
+        topics |= {*step.reads, *step.writes, *step.tables, *([f"{step.name}-changelog"] if step.stateful else [])}
+    await check_topics(installation.bootstrap, map(installation.topic_name, topics))
+    if unencrypted(installation.bootstrap):
+        log.warning("unencrypted connection", bootstrap=installation.bootstrap)
 
 
 def tune_collector() -> None:
@@ -127,15 +120,19 @@ def tune_collector() -> None:
 def worker(steps: Sequence[Step], settings: Settings, bootstrap: str, wire: Wire = WIRE) -> int:
     """Run the lanes of these steps until SIGTERM or SIGINT; the exit code, 1 after a crash.
 
-    Raises KafkaConnectionError where the broker cannot be reached, NoTopicError where topics are missing.
+    Raises UnsupportedStepError where no lane hosts a step, KafkaConnectionError where the broker cannot be reached, NoTopicError where
+    topics are missing.
     """
-    asyncio.run(_check(steps, settings, bootstrap, wire))
-    models = CachedModels(settings.models)
+    for step in steps:
+        lane_of(step)
+    models, tables = CachedModels(settings.models), tables_of(steps, settings, bootstrap, wire)
+    installation = Installation(settings, bootstrap, models, wire, tables)
+    asyncio.run(_check(steps, installation))
     settings.state.mkdir(parents=True, exist_ok=True)
     app = _App("leadline", broker=f"kafka://{bootstrap}", datadir=str(settings.state / "faust"), web_enabled=False)
     host = faust.Worker(
         app,
-        Lanes(steps, settings, bootstrap, models, wire),
+        Lanes(steps, installation),
         quiet=True,
         override_logging=False,
         redirect_stdouts=False,

@@ -1,7 +1,7 @@
 """Topics on the cluster: looked at, created, altered.
 
-Three things that aiokafka's admin client leaves to its caller: the errors inside a response are not raised; it can only set a topic's
-configuration as a whole, so that what is not said again is lost; and asking for a topic by name may create it.
+aiokafka's admin client leaves three things to its caller. It does not raise the errors inside a response. It sets the configuration of a
+topic as a whole, so that an entry that is left out is lost. And to ask for a topic by name may create it.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
-from leadline.kafka.connections import reach
+from leadline.kafka.connections import connection
 from leadline.settings import SettingsError
 from leadline.wire.plan import Alter, Create, Plan, Wanted, plan, wanted
 
@@ -42,10 +42,10 @@ async def plan_topics(
     partitions: int,
     retention_ms: int | None,
     steps: Iterable[str],
-    nouns: Iterable[str] | None = None,
+    only: Iterable[str] | None = None,
 ) -> Plan:
-    """What `apply_topics` would do, or refuse to do; ``steps`` are the stateful ones, nouns None is all topics."""
-    topics = wanted(steps, nouns, retention_ms)
+    """What `apply_topics` would do, or refuse to do; ``steps`` are the stateful ones; ``only`` these topics, or (None) all."""
+    topics = wanted(steps, only, retention_ms)
     async with _admin(bootstrap) as admin:
         return _plan(await _existing(admin, _names(prefix, topics)), topics, prefix, partitions)
 
@@ -57,13 +57,13 @@ async def apply_topics(
     replication: int,
     retention_ms: int | None,
     steps: Iterable[str],
-    nouns: Iterable[str] | None = None,
+    only: Iterable[str] | None = None,
 ) -> Plan:
-    """Create and alter what is not as it should be; returns what was done when every partition has a leader.
+    """Create and alter what is not as it should be, wait until every partition has a leader, and return what was done.
 
-    Raises TopicsError: before anything is done where the plan refuses, and where the cluster does.
+    Raises TopicsError where the plan refuses (then nothing was done), and where the cluster does.
     """
-    topics = wanted(steps, nouns, retention_ms)
+    topics = wanted(steps, only, retention_ms)
     names = _names(prefix, topics)
     async with _admin(bootstrap) as admin:
         todo = _checked(_plan(await _existing(admin, names), topics, prefix, partitions))
@@ -76,7 +76,7 @@ async def apply_topics(
 
 @asynccontextmanager
 async def _admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(**reach(bootstrap))
+    admin = AIOKafkaAdminClient(**connection(bootstrap))
     try:
         await admin.start()
         yield admin
@@ -102,7 +102,7 @@ def _checked(made: Plan) -> Plan:
 
 
 async def _existing(admin: AIOKafkaAdminClient, names: set[str]) -> dict[str, _Found]:
-    """Those of the topics that are there; all topics are listed, since asking for one by name may create it."""
+    """Those of the topics that are there. It lists all topics, since to ask for one by name may create it."""
     found = {
         topic["topic"]: _Found(len(topic["partitions"]), all(part["leader"] >= 0 for part in topic["partitions"]))
         for topic in await admin.describe_topics()
@@ -114,7 +114,7 @@ async def _existing(admin: AIOKafkaAdminClient, names: set[str]) -> dict[str, _F
 
 
 async def _describe(admin: AIOKafkaAdminClient, found: dict[str, _Found]) -> None:
-    """Fill in the configurations; a topic that the broker asked does not know (yet, or any more) is taken out."""
+    """Fill in the configurations; leave out a topic that the broker does not know yet, or any more."""
     asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in sorted(found)]
     for response in await admin.describe_configs(asked):
         for code, message, _, name, entries in response.resources:
@@ -122,7 +122,7 @@ async def _describe(admin: AIOKafkaAdminClient, found: dict[str, _Found]) -> Non
                 del found[name]
                 continue
             if code:
-                raise TopicsError(_said(name, "cannot be looked at", code, message))
+                raise TopicsError(_message(name, "cannot be looked at", code, message))
             found[name].config = {entry[0]: entry[1] for entry in entries}
             found[name].own = {entry[0]: entry[1] for entry in entries if entry[3] == _SET_ON_TOPIC}
 
@@ -153,13 +153,13 @@ async def _create(admin: AIOKafkaAdminClient, topics: Sequence[Create], replicat
             if code in (0, TopicAlreadyExistsError.errno):
                 del left[name]
             elif not for_code(code).retriable or time.monotonic() > deadline:
-                raise TopicsError(_said(name, "cannot be created", code, message))
+                raise TopicsError(_message(name, "cannot be created", code, message))
         if left:
             await asyncio.sleep(0.2)
 
 
 async def _alter(admin: AIOKafkaAdminClient, topics: Sequence[Alter], found: dict[str, _Found]) -> None:
-    """Change the entries that differ; what else was set on the topic is said again, and so kept."""
+    """Change the entries that differ, and repeat all others that were set on the topic: else they would be lost."""
     if not topics:
         return
     resources = [
@@ -168,12 +168,12 @@ async def _alter(admin: AIOKafkaAdminClient, topics: Sequence[Alter], found: dic
     for response in await admin.alter_configs(resources):
         for code, message, _, name in response.resources:
             if code:
-                raise TopicsError(_said(name, "cannot be altered", code, message))
+                raise TopicsError(_message(name, "cannot be altered", code, message))
 
 
 def _new(topic: Alter) -> dict[str, str]:
     return {entry: value for entry, (_, value) in topic.changes.items()}
 
 
-def _said(name: str, what: str, code: int, message: str | None) -> str:
+def _message(name: str, what: str, code: int, message: str | None) -> str:
     return f"{name} {what}: {message or for_code(code).description}"

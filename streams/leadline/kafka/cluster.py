@@ -1,89 +1,94 @@
-"""Questions to the cluster that the command line and replays ask: how much is left, what is in a topic; and clearing up."""
+"""Questions to the cluster: how much is left to work on, what is in a topic; and clearing up."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
-from aiokafka.structs import ConsumerRecord, TopicPartition
 
-from leadline.kafka.connections import reach
-from leadline.kafka.fetch import fetch
-from leadline.settings import SettingsError
+from leadline.kafka import metadata
+from leadline.kafka.connections import connection
+from leadline.kafka.reader import Reader
 from leadline.topology import Step
+from leadline.wire.run import Headers, Run
 
-Place = tuple[str, int]
+NamedPartition = tuple[str, int]
+"""The full name of a topic, and the number of a partition."""
 
 _WITH_OPEN = "read_uncommitted"
-"""Who commits a transaction is told so a moment before readers see it: its records may lie behind the end that readers know."""
+"""Ends that count open transactions. A producer may have its commit acknowledged a moment before readers see its records."""
 
 
-async def lag(bootstrap: str, prefix: str, step: Step) -> dict[Place, int]:
+class Stored(NamedTuple):
+    """A record as it is in the log; key and value are bytes, or None."""
+
+    partition: int
+    offset: int
+    timestamp: int
+    key: Any
+    value: Any
+    headers: Headers | tuple[tuple[str, bytes], ...]
+
+
+async def check_topics(bootstrap: str, topic_names: Iterable[str]) -> None:
+    """Reach the broker, and raise NoTopicError where any of the topics is not there."""
+    async with AIOKafkaConsumer(**connection(bootstrap), enable_auto_commit=False) as consumer:
+        await metadata.check_topics(consumer, topic_names)
+
+
+async def lag(bootstrap: str, prefix: str, step: Step) -> dict[NamedPartition, int]:
     """Records that the group of a step has not committed yet, for each partition that it reads; those of open transactions too."""
-    admin = AIOKafkaAdminClient(**reach(bootstrap))
+    admin = AIOKafkaAdminClient(**connection(bootstrap))
     await admin.start()
     try:
-        held = await admin.list_consumer_group_offsets(f"{prefix}.{step.name}")
+        offsets = await admin.list_consumer_group_offsets(f"{prefix}.{step.name}")
     except GroupCoordinatorNotAvailableError:
-        held = {}  # the cluster's first group: its topic is being made
+        offsets = {}  # the cluster's first group: its topic is being made
     finally:
         await admin.close()
-    committed = {(tp.topic, tp.partition): max(0, meta.offset) for tp, meta in held.items()}
-    ends = await sizes(bootstrap, [f"{prefix}.{noun}" for noun in step.reads], _WITH_OPEN)
-    return {place: end - committed.get(place, 0) for place, end in ends.items()}
+    committed = {(tp.topic, tp.partition): max(0, meta.offset) for tp, meta in offsets.items()}
+    ends = await sizes(bootstrap, [f"{prefix}.{topic}" for topic in step.reads], _WITH_OPEN)
+    return {partition: end - committed.get(partition, 0) for partition, end in ends.items()}
 
 
-async def sizes(bootstrap: str, topics: Iterable[str], isolation_level: str = "read_committed") -> dict[Place, int]:
+async def sizes(
+    bootstrap: str, topic_names: Iterable[str], isolation_level: str = "read_committed"
+) -> dict[NamedPartition, int]:
     """End offset of each partition of each topic; the ends of transactions take an offset each."""
-    async with AIOKafkaConsumer(**reach(bootstrap), isolation_level=isolation_level) as reader:
-        places = [tp for topic in topics for tp in await partitions(reader, topic)]
-        ends = await reader.end_offsets(places)
+    async with AIOKafkaConsumer(**connection(bootstrap), isolation_level=isolation_level) as consumer:
+        asked = [tp for topic_name in topic_names for tp in await metadata.partitions(consumer, topic_name)]
+        ends = await consumer.end_offsets(asked)
     return {(tp.topic, tp.partition): end for tp, end in ends.items()}
 
 
-async def read_all(bootstrap: str, topic: str) -> AsyncIterator[ConsumerRecord]:
-    """Every record that is in a topic now; waits for the end of transactions that are open."""
-    now = await sizes(bootstrap, [topic], _WITH_OPEN)
-    ends = {TopicPartition(*place): end for place, end in now.items()}
-    async with AIOKafkaConsumer(
-        **reach(bootstrap), isolation_level="read_committed", enable_auto_commit=False
-    ) as reader:
-        reader.assign(list(ends))
-        await reader.seek_to_beginning(*ends)
-        while any([await reader.position(tp) < end for tp, end in ends.items()]):
-            for tp, records in (await fetch(reader, timeout_ms=500)).items():
-                for record in records:
-                    if record.offset < ends[tp]:
-                        yield record
+async def read_runs(bootstrap: str, topic_name: str, topic: str = "") -> AsyncIterator[Run]:
+    """All that is in a topic now, as runs; waits for the end of transactions that are open."""
+    ends = {number: end for (_, number), end in (await sizes(bootstrap, [topic_name], _WITH_OPEN)).items()}
+    async with Reader(bootstrap, topic_name, topic) as reader:
+        await reader.from_beginning()
+        async for run in reader.until(ends):
+            yield run
 
 
-class NoTopicError(SettingsError):
-    """A topic is not there; the message says which, and what to do."""
+async def read_all(bootstrap: str, topic_name: str) -> AsyncIterator[Stored]:
+    """All that is in a topic now, record by record; waits for the end of transactions that are open."""
+    async for run in read_runs(bootstrap, topic_name):
+        for record in records(run):
+            yield record
 
 
-async def check_topics(reader: AIOKafkaConsumer, topics: Iterable[str]) -> None:
-    """Raise NoTopicError where any of the topics is not there; creates nothing."""
-    missing = sorted(set(topics) - await reader.topics())
-    if missing:
-        more = f" and {len(missing) - 1} more" if missing[1:] else ""
-        raise NoTopicError(
-            f"there is no topic {missing[0]}{more}: make it with `leadline topics apply`, or set LEADLINE_PREFIX "
-            "(who has no right to a topic does not see it: `leadline topics acls`)"
-        )
-
-
-async def partitions(reader: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
-    """The partitions of a topic; raises NoTopicError."""
-    await check_topics(reader, [topic])
-    await reader._client._wait_on_metadata(topic)
-    return [TopicPartition(topic, number) for number in sorted(reader.partitions_for_topic(topic) or ())]
+def records(run: Run) -> Iterator[Stored]:
+    """The records of a run, one by one."""
+    columns = zip(run.offsets, run.timestamps, run.keys, run.values, run.headers, strict=True)
+    return (Stored(run.partition, *row) for row in columns)
 
 
 async def remove(bootstrap: str, prefix: str) -> None:
     """Delete all topics of a prefix; the broker drops groups that have nothing left to read."""
-    admin = AIOKafkaAdminClient(**reach(bootstrap))
+    admin = AIOKafkaAdminClient(**connection(bootstrap))
     await admin.start()
     try:
-        await admin.delete_topics([topic for topic in await admin.list_topics() if topic.startswith(f"{prefix}.")])
+        await admin.delete_topics([name for name in await admin.list_topics() if name.startswith(f"{prefix}.")])
     finally:
         await admin.close()

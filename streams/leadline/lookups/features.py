@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Mapping
 
 import numpy as np
 import redis
@@ -11,14 +12,17 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from leadline.core.columnar.columns import Floats
+from leadline.core.columnar.columns import Floats, Ints
 from leadline.core.models import Models
 from leadline.core.processor import Batch, Lookups
 from leadline.core.scoring.scoring import lookup_keys
-from leadline.kafka.connections import reach_redis_blocking
+from leadline.lookups.connections import blocking_redis_client
 from leadline.settings import Lookup, ModelSettings, Settings
 
 log = structlog.get_logger("leadline.features")
+
+Wanted = Mapping[tuple[str, str], tuple[Ints, list[str]]]
+"""For each model and view: the indices of the requests that want it, and the key of each."""
 
 UPDATED = "updated_ms"
 _TIMEOUT_S = 0.4
@@ -55,8 +59,8 @@ async def put_features(
 class FeatureView:
     """Reads the views that the models of a batch declare.
 
-    A Redis that does not answer within a second is left alone for a second; meanwhile all that it knows is missing, and each model's
-    ``missing`` says what that means: scored without, or waited for.
+    A Redis that does not answer within a second is not asked again for a second. Meanwhile its features are missing, and the ``missing`` of
+    each model says what that means: a score without them, or waiting for them.
     """
 
     def __init__(self, settings: Settings, models: Models) -> None:
@@ -74,24 +78,28 @@ class FeatureView:
         if not wanted:
             return None
         names = {view: self._lookup(model, view).features for model, view in wanted}
-        places = sorted({(view, key) for (_, view), (_, keys) in wanted.items() for key in keys})
+        found = self._found(wanted, names)
+        values: dict[str, Floats] = {name: np.full(len(batch), np.nan) for each in names.values() for name in each}
+        updated = np.full(len(batch), np.inf)
+        for (_, view), (indices, keys) in wanted.items():
+            table = np.array([found[view, key] for key in keys], np.float64).reshape(len(keys), -1)
+            for column, name in enumerate(names[view]):
+                values[name][indices] = table[:, column]
+            updated[indices] = np.minimum(updated[indices], table[:, -1])
+        return Lookups(values, np.where(np.isinf(updated), np.nan, updated))
+
+    def _found(self, wanted: Wanted, names: dict[str, list[str]]) -> dict[tuple[str, str], list[float]]:
+        """The values of each row of each view that is wanted, and when it was written."""
+        rows = sorted({(view, key) for (_, view), (_, keys) in wanted.items() for key in keys})
         try:
-            found = dict(zip(places, self._read(places, names), strict=True))
+            return dict(zip(rows, self._read(rows, names), strict=True))
         except FeaturesAwayError:
             if any(self._model(model).missing == "refuse" for model, _ in wanted):
                 raise
-            found = {(view, key): [math.nan] * (len(names[view]) + 1) for view, key in places}
-        values: dict[str, Floats] = {name: np.full(len(batch), np.nan) for each in names.values() for name in each}
-        updated = np.full(len(batch), np.inf)
-        for (_, view), (rows, keys) in wanted.items():
-            table = np.array([found[view, key] for key in keys], np.float64).reshape(len(keys), -1)
-            for at, name in enumerate(names[view]):
-                values[name][rows] = table[:, at]
-            updated[rows] = np.minimum(updated[rows], table[:, -1])
-        return Lookups(values, np.where(np.isinf(updated), np.nan, updated))
+            return {(view, key): [math.nan] * (len(names[view]) + 1) for view, key in rows}
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         if self._client is not None:
             self._client.close()
 
@@ -103,17 +111,17 @@ class FeatureView:
     def _lookup(self, model: str, view: str) -> Lookup:
         return self._model(model).lookups[view]
 
-    def _read(self, places: list[tuple[str, str]], names: dict[str, list[str]]) -> list[list[float]]:
+    def _read(self, rows: list[tuple[str, str]], names: dict[str, list[str]]) -> list[list[float]]:
         client, was_away = self._connected(), self._away_until > 0
         if time.monotonic() < self._away_until:
             raise FeaturesAwayError("Redis did not answer a moment ago")
         pipe = client.pipeline(transaction=False)
-        for view, key in places:
+        for view, key in rows:
             pipe.hmget(row_key(self._settings.prefix, view, key), [*names[view], UPDATED])
         try:
-            rows = pipe.execute(raise_on_error=False)
-            if all(isinstance(row, RedisError) for row in rows):
-                raise rows[0]
+            answers = pipe.execute(raise_on_error=False)
+            if all(isinstance(answer, RedisError) for answer in answers):
+                raise answers[0]
         except (RedisError, OSError) as error:
             self._away_until = time.monotonic() + _TRY_AGAIN_S
             message = f"Redis does not answer ({type(error).__name__}): check REDIS_URL, and that the server runs"
@@ -123,7 +131,7 @@ class FeatureView:
         if was_away:
             log.info("features are there again")
             self._away_until = 0.0
-        return [_values(row, len(names[view]) + 1) for row, (view, _) in zip(rows, places, strict=True)]
+        return [_values(answer, len(names[view]) + 1) for answer, (view, _) in zip(answers, rows, strict=True)]
 
     def _connected(self) -> redis.Redis:
         if self._client is None:
@@ -132,17 +140,17 @@ class FeatureView:
                     "REDIS_URL is not set, but a model looks features up: name your Redis, or use `leadline up`"
                 )
             once_more = Retry(NoBackoff(), 1)  # a connection may be an old one, of a server that was started again
-            self._client = reach_redis_blocking(
+            self._client = blocking_redis_client(
                 self._settings.redis_url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S, retry=once_more
             )
         return self._client
 
 
-def _values(row: list[bytes | None] | RedisError, count: int) -> list[float]:
+def _values(answer: list[bytes | None] | RedisError, count: int) -> list[float]:
     """The features of a row and when it was written; what is no number is missing."""
-    if isinstance(row, RedisError):  # another type of key
+    if isinstance(answer, RedisError):  # another type of key
         return [math.nan] * count
-    return [*map(_number, row[:-1]), _whole(row[-1])]
+    return [*map(_number, answer[:-1]), _whole(answer[-1])]
 
 
 def _number(value: bytes | None) -> float:

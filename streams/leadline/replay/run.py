@@ -13,8 +13,7 @@ from leadline.core.processor import Output
 from leadline.embedded.workers import Workers
 from leadline.kafka import cluster
 from leadline.kafka.admin import apply_topics
-from leadline.kafka.fetch import to_run
-from leadline.kafka.sender import CHANGELOG_BYTES, Sender, new_producer
+from leadline.kafka.sender import CHANGELOG_BYTES, open_sender
 from leadline.records import JoinCounts, WindowMetrics
 from leadline.replay.errors import StallError
 from leadline.replay.logs import Log, read_outcomes, read_predictions
@@ -49,12 +48,12 @@ class Replay:
     keep: bool
 
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 Progress = Callable[[str, int, int], None]
 
 
 def run(
-    replay: Replay, settings: Settings, bootstrap: str, folder: Path, tell: Tell, progress: Progress
+    replay: Replay, settings: Settings, bootstrap: str, folder: Path, report: Report, progress: Progress
 ) -> tuple[str, dict[str, object]]:
     """The metrics as CSV, and the summary; raises LogError, StallError, EmbeddedError."""
     logs = read_predictions(replay.predictions, replay.model), read_outcomes(replay.outcomes)
@@ -66,11 +65,11 @@ def run(
     _write_model(replay, own.models)
     try:
         return asyncio.run(
-            _replay(replay, own, bootstrap, folder, [log.until(as_of_ms) for log in logs], as_of_ms, tell, progress)
+            _replay(replay, own, bootstrap, folder, [log.until(as_of_ms) for log in logs], as_of_ms, report, progress)
         )
     finally:
         if replay.keep:
-            tell(f"kept: topics and groups {prefix}.*, state in {folder}")
+            report(f"kept: topics and groups {prefix}.*, state in {folder}")
         else:
             asyncio.run(cluster.remove(bootstrap, prefix))
             shutil.rmtree(folder, ignore_errors=True)
@@ -97,7 +96,7 @@ async def _replay(
     folder: Path,
     logs: list[Log],
     as_of_ms: int,
-    tell: Tell,
+    report: Report,
     progress: Progress,
 ) -> tuple[str, dict[str, object]]:
     await apply_topics(bootstrap, own.prefix, replay.partitions, own.replication, None, STEPS, TOPICS)
@@ -107,7 +106,7 @@ async def _replay(
         "LEADLINE_CLOCK": "records",
         "LEADLINE_MODELS": str(own.models),
     }
-    with Workers(replay.workers, STEPS, environment, own.state, folder / "logs", tell) as workers:
+    with Workers(replay.workers, STEPS, environment, own.state, folder / "logs", report) as workers:
         publishing = asyncio.create_task(_publish(bootstrap, own.prefix, logs, as_of_ms, replay.partitions, progress))
         waiting = _Waiting(bootstrap, own.prefix, progress)
         while not publishing.done():
@@ -124,10 +123,7 @@ async def _publish(
     bootstrap: str, prefix: str, logs: list[Log], as_of_ms: int, partitions: int, progress: Progress
 ) -> None:
     """Both logs, each in its own order and side by side in time; then the clock, on every partition."""
-    producer = new_producer(bootstrap)
-    await producer.start()
-    try:
-        sender = Sender(producer, prefix, pass_on_arrival=True)
+    async with open_sender(bootstrap, prefix, pass_on_arrival=True) as sender:
         total, done = sum(map(len, logs)), 0
         for log, start, stop in _side_by_side(logs):
             output = Output(
@@ -142,8 +138,6 @@ async def _publish(
         for log in logs:
             for partition in range(partitions):
                 await asyncio.gather(*await sender.send_clock(log.topic, partition, as_of_ms))
-    finally:
-        await producer.stop()
 
 
 def _side_by_side(logs: list[Log]) -> list[tuple[Log, int, int]]:
@@ -181,12 +175,8 @@ class _Waiting:
 
 
 async def _answer(bootstrap: str, prefix: str, replay: Replay, as_of_ms: int) -> tuple[str, dict[str, object]]:
-    fetched = [record async for record in cluster.read_all(bootstrap, f"{prefix}.metrics")]
-    records = [
-        record
-        for one in fetched
-        for record in decode(to_run("metrics", one.partition, [one]), CHANGELOG_BYTES)[0].records
-    ]
+    runs = [run async for run in cluster.read_runs(bootstrap, f"{prefix}.metrics", "metrics")]
+    records = [record for run in runs for record in decode(run, CHANGELOG_BYTES)[0].records]
     windows, totals = newest([record for record in records if isinstance(record, WindowMetrics | JoinCounts)])
     dead_letters = sum([1 async for _ in cluster.read_all(bootstrap, f"{prefix}.dead-letters")])
     summary: dict[str, object] = {

@@ -16,7 +16,6 @@ APPLIED = b"\0applied"
 RESTORED = b"\0restored"
 FORMAT = 2
 """Of all that a processor keeps in its store. Rises when a worker of before could misread it."""
-NO_TABLES: Mapping[str, Table] = {}
 
 
 class FormatError(Exception):
@@ -24,29 +23,32 @@ class FormatError(Exception):
 
 
 class HostedTask:
-    """A processor with its store. ``applied`` is the last offset of each source topic that the state contains."""
+    """A processor with its store. ``applied`` is the last offset of each source that the state contains, by the source's name.
+
+    A source is a topic, of which the task has its own partition. Of a step that gathers it is one partition: ``topic/partition``.
+    """
 
     def __init__(
-        self, step: Step, partition: int, store: Overlay, models: Models, tables: Mapping[str, Table] = NO_TABLES
+        self, step: Step, partition: int, store: Overlay, models: Models, tables: Mapping[str, Table] | None = None
     ) -> None:
         self.step = step
         self.partition = partition
         self.store = store
         self._models = models
-        self._tables = tables
+        self._tables = tables or {}
         self.applied: dict[str, int] = {}
         self.processor = self.begin()
 
     def begin(self) -> Processor:
         """Read what the store says, and start a processor on it. Raises FormatError."""
         held = self.store.get(APPLIED)
-        told: dict[str, Any] = json.loads(held) if held else {"format": FORMAT, "offsets": {}}
-        if told.get("format") != FORMAT:
+        stored: dict[str, Any] = json.loads(held) if held else {"format": FORMAT, "offsets": {}}
+        if stored.get("format") != FORMAT:
             raise FormatError(
-                f"the state of {self.step.name}/{self.partition} has format {told.get('format')}, and this release reads {FORMAT}: "
+                f"the state of {self.step.name}/{self.partition} has format {stored.get('format')}, and this release reads {FORMAT}: "
                 f"run the release that wrote it on all workers, or count anew with another LEADLINE_PREFIX"
             )
-        self.applied = told["offsets"]
+        self.applied = stored["offsets"]
         self.processor = self.step.processor(Task(self.partition, self.store, self._models, self._tables))
         return self.processor
 
@@ -57,12 +59,16 @@ class HostedTask:
 
     def unseen(self, run: Run) -> Run:
         """The part of a run that the state does not contain yet."""
-        applied = self.applied.get(run.topic, -1)
+        applied = self.applied.get(self.source(run.topic, run.partition), -1)
         return run if not len(run) or run.offsets[0] > applied else run.after(applied)
 
-    def apply(self, topic: str, offset: int) -> None:
+    def source(self, topic: str, partition: int) -> str:
+        """The name of a source in ``applied``."""
+        return f"{topic}/{partition}" if self.step.gathers else topic
+
+    def apply(self, source: str, offset: int) -> None:
         """The state contains the source up to ``offset``; part of the uncommitted changes."""
-        self.applied[topic] = offset
+        self.applied[source] = offset
         self.store.put(APPLIED, json.dumps({"format": FORMAT, "offsets": self.applied}).encode())
 
     def restored_to(self) -> int:

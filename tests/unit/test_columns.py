@@ -9,7 +9,8 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
-from leadline.kafka.fetch import _Columns, _Results, to_run
+from leadline.kafka.columns import Columns, to_run
+from leadline.kafka.private import Results
 
 
 def batch(names):
@@ -20,7 +21,7 @@ def test_what_the_broker_stamped_is_of_one_time():
     stamped = bytearray(written(["a", "b", "c"]))
     stamped[22] |= 8  # the attribute LogAppendTime
     read = list(MemoryRecords(bytes(stamped)).next_batch())
-    columns = _Columns(MemoryRecords(bytes(stamped)).next_batch(), 1)
+    columns = Columns(MemoryRecords(bytes(stamped)).next_batch(), 1)
     assert columns.timestamps == [record.timestamp for record in read][1:] == [1002, 1002]
     assert columns.offsets == [1, 2]
 
@@ -41,7 +42,7 @@ def written(names):
 
 @pytest.mark.parametrize("start", [0, 2])
 def test_records_are_columns(start):
-    run = to_run("outcomes", 1, [_Columns(batch(["a", "b", "c"]), start)])
+    run = to_run("outcomes", 1, [Columns(batch(["a", "b", "c"]), start)])
     assert run.offsets == [0, 1, 2][start:]
     assert run.keys == [b"k0", b"k1", b"k2"][start:]
     assert run.timestamps == [1000, 1001, 1002][start:]
@@ -52,7 +53,7 @@ def test_records_are_columns(start):
 def test_behind_a_header_name_that_is_not_utf_8_nothing_can_be_read_and_nothing_stops(at):
     names = ["a", "b", "c"]
     names[at] = "not-utf-8"
-    run = to_run("outcomes", 1, [_Columns(batch(names), 0)])
+    run = to_run("outcomes", 1, [Columns(batch(names), 0)])
     assert run.offsets == [0, 1, 2]
     assert run.values == [b"v0", b"v1", b"v2"][:at] + [None] * (3 - at)
 
@@ -65,10 +66,10 @@ class Fetched:
 
 
 def test_what_was_fetched_goes_when_it_is_read_without_waiting_for_a_collection():
-    place = TopicPartition("t", 0)
-    fetched = PartitionRecords(place, memory(["a", "b"]), [], 0, None, None, True, READ_COMMITTED)
-    results, gone = _Results(), weakref.ref(fetched)
-    results[place] = Fetched(fetched)
+    partition = TopicPartition("t", 0)
+    fetched = PartitionRecords(partition, memory(["a", "b"]), [], 0, None, None, True, READ_COMMITTED)
+    results, gone = Results(), weakref.ref(fetched)
+    results[partition] = Fetched(fetched)
     gc.disable()
     try:
         assert to_run("outcomes", 0, list(fetched)).offsets == [0, 1]

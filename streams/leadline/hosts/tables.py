@@ -1,0 +1,125 @@
+"""Tables of a worker: each compacted topic that its steps name is read once, to its end before any lane starts, and then followed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+
+import structlog
+
+from leadline.core.tables import Table
+from leadline.kafka.errors import HOPELESS, KafkaError
+from leadline.kafka.reader import Reader, is_behind
+from leadline.settings import Settings
+from leadline.topology import Step
+from leadline.wire.codec import Wire
+
+log = structlog.get_logger("leadline.tables")
+
+_AGAIN_S = 1.0
+_WAIT_MS = 200
+
+
+class HostedTable:
+    """A table and the reader of its topic.
+
+    `follow` alone takes records. Who wants to know all that is there now (`catch_up`) asks for the end, and waits until `follow` is there:
+    ``applied``, by partition, is the offset behind what the table contains, which may be the end of a transaction.
+    """
+
+    def __init__(self, topic: str, settings: Settings, bootstrap: str, wire: Wire) -> None:
+        self.topic = topic
+        self.table = Table()
+        self._settings = settings
+        self._bootstrap = bootstrap
+        self._wire = wire
+        self._reader: Reader | None = None
+        self._applied: dict[int, int] = {}
+        self._moved = asyncio.Condition()
+
+    async def read_to_end(self) -> None:
+        """Read all that is there now."""
+        reader = await self._open()
+        ends = await reader.ends()
+        self._applied = await reader.positions()
+        while not is_behind(self._applied, ends):
+            await self._take(reader)
+
+    async def follow(self) -> None:
+        """Go on reading until cancelled. A reader that fails is opened again where it was."""
+        while True:
+            try:
+                reader = self._reader or await self._open()
+                await self._take(reader)
+            except HOPELESS:
+                raise
+            except KafkaError as error:
+                log.warning("a table is read again", topic=self.topic, error=repr(error))
+                await self.stop()
+                await asyncio.sleep(_AGAIN_S)
+
+    async def catch_up(self) -> None:
+        """Wait until `follow` has read all that is there now. Raises KafkaError where nobody knows how much that is."""
+        if self._reader is None:
+            raise KafkaError(f"the table {self.topic} cannot be read for now")
+        ends = await self._reader.ends()
+        async with self._moved:
+            await self._moved.wait_for(lambda: is_behind(self._applied, ends))
+
+    async def stop(self) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            await reader.stop()
+
+    async def _open(self) -> Reader:
+        reader = Reader(self._bootstrap, self._wire.topic(self._settings.prefix, self.topic), self.topic)
+        await reader.start()
+        await reader.from_beginning()
+        for partition, offset in self._applied.items():
+            reader.from_offset(partition, offset)
+        self._reader = reader
+        return reader
+
+    async def _take(self, reader: Reader) -> None:
+        """Apply what has come; records that cannot be read are left out."""
+        for run in await reader.take(_WAIT_MS):
+            batch, _ = self._wire.decode(run, self._settings.record_bytes)
+            self.table.apply(batch)
+            self._applied[run.partition] = run.offsets[-1] + 1
+        self._applied = await reader.positions()
+        async with self._moved:
+            self._moved.notify_all()
+
+
+class Tables:
+    """The tables that the steps of a worker name."""
+
+    def __init__(self, hosted: Sequence[HostedTable] = ()) -> None:
+        self._hosted = {each.topic: each for each in hosted}
+
+    def of(self, step: Step) -> dict[str, Table]:
+        """The tables of a step's tasks, by topic."""
+        return {topic: self._hosted[topic].table for topic in step.tables}
+
+    async def catch_up(self, step: Step) -> None:
+        """Wait until the tables of a step hold all that is in their topics now."""
+        for topic in step.tables:
+            await self._hosted[topic].catch_up()
+
+    @asynccontextmanager
+    async def followed(self) -> AsyncIterator[None]:
+        """All tables are read to their end before the context begins, and followed until it ends."""
+        try:
+            await asyncio.gather(*(each.read_to_end() for each in self._hosted.values()))
+            async with asyncio.TaskGroup() as group:
+                following = [group.create_task(each.follow()) for each in self._hosted.values()]
+                yield
+                for task in following:
+                    task.cancel()
+        finally:
+            await asyncio.gather(*(each.stop() for each in self._hosted.values()))
+
+
+def tables_of(steps: Iterable[Step], settings: Settings, bootstrap: str, wire: Wire) -> Tables:
+    """The tables that some steps name; connects to nothing yet."""
+    topics = sorted({topic for step in steps for topic in step.tables})
+    return Tables([HostedTable(topic, settings, bootstrap, wire) for topic in topics])

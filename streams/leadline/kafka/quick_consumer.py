@@ -1,0 +1,152 @@
+"""librdkafka's consumer, for a lane that somebody waits for: a member of a group that reads one topic (docs/decisions/0009).
+
+It is used from one thread, whose calls also run its callbacks.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any, Protocol
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from leadline.kafka.connections import librdkafka_connection
+from leadline.kafka.failures import Failures
+from leadline.wire.run import Headers, Run
+
+log = structlog.get_logger("leadline.quick")
+
+
+class Listener(Protocol):
+    """Hears of the partitions that a group gives to a member, and takes from it."""
+
+    def on_assigned(self, partitions: list[int]) -> None: ...
+
+    def on_revoked(self) -> None:
+        """The group is about to take all partitions away."""
+
+    def on_lost(self) -> None:
+        """The group has taken all partitions away."""
+
+    def on_not_committed(self, reason: str) -> None: ...
+
+
+class QuickConsumer:
+    """A member of a group that reads one topic, as runs of ``topic``. ``with_headers``: else no run has any."""
+
+    def __init__(
+        self,
+        bootstrap: str,
+        group: str,
+        topic_name: str,
+        topic: str,
+        session_ms: int,
+        most: int,
+        with_headers: bool,
+        failures: Failures,
+        listener: Listener,
+    ) -> None:
+        self._topic_name = topic_name
+        self._topic = topic
+        self._most = most
+        self._with_headers = with_headers
+        self._listener = listener
+        options = {"error_cb": failures.on_error, "on_commit": self._on_commit}
+        self._consumer = Consumer(librdkafka_connection(bootstrap) | _consuming(group, session_ms, most) | options)
+        self._consumer.subscribe(
+            [topic_name],
+            on_assign=lambda _, assigned: listener.on_assigned(sorted(each.partition for each in assigned)),
+            on_revoke=lambda *_: listener.on_revoked(),
+            on_lost=lambda *_: listener.on_lost(),
+        )
+
+    def fetch(self, wait_s: float) -> Iterator[tuple[Run, int]]:
+        """What has come, or the first that comes within the time: runs, each with the offset behind it. Raises KafkaException.
+
+        A run without records says that its partition has nothing left: its end lies behind the ends of transactions, which are in the log
+        and never handed over.
+        """
+        first = self._consumer.poll(wait_s)
+        if first is None:
+            return
+        messages = [first, *self._consumer.consume(self._most - 1, 0)]
+        errors = list(filter(None, map(Message.error, messages)))
+        for error in errors:
+            if error.code() != KafkaError._PARTITION_EOF:
+                raise KafkaException(error)
+        for _, found in groupby(messages, _partition_or_end if errors else Message.partition):
+            part = list(found)
+            if part[0].error():
+                yield self._run(part[0].partition(), []), part[-1].offset()
+            else:
+                yield self._run(part[0].partition(), part), part[-1].offset() + 1
+
+    def _run(self, partition: int, messages: Sequence[Message]) -> Run:
+        return Run(
+            self._topic,
+            partition,
+            list(map(Message.offset, messages)),
+            [time_ms for _, time_ms in map(Message.timestamp, messages)],
+            list(map(Message.key, messages)),
+            list(map(Message.value, messages)),
+            [_headers(message) for message in messages] if self._with_headers else [()] * len(messages),
+        )
+
+    def commit(self, offsets: Mapping[int, int]) -> None:
+        """Start to commit an offset for each partition."""
+        asked = [TopicPartition(self._topic_name, partition, offset) for partition, offset in offsets.items()]
+        try:
+            self._consumer.commit(offsets=asked, asynchronous=True)
+        except KafkaException as error:
+            self._listener.on_not_committed(error.args[0].str())
+
+    def close(self, within_s: float) -> bool:
+        """Leave the group; False where that is not done in time, as when the broker is away."""
+        closing = threading.Thread(target=self._close, daemon=True)
+        closing.start()
+        closing.join(within_s)
+        return not closing.is_alive()
+
+    def _close(self) -> None:
+        try:
+            self._consumer.close()
+        except KafkaException as error:
+            log.warning("left with an error", topic=self._topic, error=repr(error))
+
+    def _on_commit(self, error: KafkaError | None, _: list[TopicPartition]) -> None:
+        if error is not None:
+            self._listener.on_not_committed(error.str())
+
+
+def _consuming(group: str, session_ms: int, most: int) -> dict[str, Any]:
+    return {
+        "group.id": group,
+        "enable.auto.commit": False,
+        "enable.partition.eof": True,
+        "auto.offset.reset": "earliest",
+        "partition.assignment.strategy": "range",
+        "session.timeout.ms": session_ms,
+        "max.poll.interval.ms": max(300_000, session_ms),
+        "heartbeat.interval.ms": max(100, session_ms // 10),
+        "check.crcs": True,
+        "max.partition.fetch.bytes": 1 << 20,
+        "fetch.max.bytes": 4 << 20,
+        "queued.max.messages.kbytes": 4 << 10,
+        "queued.min.messages": most,
+        "fetch.queue.backoff.ms": 10,
+    }
+
+
+def _partition_or_end(message: Message) -> tuple[int, bool]:
+    """The same for what belongs together: records of one partition, or its end."""
+    return message.partition(), message.error() is None
+
+
+def _headers(message: Message) -> Headers:
+    """The headers of a record; none where a name is not UTF-8. The client then returns a list and sets an error: `map` sees both."""
+    try:
+        [found] = map(Message.headers, [message])
+    except (SystemError, UnicodeDecodeError):
+        return []
+    return list(found or [])

@@ -1,0 +1,112 @@
+"""librdkafka's producers, for a lane that somebody waits for (docs/decisions/0009).
+
+They are used from one thread, whose calls also run their callbacks.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from leadline.kafka.connections import librdkafka_connection
+from leadline.kafka.failures import Failures
+from leadline.kafka.sender import CHANGELOG_BYTES
+from leadline.wire.run import Headers
+
+_WAIT_S = 0.2
+_TOGETHER_MS = 2
+_BY_KEY = -1
+_PRODUCING = {
+    "enable.idempotence": True,
+    "partitioner": "murmur2",
+    "message.max.bytes": 2 * CHANGELOG_BYTES,
+    "queue.buffering.max.messages": 10_000,
+    "queue.buffering.max.kbytes": 64 << 10,
+    "delivery.report.only.error": True,
+}
+
+
+class QuickProducers:
+    """Two producers: one sends at once; the other waits a moment, so that the first record of many does not travel alone."""
+
+    def __init__(self, bootstrap: str, failures: Failures, is_stopping: Callable[[], bool]) -> None:
+        self._failures = failures
+        self._is_stopping = is_stopping
+        callbacks = {"error_cb": failures.on_error, "on_delivery": failures.on_delivery}
+        options = librdkafka_connection(bootstrap) | _PRODUCING | callbacks
+        self._producers = [Producer(options | {"linger.ms": linger_ms}) for linger_ms in (0, _TOGETHER_MS)]
+
+    def send(
+        self,
+        topic_name: str,
+        partition: int | None,
+        keys: Sequence[bytes | None],
+        values: Sequence[bytes | None],
+        headers: Sequence[Headers] | None,
+        at_once: bool,
+    ) -> None:
+        """Hand over records for a partition, or (None) for those of their keys.
+
+        Waits while too much is under way; raises KafkaException, also where the lane is to stop and nothing moves.
+        """
+        producer, number = self._producers[not at_once], _BY_KEY if partition is None else partition
+        if headers is None:
+            self._send_all(producer, topic_name, number, keys, values)
+        else:
+            for row in zip(keys, values, headers, strict=True):
+                self._send_one(producer, topic_name, number, *row)
+
+    def poll(self) -> None:
+        """Run the callbacks of what has been delivered, or not."""
+        for producer in self._producers:
+            producer.poll(0)
+
+    def has_arrived(self, within_s: float) -> bool:
+        """Whether all that was handed over is at the broker; waits for some of it."""
+        until = time.monotonic() + within_s
+        under_way = [producer.flush(max(0.0, until - time.monotonic())) for producer in self._producers]
+        return not any(under_way) and not self._failures
+
+    def abandon(self) -> None:
+        """Give up what is under way. A producer's thread ends with the last reference to it."""
+        while self._producers:
+            producer = self._producers.pop()
+            producer.purge()
+            with suppress(KafkaException):
+                producer.flush(_WAIT_S)
+            del producer
+
+    def _send_all(
+        self, producer: Producer, topic_name: str, number: int, keys: Sequence[bytes | None], values: Sequence[Any]
+    ) -> None:
+        rows: list[dict[str, Any]] = [{"key": key, "value": value} for key, value in zip(keys, values, strict=True)]
+        while producer.produce_batch(topic_name, rows, partition=number) < len(rows):
+            rows = [row for row in rows if "_error" in row]
+            errors = [row.pop("_error") for row in rows]
+            self._failures.add([error for error in errors if error.code() != KafkaError._QUEUE_FULL])
+            self._wait_for_room(producer)
+
+    def _send_one(
+        self,
+        producer: Producer,
+        topic_name: str,
+        number: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers,
+    ) -> None:
+        while True:
+            try:
+                producer.produce(topic_name, value, key, number, headers=headers)
+            except BufferError:
+                self._wait_for_room(producer)
+            else:
+                return
+
+    def _wait_for_room(self, producer: Producer) -> None:
+        moved = producer.poll(_WAIT_S)
+        self._failures.check()
+        if not moved and self._is_stopping():
+            raise KafkaException(KafkaError(KafkaError._QUEUE_FULL))

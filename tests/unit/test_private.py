@@ -1,0 +1,45 @@
+"""The private names of clients that Leadline uses are there in the installed release."""
+
+import aiokafka
+import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.consumer.fetcher import READ_COMMITTED, Fetcher, FetchResult, PartitionRecords
+from aiokafka.consumer.subscription_state import SubscriptionState
+from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.structs import TopicPartition
+
+from leadline.kafka.private import NAMES
+
+
+def gone(names, objects):
+    """One line for each name that its object does not have."""
+    return [
+        f"aiokafka {aiokafka.__version__} has no {kind}.{name}: look at leadline/kafka/private.py"
+        for kind, those in names.items()
+        for name in those
+        if not hasattr(objects[kind], name)
+    ]
+
+
+@pytest.fixture
+async def objects():
+    consumer = AIOKafkaConsumer()
+    client = consumer._client
+    fetcher = Fetcher(client, SubscriptionState())
+    partition = TopicPartition("t", 0)
+    records = PartitionRecords(partition, MemoryRecords(b""), [], 0, None, None, True, READ_COMMITTED)
+    result = FetchResult(partition, assignment=None, partition_records=records, backoff=0)
+    batch = BatchBuilder(1000, 0)
+    yield {type(each).__name__: each for each in (consumer, client, fetcher, result, records, batch)}
+    await fetcher.close()
+    await consumer.stop()
+
+
+async def test_all_are_there(objects):
+    assert gone(NAMES, objects) == []
+
+
+async def test_one_that_is_gone_is_named_with_the_version(objects):
+    [line] = gone({"Fetcher": ("_records", "_of_another_release")}, objects)
+    assert line.startswith(f"aiokafka {aiokafka.__version__} has no Fetcher._of_another_release")
