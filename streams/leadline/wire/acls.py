@@ -43,9 +43,8 @@ def _producer(prefix: str) -> Iterator[Acl]:
 
 
 def _worker(prefix: str, stages: Sequence[Stage]) -> Iterator[Acl]:
-    """What the stages read and write. A worker reads every compacted topic, whole, and writes dead letters, whatever its stages are."""
-    whole = [topic.name for topic in TOPICS if topic.cleanup == "compact"]
-    reads = dict.fromkeys([*whole, *(topic for stage in stages for topic in (*stage.tables, *stage.reads))])
+    """What the stages read and write, their tables included. A worker writes dead letters, whatever its stages are."""
+    reads = dict.fromkeys([topic for stage in stages for topic in (*stage.tables, *stage.reads)])
     writes = dict.fromkeys([DEAD_LETTERS, *(topic for stage in stages for topic in stage.writes)])
     for topic in {**reads, **writes}:
         operations = [name for name, topics in (("Read", reads), ("Write", writes)) if topic in topics]

@@ -46,8 +46,6 @@ def _writers(topic: Topic, stages: Sequence[Stage]) -> Iterator[str]:
 
 def _readers(topic: Topic, stages: Sequence[Stage]) -> Iterator[str]:
     yield from (stage.name for stage in stages if topic.name in (*stage.reads, *stage.tables))
-    if topic.cleanup == "compact":
-        yield "every worker"
     if topic.for_readers:
         yield "*reader*"
 
