@@ -30,11 +30,11 @@ class Counting:
     def on_batch(self, batch):
         held = int(self.store.get(b"n") or 0)
         requests = [
-            RetrainRequest(str(held + at), str(batch.partition), "v1", at, key.decode(), "", {})
+            RetrainRequest(str(held + at), "m", str(batch.partition), at, key.decode(), "", {})
             for at, key in enumerate(batch.keys)
         ]
         self.store.put(b"n", b"%d" % (held + len(requests)))
-        return Effects([Output("retrain-requests", [b"all"] * len(requests), records=requests)])
+        return Effects([Output("retrain-requests", [b"m"] * len(requests), records=requests)])
 
 
 class Asking:
@@ -96,7 +96,7 @@ def test_a_step_that_gathers_is_one_task_over_all_partitions(seed):
     assert {row.cause for row in rows} == {f"r{number}" for number in range(60)}
     for partition in range(PARTITIONS):
         own = [key.decode() for key, *_ in driver.topics["outcomes", partition]]
-        assert own == [row.cause for row in rows if row.model == str(partition)]
+        assert own == [row.cause for row in rows if row.model_version == str(partition)]
 
 
 def work(driver, rng):
