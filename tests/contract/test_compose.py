@@ -42,9 +42,11 @@ def pinned(image: str) -> bool:
     return re.search(r":\d+\.\d+\.\d+(@sha256:[0-9a-f]{64})?$", image) is not None
 
 
-def test_the_base_image_is_of_the_python_that_is_tested() -> None:
+def test_the_base_image_is_of_the_python_that_is_tested_and_pinned_by_digest() -> None:
     stages = re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text("utf-8"), re.MULTILINE)
-    assert set(stages) == {"python:3.11-slim"}
+    [base] = set(stages)
+    assert len(stages) == 2
+    assert re.fullmatch(r"python:3\.11\.\d+-slim-bookworm@sha256:[0-9a-f]{64}", base)
 
 
 def test_ports_are_open_to_this_machine_only(services: dict[str, Any]) -> None:
