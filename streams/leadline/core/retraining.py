@@ -9,6 +9,7 @@ from hashlib import sha256
 
 from leadline.core.catalog import Catalog
 from leadline.core.processor import Batch, Effects, Output, Store
+from leadline.core.store_keys import RetrainingKeys
 from leadline.records import Alert, RetrainRequest
 
 
@@ -86,4 +87,4 @@ def _request(alert: Alert) -> RetrainRequest:
 
 
 def _key(model: str) -> bytes:
-    return b"r" + model.encode()
+    return RetrainingKeys.REQUEST + model.encode()

@@ -13,6 +13,7 @@ import numpy as np
 
 from leadline.core.performance.metrics import measure
 from leadline.core.processor import Batch, Effects, Output, Store
+from leadline.core.store_keys import PerformanceKeys
 from leadline.core.windows.aggregates import SUMS, TALLIES, WindowCounts
 from leadline.core.windows.keys import STATES, WindowKey
 from leadline.records import JoinCounts, WindowMetrics, WindowPartial, identity
@@ -79,7 +80,7 @@ class Performance:
         return [total for total in totals if total is not None]
 
     def _total(self, model: str, news: list[JoinCounts]) -> JoinCounts | None:
-        key = b"c" + model.encode()
+        key = PerformanceKeys.JOIN_COUNTS + model.encode()
         value = self._store.get(key)
         held: dict[str, list[int]] = json.loads(value) if value else {}
         fresh = False
@@ -140,11 +141,11 @@ def _newest(batch: Batch) -> dict[WindowKey, dict[int, WindowPartial]]:
 
 
 def _sources_key(key: WindowKey) -> bytes:
-    return b"w" + identity(*key)
+    return PerformanceKeys.WINDOW + identity(*key)
 
 
 def _partial_key(key: WindowKey, partition: int) -> bytes:
-    return b"p" + identity(*key, partition)
+    return PerformanceKeys.PARTIAL + identity(*key, partition)
 
 
 def _key(record: WindowMetrics | JoinCounts) -> bytes:

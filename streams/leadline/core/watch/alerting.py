@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from leadline.core.catalog import Catalog
 from leadline.core.processor import Batch, Effects, Output, Store
+from leadline.core.store_keys import AlertingKeys
 from leadline.records import Alert, DriftReport, Metric, WindowMetrics, iso
 from leadline.settings import AlertLimits, ModelSettings
 
@@ -31,7 +32,7 @@ class Subject(NamedTuple):
 
     @property
     def key(self) -> bytes:
-        return b"a" + json.dumps(self).encode()
+        return AlertingKeys.ALERT + json.dumps(self).encode()
 
     def alert_id(self, opened_at: int) -> str:
         """Stable while the alert is open, and the same whenever the same log is read.

@@ -18,6 +18,7 @@ from scipy.special import bdtr, bdtrc, chdtrc, chdtri
 from leadline.core.catalog import Catalog, FeatureProfile
 from leadline.core.columnar.columns import Floats, Ints
 from leadline.core.processor import Batch, Effects, Output, Store
+from leadline.core.store_keys import DriftKeys
 from leadline.records import DriftReport, WindowProfile, identity
 from leadline.settings import DriftLimits
 
@@ -150,7 +151,7 @@ class Drift:
         return Effects([Output("drift", keys, records=reports, routes=routes)] if reports else [])
 
     def _window(self, model: str, version: str, start: int, news: list[WindowProfile]) -> list[DriftReport]:
-        key = b"w" + identity(model, version, start)
+        key = DriftKeys.WINDOW + identity(model, version, start)
         held = _unpack(self._store.get(key))
         if not _take(held, news):
             return []
