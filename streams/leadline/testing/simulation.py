@@ -16,7 +16,16 @@ import numpy as np
 from leadline.core.catalog import Champion, Signature
 from leadline.core.columnar.columns import Floats
 from leadline.core.windows.reference_bins import build_profile
-from leadline.records import Alert, JoinCounts, Outcome, PredictionRequest, WindowMetrics, WindowPartial, WindowProfile
+from leadline.records import (
+    Alert,
+    JoinCounts,
+    Outcome,
+    Prediction,
+    PredictionRequest,
+    WindowMetrics,
+    WindowPartial,
+    WindowProfile,
+)
 from leadline.settings import AlertLimits, ModelSettings
 from leadline.testing import oracle
 from leadline.testing.driver import Crash, Driver
@@ -26,6 +35,8 @@ from leadline.wire.codec import key_of, value_of
 MODEL = "m"
 HORIZON, WINDOW, GRACE = 80, 100, 500
 WORKERS = 3
+SLOPES = {"v1": 1.0, "v2": 2.0}
+"""The versions, and how steep the curve of each is."""
 _CLOSE = 1e-9
 _TALLIES = ("predictions", "matched", "pending", "expired", "tp", "fp", "fn", "tn")
 _MEANS = ("accuracy", "precision", "recall", "f1", "logloss", "brier", "mean_score", "outcome_rate")
@@ -51,7 +62,7 @@ class _Models:
         signature = Signature("s", ["x"], [], {})
         values = np.linspace(-3, 3, 200).reshape(-1, 1)
         self.versions = {}
-        for name, slope in (("v1", 1.0), ("v2", 2.0)):
+        for name, slope in SLOPES.items():
             profile = build_profile(signature, values, _Score(slope).predict(values), {"accuracy": 0.8})
             self.versions[name] = Champion(settings, name, signature, profile, _Score(slope))
 
@@ -133,11 +144,16 @@ class World:
         record = PredictionRequest(
             name, MODEL, arrival - rng.randint(0, 60), {"x": rng.uniform(-3, 3)}, "", {"c": rng.choice("ab")}
         )
-        return lambda: self._ask(record, arrival)
+        shadow = rng.choice(["v1", "v2", None])
+        return lambda: self._ask(record, arrival, shadow)
 
-    def _ask(self, record: PredictionRequest, arrival: int) -> None:
+    def _ask(self, record: PredictionRequest, arrival: int, shadow: str | None) -> None:
         self.asked.add(record.request_id)
         self.driver.publish("prediction-requests", key_of(record), value_of(record), arrival)
+
+        if shadow is not None:
+            prediction = _prediction(record, shadow, arrival)
+            self.driver.publish("predictions", record.request_id.encode(), value_of(prediction), arrival)
 
     def _outcome(self, number: int) -> Any:
         rng = self._random
@@ -185,7 +201,7 @@ class World:
         if missing := self.asked - {row["request_id"] for row in told}:
             yield f"requests without a prediction: {sorted(missing)[:5]}"
         for row in told:
-            slope = 1.0 if row["model_version"] == "v1" else 2.0
+            slope = SLOPES[row["model_version"]]
             if abs(row["score"] - 1 / (1 + np.exp(-slope * row["features"][0]))) > _CLOSE:
                 yield f"{row['request_id']} has the score {row['score']}"
 
@@ -270,6 +286,17 @@ class World:
         for alert_id, seen in states.items():
             if seen not in (["opened"], ["opened", "resolved"]):
                 yield f"alert {alert_id} went through {seen}"
+
+
+def _prediction(request: PredictionRequest, version: str, arrival: int) -> Prediction:
+    """What a version that does not answer says of a request."""
+    x = request.features["x"]
+    score = float(_Score(SLOPES[version]).predict(np.array([[x]]))[0])
+    return Prediction(
+        request_id=request.request_id, model=MODEL, model_version=version, role="shadow", user_id=request.user_id,
+        event_time=request.event_time, scored_at=arrival, score=score, predicted_label=int(score >= 0.5), features=[x],
+        signature="s", segments=[f"c={request.categories['c']}"], feature_age_ms=None,
+    )  # fmt: skip
 
 
 def _identity(record: WindowPartial | WindowProfile | WindowMetrics | JoinCounts) -> tuple[Any, ...]:

@@ -27,7 +27,7 @@ class Requests(NamedTuple):
         if len(once) < len(keys):
             number = dict(zip(once, range(len(once)), strict=True))
             request = np.array([number[key] for key in keys], np.int64)
-        store_keys = [JoinKeys.REQUEST + key for key in once]
+        store_keys = list(map(JoinKeys.REQUEST.__add__, once))
         return cls(once, store_keys, request, States.of(store.get_many(store_keys)))
 
     def part(self, chosen: Bools) -> tuple["Requests", Ints]:
