@@ -1,8 +1,9 @@
 """Naive answers for comparison: plain loops over plain dicts, sharing no code with the product.
 
 `join` is a batch join of two logs; `retrain` says which alerts ask for training. A log is a list of dicts. Predictions: request_id,
-model_version, event_time, score, label_pred, segment, arrival_time. Outcomes: request_id, outcome (None takes back), outcome_time,
-arrival_time. Alerts and rollouts: their fields, and arrival_time. Times are milliseconds.
+model_version, event_time, score, label_pred, segment, arrival_time; one may have its own horizon, window, policy and grace, as one of
+another model has. Outcomes: request_id, outcome (None takes back), outcome_time, arrival_time. Alerts and rollouts: their fields, and
+arrival_time. Times are milliseconds.
 """
 
 import math
@@ -27,7 +28,8 @@ def join(
     grace: int | None = None,
 ) -> Answer:
     """Counts, windows {(version, start, segment): row} and labels {(request, version): outcome} as of a moment."""
-    predictions = [p for p in predictions if as_of is None or p["arrival_time"] <= as_of]
+    rules = {"horizon": horizon, "window": window, "policy": policy, "grace": grace}
+    predictions = [rules | p for p in predictions if as_of is None or p["arrival_time"] <= as_of]
     outcomes = [o for o in outcomes if as_of is None or o["arrival_time"] <= as_of]
     first: dict[tuple[str, str], dict[str, Any]] = {}
     repeats = 0
@@ -37,10 +39,10 @@ def join(
     of_request: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for p in first.values():
         of_request[p["request_id"]].append(p)
-    given: defaultdict[str, list[Entry]] = defaultdict(list)
+    records: defaultdict[str, list[Entry]] = defaultdict(list)
     for i, o in enumerate(outcomes):
-        given[o["request_id"]].append((i, o))
-    labels = {key: _winner(p, given[p["request_id"]], horizon, policy, grace) for key, p in first.items()}
+        records[o["request_id"]].append((i, o))
+    labels = {key: _winner(p, records[p["request_id"]]) for key, p in first.items()}
     counts = dict.fromkeys(
         "prediction_records predictions duplicate_predictions matched pending expired expired_no_outcome expired_late_outcome "
         "negative_delay outcome_records outcomes_used outcomes_duplicate outcomes_conflicting outcomes_late outcomes_orphan "
@@ -55,18 +57,18 @@ def join(
     }
     states = {}
     for key, p in first.items():
-        states[key] = _state(p, labels[key], given[p["request_id"]], horizon, as_of, grace)
+        states[key] = _state(p, labels[key], records[p["request_id"]], as_of)
         counts[states[key]] += 1
         label = labels[key]
         if label:
             counts["negative_delay"] += label[1]["outcome_time"] < p["event_time"]
     counts["expired"] = counts["expired_no_outcome"] + counts["expired_late_outcome"]
-    for request, entries in given.items():
+    for request, entries in records.items():
         for entry in entries:
-            counts[_outcome_class(entry, of_request[request], labels, horizon, grace)] += 1
+            counts[_outcome_class(entry, of_request[request], labels)] += 1
     rows: defaultdict[Place, list[Any]] = defaultdict(list)
     for key, p in first.items():
-        start = math.floor(p["event_time"] / window) * window
+        start = math.floor(p["event_time"] / p["window"]) * p["window"]
         for segment in {"*", *([p["segment"]] if p["segment"] is not None else [])}:
             rows[p["model_version"], start, segment].append((p, labels[key], states[key]))
     return (
@@ -76,15 +78,13 @@ def join(
     )
 
 
-def _sealed(p: dict[str, Any], o: dict[str, Any], horizon: int, grace: int | None) -> bool:
-    return grace is not None and bool(o["arrival_time"] > p["event_time"] + horizon + grace)
+def _sealed(p: dict[str, Any], o: dict[str, Any]) -> bool:
+    return p["grace"] is not None and bool(o["arrival_time"] > p["event_time"] + p["horizon"] + p["grace"])
 
 
-def _winner(p: dict[str, Any], entries: list[Entry], horizon: int, policy: str, grace: int | None) -> Entry | None:
-    usable = [
-        e for e in entries if e[1]["outcome_time"] <= p["event_time"] + horizon and not _sealed(p, e[1], horizon, grace)
-    ]
-    if policy == "latest":
+def _winner(p: dict[str, Any], entries: list[Entry]) -> Entry | None:
+    usable = [e for e in entries if e[1]["outcome_time"] <= p["event_time"] + p["horizon"] and not _sealed(p, e[1])]
+    if p["policy"] == "latest":
         best = max(usable, key=lambda e: (e[1]["outcome_time"], e[0]), default=None)
         return None if best is None or best[1]["outcome"] is None else best
     withdrawn = [e[1]["outcome_time"] for e in usable if e[1]["outcome"] is None]
@@ -92,35 +92,28 @@ def _winner(p: dict[str, Any], entries: list[Entry], horizon: int, policy: str, 
     return min(left, key=lambda e: (e[1]["outcome_time"], e[0]), default=None)
 
 
-def _state(
-    p: dict[str, Any], label: Entry | None, entries: list[Entry], horizon: int, as_of: int | None, grace: int | None
-) -> str:
-    deadline = p["event_time"] + horizon
+def _state(p: dict[str, Any], label: Entry | None, entries: list[Entry], as_of: int | None) -> str:
+    deadline = p["event_time"] + p["horizon"]
     if label:
         return "matched"
     if as_of is None or as_of <= deadline:
         return "pending"
-    late = any(
-        o["outcome"] is not None and o["outcome_time"] > deadline and not _sealed(p, o, horizon, grace)
-        for _, o in entries
-    )
+    late = any(o["outcome"] is not None and o["outcome_time"] > deadline and not _sealed(p, o) for _, o in entries)
     return "expired_late_outcome" if late else "expired_no_outcome"
 
 
-def _outcome_class(
-    entry: Entry, asked: Log, labels: dict[tuple[str, str], Entry | None], horizon: int, grace: int | None
-) -> str:
+def _outcome_class(entry: Entry, predictions: Log, labels: dict[tuple[str, str], Entry | None]) -> str:
     number, o = entry
-    if asked and all(_sealed(p, o, horizon, grace) for p in asked):
+    if predictions and all(_sealed(p, o) for p in predictions):
         return "outcomes_after_grace"
     if o["outcome"] is None:
         return "outcomes_retractions"
-    if not asked:
+    if not predictions:
         return "outcomes_orphan"
-    winners = [labels[p["request_id"], p["model_version"]] for p in asked]
+    winners = [labels[p["request_id"], p["model_version"]] for p in predictions]
     if any(w and w[0] == number for w in winners):
         return "outcomes_used"
-    if all(o["outcome_time"] > p["event_time"] + horizon for p in asked):
+    if all(o["outcome_time"] > p["event_time"] + p["horizon"] for p in predictions):
         return "outcomes_late"
     return "outcomes_duplicate" if winners[0] and winners[0][1]["outcome"] == o["outcome"] else "outcomes_conflicting"
 

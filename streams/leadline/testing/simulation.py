@@ -20,6 +20,7 @@ from leadline.records import (
     Alert,
     JoinCounts,
     Outcome,
+    Prediction,
     PredictionRequest,
     Rollout,
     WindowMetrics,
@@ -37,6 +38,8 @@ HORIZON, WINDOW, GRACE, COOLDOWN = 80, 100, 500, 300
 NOT_HERE = "v3"
 """A version that is rolled out, and that no worker can load."""
 WORKERS = 3
+SLOPES = {"v1": 1.0, "v2": 2.0}
+"""The versions, and how steep the curve of each is."""
 _CLOSE = 1e-9
 _TALLIES = ("predictions", "matched", "pending", "expired", "tp", "fp", "fn", "tn")
 _MEANS = ("accuracy", "precision", "recall", "f1", "logloss", "brier", "mean_score", "outcome_rate")
@@ -62,7 +65,7 @@ class _Models:
         signature = Signature("s", ["x"], [], {})
         values = np.linspace(-3, 3, 200).reshape(-1, 1)
         self.versions = {}
-        for name, slope in (("v1", 1.0), ("v2", 2.0)):
+        for name, slope in SLOPES.items():
             profile = build_profile(signature, values, _Score(slope).predict(values), {"accuracy": 0.8})
             self.versions[name] = LoadedVersion(settings, name, signature, profile, _Score(slope))
 
@@ -149,11 +152,16 @@ class World:
         record = PredictionRequest(
             name, MODEL, arrival - rng.randint(0, 60), {"x": rng.uniform(-3, 3)}, "", {"c": rng.choice("ab")}
         )
-        return lambda: self._ask(record, arrival)
+        shadow = rng.choice(["v1", "v2", None])
+        return lambda: self._ask(record, arrival, shadow)
 
-    def _ask(self, record: PredictionRequest, arrival: int) -> None:
+    def _ask(self, record: PredictionRequest, arrival: int, shadow: str | None) -> None:
         self.asked.add(record.request_id)
         self.driver.publish("prediction-requests", key_of("prediction-requests", record), value_of(record), arrival)
+
+        if shadow is not None:
+            prediction = _prediction(record, shadow, arrival)
+            self.driver.publish("predictions", record.request_id.encode(), value_of(prediction), arrival)
 
     def _outcome(self, number: int) -> Any:
         rng = self._random
@@ -202,7 +210,7 @@ class World:
         if missing := self.asked - {row["request_id"] for row in told}:
             yield f"requests without a prediction: {sorted(missing)[:5]}"
         for row in told:
-            slope = 1.0 if row["model_version"] == "v1" else 2.0
+            slope = SLOPES[row["model_version"]]
             if abs(row["score"] - 1 / (1 + np.exp(-slope * row["features"][0]))) > _CLOSE:
                 yield f"{row['request_id']} has the score {row['score']}"
 
@@ -291,6 +299,17 @@ class World:
         asked = [row["alert_id"] for row in self.driver.log("retrain-requests")]
         if asked != wanted:
             yield f"training is asked for by the alerts {asked}, not {wanted}"
+
+
+def _prediction(request: PredictionRequest, version: str, arrival: int) -> Prediction:
+    """What a version that does not answer says of a request."""
+    x = request.features["x"]
+    score = float(_Score(SLOPES[version]).predict(np.array([[x]]))[0])
+    return Prediction(
+        request_id=request.request_id, model=MODEL, model_version=version, role="shadow", user_id=request.user_id,
+        event_time=request.event_time, scored_at=arrival, score=score, predicted_label=int(score >= 0.5), features=[x],
+        signature="s", segments=[f"c={request.categories['c']}"], feature_age_ms=None,
+    )  # fmt: skip
 
 
 def _identity(record: WindowPartial | WindowProfile | WindowMetrics | JoinCounts) -> tuple[Any, ...]:

@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 from leadline.core.columnar.columns import Bools, Floats, Ints, distinct
 from leadline.core.models import Models
 from leadline.core.processor import Store
+from leadline.core.store_keys import JoinKeys
 from leadline.core.windows.keys import window_start
 from leadline.settings import ModelSettings
 
 OTHER = ("other",)
 """The segment of predictions whose own segments are over the model's limit."""
-_PREFIX = b"g"
 _NEVER = 2**62
 _TABLE = np.dtype(
     [
+        ("version", np.int64),
         ("horizon", np.int64),
         ("seal", np.int64),
         ("forget", np.int64),
@@ -60,14 +61,15 @@ class Cohort:
 class Cohorts:
     """The cohorts of one task. A number, once given, stays."""
 
-    def __init__(self, store: Store, catalog: Models) -> None:
+    def __init__(self, store: Store, models: Models) -> None:
         self._store = store
-        self._catalog = catalog
+        self._models = models
         self._numbers: dict[tuple[str, str, tuple[str, ...]], int] = {}
         self._of_version: Counter[tuple[str, str]] = Counter()
+        self._versions: dict[tuple[str, str], int] = {}
         self._cohorts: list[Cohort] = []
         self._table: NDArray[Any] = np.zeros(0, _TABLE)
-        for _, value in store.scan(_PREFIX, _PREFIX + b"\xff" * 5):
+        for _, value in store.scan(JoinKeys.COHORT, JoinKeys.COHORT + b"\xff" * 5):
             model, version, *segments = json.loads(value)
             self._append(model, version, tuple(segments))
 
@@ -104,18 +106,27 @@ class Cohorts:
         """The outcome that each cohort's model calls yes."""
         return self._column("positive", numbers)
 
+    def version(self, numbers: Ints) -> Ints:
+        """A number for the (model, version) of each cohort."""
+        return self._column("version", numbers)
+
     def versions(self, numbers: Ints) -> tuple[list[tuple[str, str]], Ints]:
         """The (model, version) pairs of these cohorts, each once, and for each cohort the index of its pair."""
-        found, where = distinct(numbers)
-        pairs = [(each.model, each.version) for each in map(self._cohorts.__getitem__, found.tolist())]
-        index = {pair: i for i, pair in enumerate(dict.fromkeys(pairs))}
-        return list(index), np.array([index[pair] for pair in pairs], np.int64)[where]
+        found, index = distinct(self.version(numbers))
+        names = list(self._versions)
+        return [names[number] for number in found.tolist()], index
 
     def _column(self, name: str, numbers: Ints) -> NDArray[Any]:
         if len(self._table) != len(self._cohorts):
-            self._table = np.array([_settings(cohort) for cohort in self._cohorts], _TABLE)
+            self._table = np.array([self._row(cohort) for cohort in self._cohorts], _TABLE)
         column: NDArray[Any] = self._table[name][numbers]
         return column
+
+    def _row(self, cohort: Cohort) -> tuple[float, ...]:
+        """What `_TABLE` holds of a cohort."""
+        own, version = cohort.settings, self._versions[cohort.model, cohort.version]
+        times = own.horizon, cohort.seal_ms, cohort.forget_ms, own.window
+        return version, *times, own.task == "binary", own.threshold, own.positive
 
     def number(self, columns: pa.RecordBatch) -> NDArray[np.int64]:
         """Cohort of each prediction of a batch; -1 where the model is not known."""
@@ -128,27 +139,23 @@ class Cohorts:
         return np.array(known, np.int64)[inverse]
 
     def _known(self, model: str, version: str, segments: tuple[str, ...]) -> int:
-        number, settings = self._numbers.get((model, version, segments)), self._catalog.settings(model)
+        number, settings = self._numbers.get((model, version, segments)), self._models.settings(model)
         if number is None and settings is not None:
             if self._of_version[model, version] >= settings.segment_limit and segments not in ((), OTHER):
                 return self._known(model, version, OTHER)
             number = self._append(model, version, segments)
-            self._store.put(_PREFIX + number.to_bytes(4, "big"), json.dumps([model, version, *segments]).encode())
+            self._store.put(
+                JoinKeys.COHORT + number.to_bytes(4, "big"), json.dumps([model, version, *segments]).encode()
+            )
         return -1 if number is None else number
 
     def _append(self, model: str, version: str, segments: tuple[str, ...]) -> int:
-        settings = self._catalog.settings(model) or ModelSettings(name=model)
+        settings = self._models.settings(model) or ModelSettings(name=model)
         number = self._numbers[model, version, segments] = len(self._cohorts)
         self._of_version[model, version] += 1
+        self._versions.setdefault((model, version), len(self._versions))
         self._cohorts.append(Cohort(model, version, tuple(dict.fromkeys(("*", *segments))), settings))
         return number
-
-
-def _settings(cohort: Cohort) -> tuple[float, ...]:
-    """What `_TABLE` holds of a cohort."""
-    own = cohort.settings
-    times = own.horizon, cohort.seal_ms, cohort.forget_ms, own.window
-    return *times, own.task == "binary", own.threshold, own.positive
 
 
 def _codes(column: pa.Array) -> NDArray[np.int64]:
@@ -160,10 +167,10 @@ def _list_codes(column: pa.Array) -> NDArray[np.int64]:
     sizes: NDArray[np.int64] = column.value_lengths().to_numpy(zero_copy_only=False).astype(np.int64)
     values = _codes(column.flatten())
     code, starts = sizes.copy(), np.cumsum(sizes) - sizes
-    for place in range(int(sizes.max(initial=0))):
-        has = np.flatnonzero(sizes > place)
+    for index in range(int(sizes.max(initial=0))):
+        has = np.flatnonzero(sizes > index)
         part = np.full(len(sizes), -1, np.int64)
-        part[has] = values[starts[has] + place]
+        part[has] = values[starts[has] + index]
         code = _combine(code, part)
     return code
 

@@ -1,6 +1,7 @@
 """Which outcome labels which prediction of a request, and what each outcome record counts as.
 
-Pure rules over everything known of one request; whatever order its records came in, the answer is the same.
+Pure rules over everything known of one request; whatever order its records came in, the answer is the same. The rules stand twice:
+for one request with any outcomes, and, in `LabelColumns`, for many requests of one outcome each.
 """
 
 from collections.abc import Sequence
@@ -8,9 +9,25 @@ from dataclasses import dataclass
 from math import isnan
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from leadline.core.columnar.columns import Bools, Ints
+
+OUTCOME_CLASSES = (
+    "outcomes_used",
+    "outcomes_duplicate",
+    "outcomes_conflicting",
+    "outcomes_late",
+    "outcomes_orphan",
+    "outcomes_after_grace",
+    "outcomes_retractions",
+)
+"""The classes of outcome records, named as in `leadline.records.JoinCounts`; each record is in exactly one."""
+
 
 class StoredOutcome(NamedTuple):
-    """One outcome record of a request; a NaN value takes back what was said before. Ordered by ``offset``, its place in the log."""
+    """One outcome record of a request; a NaN value takes back what was said before. Its ``offset`` in the log orders it."""
 
     offset: int
     outcome_time: int
@@ -19,7 +36,7 @@ class StoredOutcome(NamedTuple):
 
 
 class LabelRule(NamedTuple):
-    """What labeling needs of one prediction of a request, in log order; ``seal_ms`` is the last arrival that still counts."""
+    """What labeling needs of one prediction; ``seal_ms`` is the last arrival that still counts (None: every arrival counts)."""
 
     deadline_ms: int
     seal_ms: int | None
@@ -28,47 +45,55 @@ class LabelRule(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """The outcome that a prediction has now (None: none), and whether a usable time or arrival came too late for it."""
+    """The outcome that a prediction has now (None: none), and whether one arrived in time but happened after the deadline."""
 
-    given: StoredOutcome | None
+    outcome: StoredOutcome | None
     late: bool
+
+
+# -- one request ------------------------------------------------------------------------------------------------------
+
+
+def in_time(rule: LabelRule, outcome: StoredOutcome) -> bool:
+    """Whether the outcome arrived before the prediction was sealed."""
+    return rule.seal_ms is None or outcome.arrival_ms <= rule.seal_ms
+
+
+def in_horizon(rule: LabelRule, outcome: StoredOutcome) -> bool:
+    """Whether the outcome happened at the prediction's deadline or before."""
+    return outcome.outcome_time <= rule.deadline_ms
 
 
 def label(rule: LabelRule, outcomes: Sequence[StoredOutcome]) -> Label:
     """The label of one prediction.
 
-    An outcome is usable if ``outcome_time <= deadline`` and it arrived before sealing. Policy ``first``: smallest outcome time, ties to the
-    first in the log; a retraction withdraws all outcomes up to its own time. Policy ``latest``: largest outcome time, ties to the last, and
-    a retraction that wins leaves the prediction without a label.
+    An outcome is usable if it is in the horizon and in time. Policy ``first``: smallest outcome time, ties to the first in the log; a
+    retraction withdraws all outcomes up to its own time. Policy ``latest``: largest outcome time, ties to the last, and a retraction
+    that wins leaves the prediction without a label.
 
     >>> one, two = StoredOutcome(0, 10, 10, 1.0), StoredOutcome(1, 20, 20, 0.0)
-    >>> label(LabelRule(30, None, "first"), [one, two]).given.value, label(LabelRule(30, None, "latest"), [one, two]).given.value
-    (1.0, 0.0)
+    >>> [label(LabelRule(30, None, policy), [one, two]).outcome.value for policy in ("first", "latest")]
+    [1.0, 0.0]
     """
-    timely = [given for given in outcomes if in_time(rule, given)]
-    late = any(given.outcome_time > rule.deadline_ms and not isnan(given.value) for given in timely)
-    usable = [given for given in timely if given.outcome_time <= rule.deadline_ms]
+    timely = [outcome for outcome in outcomes if in_time(rule, outcome)]
+    late = any(not in_horizon(rule, outcome) and not isnan(outcome.value) for outcome in timely)
+    usable = [outcome for outcome in timely if in_horizon(rule, outcome)]
     return Label(_first(usable) if rule.policy == "first" else _latest(usable), late)
 
 
-def in_time(rule: LabelRule, given: StoredOutcome) -> bool:
-    """Whether the record arrived before the prediction was sealed."""
-    return rule.seal_ms is None or given.arrival_ms <= rule.seal_ms
-
-
 def _first(usable: list[StoredOutcome]) -> StoredOutcome | None:
-    withdrawn = max((given.outcome_time for given in usable if isnan(given.value)), default=None)
-    standing = [g for g in usable if not isnan(g.value) and (withdrawn is None or g.outcome_time > withdrawn)]
-    return min(standing, key=lambda given: (given.outcome_time, given.offset), default=None)
+    withdrawn = max((outcome.outcome_time for outcome in usable if isnan(outcome.value)), default=None)
+    standing = [o for o in usable if not isnan(o.value) and (withdrawn is None or o.outcome_time > withdrawn)]
+    return min(standing, key=lambda outcome: (outcome.outcome_time, outcome.offset), default=None)
 
 
 def _latest(usable: list[StoredOutcome]) -> StoredOutcome | None:
-    newest = max(usable, key=lambda given: (given.outcome_time, given.offset), default=None)
+    newest = max(usable, key=lambda outcome: (outcome.outcome_time, outcome.offset), default=None)
     return None if newest is None or isnan(newest.value) else newest
 
 
 def classify(rules: Sequence[LabelRule], labels: Sequence[Label], outcomes: Sequence[StoredOutcome]) -> list[str]:
-    """The class of each outcome record, named as in `leadline.records.JoinCounts`; each record is in exactly one.
+    """The class of each outcome record of a request, whose predictions have these rules and labels, in log order.
 
     >>> one, again = StoredOutcome(0, 10, 10, 1.0), StoredOutcome(1, 11, 11, 1.0)
     >>> rule = LabelRule(30, None, "first")
@@ -77,20 +102,71 @@ def classify(rules: Sequence[LabelRule], labels: Sequence[Label], outcomes: Sequ
     >>> classify([], [], [one])
     ['outcomes_orphan']
     """
-    used = {known.given.offset for known in labels if known.given is not None}
-    first = labels[0].given.value if labels and labels[0].given is not None else None
-    return [_class(given, rules, used, first) for given in outcomes]
+    used = {known.outcome.offset for known in labels if known.outcome is not None}
+    first = labels[0].outcome.value if labels and labels[0].outcome is not None else None
+    return [_class(outcome, rules, used, first) for outcome in outcomes]
 
 
-def _class(given: StoredOutcome, rules: Sequence[LabelRule], used: set[int], first: float | None) -> str:
-    if rules and not any(in_time(rule, given) for rule in rules):
+def _class(outcome: StoredOutcome, rules: Sequence[LabelRule], used: set[int], first: float | None) -> str:
+    if rules and not any(in_time(rule, outcome) for rule in rules):
         return "outcomes_after_grace"
-    if isnan(given.value):
+    if isnan(outcome.value):
         return "outcomes_retractions"
-    if given.offset in used:
+    if outcome.offset in used:
         return "outcomes_used"
     if not rules:
         return "outcomes_orphan"
-    if all(given.outcome_time > rule.deadline_ms for rule in rules):
+    if not any(in_horizon(rule, outcome) for rule in rules):
         return "outcomes_late"
-    return "outcomes_duplicate" if given.value == first else "outcomes_conflicting"
+    return "outcomes_duplicate" if outcome.value == first else "outcomes_conflicting"
+
+
+# -- many requests of one outcome each --------------------------------------------------------------------------------
+
+
+class LabelColumns(NamedTuple):
+    """`label` of predictions by columns, each with the one outcome of its request; policies do not matter then."""
+
+    in_time: Bools
+    in_horizon: Bools
+    used: Bools
+    late: Bools
+
+    @classmethod
+    def of(cls, deadline_ms: Ints, seal_ms: Ints, outcomes: NDArray[np.void]) -> "LabelColumns":
+        """``outcomes`` has the fields of `StoredOutcome`; ``seal_ms`` is after all times where nothing is sealed."""
+        in_time = outcomes["arrival_ms"] <= seal_ms
+        in_horizon = outcomes["outcome_time"] <= deadline_ms
+        labels = in_time & ~np.isnan(outcomes["value"])
+        used = labels & in_horizon
+        return cls(in_time, in_horizon, used, labels & ~used)
+
+    def take(self, rows: Ints | Bools) -> "LabelColumns":
+        """Some of the predictions."""
+        return LabelColumns(*(column[rows] for column in self))
+
+    def classes(self, request: Ints, outcomes: NDArray[np.void]) -> Ints:
+        """`classify` by columns: for the one outcome of each request, the index of its class in `OUTCOME_CLASSES`.
+
+        ``request`` is the index of each prediction's request; a request without predictions is none's.
+        """
+        known, in_time, in_horizon, used = (
+            _requests_with(rows, len(outcomes)) for rows in (request, *(request[each] for each in self[:3]))
+        )
+        rules = (
+            (known & ~in_time, "outcomes_after_grace"),
+            (np.isnan(outcomes["value"]), "outcomes_retractions"),
+            (used, "outcomes_used"),
+            (~known, "outcomes_orphan"),
+            (~in_horizon, "outcomes_late"),
+        )
+        codes = [np.int64(OUTCOME_CLASSES.index(name)) for _, name in rules]
+        other = OUTCOME_CLASSES.index("outcomes_conflicting")
+        return np.select([holds for holds, _ in rules], codes, other).astype(np.int64)
+
+
+def _requests_with(request: Ints, count: int) -> Bools:
+    """For each of ``count`` requests, whether it is among these."""
+    found = np.zeros(count, bool)
+    found[request] = True
+    return found

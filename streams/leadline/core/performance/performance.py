@@ -13,6 +13,7 @@ import numpy as np
 
 from leadline.core.performance.metrics import measure
 from leadline.core.processor import Batch, Effects, EventDriven, Output, Store
+from leadline.core.store_keys import PerformanceKeys
 from leadline.core.windows.aggregates import SUMS, TALLIES, WindowCounts
 from leadline.core.windows.keys import STATES, WindowKey
 from leadline.records import JoinCounts, WindowMetrics, WindowPartial, identity
@@ -76,7 +77,7 @@ class Performance(EventDriven):
         return [total for total in totals if total is not None]
 
     def _total(self, model: str, news: list[JoinCounts]) -> tuple[JoinCounts, int] | None:
-        key = b"c" + model.encode()
+        key = PerformanceKeys.JOIN_COUNTS + model.encode()
         value = self._store.get(key)
         held: dict[str, list[int]] = json.loads(value) if value else {}
         fresh = False
@@ -138,11 +139,11 @@ def _newest(batch: Batch) -> dict[WindowKey, dict[int, WindowPartial]]:
 
 
 def _sources_key(key: WindowKey) -> bytes:
-    return b"w" + identity(*key)
+    return PerformanceKeys.WINDOW + identity(*key)
 
 
 def _partial_key(key: WindowKey, partition: int) -> bytes:
-    return b"p" + identity(*key, partition)
+    return PerformanceKeys.PARTIAL + identity(*key, partition)
 
 
 # -- numbers ----------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import numpy as np
 
 from leadline.core.models import Models
 from leadline.core.processor import Batch, Effects, EventDriven, Output, Store
+from leadline.core.store_keys import AlertingKeys
 from leadline.records import Alert, DriftReport, Metric, WindowMetrics, iso
 from leadline.settings import AlertLimits, ModelSettings
 
@@ -33,7 +34,7 @@ class Subject(NamedTuple):
 
     @property
     def key(self) -> bytes:
-        return b"a" + json.dumps(self).encode()
+        return AlertingKeys.ALERT + json.dumps(self).encode()
 
     def alert_id(self, opened_at: int) -> str:
         """Stable while the alert is open, and the same whenever the same log is read.

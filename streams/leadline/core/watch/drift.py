@@ -18,6 +18,7 @@ from scipy.special import bdtr, bdtrc, chdtrc, chdtri
 from leadline.core.columnar.columns import Floats, Ints
 from leadline.core.models import FeatureProfile, Models
 from leadline.core.processor import Batch, Effects, EventDriven, Output, Store
+from leadline.core.store_keys import DriftKeys
 from leadline.records import DriftReport, WindowProfile, identity
 from leadline.settings import DriftLimits
 
@@ -143,7 +144,7 @@ class Drift(EventDriven):
         return Effects([Output("drift", records=reports, arrival_ms=arrival_ms)] if reports else [])
 
     def _window(self, model: str, version: str, start: int, news: list[WindowProfile]) -> list[tuple[DriftReport, int]]:
-        key = b"w" + identity(model, version, start)
+        key = DriftKeys.WINDOW + identity(model, version, start)
         held = _unpack(self._store.get(key))
         if not _take(held, news):
             return []

@@ -13,6 +13,7 @@ import numpy as np
 from leadline.core.models import Models
 from leadline.core.processor import Batch, Effects, EventDriven, Output, Store
 from leadline.core.scoring.routing import Deployments
+from leadline.core.store_keys import RetrainingKeys
 from leadline.records import Alert, RetrainRequest
 
 
@@ -85,4 +86,4 @@ def _request(alert: Alert) -> RetrainRequest:
 
 
 def _key(model: str) -> bytes:
-    return b"r" + model.encode()
+    return RetrainingKeys.REQUEST + model.encode()

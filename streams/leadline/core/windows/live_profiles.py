@@ -16,6 +16,7 @@ from leadline.core.columnar.progress import NEVER, Progress
 from leadline.core.columnar.timeline import Timeline
 from leadline.core.models import Models, Version
 from leadline.core.processor import Output, Store
+from leadline.core.store_keys import JoinKeys
 from leadline.core.windows.keys import VersionWindow, window_start
 from leadline.core.windows.reference_bins import ReferenceBins
 from leadline.records import FeatureCounts, WindowProfile
@@ -27,7 +28,7 @@ _FORGET = b"-"
 
 
 def _store_key(window: VersionWindow) -> bytes:
-    return b"p" + window.pack()
+    return JoinKeys.WINDOW_PROFILE + window.pack()
 
 
 def _pack(counts: Ints) -> bytes:
@@ -47,7 +48,7 @@ class LiveProfiles:
         self._store = store
         self._models = models
         self._counters: dict[tuple[str, str], _Counter] = {}
-        self._ends = Timeline(store, b"e")
+        self._ends = Timeline(store, JoinKeys.WINDOW_END)
 
     def first(self) -> int | None:
         """When the next window ends, or is forgotten."""

@@ -12,6 +12,7 @@ from leadline.core.columnar.progress import Progress
 from leadline.core.columnar.timeline import Timeline
 from leadline.core.models import Models
 from leadline.core.processor import Output, Store
+from leadline.core.store_keys import JoinKeys
 from leadline.core.windows.aggregates import WindowCounts
 from leadline.core.windows.keys import WindowKey, window_state
 from leadline.records import JoinCounts, WindowPartial
@@ -28,7 +29,7 @@ class Partials:
         self._partition = partition
         self._store = store
         self._models = models
-        self._changes = Timeline(store, b"s")
+        self._changes = Timeline(store, JoinKeys.WINDOW_CHANGE)
 
     def first(self) -> int | None:
         """When the next window changes its state."""
@@ -97,7 +98,7 @@ class Partials:
         )  # fmt: skip
 
     def _join_counts(self, model: str, classes: Mapping[tuple[str, str], int], progress: Progress) -> JoinCounts:
-        key = b"c" + model.encode()
+        key = JoinKeys.JOIN_COUNTS + model.encode()
         held = self._store.get(key)
         totals = (
             Counter(dict(zip(CLASSES, struct.unpack(f"<{len(CLASSES)}q", held), strict=True))) if held else Counter()
@@ -110,4 +111,4 @@ class Partials:
 
 
 def _window_key(key: WindowKey) -> bytes:
-    return b"w" + key.pack()
+    return JoinKeys.WINDOW + key.pack()

@@ -1,0 +1,134 @@
+"""Simple requests, a whole run at once: any number of versions predict a request, each once, and it has one outcome at most."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leadline.core.columnar.columns import Bools, Ints, pick
+from leadline.core.join.changes import Changes
+from leadline.core.join.cohorts import Cohorts
+from leadline.core.join.label_rules import LabelColumns
+from leadline.core.join.request_state import MAX_PREDICTIONS
+from leadline.core.join.requests import Requests
+from leadline.core.join.state_columns import PredictionColumns, States
+from leadline.core.processor import Store
+
+
+def simple_for_predictions(requests: Requests, new: PredictionColumns, cohorts: Cohorts) -> Bools:
+    """The requests that stay simple with these new predictions."""
+    states = requests.states
+    simple: Bools = (states.outcomes <= 1) & (states.predictions + requests.times() <= MAX_PREDICTIONS)
+    if len(requests.keys) < len(requests.request) or states.predictions.any():
+        simple[_predicted_twice(states.prediction_columns(), new, cohorts)] = False
+    return simple
+
+
+def simple_for_outcomes(requests: Requests) -> Bools:
+    """The requests that stay simple with their new outcomes."""
+    simple: Bools = (requests.states.outcomes == 0) & (requests.times() == 1)
+    return simple
+
+
+def _predicted_twice(stored: PredictionColumns, new: PredictionColumns, cohorts: Cohorts) -> Ints:
+    """Requests that have more than one prediction of a version."""
+    request, cohort = (np.concatenate([stored[i], new[i]]) for i in (0, 2))
+    version = cohorts.version(cohort)
+    width = int(version.max(initial=0)) + 1
+    ordered = np.sort(request * width + version)
+    twice: Ints = ordered[1:][ordered[1:] == ordered[:-1]] // width
+    return twice
+
+
+def add_predictions(
+    requests: Requests, new: PredictionColumns, bodies: list[bytes], store: Store, changes: Changes
+) -> None:
+    """Each of these simple requests gets one prediction or more."""
+    if (np.diff(new.request) < 0).any():
+        order = np.argsort(new.request, kind="stable")
+        requests, new = requests._replace(request=new.request[order]), new.take(order)
+        bodies = [bodies[i] for i in order.tolist()]
+    predicted, labeled = requests.states.predictions > 0, requests.states.outcomes > 0
+    for chosen in (~predicted & ~labeled, predicted & ~labeled, labeled):
+        if chosen.any():
+            part, rows = requests.part(chosen)
+            _add_predictions(part, new.take(rows, part.request), pick(bodies, rows), store, changes)
+
+
+def _add_predictions(
+    requests: Requests, new: PredictionColumns, bodies: list[bytes], store: Store, changes: Changes
+) -> None:
+    """All of these requests have an outcome, or none has; ``new`` stands request by request."""
+    store.put_many(requests.store_keys, requests.states.with_predictions(new, bodies))
+    keys = _of_each(requests.keys, new.request)
+    changes.predict(new)
+    changes.scheduled.append((keys, new))
+    used = late = np.zeros(len(keys), bool)
+    if requests.states.outcomes.any():
+        used, late = _meet_stored_outcomes(requests, new, keys, bodies, changes)
+    expired = (changes.deadlines(new) < changes.stage_ms) & ~used
+    changes.expire(new.take(expired), late[expired])
+
+
+def _meet_stored_outcomes(
+    requests: Requests, new: PredictionColumns, keys: list[bytes], bodies: list[bytes], changes: Changes
+) -> tuple[Bools, Bools]:
+    """Which new predictions use the outcome of their request, and for which it is late."""
+    stored, outcomes = requests.states.prediction_columns(), requests.states.outcome_entries()
+    own = outcomes[new.request]
+    before, labels = changes.labels(stored, outcomes[stored.request]), changes.labels(new, own)
+    changes.match(keys, new, bodies, own, labels.used)
+    owner = _owners(stored, len(outcomes))
+    changes.classify(before.classes(stored.request, outcomes), owner, -1)
+    after = LabelColumns(*map(np.concatenate, zip(before, labels, strict=True)))
+    classes = after.classes(np.concatenate([stored.request, new.request]), outcomes)
+    changes.classify(classes, np.where(owner < 0, _owners(new, len(outcomes)), owner))
+    return labels.used, labels.late
+
+
+def add_outcomes(requests: Requests, outcomes: NDArray[np.void], store: Store, changes: Changes) -> None:
+    """Each of these simple requests gets its first outcome (`OUTCOME`)."""
+    store.put_many(requests.store_keys, requests.states.with_outcomes(outcomes))
+    predicted = requests.states.predictions > 0
+    for chosen in (predicted, ~predicted):
+        if chosen.any():
+            part, rows = requests.part(chosen)
+            _meet_stored_predictions(part, outcomes[rows], changes)
+    waiting, rows = requests.part(~predicted)
+    changes.waiting += zip(waiting.keys, outcomes["arrival_ms"][rows].tolist(), strict=True)
+
+
+def _meet_stored_predictions(requests: Requests, outcomes: NDArray[np.void], changes: Changes) -> None:
+    """Each request has a prediction at least, or none has any."""
+    predictions = requests.states.prediction_columns()
+    keys, own = _of_each(requests.keys, predictions.request), outcomes[predictions.request]
+    labels = changes.labels(predictions, own)
+    changes.match(keys, predictions, requests.states.bodies(), own, labels.used)
+    expired = changes.deadlines(predictions) < changes.stage_ms
+    if expired.any():
+        changes.revive(predictions.take(expired), labels.take(expired))
+    changes.classify(labels.classes(predictions.request, outcomes), _owners(predictions, len(outcomes)))
+
+
+def expire(states: States, before_ms: int, now_ms: int, changes: Changes) -> None:
+    """Predictions without a label whose deadline has passed since ``before_ms``; each state has one outcome at most."""
+    for outcomes in (0, 1):
+        part = states.take(np.flatnonzero(states.outcomes == outcomes))
+        predictions = part.prediction_columns()
+        deadline = changes.deadlines(predictions)
+        predictions = predictions.take((deadline >= before_ms) & (deadline < now_ms))
+        late = np.zeros(len(predictions.request), bool)
+        if outcomes:
+            labels = changes.labels(predictions, part.outcome_entries()[predictions.request])
+            predictions, late = predictions.take(~labels.used), labels.late[~labels.used]
+        changes.expire(predictions, late)
+
+
+def _owners(predictions: PredictionColumns, count: int) -> Ints:
+    """The cohort of the first prediction of each of ``count`` requests, -1 where it has none."""
+    owners = np.full(count, -1)
+    owners[predictions.request[::-1]] = predictions.cohort[::-1]
+    return owners
+
+
+def _of_each(keys: list[bytes], request: Ints) -> list[bytes]:
+    """The key of each prediction's request."""
+    return keys if len(keys) == len(request) else [keys[i] for i in request.tolist()]

@@ -1,0 +1,96 @@
+"""What one run changes, counted by columns: counts of windows, classes of records, labeled predictions, and what is refused."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leadline.core.columnar.columns import Bools, Ints, pick
+from leadline.core.join.cohorts import Cohorts
+from leadline.core.join.count_deltas import CountDeltas
+from leadline.core.join.label_rules import OUTCOME_CLASSES, LabelColumns
+from leadline.core.join.labeled import LabeledPredictions
+from leadline.core.join.state_columns import PredictionColumns
+from leadline.core.processor import Reject
+
+
+@dataclass(slots=True)
+class Changes:
+    """The changes of one run that began at the stage time ``stage_ms``.
+
+    ``scheduled`` are new predictions with the keys of their requests; ``waiting`` are the requests, with the arrival of their outcome,
+    that have an outcome and no prediction.
+    """
+
+    cohorts: Cohorts
+    stage_ms: int
+    deltas: CountDeltas = field(default_factory=CountDeltas)
+    labeled: LabeledPredictions = field(default_factory=LabeledPredictions)
+    rejects: list[Reject] = field(default_factory=list)
+    scheduled: list[tuple[list[bytes], PredictionColumns]] = field(default_factory=list)
+    waiting: list[tuple[bytes, int]] = field(default_factory=list)
+
+    def refuse(self, rows: Bools, reason: str, detail: str) -> None:
+        """Rows of the run's batch go to the dead letters."""
+        self.rejects += [Reject(i, reason, detail) for i in np.flatnonzero(rows).tolist()]
+
+    def deadlines(self, predictions: PredictionColumns) -> Ints:
+        """The last outcome time that is in the horizon of each prediction."""
+        return predictions.event_time + self.cohorts.horizon(predictions.cohort)
+
+    def labels(self, predictions: PredictionColumns, outcomes: NDArray[np.void]) -> LabelColumns:
+        """What each prediction's one outcome is to it."""
+        seals = predictions.event_time + self.cohorts.seal(predictions.cohort)
+        return LabelColumns.of(self.deadlines(predictions), seals, outcomes)
+
+    def count(self, cohort: Ints, name: str, sign: int = 1) -> None:
+        """Count a class of records once for each of these cohort numbers."""
+        self.deltas.count(self.cohorts, cohort, name, sign)
+
+    def predict(self, predictions: PredictionColumns) -> None:
+        """Predictions are new."""
+        self.count(predictions.cohort, "prediction_records")
+        self.count(predictions.cohort, "predictions")
+        self.deltas.predict(predictions.cohort, predictions.event_time, predictions.score, predictions.label)
+
+    def match(
+        self,
+        keys: list[bytes],
+        predictions: PredictionColumns,
+        bodies: list[bytes],
+        outcomes: NDArray[np.void],
+        used: Bools,
+    ) -> None:
+        """Those predictions that have ``used`` their outcome get it as their label; there is one of everything a prediction."""
+        rows = np.flatnonzero(used)
+        matched, known = predictions.take(rows), outcomes[rows]
+        self.count(matched.cohort, "matched")
+        self.count(matched.cohort[known["outcome_time"] < matched.event_time], "negative_delay")
+        self.deltas.match(matched.cohort, matched.event_time, matched.score, matched.label, known["value"])
+        self.labeled.match(pick(keys, rows), known, matched.event_time, pick(bodies, rows))
+
+    def expire(self, predictions: PredictionColumns, late: Bools) -> None:
+        """Predictions without a label went past their deadline; some of them have a ``late`` outcome."""
+        self.count(predictions.cohort, "expired")
+        self.count(predictions.cohort[late], "expired_late_outcome")
+        self.count(predictions.cohort[~late], "expired_no_outcome")
+        self.deltas.expire(predictions.cohort, predictions.event_time)
+
+    def revive(self, predictions: PredictionColumns, labels: LabelColumns) -> None:
+        """Predictions that expired without an outcome now have one: a label takes them back, a late outcome is another class."""
+        used = predictions.take(labels.used)
+        self.count(used.cohort, "expired", -1)
+        self.deltas.expire(used.cohort, used.event_time, -1)
+        self.count(predictions.cohort[labels.used | labels.late], "expired_no_outcome", -1)
+        self.count(predictions.cohort[labels.late], "expired_late_outcome")
+
+    def classify(self, classes: Ints, owner: Ints, sign: int = 1) -> None:
+        """Count outcome records of these classes (indices in `OUTCOME_CLASSES`); ``owner`` is the cohort of the request's first
+        prediction, -1 where it has none.
+        """
+        for number in np.flatnonzero(np.bincount(classes)).tolist():
+            owners = owner[classes == number]
+            for name in ("outcome_records", OUTCOME_CLASSES[number]):
+                self.count(owners[owners >= 0], name, sign)
+                if nobodys := int((owners < 0).sum()):
+                    self.deltas.classes["", name] += sign * nobodys

@@ -1,0 +1,63 @@
+"""The records of a run's batch as the join's own columns; what cannot be used is refused."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leadline.core.columnar.columns import Floats, Ints, floats, ints
+from leadline.core.columnar.progress import NEVER
+from leadline.core.join.changes import Changes
+from leadline.core.join.request_state import OUTCOME
+from leadline.core.join.state_columns import PredictionColumns
+from leadline.core.processor import Batch
+
+_LIMIT = 1e9
+
+
+def predictions_of(batch: Batch, changes: Changes) -> tuple[Ints, PredictionColumns]:
+    """The rows that can be used, and their predictions, each as if of a request of its own."""
+    columns = batch.columns
+    assert columns is not None
+    cohort = changes.cohorts.number(columns)
+    event_time, score = ints(columns["event_time"]), floats(columns["score"])
+    label = ints(columns["predicted_label"].fill_null(-1))
+    rows = _usable(cohort, event_time, score, changes)
+    own = PredictionColumns(np.arange(len(rows)), event_time[rows], cohort[rows], score[rows], label[rows])
+    return rows, own._replace(label=_labels(own, changes))
+
+
+def _usable(cohort: Ints, event_time: Ints, score: Floats, changes: Changes) -> Ints:
+    cohorts, unknown = changes.cohorts, cohort < 0
+    outside = forgotten = np.zeros(len(cohort), bool)
+    known = np.maximum(cohort, 0)
+    if not unknown.all():
+        outside = np.where(cohorts.binary(known), (score < 0) | (score > 1), np.abs(score) > _LIMIT)
+    if not unknown.all() and changes.stage_ms != NEVER:
+        forgotten = cohorts.forgotten(known, event_time) < changes.stage_ms
+    changes.refuse(unknown, "unknown-model", "no settings for this model: add it with `leadline model add`")
+    changes.refuse(outside & ~unknown, "score-out-of-range", "binary scores are in [0, 1], others within 1e9")
+    changes.refuse(
+        forgotten & ~unknown & ~outside,
+        "window-forgotten",
+        "its window was sealed and dropped: later than horizon and grace allow",
+    )
+    return np.flatnonzero(~(unknown | outside | forgotten))
+
+
+def _labels(predictions: PredictionColumns, changes: Changes) -> Ints:
+    """The predicted labels: the record's own, or (where that is -1) what the model's threshold says; -1 for regression."""
+    cohorts, own = changes.cohorts, predictions.label
+    labels = np.where(own < 0, predictions.score >= cohorts.threshold(predictions.cohort), own > 0)
+    return np.where(cohorts.binary(predictions.cohort), labels, -1)
+
+
+def outcomes_of(batch: Batch, changes: Changes) -> tuple[Ints, NDArray[np.void]]:
+    """The rows that can be used, and their outcomes (`OUTCOME`)."""
+    columns = batch.columns
+    assert columns is not None
+    outcomes = np.zeros(len(batch), OUTCOME)
+    outcomes["offset"], outcomes["outcome_time"] = batch.offsets, ints(columns["outcome_time"])
+    outcomes["arrival_ms"], outcomes["value"] = batch.arrival_ms, floats(columns["outcome"])
+    outside = np.abs(outcomes["value"]) > _LIMIT
+    changes.refuse(outside, "outcome-out-of-range", "outcomes are within 1e9")
+    rows = np.flatnonzero(~outside)
+    return rows, outcomes[rows]

@@ -1,0 +1,51 @@
+"""First bytes of the keys in the stores of the stages: one class for each stage's store, in which each byte stands once."""
+
+
+class JoinKeys:
+    """The join, on one partition."""
+
+    COHORT = b"g"
+    """The name of each cohort, by its number."""
+    DEADLINE = b"d"
+    """Requests by the time when a prediction expires."""
+    FORGET = b"f"
+    """Requests by the time when they are forgotten."""
+    JOIN_COUNTS = b"c"
+    """Counts of records, by model."""
+    PROGRESS = b"m"
+    REQUEST = b"r"
+    """The state of each request."""
+    WINDOW = b"w"
+    """Counts, by window key."""
+    WINDOW_CHANGE = b"s"
+    """Windows by the time when they become mature or sealed."""
+    WINDOW_END = b"e"
+    """Windows of a version by the time when they end, or their live profile is forgotten."""
+    WINDOW_PROFILE = b"p"
+    """The live profile of each window of a version."""
+
+
+class PerformanceKeys:
+    """Performance, on one partition."""
+
+    JOIN_COUNTS = b"c"
+    PARTIAL = b"p"
+    WINDOW = b"w"
+
+
+class DriftKeys:
+    """Drift, on one partition."""
+
+    WINDOW = b"w"
+
+
+class AlertingKeys:
+    """Alerting, on one partition."""
+
+    ALERT = b"a"
+
+
+class RetrainingKeys:
+    """Retraining, on one partition."""
+
+    REQUEST = b"r"
