@@ -7,7 +7,8 @@ import pyarrow as pa
 
 from leadline.core.catalog import Champion, Signature
 from leadline.core.processor import Batch
-from leadline.core.windows.aggregates import UNIT, score_bin
+from leadline.core.windows.aggregates.by_score import score_bin
+from leadline.core.windows.aggregates.sums import UNIT
 from leadline.records import WindowPartial
 from leadline.state.memory import MemoryStore
 from leadline.wire.rules import broken_record

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadline.core.catalog import FeatureProfile, ReferenceProfile
-from leadline.core.performance.metrics import METRICS, auc
+from leadline.core.performance.binary import auc
+from leadline.core.performance.metrics import METRICS
 from leadline.core.performance.performance import Performance
 from leadline.core.retraining import Retraining
 from leadline.core.watch.alerting import Alerting

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadline.core.performance.metrics import auc
+from leadline.core.performance.binary import auc
 from leadline.core.performance.performance import Performance
 from leadline.core.windows.keys import STATES
 from stages import Host, partial, records_batch

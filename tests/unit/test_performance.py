@@ -7,7 +7,9 @@ import pytest
 from scipy import stats
 from sklearn import metrics as sk
 
-from leadline.core.performance.metrics import METRICS, auc, f1, wilson
+from leadline.core.performance.binary import auc, f1
+from leadline.core.performance.intervals import wilson
+from leadline.core.performance.metrics import METRICS
 from leadline.core.performance.performance import Performance
 from leadline.records import JoinCounts
 from stages import Host, partial, records_batch
