@@ -7,13 +7,11 @@ and stays sharp for scores near 0 and 1.
 import struct
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, ClassVar, Self
+from typing import Self
 
 import numpy as np
 
 from leadline.core.columnar.columns import Floats, Ints, distinct
-from leadline.core.windows.aggregates.limits import beyond, negative
-from leadline.records import WindowPartial
 
 SCORE_BINS = 2048
 _EDGES = np.array([float(f"{1 / (1 + np.exp(-x)):.12g}") for x in np.linspace(-16, 16, SCORE_BINS - 1)])
@@ -37,13 +35,9 @@ def score_bin(scores: Floats) -> Ints:
 
 
 class ByScore:
-    """Counts of two kinds, 0 and 1, by score bin. ``used`` are the bins that hold anything, rising; ``counts`` has a row for each kind.
-
-    ``names`` are their fields of `leadline.records.WindowPartial`: that of ``used``, and those of the two rows.
-    """
+    """Counts of two kinds, 0 and 1, by score bin. ``used`` are the bins that hold anything, rising; ``counts`` has a row for each kind."""
 
     __slots__ = ("counts", "used")
-    names: ClassVar[tuple[str, str, str]]
 
     def __init__(self, used: Ints, counts: Ints) -> None:
         self.used = used
@@ -60,9 +54,9 @@ class ByScore:
         if not len(counted):
             return [cls.zero()] * size
         codes, code = distinct(window[counted] * SCORE_BINS + score_bin(score[counted]))
-        counts = np.zeros((2, len(codes)), np.int64)
-        np.add.at(counts, (kind[counted], code), sign[counted])
-        return cls._split(codes, counts, size)
+        counts = np.zeros(2 * len(codes), np.int64)
+        np.add.at(counts, kind[counted] * len(codes) + code, sign[counted])
+        return cls._split(codes, counts.reshape(2, -1), size)
 
     @classmethod
     def merge(cls, groups: Sequence[Sequence[Self]]) -> list[Self]:
@@ -94,31 +88,6 @@ class ByScore:
         used = np.frombuffer(value, "<i2", length, start).astype(np.int64)
         counts = np.frombuffer(value, "<i8", 2 * length, start + 2 * length).reshape(2, length)
         return cls(used, counts), start + 18 * length
-
-    def fields(self) -> dict[str, Any]:
-        return dict(zip(self.names, [self.used.tolist(), *self.counts.tolist()], strict=True))
-
-    @classmethod
-    def of(cls, record: WindowPartial) -> Self:
-        used, *counts = [getattr(record, name) for name in cls.names]
-        return cls(np.array(used, np.int64), np.array(counts, np.int64))
-
-    @classmethod
-    def out_of_range(cls, record: WindowPartial) -> str | None:
-        bins, zeros, ones = cls.names
-        used: list[int] = getattr(record, bins)
-        if used != sorted(set(used)) or not all(0 <= each < SCORE_BINS for each in used):
-            return f"{bins} do not rise from 0 to {SCORE_BINS - 1}"
-        return negative(f"{ones} and {zeros}", getattr(record, ones) + getattr(record, zeros))
-
-    @classmethod
-    def disagree(cls, record: WindowPartial, whole: int) -> str | None:
-        """Whether bins and counts are not equally many, or the counts add up to more than ``whole``."""
-        bins, zeros, ones = cls.names
-        used, *counts = [getattr(record, name) for name in cls.names]
-        if not len(used) == len(counts[0]) == len(counts[1]):
-            return f"{bins}, {ones} and {zeros} are not equally long"
-        return beyond(f"{ones} and {zeros}", sum(map(sum, counts)), whole)
 
 
 def add_up(codes: Ints, counts: Ints) -> tuple[Ints, Ints]:

@@ -24,6 +24,16 @@ def negative(name: str, counts: Iterable[int]) -> str | None:
     return f"{name}: one is negative" if min(counts, default=0) < 0 else None
 
 
+def not_rising(name: str, numbers: list[int], limit: int) -> str | None:
+    """Whether some numbers do not rise, or are not at least 0 and below a limit.
+
+    >>> not_rising("bins", [1, 3, 3], 10)
+    'bins do not rise from 0 to 9'
+    """
+    rises = numbers == sorted(set(numbers)) and all(0 <= each < limit for each in numbers)
+    return None if rises else f"{name} do not rise from 0 to {limit - 1}"
+
+
 def beyond(name: str, part: int, whole: int) -> str | None:
     """Whether the sum of some parts is more than their whole.
 
