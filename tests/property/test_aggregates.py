@@ -1,6 +1,7 @@
 """The aggregates of a window against loops over its records; what merges, packs and comes back is the same."""
 
 import math
+from collections import Counter
 from itertools import chain
 
 import numpy as np
@@ -79,8 +80,14 @@ def naive(window, predicted, expired, matched):
         "absolute_error_sum": total((sign, abs(error)) for sign, error in errors),
         "squared_error_sum": total((sign, error * error) for sign, error in errors),
     }  # fmt: skip
-    bins = by_score((bin_of(score), sign, true) for sign, score, _, _, true in binary)
-    return fields | dict(zip(("score_bins", "negatives", "positives"), bins, strict=True))
+    own = [row[1:] for row in predicted if row[0] == window and row[3] >= 0]
+    outcomes = by_score((bin_of(score), sign, true) for sign, score, _, _, true in binary)
+    predictions = Counter()
+    for sign, score, label in own:
+        predictions[2048 * label + bin_of(score)] += sign
+    fields |= dict(zip(("score_bins", "negatives", "positives"), outcomes, strict=True))
+    used = sorted(each for each, count in predictions.items() if count)
+    return fields | {"prediction_bins": used, "prediction_counts": [predictions[each] for each in used]}
 
 
 def round_to_unit(value):

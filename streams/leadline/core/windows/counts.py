@@ -8,6 +8,7 @@ from leadline.core.windows.aggregates.changes import Changes
 from leadline.core.windows.aggregates.confusion import Confusion
 from leadline.core.windows.aggregates.limits import first
 from leadline.core.windows.aggregates.outcomes_by_score import OutcomesByScore
+from leadline.core.windows.aggregates.predictions_by_score import PredictionsByScore
 from leadline.core.windows.aggregates.sums import Sums
 from leadline.core.windows.aggregates.tallies import Tallies
 from leadline.records import WindowPartial
@@ -23,6 +24,7 @@ class WindowCounts(NamedTuple):
     confusion: Confusion = Confusion.zero()
     sums: Sums = Sums.zero()
     outcomes: OutcomesByScore = OutcomesByScore.zero()
+    scores: PredictionsByScore = PredictionsByScore.zero()
 
     @classmethod
     def fold(cls, changes: Changes) -> list["WindowCounts"]:
