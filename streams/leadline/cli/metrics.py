@@ -11,9 +11,8 @@ from rich.table import Table
 
 from leadline.agents.reach import reach
 from leadline.cli.common import out, reached, wait_for
-from leadline.records import Metric, WindowMetrics, iso
-
-Place = tuple[str, str, str, int]
+from leadline.core.windows.latest import keep
+from leadline.records import Metric, WindowMetrics, identity, iso
 
 
 def metrics(
@@ -32,7 +31,7 @@ async def _show(bootstrap: str, prefix: str, model: str, segment: str, windows: 
     from leadline.agents.fetch import fetch, to_run
     from leadline.wire.codec import decode
 
-    held: dict[Place, WindowMetrics] = {}
+    held: dict[bytes, WindowMetrics] = {}
     async with AIOKafkaConsumer(
         **reach(bootstrap), isolation_level="read_committed", enable_auto_commit=False
     ) as reader:
@@ -49,7 +48,7 @@ async def _show(bootstrap: str, prefix: str, model: str, segment: str, windows: 
                             and model in ("", record.model)
                             and segment in ("", record.segment)
                         ):
-                            keep_newest(held, record)
+                            keep(held, _identity(record), record)
                 if not once:
                     live.update(table(held, windows), refresh=True)
                 elif all([await reader.position(tp) >= end for tp, end in ends.items()]):
@@ -58,14 +57,11 @@ async def _show(bootstrap: str, prefix: str, model: str, segment: str, windows: 
     out.print(table(held, windows))
 
 
-def keep_newest(held: dict[Place, WindowMetrics], record: WindowMetrics) -> None:
-    """Keep the highest revision of each window."""
-    place = record.model, record.model_version, record.segment, record.window_start
-    if place not in held or record.revision >= held[place].revision:
-        held[place] = record
+def _identity(record: WindowMetrics) -> bytes:
+    return identity(record.model, record.model_version, record.segment, record.window_start)
 
 
-def table(held: dict[Place, WindowMetrics], windows: int) -> Table:
+def table(held: dict[bytes, WindowMetrics], windows: int) -> Table:
     """The newest windows of each segment; columns of a task that no model has are left out."""
     tasks = {record.task for record in held.values()}
     metrics = ["accuracy", "auc"] * ("binary" in tasks) + ["mae"] * ("regression" in tasks)

@@ -119,8 +119,7 @@ def _revision(stored: bytes | None) -> int | None:
 
 
 def _key_and_source(record: WindowPartial) -> tuple[WindowKey, int]:
-    key = WindowKey(record.model, record.model_version, record.segment, record.window_start)
-    return key, record.source_partition
+    return WindowKey.of(record), record.source_partition
 
 
 def _sources_key(key: WindowKey) -> bytes:

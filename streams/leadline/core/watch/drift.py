@@ -18,6 +18,7 @@ from scipy.special import bdtr, bdtrc, chdtrc, chdtri
 from leadline.core.catalog import Catalog, FeatureProfile
 from leadline.core.columnar.columns import Floats, Ints
 from leadline.core.processor import Batch, Effects, EventDriven, Output, Store
+from leadline.core.windows.latest import keep
 from leadline.records import DriftReport, WindowProfile, identity
 from leadline.settings import DriftLimits
 
@@ -108,7 +109,7 @@ def _binomial(cells: Ints) -> float:
 
 
 class _Partial(NamedTuple):
-    """The newest profile of one source partition, as it is kept."""
+    """The profile of one source partition that holds, as the store keeps it."""
 
     revision: int
     as_of: int
@@ -131,19 +132,20 @@ class Drift(EventDriven):
 
     def on_batch(self, batch: Batch) -> Effects:
         """One report for each feature of each closed window that the run changes; the score's is the last."""
-        news: dict[tuple[str, str, int], list[WindowProfile]] = {}
+        changed: dict[tuple[str, str, int], list[WindowProfile]] = {}
         for record in batch.records:
             if isinstance(record, WindowProfile):
-                news.setdefault((record.model, record.model_version, record.window_start), []).append(record)
-        reports = [report for window in sorted(news) for report in self._window(*window, news[window])]
+                changed.setdefault((record.model, record.model_version, record.window_start), []).append(record)
+        reports = [report for window in sorted(changed) for report in self._window(*window, changed[window])]
         keys = [identity(each.model, each.model_version, each.window_start, each.feature) for each in reports]
         routes = [report.model.encode() for report in reports]
         return Effects([Output("drift", keys, records=reports, routes=routes)] if reports else [])
 
-    def _window(self, model: str, version: str, start: int, news: list[WindowProfile]) -> list[DriftReport]:
+    def _window(self, model: str, version: str, start: int, profiles: list[WindowProfile]) -> list[DriftReport]:
         key = b"w" + identity(model, version, start)
         held = _unpack(self._store.get(key))
-        if not _take(held, news):
+        fresh = [keep(held, str(record.source_partition), _Partial.of(record)) for record in profiles]
+        if not any(fresh):
             return []
         self._store.put(key, json.dumps(held).encode())
         known = self._catalog.version(model, version)
@@ -158,16 +160,6 @@ class Drift(EventDriven):
 def _unpack(value: bytes | None) -> dict[str, _Partial]:
     """Partials by source partition."""
     return {source: _Partial(*row) for source, row in json.loads(value).items()} if value else {}
-
-
-def _take(held: dict[str, _Partial], news: list[WindowProfile]) -> bool:
-    """Put the news in place; whether any was new."""
-    fresh = False
-    for record in news:
-        source = str(record.source_partition)
-        if source not in held or record.revision >= held[source].revision:
-            held[source], fresh = _Partial.of(record), True
-    return fresh
 
 
 class _Summary(NamedTuple):
