@@ -8,14 +8,14 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadline.core.windows.aggregates.by_score import _EDGES, score_bin
+from leadline.core.windows.aggregates.by_score import EDGES, score_bin
 from leadline.core.windows.aggregates.changes import Changes, Expired, Matched, Predicted
 from leadline.core.windows.aggregates.sums import UNIT
 from leadline.core.windows.counts import WindowCounts
 
 SIZE = 3
 WINDOWS, SIGNS = st.integers(0, SIZE - 1), st.sampled_from([1, 1, 1, -1])
-SCORES = st.sampled_from([0.0, 1.0, 0.5, *_EDGES[::300].tolist()]) | st.floats(0, 1)
+SCORES = st.sampled_from([0.0, 1.0, 0.5, *EDGES[::300].tolist()]) | st.floats(0, 1)
 BINARY = st.tuples(WINDOWS, SIGNS, SCORES, st.integers(0, 1), st.integers(0, 1)).map(
     lambda row: (*row[:4], float(row[4]), row[4])
 )
@@ -43,7 +43,7 @@ def fold(predicted, expired, matched):
 
 
 def bin_of(score):
-    return sum(score >= edge for edge in _EDGES.tolist())
+    return sum(score >= edge for edge in EDGES.tolist())
 
 
 def by_score(rows):
@@ -136,5 +136,5 @@ def test_the_bin_of_a_score_is_the_number_of_edges_up_to_it(scores):
 
 
 def test_scores_at_and_beside_every_edge_have_their_bin():
-    scores = np.concatenate([_EDGES, np.nextafter(_EDGES, 0), np.nextafter(_EDGES, 1)])
-    assert np.array_equal(score_bin(scores), np.searchsorted(_EDGES, scores, side="right"))
+    scores = np.concatenate([EDGES, np.nextafter(EDGES, 0), np.nextafter(EDGES, 1)])
+    assert np.array_equal(score_bin(scores), np.searchsorted(EDGES, scores, side="right"))

@@ -6,7 +6,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadline.core.windows.aggregates.by_score import _EDGES
+from leadline.core.windows.aggregates.by_score import EDGES
 from leadline.settings import ModelSettings
 from leadline.testing import oracle
 from logs import JoinRun, differences, feed_all
@@ -105,7 +105,7 @@ def test_the_highest_revision_of_a_labeled_prediction_is_its_label(predictions, 
 
 def bins_of(rows):
     """Used bins and their counts; 2,048 is added to the bin of what is predicted positive."""
-    counts = Counter(bisect_right(_EDGES.tolist(), row["score"]) + 2048 * row["label_pred"] for row in rows)
+    counts = Counter(bisect_right(EDGES.tolist(), row["score"]) + 2048 * row["label_pred"] for row in rows)
     return sorted(counts), [counts[each] for each in sorted(counts)]
 
 

@@ -1,12 +1,12 @@
 """Live metrics: the partials of all partitions summed.
 
-A sum holds the newest partial of each source partition, so that it is the same whatever the order, the repeats and the number of
-partitions.
+A sum takes one partial of each source partition, that of the highest revision, so that it is the same whatever the order, the repeats and
+the number of partitions.
 """
 
 import json
 import struct
-from dataclasses import astuple
+from dataclasses import asdict
 from typing import NamedTuple
 
 from leadline.core.performance.metrics import measure
@@ -76,11 +76,11 @@ class Performance(EventDriven):
         """Take in the counts of one model; None where all of them are older than those held."""
         key = b"c" + model.encode()
         value = self._store.get(key)
-        held = {row[0]: JoinCounts(model, *row) for row in json.loads(value)} if value else {}
+        held = {row["source_partition"]: JoinCounts(**row) for row in json.loads(value)} if value else {}
         fresh = [record for record in records if keep(held, record.source_partition, record)]
         if not fresh:
             return None
-        self._store.put(key, json.dumps([astuple(record)[1:] for record in held.values()]).encode())
+        self._store.put(key, json.dumps([asdict(record) for record in held.values()]).encode())
         return JoinCounts(
             model=model,
             source_partition=-1,
