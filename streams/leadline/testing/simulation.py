@@ -280,6 +280,8 @@ def _identity(record: WindowPartial | WindowProfile | WindowMetrics | JoinCounts
 
 
 def _not_adding_up(record: WindowPartial | WindowProfile | WindowMetrics | JoinCounts) -> Iterator[str]:
+    if isinstance(record, WindowPartial) and sum(record.prediction_counts) != record.predictions:
+        yield f"predictions by score of {_identity(record)} do not add up at revision {record.revision}"
     if isinstance(record, WindowProfile):
         if any(sum(feature.counts) != record.predictions for feature in record.features):
             yield f"bins of {_identity(record)} do not add up at revision {record.revision}"
