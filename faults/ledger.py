@@ -12,8 +12,9 @@ from typing import Any
 
 from faults.traffic import HORIZON_MS, WINDOW_MS
 from faults.world import STEPS, WIND, World
+from leadline.core.windows.latest import keep
 from leadline.kafka import cluster
-from leadline.records import PredictionRequest
+from leadline.records import LabeledPrediction, PredictionRequest
 from leadline.testing import oracle
 from leadline.topology import step
 from leadline.wire.codec import read
@@ -186,12 +187,10 @@ async def _rows(world: World, topic: str) -> list[dict[str, Any]]:
 
 
 async def _told(world: World) -> dict[bytes, dict[str, Any]]:
-    newest: dict[bytes, dict[str, Any]] = {}
+    held: dict[bytes, Any] = {}
     async for record in cluster.read_all(world.bootstrap, f"{world.prefix}.metrics"):
-        row = asdict(read("metrics", record.value))
-        if row["revision"] >= newest.get(record.key, row)["revision"]:
-            newest[record.key] = row
-    return newest
+        keep(held, record.key, read("metrics", record.value))
+    return {key: asdict(record) for key, record in held.items()}
 
 
 def _differs(live: dict[str, Any] | None, row: dict[str, Any]) -> bool:
@@ -203,12 +202,13 @@ def _differs(live: dict[str, Any] | None, row: dict[str, Any]) -> bool:
 
 async def _effects(world: World, labels: dict[tuple[str, str], float | None]) -> tuple[int, int]:
     """Labels that never came out, or came as another value; and outputs that came twice."""
-    seen, newest = Counter[Any](), {}
+    seen = Counter[Any]()
+    held: dict[tuple[str, str], LabeledPrediction] = {}
     async for record in cluster.read_all(world.bootstrap, f"{world.prefix}.labeled-predictions"):
-        row = asdict(read("labeled-predictions", record.value))
-        key = row["prediction"]["request_id"], row["prediction"]["model_version"]
-        seen[key, row["revision"]] += 1
-        if row["revision"] >= newest.get(key, row)["revision"]:
-            newest[key] = row
-    lost = sum((newest[key]["outcome"] if key in newest else None) != value for key, value in labels.items())
+        labeled = read("labeled-predictions", record.value)
+        assert isinstance(labeled, LabeledPrediction)
+        key = labeled.prediction.request_id, labeled.prediction.model_version
+        seen[key, labeled.revision] += 1
+        keep(held, key, labeled)
+    lost = sum((held[key].outcome if key in held else None) != value for key, value in labels.items())
     return lost, sum(times - 1 for times in seen.values())

@@ -125,6 +125,8 @@ def _make_possible(schema: str, fields: dict[str, Any], rng: random.Random) -> N
     if "score_bins" in fields:
         bins = sorted(rng.sample(range(2048), rng.randrange(5)))
         counts = {"score_bins": bins, "positives": [3] * len(bins), "negatives": [rng.randrange(9)] * len(bins)}
+        scored = sorted(rng.sample(range(4096), rng.randrange(5)))
+        counts |= {"prediction_bins": scored, "prediction_counts": [rng.randrange(9)] * len(scored)}
         fields |= counts | {"matched": 4000, "state": "mature", "task": rng.choice(["binary", "regression"])}
     if rng.random() < 0.3:
         odd = rng.choice(plain(schema)["fields"])

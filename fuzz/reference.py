@@ -172,14 +172,16 @@ def _count_rules(fields: dict[str, Any]) -> None:
     listed = [fields.get("positives", []), fields.get("negatives", []), *features]
     counts = [value for name, value in fields.items() if type(value) is int and name not in _NO_COUNTS]
     sums = {name: int.from_bytes(value, "big", signed=True) for name, value in fields.items() if name.endswith("_sum")}
-    bins = fields.get("score_bins", [])
+    bins, scored = fields.get("score_bins", []), fields.get("prediction_bins", [])
+    scores = fields.get("prediction_counts", [])
     if (
         not all(0 <= count < 2**47 for count in counts)
         or not 0 <= fields["source_partition"] < 2**15
-        or any(count < 0 for each in listed for count in each)
+        or any(count < 0 for each in [*listed, scores] for count in each)
         or not all(-(2**127) < value < 2**127 for value in sums.values())
         or any(sums.get(name, 0) < 0 for name in ("absolute_error_sum", "squared_error_sum"))
         or any(not low < high for low, high in zip([-1, *bins], [*bins, 2048], strict=True))
+        or any(not low < high for low, high in zip([-1, *scored], [*scored, 4096], strict=True))
     ):
         raise Unreadable("counts-out-of-range")
     if any(sum(each) > fields["predictions"] for each in features):
@@ -188,6 +190,8 @@ def _count_rules(fields: dict[str, Any]) -> None:
         cells = sum(fields[cell] for cell in ("tp", "fp", "fn", "tn"))
         if (
             any(len(each) != len(bins) for each in listed)
+            or len(scored) != len(scores)
+            or sum(scores) > fields["predictions"]
             or fields["matched"] + fields["expired"] > fields["predictions"]
             or max(cells, sum(map(sum, listed))) > fields["matched"]
         ):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from leadline.core.windows.aggregates import score_bin
+from leadline.core.windows.aggregates.by_score import score_bin
 from leadline.settings import duration_ms
 from leadline.testing import oracle
 from logs import ms, read_log

@@ -8,7 +8,8 @@ import pyarrow as pa
 from leadline.core.models import LoadedVersion, Signature
 from leadline.core.processor import Batch
 from leadline.core.tables import Table
-from leadline.core.windows.aggregates import UNIT, score_bin
+from leadline.core.windows.aggregates.by_score import score_bin
+from leadline.core.windows.aggregates.sums import UNIT
 from leadline.records import Rollout, WindowPartial
 from leadline.state.memory import MemoryStore
 from leadline.wire.codec import keys_of, routes_of

@@ -112,6 +112,8 @@ class WindowPartial:
     score_bins: list[int]
     positives: list[int]
     negatives: list[int]
+    prediction_bins: list[int] = field(default_factory=list)
+    prediction_counts: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import pytest
 import redis.asyncio as redis
 from aiokafka import AIOKafkaProducer
 
+from leadline.core.windows.latest import latest
 from leadline.embedded.workers import Workers
 from leadline.kafka import cluster
 from leadline.kafka.admin import apply_topics
@@ -143,11 +144,8 @@ async def test_the_loop_from_requests_to_a_retrain_request(loop):
     await loop.tell_time(START + 20 * HOUR)
     await loop.settle()
 
-    newest = {}
-    for record in await loop.read("metrics"):
-        if isinstance(record, WindowMetrics) and record.segment == "*":
-            held = newest.get(record.window_start)
-            newest[record.window_start] = record if held is None or record.revision > held.revision else held
+    metrics = [r for r in await loop.read("metrics") if isinstance(r, WindowMetrics) and r.segment == "*"]
+    newest = latest(metrics, lambda record: record.window_start)
     assert [newest[START + h * HOUR].accuracy.value for h in range(6)] == [0, 0, 0, 1, 1, 1]
     assert all(record.state == "sealed" and record.matched == 300 for record in newest.values())
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadline.core.models import FeatureProfile, ReferenceProfile
-from leadline.core.performance.metrics import METRICS, auc
+from leadline.core.performance.binary import auc
+from leadline.core.performance.metrics import METRICS
 from leadline.core.performance.performance import Performance
 from leadline.core.scoring.routing import Deployments
 from leadline.core.tables import Table
@@ -63,7 +64,8 @@ OF = {
     dict[str, str]: st.dictionaries(TEXT, TEXT, max_size=3),
     list[FeatureCounts]: st.lists(st.builds(FeatureCounts, TEXT, st.lists(WHOLE, max_size=5)), max_size=3),
 }
-NAMED = {"source_partition": SMALL, "score_bins": st.lists(SMALL | st.integers(0, 2047), max_size=5)}
+BINS = st.lists(SMALL | st.integers(0, 2047), max_size=5)
+NAMED = {"source_partition": SMALL, "score_bins": BINS, "prediction_bins": BINS}
 
 
 def values_of(field):
@@ -115,6 +117,7 @@ def test_the_good_ones_pass_and_are_told_of(topic, good, make):
     assert Host(make).feed(batch)
 
 
+SCORED = {"prediction_bins": [7, 2055], "prediction_counts": [1, 2]}
 BAD_PARTIALS = [
     ("unknown-state", {"state": "odd"}),
     ("unknown-state", {"task": "odd"}),
@@ -128,11 +131,21 @@ BAD_PARTIALS = [
     ("counts-out-of-range", {"score_bins": [7, 5, 9]}),
     ("counts-out-of-range", {"score_bins": [0, 1, 2048]}),
     ("counts-out-of-range", {"score_bins": [-1, 1, 2047]}),
+    ("counts-out-of-range", {"prediction_bins": [7, 4096]}),
+    ("counts-out-of-range", SCORED | {"prediction_counts": [3, -1]}),
     ("counts-disagree", {"positives": [1]}),
     ("counts-disagree", {"positives": [9, 0, 0]}),
     ("counts-disagree", {"tp": 9}),
     ("counts-disagree", {"expired": 1}),
+    ("counts-disagree", {"prediction_bins": [7]}),
+    ("counts-disagree", SCORED | {"prediction_counts": [2, 2]}),
 ]
+
+
+def test_a_partial_with_counts_of_all_predictions_is_taken():
+    record = replace(PARTIALS[0], **SCORED)
+    batch, letters = decode(run_of("window-partials", [record], 0), 1 << 20)
+    assert (batch.records, letters) == ([record], [])
 
 
 @pytest.mark.parametrize(("reason", "changed"), BAD_PARTIALS)

@@ -1,8 +1,12 @@
 """The join equals a naive batch join, whatever the order, the runs, the restarts and the faults in the log."""
 
+from bisect import bisect_right
+from collections import Counter
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from leadline.core.windows.aggregates.by_score import EDGES
 from leadline.settings import ModelSettings
 from leadline.testing import oracle
 from logs import JoinRun, differences, feed_all
@@ -97,3 +101,26 @@ def test_the_highest_revision_of_a_labeled_prediction_is_its_label(predictions, 
         told = run.labels.get(request, [])
         assert [row["revision"] for row in told] == sorted({row["revision"] for row in told})
         assert (told[-1]["outcome"] if told else None) == outcome
+
+
+def bins_of(rows):
+    """Used bins and their counts; 2,048 is added to the bin of what is predicted positive."""
+    counts = Counter(bisect_right(EDGES.tolist(), row["score"]) + 2048 * row["label_pred"] for row in rows)
+    return sorted(counts), [counts[each] for each in sorted(counts)]
+
+
+@given(PREDICTIONS, OUTCOMES, st.randoms(use_true_random=False), st.sampled_from(["first", "latest"]), st.booleans())
+@settings(max_examples=200)
+def test_predictions_are_counted_by_score_whatever_becomes_of_them(predictions, outcomes, random, policy, reopen):
+    """Neither outcomes, corrections, retractions nor expiry change these counts; a prediction that comes again does not count."""
+    run = JoinRun(ModelSettings(name="m", horizon=200, window=100, policy=policy, grace="never"))
+    feed_all(run, predictions, outcomes, random.randint, 7, reopen)
+    run.pass_time(random.choice([0, 500, 5000]))
+    first = {(row["request_id"], row["model_version"]): row for row in reversed(predictions)}
+    for (version, start, segment), partial in run.windows.items():
+        window = [
+            row for row in first.values() if (row["model_version"], row["event_time"] // 100 * 100) == (version, start)
+        ]
+        own = [row for row in window if segment in ("*", row["segment"])]
+        assert (partial.prediction_bins, partial.prediction_counts) == bins_of(own)
+        assert sum(partial.prediction_counts) == partial.predictions

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadline.core.performance.metrics import auc
+from leadline.core.performance.binary import auc
 from leadline.core.performance.performance import Performance
 from leadline.core.windows.keys import STATES
 from stages import Host, partial, records_batch
@@ -27,24 +27,24 @@ def cut(random, items):
 
 def histories(pairs, random):
     """Growing partials of each source partition: revision 1, 2, … each holding all up to it."""
-    news = []
+    partials = []
     for source in sorted({pair[3] for pair in pairs}):
         own = [pair[:3] for pair in pairs if pair[3] == source]
         stops = sorted({random.randint(0, len(own)) for _ in range(3)} | {len(own)})
         states = sorted(random.choice(STATES) for _ in stops)
         states.sort(key=STATES.index)
-        news += [
+        partials += [
             partial(own[:stop], source, revision, state=state)
             for revision, (stop, state) in enumerate(zip(stops, states, strict=True))
         ]
-    return news
+    return partials
 
 
 @given(PAIRS, st.randoms(use_true_random=False))
 @settings(max_examples=150)
 def test_any_order_repeats_and_restarts_end_in_the_same_sum(pairs, random):
-    news = histories(pairs, random)
-    log = [random.choice(news) for _ in range(5)] + random.sample(news, len(news))
+    partials = histories(pairs, random)
+    log = [random.choice(partials) for _ in range(5)] + random.sample(partials, len(partials))
     steady, woken = Host(Performance), Host(Performance, fresh=True)
     for run in cut(random, log):
         assert steady.feed(records_batch("window-partials", run)) == woken.feed(records_batch("window-partials", run))
@@ -60,15 +60,15 @@ def test_any_order_repeats_and_restarts_end_in_the_same_sum(pairs, random):
 @given(PAIRS)
 @settings(max_examples=300)
 def test_auc_is_within_its_bound_of_brute_force(pairs):
-    told = Host(Performance).feed(records_batch("window-partials", [partial([pair[:3] for pair in pairs])]))[0]
+    emitted = Host(Performance).feed(records_batch("window-partials", [partial([pair[:3] for pair in pairs])]))[0]
     positives, negatives = [p[0] for p in pairs if p[1]], [p[0] for p in pairs if not p[1]]
     if not (positives and negatives):
-        assert told.auc is told.auc_error is None
+        assert emitted.auc is emitted.auc_error is None
         return
     wins = sum((p > n) + (p == n) / 2 for p in positives for n in negatives)
     exact = wins / (len(positives) * len(negatives))
-    assert abs(told.auc.value - exact) <= told.auc_error + 1e-12
-    assert told.auc.low <= told.auc.value <= told.auc.high
+    assert abs(emitted.auc.value - exact) <= emitted.auc_error + 1e-12
+    assert emitted.auc.low <= emitted.auc.value <= emitted.auc.high
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), min_size=1, max_size=12))

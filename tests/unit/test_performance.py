@@ -7,13 +7,15 @@ import pytest
 from scipy import stats
 from sklearn import metrics as sk
 
-from leadline.core.performance.metrics import METRICS, auc, f1, wilson
+from leadline.core.performance.binary import auc, f1
+from leadline.core.performance.intervals import wilson
+from leadline.core.performance.metrics import METRICS
 from leadline.core.performance.performance import Performance
 from leadline.records import JoinCounts
 from stages import Host, partial, records_batch
 
 
-def tell(*partials):
+def emit(*partials):
     return Host(Performance).feed(records_batch("window-partials", partials))[-1]
 
 
@@ -27,34 +29,34 @@ def pairs_of(seed, n):
 def test_values_are_those_of_scikit_learn():
     pairs = pairs_of(1, 3000)
     scores, truth, labels = map(np.array, zip(*pairs, strict=True))
-    told = tell(partial(pairs[:1000], 0), partial(pairs[1000:], 3))
-    assert told.accuracy.value == pytest.approx(sk.accuracy_score(truth, labels), abs=1e-12)
-    assert told.precision.value == pytest.approx(sk.precision_score(truth, labels), abs=1e-12)
-    assert told.recall.value == pytest.approx(sk.recall_score(truth, labels), abs=1e-12)
-    assert told.f1.value == pytest.approx(sk.f1_score(truth, labels), abs=1e-12)
-    assert told.logloss.value == pytest.approx(sk.log_loss(truth, scores), abs=1e-11)
-    assert told.brier.value == pytest.approx(sk.brier_score_loss(truth, scores), abs=1e-11)
-    assert abs(told.auc.value - sk.roc_auc_score(truth, scores)) <= told.auc_error < 0.01
-    assert told.outcome_rate.value == pytest.approx(truth.mean(), abs=1e-12)
-    assert told.mean_score.value == pytest.approx(scores.mean(), abs=1e-11)
+    emitted = emit(partial(pairs[:1000], 0), partial(pairs[1000:], 3))
+    assert emitted.accuracy.value == pytest.approx(sk.accuracy_score(truth, labels), abs=1e-12)
+    assert emitted.precision.value == pytest.approx(sk.precision_score(truth, labels), abs=1e-12)
+    assert emitted.recall.value == pytest.approx(sk.recall_score(truth, labels), abs=1e-12)
+    assert emitted.f1.value == pytest.approx(sk.f1_score(truth, labels), abs=1e-12)
+    assert emitted.logloss.value == pytest.approx(sk.log_loss(truth, scores), abs=1e-11)
+    assert emitted.brier.value == pytest.approx(sk.brier_score_loss(truth, scores), abs=1e-11)
+    assert abs(emitted.auc.value - sk.roc_auc_score(truth, scores)) <= emitted.auc_error < 0.01
+    assert emitted.outcome_rate.value == pytest.approx(truth.mean(), abs=1e-12)
+    assert emitted.mean_score.value == pytest.approx(scores.mean(), abs=1e-11)
 
 
 def test_regression_values_are_those_of_scikit_learn():
     rng = np.random.default_rng(2)
     truth, scores = rng.normal(size=500) * 50, rng.normal(size=500) * 50
-    told = tell(
+    emitted = emit(
         partial([(s, y, None) for s, y in zip(scores.tolist(), truth.tolist(), strict=True)], task="regression")
     )
-    assert told.mae.value == pytest.approx(sk.mean_absolute_error(truth, scores), abs=1e-10)
-    assert told.rmse.value == pytest.approx(sk.root_mean_squared_error(truth, scores), abs=1e-10)
-    assert told.bias.value == pytest.approx((scores - truth).mean(), abs=1e-10)
+    assert emitted.mae.value == pytest.approx(sk.mean_absolute_error(truth, scores), abs=1e-10)
+    assert emitted.rmse.value == pytest.approx(sk.root_mean_squared_error(truth, scores), abs=1e-10)
+    assert emitted.bias.value == pytest.approx((scores - truth).mean(), abs=1e-10)
     half = stats.t.ppf(0.975, 499) * stats.sem(scores - truth)
-    assert told.bias.high - told.bias.value == pytest.approx(half, rel=1e-9)
-    assert told.mae.high - told.mae.value == pytest.approx(
+    assert emitted.bias.high - emitted.bias.value == pytest.approx(half, rel=1e-9)
+    assert emitted.mae.high - emitted.mae.value == pytest.approx(
         stats.t.ppf(0.975, 499) * stats.sem(np.abs(scores - truth)), rel=1e-9
     )
-    assert told.rmse.low < told.rmse.value < told.rmse.high
-    assert told.accuracy is told.auc is told.auc_error is told.logloss is None
+    assert emitted.rmse.low < emitted.rmse.value < emitted.rmse.high
+    assert emitted.accuracy is emitted.auc is emitted.auc_error is emitted.logloss is None
 
 
 def test_wilson_is_scipys():
@@ -68,28 +70,32 @@ def test_wilson_is_scipys():
 def test_spread_of_losses_comes_close_to_that_of_the_scores():
     pairs = pairs_of(3, 2000)
     scores, truth, _ = map(np.array, zip(*pairs, strict=True))
-    told = tell(partial(pairs))
+    emitted = emit(partial(pairs))
     losses = -np.log(np.where(truth == 1, scores, 1 - scores))
-    for metric, values in ((told.logloss, losses), (told.brier, (scores - truth) ** 2), (told.mean_score, scores)):
+    for metric, values in (
+        (emitted.logloss, losses),
+        (emitted.brier, (scores - truth) ** 2),
+        (emitted.mean_score, scores),
+    ):
         assert metric.high - metric.value == pytest.approx(stats.t.ppf(0.975, 1999) * stats.sem(values), rel=0.01)
 
 
 def test_undefined_is_none():
-    nothing = tell(partial([], extra=3))
+    nothing = emit(partial([], extra=3))
     assert all(getattr(nothing, name) is None for name in METRICS)
     assert (nothing.coverage, nothing.pending) == (0.0, 3)
-    assert tell(partial([])).coverage is None
-    negatives = tell(partial([(0.1, 0.0, 0)] * 3))
+    assert emit(partial([])).coverage is None
+    negatives = emit(partial([(0.1, 0.0, 0)] * 3))
     assert negatives.accuracy.value == 1
     assert negatives.precision is negatives.recall is negatives.f1 is negatives.auc is negatives.auc_error is None
-    missed = tell(partial([(0.1, 1.0, 0)] * 3))
+    missed = emit(partial([(0.1, 1.0, 0)] * 3))
     assert (missed.f1.value, missed.recall.value, missed.precision) == (0, 0, None)
 
 
 def test_one_pair_has_no_spread():
-    told = tell(partial([(0.7, 1.0, 1)]))
-    assert (told.logloss.low, told.logloss.high) == (None, None)
-    assert told.accuracy.low < 0.5
+    emitted = emit(partial([(0.7, 1.0, 1)]))
+    assert (emitted.logloss.low, emitted.logloss.high) == (None, None)
+    assert emitted.accuracy.low < 0.5
 
 
 def test_f1_interval_covers():
@@ -136,13 +142,13 @@ def test_lower_revisions_are_ignored_and_equal_ones_replace():
 
 def test_one_record_a_window_with_key_and_route():
     host = Host(Performance)
-    news = [
+    partials = [
         partial([], 0, 1, extra=1),
         partial([], 1, 4, extra=2, as_of=-7),
         partial([], 0, 2, extra=5),
         partial([], segment="a=ü"),
     ]
-    whole, segment = host.feed(records_batch("window-partials", news))
+    whole, segment = host.feed(records_batch("window-partials", partials))
     assert (whole.predictions, whole.revision, whole.as_of) == (7, 6, -7)
     assert host.keys == [b'["m","v1","*",0]', b'["m","v1","a=\\u00fc",0]']
     assert host.routes == [b"m", b"m"]
@@ -160,8 +166,8 @@ def test_a_window_is_as_far_as_its_slowest_partition_and_never_goes_back():
         (2, 1, "mature"),
     ):
         states += [
-            told.state
-            for told in host.feed(records_batch("window-partials", [partial([], source, revision, state=state)]))
+            emitted.state
+            for emitted in host.feed(records_batch("window-partials", [partial([], source, revision, state=state)]))
         ]
     assert states == ["mature", "mature", "mature", "sealed", "sealed"]
 

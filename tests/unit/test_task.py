@@ -22,7 +22,9 @@ def test_a_new_task_on_the_same_store_goes_on():
     assert again.restored_to() == 1
 
 
-@pytest.mark.parametrize("told", [{"format": FORMAT + 1, "offsets": {}}, {"outcomes": 7}])
+@pytest.mark.parametrize(
+    "told", [{"format": FORMAT - 1, "offsets": {}}, {"format": FORMAT + 1, "offsets": {}}, {"outcomes": 7}]
+)
 def test_a_state_of_another_release_is_refused(told):
     store = MemoryStore()
     store.put(APPLIED, json.dumps(told).encode())

@@ -9,11 +9,9 @@ from rich.live import Live
 from rich.table import Table
 
 from leadline.cli.common import broker, out, wait_for
-from leadline.records import Metric, WindowMetrics, iso
+from leadline.core.windows.latest import keep
+from leadline.records import Metric, WindowMetrics, identity, iso
 from leadline.wire.run import Run
-
-Window = tuple[str, str, str, int]
-"""Model, version, segment, and where it starts."""
 
 
 def metrics(
@@ -30,14 +28,14 @@ def metrics(
 async def _show(bootstrap: str, prefix: str, model: str, segment: str, windows: int, once: bool) -> None:
     from leadline.kafka.reader import Reader
 
-    held: dict[Window, WindowMetrics] = {}
+    held: dict[bytes, WindowMetrics] = {}
     async with Reader(bootstrap, f"{prefix}.metrics", "metrics") as reader:
         await reader.from_beginning()
         runs = reader.until(await reader.ends()) if once else reader.follow()
         with Live(console=out, auto_refresh=False, transient=once) as live:
             async for run in _with_start(runs):
                 for record in _records(run, model, segment):
-                    keep_newest(held, record)
+                    keep(held, _identity(record), record)
                 if not once:
                     live.update(table(held, windows), refresh=True)
     out.print(table(held, windows))
@@ -59,14 +57,11 @@ def _records(run: Run | None, model: str, segment: str) -> list[WindowMetrics]:
     return [each for each in metrics if model in ("", each.model) and segment in ("", each.segment)]
 
 
-def keep_newest(held: dict[Window, WindowMetrics], record: WindowMetrics) -> None:
-    """Keep the highest revision of each window."""
-    window = record.model, record.model_version, record.segment, record.window_start
-    if window not in held or record.revision >= held[window].revision:
-        held[window] = record
+def _identity(record: WindowMetrics) -> bytes:
+    return identity(record.model, record.model_version, record.segment, record.window_start)
 
 
-def table(held: dict[Window, WindowMetrics], windows: int) -> Table:
+def table(held: dict[bytes, WindowMetrics], windows: int) -> Table:
     """The newest windows of each segment; columns of a task that no model has are left out."""
     tasks = {record.task for record in held.values()}
     metrics = ["accuracy", "auc"] * ("binary" in tasks) + ["mae"] * ("regression" in tasks)

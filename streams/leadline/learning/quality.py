@@ -7,7 +7,7 @@ from leadline.core.columnar.columns import Bools, Floats
 from leadline.settings import ModelSettings
 
 _TINY = 1e-15
-"""How near to 0 and 1 a score counts in the log loss, as in `leadline.core.windows.aggregates`."""
+"""How near to 0 and 1 a score counts in the log loss, as in `leadline.core.windows.aggregates.sums`."""
 
 
 def quality(scores: Floats, outcomes: Floats, settings: ModelSettings) -> dict[str, float]:

@@ -5,6 +5,8 @@ import io
 from collections.abc import Iterable
 from typing import Any
 
+from leadline.core.windows.keys import WindowKey
+from leadline.core.windows.latest import latest
 from leadline.records import JoinCounts, Metric, WindowMetrics, iso
 
 COLUMNS = (
@@ -14,16 +16,14 @@ COLUMNS = (
 
 
 def newest(records: Iterable[WindowMetrics | JoinCounts]) -> tuple[list[WindowMetrics], list[JoinCounts]]:
-    """Of each identity the record with the highest revision."""
-    held: dict[tuple[Any, ...], WindowMetrics | JoinCounts] = {}
-    for record in records:
-        key: tuple[Any, ...] = (record.model,)
-        if isinstance(record, WindowMetrics):
-            key = (record.model, record.model_version, record.segment, record.window_start)
-        if key not in held or record.revision >= held[key].revision:
-            held[key] = record
-    windows = [record for record in held.values() if isinstance(record, WindowMetrics)]
-    return windows, [record for record in held.values() if isinstance(record, JoinCounts)]
+    """The windows that hold, and the counts of each model that hold."""
+    held = latest(records, _identity).values()
+    windows = [record for record in held if isinstance(record, WindowMetrics)]
+    return windows, [record for record in held if isinstance(record, JoinCounts)]
+
+
+def _identity(record: WindowMetrics | JoinCounts) -> tuple[Any, ...]:
+    return (record.model,) if isinstance(record, JoinCounts) else WindowKey.of(record)
 
 
 def metrics_csv(windows: Iterable[WindowMetrics]) -> str:

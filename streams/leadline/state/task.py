@@ -14,7 +14,7 @@ from leadline.wire.run import Run
 
 APPLIED = b"\0applied"
 RESTORED = b"\0restored"
-FORMAT = 2
+FORMAT = 3
 """Of all that a processor keeps in its store. Rises when a worker of before could misread it."""
 
 

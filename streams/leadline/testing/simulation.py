@@ -15,6 +15,7 @@ import numpy as np
 
 from leadline.core.columnar.columns import Floats
 from leadline.core.models import LoadedVersion, Signature
+from leadline.core.windows.latest import latest
 from leadline.core.windows.reference_bins import build_profile
 from leadline.records import (
     Alert,
@@ -219,18 +220,15 @@ class World:
         counts, rows, _ = oracle.join(
             *self._logs(), horizon=HORIZON, window=WINDOW, policy=self.policy, as_of=self.now_ms, grace=self.grace
         )
-        told = [r for r in self.driver.read("metrics") if isinstance(r, WindowMetrics | JoinCounts)]
+        emitted = [r for r in self.driver.read("metrics") if isinstance(r, WindowMetrics | JoinCounts)]
+        held = latest(emitted, _identity).values()
         totals = Counter[str]()
-        for record in _newest(told).values():
+        for record in held:
             if isinstance(record, JoinCounts):
                 totals.update({name: getattr(record, name) for name in counts if name != "pending"})
         totals["pending"] = totals["predictions"] - totals["matched"] - totals["expired"]
         yield from [f"{name} is {totals[name]}, not {value}" for name, value in counts.items() if totals[name] != value]
-        live = {
-            (w.model_version, w.window_start, w.segment): w
-            for w in _newest(told).values()
-            if isinstance(w, WindowMetrics)
-        }
+        live = {(w.model_version, w.window_start, w.segment): w for w in held if isinstance(w, WindowMetrics)}
         if set(live) != set(rows):
             yield f"windows differ: {sorted(set(live) ^ set(rows))[:3]}"
         for place in set(live) & set(rows):
@@ -321,16 +319,9 @@ def _identity(record: WindowPartial | WindowProfile | WindowMetrics | JoinCounts
     return record.model, record.model_version, record.segment, record.window_start, source
 
 
-def _newest(records: list[WindowMetrics | JoinCounts]) -> dict[tuple[Any, ...], WindowMetrics | JoinCounts]:
-    held: dict[tuple[Any, ...], WindowMetrics | JoinCounts] = {}
-    for record in records:
-        identity = _identity(record)
-        if identity not in held or record.revision >= held[identity].revision:
-            held[identity] = record
-    return held
-
-
 def _not_adding_up(record: WindowPartial | WindowProfile | WindowMetrics | JoinCounts) -> Iterator[str]:
+    if isinstance(record, WindowPartial) and sum(record.prediction_counts) != record.predictions:
+        yield f"predictions by score of {_identity(record)} do not add up at revision {record.revision}"
     if isinstance(record, WindowProfile):
         if any(sum(feature.counts) != record.predictions for feature in record.features):
             yield f"bins of {_identity(record)} do not add up at revision {record.revision}"

@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from leadline.core.columnar.columns import Bools, lengths
-from leadline.core.windows.aggregates import SCORE_BINS, SUMS, TALLIES
+from leadline.core.windows import counts
+from leadline.core.windows.aggregates import limits
 from leadline.core.windows.keys import STATES
 from leadline.core.windows.partials import CLASSES
 from leadline.records import (
@@ -19,9 +20,8 @@ from leadline.records import (
 
 EARLIEST_MS, LATEST_MS = -62_135_596_800_000, 253_402_300_799_999
 MAX_ID_BYTES = 1000
-MAX_COUNT, MAX_PARTITIONS = 2**47, 2**15
-"""One count of one partition, and the number of a partition, are below these: the sum over all partitions then fits into 64 bits."""
-MAX_SUM = 2**127
+MAX_PARTITIONS = 2**15
+"""Source partitions are below this."""
 _ID_EMPTY = ("request-id-empty", "give each request an id of its own")
 _ID_TOO_LONG = ("request-id-too-long", f"a request id has at most {MAX_ID_BYTES} bytes")
 _KEY_MISMATCH = ("key-mismatch", "the record's key must be the request_id in UTF-8: it decides the partition")
@@ -56,10 +56,10 @@ def broken_record(topic: str, record: Record, key: bytes | None) -> tuple[str, s
     Requests have the rules of `broken`. Counts have rules that let them be summed and measured: they are not negative, not too large, and
     agree with each other.
 
-    >>> counts = JoinCounts("m", -1, 1, 0, *[0] * 16)
-    >>> broken_record("window-partials", counts, b"")
+    >>> totals = JoinCounts("m", -1, 1, 0, *[0] * 16)
+    >>> broken_record("window-partials", totals, b"")
     ('counts-out-of-range', 'source_partition is -1, not from 0 to 32767')
-    >>> broken_record("metrics", counts, b"") is None
+    >>> broken_record("metrics", totals, b"") is None
     True
     """
     match topic, record:
@@ -68,7 +68,7 @@ def broken_record(topic: str, record: Record, key: bytes | None) -> tuple[str, s
         case "window-partials", WindowPartial():
             return _broken_partial(record)
         case "window-partials", JoinCounts():
-            return _broken_number(record, ("revision", *CLASSES))
+            return _broken_counts([_outside(record, ("revision", *CLASSES))], [])
         case "window-profiles", WindowProfile():
             return _broken_profile(record)
     return None
@@ -88,67 +88,32 @@ def _broken_request(request: PredictionRequest, key: bytes | None) -> tuple[str,
 def _broken_partial(partial: WindowPartial) -> tuple[str, str] | None:
     if partial.state not in STATES or partial.task not in ("binary", "regression"):
         return "unknown-state", "a state is provisional, mature or sealed, a task binary or regression"
-    return (
-        _broken_number(partial, ("revision", *TALLIES))
-        or _broken_sum(partial)
-        or _broken_bin(partial.score_bins)
-        or _negative("positives and negatives", partial.positives + partial.negatives)
-        or _disagreeing(partial)
-    )
-
-
-def _broken_sum(partial: WindowPartial) -> tuple[str, str] | None:
-    wide = next((name for name in SUMS if abs(getattr(partial, name)) >= MAX_SUM), None)
-    if wide is not None:
-        return "counts-out-of-range", f"{wide} has more than 16 bytes"
-    errors = [partial.absolute_error_sum, partial.squared_error_sum]
-    return _negative("sums of absolute and of squared errors", errors)
-
-
-def _broken_bin(bins: list[int]) -> tuple[str, str] | None:
-    if bins == sorted(set(bins)) and all(0 <= each < SCORE_BINS for each in bins):
-        return None
-    return "counts-out-of-range", f"score_bins do not rise from 0 to {SCORE_BINS - 1}"
-
-
-def _disagreeing(partial: WindowPartial) -> tuple[str, str] | None:
-    if not len(partial.score_bins) == len(partial.positives) == len(partial.negatives):
-        return "counts-disagree", "score_bins, positives and negatives are not equally long"
-    cells = partial.tp + partial.fp + partial.fn + partial.tn
-    return (
-        _beyond("matched and expired", partial.matched + partial.expired, partial.predictions)
-        or _beyond("tp, fp, fn and tn", cells, partial.matched)
-        or _beyond("positives and negatives", sum(partial.positives + partial.negatives), partial.matched)
+    return _broken_counts(
+        [_outside(partial, ("revision",)), counts.out_of_range(partial)], [counts.disagreement(partial)]
     )
 
 
 def _broken_profile(profile: WindowProfile) -> tuple[str, str] | None:
-    counts = [(f"counts of {each.name}", each.counts) for each in profile.features]
-    rules = [_broken_number(profile, ("revision", "predictions"))]
-    rules += [_negative(*each) for each in counts]
-    rules += [_beyond(name, sum(values), profile.predictions) for name, values in counts]
-    return next((rule for rule in rules if rule is not None), None)
-
-
-def _broken_number(record: WindowPartial | JoinCounts | WindowProfile, names: Iterable[str]) -> tuple[str, str] | None:
-    limits = {"source_partition": MAX_PARTITIONS, **dict.fromkeys(names, MAX_COUNT)}
-    values = ((name, getattr(record, name), limit) for name, limit in limits.items())
-    return next(
-        (
-            ("counts-out-of-range", f"{name} is {value}, not from 0 to {limit - 1}")
-            for name, value, limit in values
-            if not 0 <= value < limit
-        ),
-        None,
+    features = [(f"counts of {each.name}", each.counts) for each in profile.features]
+    return _broken_counts(
+        [_outside(profile, ("revision", "predictions")), *(limits.negative(*feature) for feature in features)],
+        [limits.beyond(name, sum(values), profile.predictions) for name, values in features],
     )
 
 
-def _negative(name: str, counts: Iterable[int]) -> tuple[str, str] | None:
-    return ("counts-out-of-range", f"{name}: one is negative") if min(counts, default=0) < 0 else None
+def _broken_counts(outside: Iterable[str | None], disagreeing: Iterable[str | None]) -> tuple[str, str] | None:
+    """The first rule that counts break: each has to be in its range, and then they have to agree."""
+    for reason, problems in (("counts-out-of-range", outside), ("counts-disagree", disagreeing)):
+        problem = limits.first(problems)
+        if problem is not None:
+            return reason, problem
+    return None
 
 
-def _beyond(name: str, part: int, whole: int) -> tuple[str, str] | None:
-    return ("counts-disagree", f"{name} add up to {part}, of {whole}") if part > whole else None
+def _outside(record: WindowPartial | JoinCounts | WindowProfile, names: Iterable[str]) -> str | None:
+    """What is wrong with the source partition and the counts of these names."""
+    source = limits.outside("source_partition", record.source_partition, MAX_PARTITIONS)
+    return limits.first([source, *(limits.outside(name, getattr(record, name)) for name in names)])
 
 
 def _out_of_range(field: str) -> tuple[str, str]:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from leadline.core.columnar.columns import Ints, distinct
 from leadline.core.join.cohorts import Cohorts
-from leadline.core.windows.aggregates import Matched, WindowCounts, fold
+from leadline.core.windows.aggregates.changes import Changes, Expired, Matched, Predicted
+from leadline.core.windows.counts import WindowCounts
 from leadline.core.windows.keys import WindowKey, window_start
 
 _SIGNED = [("cohort", np.int64), ("event_time", np.int64), ("sign", np.int64)]
@@ -50,25 +51,17 @@ class CountDeltas:
     def windows(self, cohorts: Cohorts) -> dict[WindowKey, WindowCounts]:
         """The changes of each window that anything changed in."""
         predicted, expired, matched = self._predicted.table(), self._expired.table(), self._matched.table()
-        spots = np.concatenate([_spots(rows, cohorts) for rows in (predicted, expired, matched)])
-        numbers, number = distinct(spots[:, 0])
-        starts, start = distinct(spots[:, 1])
-        codes, where = distinct(number * len(starts) + start)
-        spots = np.stack([numbers[codes // len(starts)], starts[codes % len(starts)]], axis=1) if len(codes) else spots
-        cut = np.cumsum([len(predicted), len(expired)])
-        at_predicted, at_expired, at_matched = np.split(where, cut)
-        columns = Matched(
-            at_matched,
-            matched["sign"].copy(),
-            matched["score"].copy(),
-            matched["label"].copy(),
-            _positive(matched, cohorts),
-            matched["outcome"].copy(),
+        starts = [_cohort_and_start(rows, cohorts) for rows in (predicted, expired, matched)]
+        pairs, index = _distinct_pairs(np.concatenate(starts))
+        at_predicted, at_expired, at_matched = np.split(index, np.cumsum([len(predicted), len(expired)]))
+        sign, score, label, outcome = _columns(matched, "sign", "score", "label", "outcome")
+        changes = Changes(
+            len(pairs),
+            Predicted(at_predicted, *_columns(predicted, "sign", "score", "label")),
+            Expired(at_expired, *_columns(expired, "sign")),
+            Matched(at_matched, sign, score, label, outcome, _positive(matched, cohorts)),
         )
-        totals = fold(
-            len(spots), (at_predicted, predicted["sign"].copy()), columns, (at_expired, expired["sign"].copy())
-        )
-        return _by_segment(spots, totals, cohorts)
+        return _by_segment(pairs, WindowCounts.fold(changes), cohorts)
 
 
 class _Rows:
@@ -92,9 +85,24 @@ class _Rows:
         return np.concatenate([*self._tables, np.array(self._single, self._kind)])
 
 
-def _spots(rows: NDArray[Any], cohorts: Cohorts) -> Ints:
+def _columns(rows: NDArray[Any], *names: str) -> list[NDArray[Any]]:
+    return [rows[name].copy() for name in names]
+
+
+def _cohort_and_start(rows: NDArray[Any], cohorts: Cohorts) -> Ints:
+    """The cohort number of each row, and the start of its window."""
     cohort = rows["cohort"].copy()
     return np.stack([cohort, window_start(rows["event_time"], cohorts.window(cohort))], axis=1)
+
+
+def _distinct_pairs(pairs: Ints) -> tuple[Ints, Ints]:
+    """The different pairs (cohort number, window start), and for each row the index of its pair."""
+    numbers, number = distinct(pairs[:, 0])
+    starts, start = distinct(pairs[:, 1])
+    codes, index = distinct(number * len(starts) + start)
+    if not len(codes):
+        return pairs, index
+    return np.stack([numbers[codes // len(starts)], starts[codes % len(starts)]], axis=1), index
 
 
 def _positive(matched: NDArray[Any], cohorts: Cohorts) -> Ints:
@@ -102,10 +110,11 @@ def _positive(matched: NDArray[Any], cohorts: Cohorts) -> Ints:
     return np.where(cohorts.binary(cohort), matched["outcome"] == cohorts.positive(cohort), -1)
 
 
-def _by_segment(spots: Ints, totals: list[WindowCounts], cohorts: Cohorts) -> dict[WindowKey, WindowCounts]:
+def _by_segment(pairs: Ints, totals: list[WindowCounts], cohorts: Cohorts) -> dict[WindowKey, WindowCounts]:
+    """The changes of each window from those of its cohorts; a cohort counts in a window of each of its segments."""
     parts: defaultdict[WindowKey, list[WindowCounts]] = defaultdict(list)
-    for (number, start), total in zip(spots.tolist(), totals, strict=True):
+    for (number, start), total in zip(pairs.tolist(), totals, strict=True):
         cohort = cohorts[number]
         for segment in cohort.segments:
             parts[WindowKey(cohort.model, cohort.version, segment, start)].append(total)
-    return {key: own[0] if len(own) == 1 else WindowCounts.total(own) for key, own in parts.items()}
+    return dict(zip(parts, WindowCounts.merge(list(parts.values())), strict=True))

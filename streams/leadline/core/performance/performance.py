@@ -1,12 +1,12 @@
 """Live metrics: the partials of all partitions summed.
 
-A sum holds the newest partial of each source partition, so that it is the same whatever the order, the repeats and the number of
-partitions.
+A sum takes one partial of each source partition, that of the highest revision, so that it is the same whatever the order, the repeats and
+the number of partitions.
 """
 
 import json
 import struct
-from dataclasses import astuple
+from dataclasses import asdict
 from typing import NamedTuple
 
 import numpy as np
@@ -14,8 +14,10 @@ import numpy as np
 from leadline.core.performance.metrics import measure
 from leadline.core.processor import Batch, Effects, EventDriven, Output, Store
 from leadline.core.store_keys import PerformanceKeys
-from leadline.core.windows.aggregates import SUMS, TALLIES, WindowCounts
+from leadline.core.windows.counts import WindowCounts
 from leadline.core.windows.keys import STATES, WindowKey
+from leadline.core.windows.latest import holds, keep, latest
+from leadline.core.windows.partials import CLASSES
 from leadline.records import JoinCounts, WindowMetrics, WindowPartial, identity
 
 _HEAD = struct.Struct("<qqq?B")
@@ -28,7 +30,7 @@ class Performance(EventDriven):
         self._store = store
 
     def on_batch(self, batch: Batch) -> Effects:
-        """One `WindowMetrics` for each window, one `JoinCounts` for each model that the run has news of.
+        """One `WindowMetrics` for each window, one `JoinCounts` for each model that the run changes.
 
         A record arrives when the newest partial that it counts was made (its ``as_of``, the join's stage time). So the time depends on the
         partials alone, not on how late they are read; the record's own ``as_of``, of the slowest partition, may be hours older.
@@ -41,27 +43,31 @@ class Performance(EventDriven):
     # -- windows ------------------------------------------------------------------------------------------------------
 
     def _windows(self, batch: Batch) -> list[tuple[WindowMetrics, int]]:
-        news = _newest(batch)
-        windows = sorted(news)
+        partials = [record for record in batch.records if isinstance(record, WindowPartial)]
+        changed: dict[WindowKey, dict[int, WindowPartial]] = {}
+        for (key, source), record in latest(partials, _key_and_source).items():
+            changed.setdefault(key, {})[source] = record
+        windows = sorted(changed)
         sources = self._store.get_many([_sources_key(key) for key in windows])
-        summed = [self._window(*row) for row in zip(windows, sources, (news[key] for key in windows), strict=True)]
+        summed = [self._window(key, value, changed[key]) for key, value in zip(windows, sources, strict=True)]
         return [window for window in summed if window is not None]
 
     def _window(
-        self, key: WindowKey, sources: bytes | None, news: dict[int, WindowPartial]
+        self, key: WindowKey, sources: bytes | None, partials: dict[int, WindowPartial]
     ) -> tuple[WindowMetrics, int] | None:
-        """Take in what is new of one window; its metrics, and when they arrive. None where all of it is older than what is held."""
+        """Take in the partials of one window, by source partition; its metrics, and when they arrive.
+
+        None where all of them are older than those held.
+        """
         held_state, *partitions = struct.unpack(f"<{len(sources) // 4}I", sources) if sources else (0,)
         values = self._store.get_many([_partial_key(key, partition) for partition in partitions])
-        kept = {p: value for p, value in zip(partitions, values, strict=True) if value}
-        fresh = {
-            p: _Held.of(record) for p, record in news.items() if p not in kept or record.revision >= _revision(kept[p])
-        }
+        stored = {p: value for p, value in zip(partitions, values, strict=True) if value}
+        fresh = {p: _Held.of(each) for p, each in partials.items() if holds(each.revision, _revision(stored.get(p)))}
         if not fresh:
             return None
         for partition, partial in fresh.items():
             self._store.put(_partial_key(key, partition), partial.pack())
-        held = {p: _Held.unpack(value) for p, value in kept.items() if p not in fresh} | fresh
+        held = {p: _Held.unpack(value) for p, value in stored.items() if p not in fresh} | fresh
         state = max(held_state, min(partial.state for partial in held.values()))
         self._store.put(_sources_key(key), struct.pack(f"<{len(held) + 1}I", state, *sorted(held)))
         return _metrics(key, list(held.values()), STATES[state]), max(partial.as_of for partial in held.values())
@@ -69,32 +75,35 @@ class Performance(EventDriven):
     # -- totals -------------------------------------------------------------------------------------------------------
 
     def _totals(self, batch: Batch) -> list[tuple[JoinCounts, int]]:
-        news: dict[str, list[JoinCounts]] = {}
+        changed: dict[str, list[JoinCounts]] = {}
         for record in batch.records:
             if isinstance(record, JoinCounts):
-                news.setdefault(record.model, []).append(record)
-        totals = [self._total(model, news[model]) for model in sorted(news)]
+                changed.setdefault(record.model, []).append(record)
+        totals = [self._total(model, changed[model]) for model in sorted(changed)]
         return [total for total in totals if total is not None]
 
-    def _total(self, model: str, news: list[JoinCounts]) -> tuple[JoinCounts, int] | None:
+    def _total(self, model: str, records: list[JoinCounts]) -> tuple[JoinCounts, int] | None:
+        """Take in the counts of one model; the sum, and when it arrives. None where all of them are older than those held."""
         key = PerformanceKeys.JOIN_COUNTS + model.encode()
         value = self._store.get(key)
-        held: dict[str, list[int]] = json.loads(value) if value else {}
-        fresh = False
-        for record in news:
-            _, source, revision, *rest = astuple(record)
-            if str(source) not in held or revision >= held[str(source)][0]:
-                held[str(source)], fresh = [revision, *rest], True
+        held = {row["source_partition"]: JoinCounts(**row) for row in json.loads(value)} if value else {}
+        fresh = [record for record in records if keep(held, record.source_partition, record)]
         if not fresh:
             return None
-        self._store.put(key, json.dumps(held).encode())
-        revision, _, *counts = map(sum, zip(*held.values(), strict=True))
-        times = [row[1] for row in held.values()]
-        return JoinCounts(model, -1, revision, min(times), *counts), max(times)
+        self._store.put(key, json.dumps([asdict(record) for record in held.values()]).encode())
+        times = [record.as_of for record in held.values()]
+        total = JoinCounts(
+            model=model,
+            source_partition=-1,
+            revision=sum(record.revision for record in held.values()),
+            as_of=min(times),
+            **{name: sum(getattr(record, name) for record in held.values()) for name in CLASSES},
+        )
+        return total, max(times)
 
 
 class _Held(NamedTuple):
-    """A partial as it is kept."""
+    """A partial as the store holds it."""
 
     revision: int
     as_of: int
@@ -105,13 +114,8 @@ class _Held(NamedTuple):
 
     @classmethod
     def of(cls, record: WindowPartial) -> "_Held":
-        counts = WindowCounts()
-        counts.tallies = [getattr(record, name) for name in TALLIES]
-        counts.sums = [getattr(record, name) for name in SUMS]
-        counts.used = np.array(record.score_bins, np.int64)
-        counts.bins = np.array([record.negatives, record.positives], np.int64)
         state, regression = STATES.index(record.state), record.task == "regression"
-        return cls(record.revision, record.as_of, record.window_end, regression, state, counts)
+        return cls(record.revision, record.as_of, record.window_end, regression, state, WindowCounts.of(record))
 
     def pack(self) -> bytes:
         return _HEAD.pack(*self[:5]) + self.counts.pack()
@@ -119,23 +123,15 @@ class _Held(NamedTuple):
     @classmethod
     def unpack(cls, value: bytes) -> "_Held":
         revision, as_of, window_end, regression, state = _HEAD.unpack_from(value)
-        return cls(revision, as_of, window_end, regression, state, WindowCounts.unpack(value[_HEAD.size :]))
+        return cls(revision, as_of, window_end, regression, state, WindowCounts.unpack(value, _HEAD.size))
 
 
-def _revision(held: bytes) -> int:
-    return int(_HEAD.unpack_from(held)[0])
+def _revision(stored: bytes | None) -> int | None:
+    return None if stored is None else int(_HEAD.unpack_from(stored)[0])
 
 
-def _newest(batch: Batch) -> dict[WindowKey, dict[int, WindowPartial]]:
-    news: dict[WindowKey, dict[int, WindowPartial]] = {}
-    for record in batch.records:
-        if isinstance(record, WindowPartial):
-            key = WindowKey(record.model, record.model_version, record.segment, record.window_start)
-            sources = news.setdefault(key, {})
-            held = sources.get(record.source_partition)
-            if held is None or record.revision >= held.revision:
-                sources[record.source_partition] = record
-    return news
+def _key_and_source(record: WindowPartial) -> tuple[WindowKey, int]:
+    return WindowKey.of(record), record.source_partition
 
 
 def _sources_key(key: WindowKey) -> bytes:
@@ -146,16 +142,25 @@ def _partial_key(key: WindowKey, partition: int) -> bytes:
     return PerformanceKeys.PARTIAL + identity(*key, partition)
 
 
-# -- numbers ----------------------------------------------------------------------------------------------------------
-
-
 def _metrics(key: WindowKey, partials: list[_Held], state: str) -> WindowMetrics:
-    counts = WindowCounts.total([partial.counts for partial in partials])
-    predictions, matched, expired, tp, fp, fn, tn = counts.tallies
-    regression = any(partial.regression for partial in partials)
+    """The record of a window from the partials of all its source partitions."""
+    [counts] = WindowCounts.merge([[partial.counts for partial in partials]])
+    predictions, matched, expired = counts.tallies
+    task = "regression" if any(partial.regression for partial in partials) else "binary"
     return WindowMetrics(
-        *key, max(partial.window_end for partial in partials), sum(partial.revision for partial in partials),
-        min(partial.as_of for partial in partials), state, "regression" if regression else "binary",
-        predictions, matched, predictions - matched - expired, expired, tp, fp, fn, tn,
-        coverage=matched / predictions if predictions else None, **measure(counts, regression=regression),
-    )  # fmt: skip
+        model=key.model,
+        model_version=key.version,
+        segment=key.segment,
+        window_start=key.start,
+        window_end=max(partial.window_end for partial in partials),
+        revision=sum(partial.revision for partial in partials),
+        as_of=min(partial.as_of for partial in partials),
+        state=state,
+        task=task,
+        predictions=predictions,
+        matched=matched,
+        pending=predictions - matched - expired,
+        expired=expired,
+        coverage=matched / predictions if predictions else None,
+        **{**counts.confusion.fields(), **measure(counts, task)},
+    )

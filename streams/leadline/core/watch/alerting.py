@@ -15,6 +15,7 @@ import numpy as np
 from leadline.core.models import Models
 from leadline.core.processor import Batch, Effects, EventDriven, Output, Store
 from leadline.core.store_keys import AlertingKeys
+from leadline.core.windows.latest import holds
 from leadline.records import Alert, DriftReport, Metric, WindowMetrics, iso
 from leadline.settings import AlertLimits, ModelSettings
 
@@ -93,7 +94,7 @@ class Case:
         """The verdict of a window, for a record of this revision to change; None where the record is too old to count."""
         held = self.windows.get(start)
         if held is not None:
-            return held if revision >= held.revision else None
+            return held if holds(revision, held.revision) else None
         if len(self.windows) >= WINDOWS:
             oldest = min(self.windows)
             if start < oldest:
@@ -181,7 +182,7 @@ class Alerting(EventDriven):
         """Judge a window when the report of its score has come: it is the last one of a revision."""
         case = self._case(subject)
         verdict = case.window(record.window_start, record.window_end, record.revision)
-        if verdict is None or record.revision < verdict.waiting_revision:
+        if verdict is None or not holds(record.revision, verdict.waiting_revision):
             return None
         earlier = verdict.waiting if record.revision == verdict.waiting_revision else {}
         verdict.waiting_revision, verdict.waiting = record.revision, earlier | _drifted(record)

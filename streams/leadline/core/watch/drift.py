@@ -19,6 +19,7 @@ from leadline.core.columnar.columns import Floats, Ints
 from leadline.core.models import FeatureProfile, Models
 from leadline.core.processor import Batch, Effects, EventDriven, Output, Store
 from leadline.core.store_keys import DriftKeys
+from leadline.core.windows.latest import keep
 from leadline.records import DriftReport, WindowProfile, identity
 from leadline.settings import DriftLimits
 
@@ -109,7 +110,7 @@ def _binomial(cells: Ints) -> float:
 
 
 class _Partial(NamedTuple):
-    """The newest profile of one source partition, as it is kept."""
+    """The profile of one source partition that holds, as the store keeps it."""
 
     revision: int
     as_of: int
@@ -135,18 +136,21 @@ class Drift(EventDriven):
 
         A report arrives when the newest profile that it counts was made (its ``as_of``): that depends on the profiles alone.
         """
-        news: dict[tuple[str, str, int], list[WindowProfile]] = {}
+        changed: dict[tuple[str, str, int], list[WindowProfile]] = {}
         for record in batch.records:
             if isinstance(record, WindowProfile):
-                news.setdefault((record.model, record.model_version, record.window_start), []).append(record)
-        found = [report for window in sorted(news) for report in self._window(*window, news[window])]
+                changed.setdefault((record.model, record.model_version, record.window_start), []).append(record)
+        found = [report for window in sorted(changed) for report in self._window(*window, changed[window])]
         reports, arrival_ms = [report for report, _ in found], np.array([time for _, time in found], np.int64)
         return Effects([Output("drift", records=reports, arrival_ms=arrival_ms)] if reports else [])
 
-    def _window(self, model: str, version: str, start: int, news: list[WindowProfile]) -> list[tuple[DriftReport, int]]:
+    def _window(
+        self, model: str, version: str, start: int, profiles: list[WindowProfile]
+    ) -> list[tuple[DriftReport, int]]:
         key = DriftKeys.WINDOW + identity(model, version, start)
         held = _unpack(self._store.get(key))
-        if not _take(held, news):
+        fresh = [keep(held, str(record.source_partition), _Partial.of(record)) for record in profiles]
+        if not any(fresh):
             return []
         self._store.put(key, json.dumps(held).encode())
         known = self._models.version(model, version)
@@ -162,16 +166,6 @@ class Drift(EventDriven):
 def _unpack(value: bytes | None) -> dict[str, _Partial]:
     """Partials by source partition."""
     return {source: _Partial(*row) for source, row in json.loads(value).items()} if value else {}
-
-
-def _take(held: dict[str, _Partial], news: list[WindowProfile]) -> bool:
-    """Put the news in place; whether any was new."""
-    fresh = False
-    for record in news:
-        source = str(record.source_partition)
-        if source not in held or record.revision >= held[source].revision:
-            held[source], fresh = _Partial.of(record), True
-    return fresh
 
 
 class _Summary(NamedTuple):

@@ -4,6 +4,7 @@ import json
 from typing import NamedTuple
 
 from leadline.core.columnar.columns import Ints
+from leadline.records import WindowMetrics, WindowPartial
 
 STATES = ("provisional", "mature", "sealed")
 
@@ -15,6 +16,11 @@ class WindowKey(NamedTuple):
     version: str
     segment: str
     start: int
+
+    @classmethod
+    def of(cls, record: WindowPartial | WindowMetrics) -> "WindowKey":
+        """The window that a record is about."""
+        return cls(record.model, record.model_version, record.segment, record.window_start)
 
     def pack(self) -> bytes:
         """The key as bytes; ``WindowKey(*json.loads(...))`` reads them."""

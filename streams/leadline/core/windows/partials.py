@@ -2,7 +2,6 @@
 
 import json
 import struct
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import fields
 
@@ -13,13 +12,15 @@ from leadline.core.columnar.timeline import Timeline
 from leadline.core.models import Models
 from leadline.core.processor import Output, Store
 from leadline.core.store_keys import JoinKeys
-from leadline.core.windows.aggregates import WindowCounts
+from leadline.core.windows.counts import WindowCounts
 from leadline.core.windows.keys import WindowKey, window_state
 from leadline.records import JoinCounts, WindowPartial
+from leadline.settings import ModelSettings
 
 EARLIEST = -62_135_596_800_000
 CLASSES = [f.name for f in fields(JoinCounts)][4:]
 """Every class of record that the join counts."""
+_CLASSES = struct.Struct(f"<{len(CLASSES)}q")
 
 
 class Partials:
@@ -67,47 +68,67 @@ class Partials:
         progress: Progress,
     ) -> list[Output]:
         """Apply what a run changed; returns the partials of windows that it changed or that turned, and the join counts of its models."""
-        windows = sorted(set(deltas) | turned)
-        records: list[WindowPartial | JoinCounts] = []
-        held = self._store.get_many([_window_key(key) for key in windows])
-        self._watch([key for key, value in zip(windows, held, strict=True) if value is None], progress)
-        for key, value in zip(windows, held, strict=True):
-            partial = self._partial(key, value, deltas.get(key), progress)
-            if partial is not None:
-                records.append(partial)
+        records: list[WindowPartial | JoinCounts] = [*self._windows(deltas, turned, progress)]
         models = sorted({model for model, _ in classes})
         records += [self._join_counts(model, classes, progress) for model in models]
         return [Output("window-partials", records=records)] if records else []
 
+    def _windows(
+        self, deltas: Mapping[WindowKey, WindowCounts], turned: set[WindowKey], progress: Progress
+    ) -> list[WindowPartial]:
+        """The partials of the windows that the deltas change or that turned, as they are with the deltas."""
+        windows = sorted(set(deltas) | turned)
+        stored = dict(zip(windows, self._store.get_many([_window_key(key) for key in windows]), strict=True))
+        self._watch([key for key in windows if stored[key] is None], progress)
+        settings = {model: self._models.settings(model) for model in {key.model for key in windows}}
+        parts = {key: _parts(stored[key], deltas.get(key)) for key in windows}
+        known = [(key, of) for key in windows if parts[key] and (of := settings[key.model]) is not None]
+        totals = WindowCounts.merge([parts[key] for key, _ in known])
+        for (key, _), total in zip(known, totals, strict=True):
+            if key in deltas:
+                self._store.put(_window_key(key), total.pack())
+        return [self._partial(*each, total, progress) for each, total in zip(known, totals, strict=True)]
+
     def _partial(
-        self, key: WindowKey, held: bytes | None, delta: WindowCounts | None, progress: Progress
-    ) -> WindowPartial | None:
-        settings = self._models.settings(key.model)
-        if settings is None or (held is None and delta is None):
-            return None
-        counts = WindowCounts.total([*([WindowCounts.unpack(held)] if held else []), *([delta] if delta else [])])
-        if delta is not None:
-            self._store.put(_window_key(key), counts.pack())
+        self, key: WindowKey, settings: ModelSettings, counts: WindowCounts, progress: Progress
+    ) -> WindowPartial:
+        """The record of a window; a window that takes no more predictions is forgotten."""
         end = key.start + settings.window
         stage_ms = progress.stage_ms
         if settings.grace is not None and stage_ms > end + settings.horizon + 2 * settings.grace:
             self._store.delete(_window_key(key))
         return WindowPartial(
-            *key[:3], key.start, end, self._partition, progress.sequence, max(stage_ms, EARLIEST),
-            window_state(end, settings.horizon, settings.grace, stage_ms), settings.task, **counts.fields(),
-        )  # fmt: skip
+            model=key.model,
+            model_version=key.version,
+            segment=key.segment,
+            window_start=key.start,
+            window_end=end,
+            source_partition=self._partition,
+            revision=progress.sequence,
+            as_of=max(stage_ms, EARLIEST),
+            state=window_state(end, settings.horizon, settings.grace, stage_ms),
+            task=settings.task,
+            **counts.fields(),
+        )
 
     def _join_counts(self, model: str, classes: Mapping[tuple[str, str], int], progress: Progress) -> JoinCounts:
         key = JoinKeys.JOIN_COUNTS + model.encode()
         held = self._store.get(key)
-        totals = (
-            Counter(dict(zip(CLASSES, struct.unpack(f"<{len(CLASSES)}q", held), strict=True))) if held else Counter()
+        before = _CLASSES.unpack(held) if held else [0] * len(CLASSES)
+        totals = {name: count + classes.get((model, name), 0) for name, count in zip(CLASSES, before, strict=True)}
+        self._store.put(key, _CLASSES.pack(*totals.values()))
+        return JoinCounts(
+            model=model,
+            source_partition=self._partition,
+            revision=progress.sequence,
+            as_of=max(progress.stage_ms, EARLIEST),
+            **totals,
         )
-        for name in CLASSES:
-            totals[name] += classes.get((model, name), 0)
-        counts = [totals[name] for name in CLASSES]
-        self._store.put(key, struct.pack(f"<{len(CLASSES)}q", *counts))
-        return JoinCounts(model, self._partition, progress.sequence, max(progress.stage_ms, EARLIEST), *counts)
+
+
+def _parts(stored: bytes | None, delta: WindowCounts | None) -> list[WindowCounts]:
+    """What the counts of a window are the sum of; empty where nothing is known of it."""
+    return [*([] if stored is None else [WindowCounts.unpack(stored)]), *([] if delta is None else [delta])]
 
 
 def _window_key(key: WindowKey) -> bytes:

@@ -1,0 +1,57 @@
+"""Values with their 95 % intervals."""
+
+import math
+
+from scipy.special import stdtrit
+
+from leadline.records import Metric
+
+Z = 1.959963984540054
+"""Standard normal quantile at 97.5 %."""
+
+
+def wilson(successes: int, trials: int) -> Metric | None:
+    """A share and its Wilson score interval (Wilson 1927, doi 10.1080/01621459.1927.10502953); None without trials.
+
+    >>> wilson(9, 10)
+    Metric(value=0.9, low=0.5958499732047615, high=0.9821237869049271)
+    >>> wilson(0, 0) is None
+    True
+    """
+    if not trials:
+        return None
+    value = successes / trials
+    centre = (successes + Z * Z / 2) / (trials + Z * Z)
+    half = Z / (trials + Z * Z) * math.sqrt(successes * (trials - successes) / trials + Z * Z / 4)
+    return Metric(value, max(0.0, min(value, centre - half)), min(1.0, max(value, centre + half)))
+
+
+def student(value: float, variance: float, n: int, least: float = -math.inf, most: float = math.inf) -> Metric:
+    """A mean of ``n`` values and Student's interval, cut at what the mean can be at least and at most.
+
+    Without sides where ``n`` is 1: a single value shows no spread.
+
+    >>> student(0.5, 4.0, 25, most=1.0)
+    Metric(value=0.5, low=-0.3255594246512099, high=1.0)
+    >>> student(0.5, 0.0, 1)
+    Metric(value=0.5, low=None, high=None)
+    """
+    if n < 2:
+        return Metric(value)
+    half = float(stdtrit(n - 1, 0.975)) * math.sqrt(variance / n)
+    return Metric(value, max(least, value - half), min(most, value + half))
+
+
+def auc_end(value: float, positives: int, negatives: int) -> float:
+    """The highest AUC that one of ``value`` does not speak against; by halving, to 1e-8.
+
+    The score interval on the variance of Hanley and McNeil 1982 (doi 10.1148/radiology.143.1.7063747), which is Newcombe 2006's method
+    5 (doi 10.1002/sim.2324): sound for few pairs and for an AUC of 1.
+    """
+    spare, pairs = (positives + negatives) / 2 - 1, positives * negatives
+    low, high = value, 1.0
+    for _ in range(27):
+        area = (low + high) / 2
+        variance = area * (1 - area) * (1 + spare * (1 - area) / (2 - area) + spare * area / (1 + area)) / pairs
+        low, high = (area, high) if (area - value) ** 2 <= Z * Z * variance else (low, area)
+    return high

@@ -1,0 +1,28 @@
+"""Predicted against true labels of binary models."""
+
+import numpy as np
+
+from leadline.core.windows.aggregates.changes import Changes
+from leadline.core.windows.aggregates.limits import beyond
+from leadline.core.windows.aggregates.whole_numbers import WholeNumbers
+from leadline.records import WindowPartial
+
+
+class Confusion(WholeNumbers):
+    """True and false positives, false and true negatives among the matched predictions."""
+
+    __slots__ = ()
+    names = ("tp", "fp", "fn", "tn")
+
+    @classmethod
+    def fold(cls, changes: Changes) -> list["Confusion"]:
+        counts = np.zeros((4, changes.size), np.int64)
+        matched = changes.matched
+        binary = np.flatnonzero(matched.label >= 0)
+        cell = 3 - 2 * matched.label[binary] - matched.positive[binary]
+        np.add.at(counts, (cell, matched.window[binary]), matched.sign[binary])
+        return cls.columns(counts)
+
+    @classmethod
+    def disagreement(cls, record: WindowPartial) -> str | None:
+        return beyond("tp, fp, fn and tn", record.tp + record.fp + record.fn + record.tn, record.matched)
