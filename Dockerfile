@@ -8,7 +8,7 @@ RUN python -m venv /opt/build \
 COPY . .
 RUN /opt/build/bin/hatchling build --target wheel --directory /wheels \
     && python -m venv --without-pip /opt/leadline \
-    && /opt/build/bin/pip --python /opt/leadline install --no-cache-dir --no-index --no-deps /wheels/*.whl
+    && /opt/build/bin/pip --python /opt/leadline install --no-cache-dir --no-index --find-links /wheels leadline
 
 FROM python:3.11.16-slim-bookworm@sha256:c425d915a89a6dcd3183b1797ad9bd8878caff5a417f6371c8df93c8ea8b727f
 COPY --from=build /opt/leadline /opt/leadline

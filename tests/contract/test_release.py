@@ -57,7 +57,7 @@ def test_a_lock_names_no_registry(lock: Path) -> None:
 
 
 FETCHED = {"--require-hashes", "--only-binary"}, {"--require-hashes", "--no-build-isolation"}
-OWN = {"--no-index", "--no-deps"}
+OWN = {"--no-index", "--find-links", "leadline"}
 
 
 @pytest.mark.parametrize("path", ["Dockerfile", "scripts/release"])
