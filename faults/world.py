@@ -121,7 +121,7 @@ class World:
         environment = {
             "KAFKA_BOOTSTRAP": f"127.0.0.1:{self.network.port}", "REDIS_URL": f"redis://127.0.0.1:{self._redis_network}/0",
             "LEADLINE_PREFIX": self.prefix, "LEADLINE_CLOCK": "records", "LEADLINE_MODELS": str(self.models),
-            "LEADLINE_RUN_RECORDS": "500", **more,
+            "LEADLINE_RUN_RECORDS": os.environ.get("LEADLINE_RUN_RECORDS", "500"), **more,
         }  # fmt: skip
         folder = self.folder / name
         return self._workers(count, STEPS, environment, folder)

@@ -116,7 +116,7 @@ def test_kills_change_no_byte(kafka, logs, undisturbed, tmp_path):
 
 
 def test_a_second_worker_that_comes_and_goes_changes_no_byte(kafka, logs, undisturbed, tmp_path, monkeypatch):
-    monkeypatch.setenv("LEADLINE_RUN_RECORDS", "40")  # so that there is still work when it comes
+    monkeypatch.setenv("LEADLINE_RUN_RECORDS", "100")  # so that there is still work when it comes
     process = replays.start(tmp_path, kafka, *logs, *ASK, "--partitions", "4")
     [pid] = workers(process, tmp_path)
     with open(f"/proc/{pid}/environ", encoding="utf-8") as pairs:  # noqa: PTH123
