@@ -19,11 +19,14 @@ _ODD = 0x9E3779B97F4A7C15
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How varied the events are: models that take turns, values of the one segment (0: there is none), features of a request."""
+    """How varied the events are: models that take turns, values of the one segment (0: there is none), features of a request,
+    versions that predict each request.
+    """
 
     models: int = 1
     segments: int = 0
     features: int = len(FEATURES)
+    versions: int = 1
 
     @property
     def names(self) -> list[str]:
@@ -81,7 +84,8 @@ def join_logs(count: int, shape: Shape = PLAIN) -> tuple[Output, Output, JoinAns
     """
     random = np.random.default_rng(11)
     at_ms = _base_ms(count) + np.arange(count) * STEP_MS - random.integers(0, 2000, count)
-    score, truth = random.random(count), random.integers(0, 2, count)
+    each = shape.versions
+    score, truth = random.random(count * each), random.integers(0, 2, count)
     label = (score >= 0.5).astype(np.int64)
     used = np.flatnonzero(random.random(count) < 0.95)
     again = np.sort(random.choice(used, len(used) // 50, replace=False))
@@ -95,9 +99,10 @@ def join_logs(count: int, shape: Shape = PLAIN) -> tuple[Output, Output, JoinAns
     )
     later = place[again] + random.integers(1, _SHUFFLE, len(again))
     order = np.concatenate([place[used], later, random.integers(0, count, len(orphans))])
-    windows = count_windows(at_ms, used, label == truth)
+    matched = (used[:, None] * each + np.arange(each)).ravel()
+    windows = count_windows(np.repeat(at_ms, each), matched, label == np.repeat(truth, each))
     classes = {
-        "prediction_records": count, "predictions": count, "matched": len(used), "expired": 0,
+        "prediction_records": count * each, "predictions": count * each, "matched": len(matched), "expired": 0,
         "outcomes_used": len(used), "outcomes_conflicting": int(conflicting.sum()),
         "outcomes_duplicate": int((~conflicting).sum()),
     }  # fmt: skip
@@ -116,14 +121,16 @@ def pending(count: int, salt: int = 0) -> Output:
 def _predictions(
     ids: list[str], at_ms: NDArray[np.int64], score: NDArray[np.float64], label: NDArray[np.int64], shape: Shape
 ) -> Output:
+    """Predictions of these requests, those of the versions of a request behind each other; ``score`` and ``label`` are of all."""
+    ids, at_ms = [each for each in ids for _ in range(shape.versions)], np.repeat(at_ms, shape.versions)
     count = len(ids)
     offsets = pa.array(np.arange(count + 1, dtype=np.int32) * shape.features)
     segments = [f"part={n}" for n in range(shape.segments)]
     ends = np.arange(count + 1, dtype=np.int32) * bool(segments)
     columns = {
         "request_id": pa.array(ids),
-        "model": _in_turn(shape.names, count),
-        "model_version": pa.array([VERSION] * count),
+        "model": _in_turn([name for name in shape.names for _ in range(shape.versions)], count),
+        "model_version": _in_turn([VERSION, *(f"{VERSION}-{n}" for n in range(1, shape.versions))], count),
         "role": pa.array(["champion"] * count),
         "user_id": _users(count),
         "event_time": pa.array(at_ms),

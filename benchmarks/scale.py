@@ -1,4 +1,6 @@
-"""What an event costs as one thing grows: how many come a second, partitions, workers, models, segments, those that wait, features."""
+"""What an event costs as one thing grows: how many come a second, partitions, workers, models, segments, versions of a request, those
+that wait, features.
+"""
 
 import json
 import sys
@@ -47,6 +49,7 @@ GROWING: dict[str, tuple[str, Sequence[int], _Run]] = {
     ),
     "models": ("join", (1, 20, 200), _join(lambda size: Shape(models=size))),
     "segments": ("join", (1, 100, 5_000), _join(lambda size: Shape(segments=size))),
+    "versions": ("join", (1, 2, 3), _join(lambda size: Shape(versions=size))),
     "waiting": (
         "join",
         (100_000, 1_000_000, 10_000_000),

@@ -14,17 +14,17 @@ from leadline.state.memory import MemoryStore
 from leadline.wire.rules import broken_record
 
 
-class OneModel:
-    """One model without versions."""
+class Models:
+    """Models without versions."""
 
-    def __init__(self, settings):
-        self._settings = settings
+    def __init__(self, *settings):
+        self._settings = {each.name: each for each in settings}
 
     def names(self):
-        return [self._settings.name]
+        return list(self._settings)
 
     def settings(self, model):
-        return self._settings if model == self._settings.name else None
+        return self._settings.get(model)
 
     def version(self, model, version):
         return None
@@ -52,13 +52,18 @@ def _value(name, value):
     return int(value) if name == "label_pred" else value
 
 
+def body(request_id, version):
+    """The body of a prediction in `batch`; bodies differ in length."""
+    return f"{version} of {request_id}".encode()
+
+
 def batch(topic, records):
-    """Records (dicts with an ``offset``) as one run's batch; the body of a prediction tells its request."""
+    """Records (dicts with an ``offset``) as one run's batch."""
     keys = [r["request_id"].encode() for r in records]
     arrival = np.array([r["arrival_time"] for r in records], np.int64)
     columns = _predictions(records) if topic == "predictions" else _outcomes(records)
     offsets = np.array([r["offset"] for r in records], np.int64)
-    bodies = [b"body of " + key for key in keys]
+    bodies = [body(r["request_id"], r.get("model_version", "")) for r in records]
     return Batch(topic, 0, offsets, arrival, keys, int(offsets[-1]), int(arrival.max()), columns, bodies)
 
 
@@ -86,11 +91,11 @@ def _outcomes(records):
 
 
 class JoinRun:
-    """The join of one partition, fed in runs; holds the newest of each thing that it told."""
+    """The join of one partition, fed in runs; holds the newest of each thing that it emitted, and the labels of each prediction."""
 
-    def __init__(self, settings):
+    def __init__(self, *settings):
         self.store = MemoryStore()
-        self.catalog = OneModel(settings)
+        self.catalog = Models(*settings)
         self.join = Join(0, self.store, self.catalog)
         self.windows, self.totals, self.labels, self.rejects = {}, {}, {}, []
 
@@ -110,16 +115,17 @@ class JoinRun:
             for record in output.records:
                 assert broken_record(output.topic, record, None) is None
                 if isinstance(record, WindowPartial):
-                    place = record.model_version, record.window_start, record.segment
-                    assert place not in self.windows or record.revision > self.windows[place].revision
-                    self.windows[place] = record
+                    window = record.model_version, record.window_start, record.segment
+                    assert window not in self.windows or record.revision > self.windows[window].revision
+                    self.windows[window] = record
                 else:
                     assert isinstance(record, JoinCounts)
                     self.totals[record.model] = record
             if output.topic == "labeled-predictions":
-                for key, body, row in zip(output.keys, output.bodies, output.columns.to_pylist(), strict=True):
-                    assert body == b"body of " + key
-                    self.labels.setdefault(key.decode(), []).append(row)
+                for key, value, row in zip(output.keys, output.bodies, output.columns.to_pylist(), strict=True):
+                    version, _, request = value.decode().partition(" of ")
+                    assert request == key.decode()
+                    self.labels.setdefault((request, version), []).append(row)
 
     def counts(self):
         names = [
@@ -154,17 +160,17 @@ def differences(run, expected):
     wrong = [(name, got[name], value) for name, value in counts.items() if got[name] != value]
     if set(run.windows) != set(windows):
         wrong.append(("windows", set(run.windows) ^ set(windows)))
-    for place, row in windows.items():
-        partial = run.windows.get(place)
+    for window, row in windows.items():
+        partial = run.windows.get(window)
         if partial is None:
             continue
         exact = ("predictions", "matched", "expired", "tp", "fp", "fn", "tn")
         close = [name for name in ("logloss", "brier", "mean_score", "outcome_rate") if row[name] is not None]
         wrong += [
-            (place, name, getattr(partial, name), row[name]) for name in exact if getattr(partial, name) != row[name]
+            (window, name, getattr(partial, name), row[name]) for name in exact if getattr(partial, name) != row[name]
         ]
         wrong += [
-            (place, name, _mean(partial, name), row[name])
+            (window, name, _mean(partial, name), row[name])
             for name in close
             if abs(_mean(partial, name) - row[name]) > 1e-9
         ]

@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections import Counter
+from dataclasses import asdict
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,21 +12,37 @@ from leadline.settings import ModelSettings
 from leadline.testing import oracle
 from logs import JoinRun, differences, feed_all
 
+HORIZON, OTHER_HORIZON, WINDOW = 200, 80, 100
 TIMES = st.integers(-300, 900)
-IDS = st.sampled_from(["r1", "r2", "r3", "r4", "ü5", "r6", "r7", "r8"])
-PREDICTIONS = st.lists(
-    st.fixed_dictionaries(
+IDS = st.sampled_from(["r1", "r2", "r3", "r4", "ü5", "r6", "r7", "r8", "r9"])
+VERSIONS = ["v1", "v2", "v3", "v4", "n1", "n2"]
+"""Of the model ``m`` those with a v, of the model ``n`` the others."""
+SCORES = st.sampled_from([0.0, 1.0, 0.5, 0.123456]) | st.floats(0, 1)
+POLICIES = st.sampled_from(["first", "latest"])
+RANDOMS = st.randoms(use_true_random=False)
+
+
+@st.composite
+def scored(draw):
+    """The predictions of some versions, up to four of a model, for one request; mostly of one event time."""
+    request, event_time, arrival_time = draw(IDS), draw(TIMES), draw(TIMES)
+    return [
         {
-            "request_id": IDS,
-            "model_version": st.sampled_from(["v1", "v2"]),
-            "event_time": TIMES,
-            "score": st.sampled_from([0.0, 1.0, 0.5, 0.123456]) | st.floats(0, 1),
-            "label_pred": st.integers(0, 1),
-            "segment": st.sampled_from(["eu", "us", "", None]),
-            "arrival_time": TIMES,
+            "request_id": request,
+            "model": "m" if version.startswith("v") else "n",
+            "model_version": version,
+            "event_time": event_time + draw(st.sampled_from([0, 0, 0, 60])),
+            "score": draw(SCORES),
+            "label_pred": draw(st.integers(0, 1)),
+            "segment": draw(st.sampled_from(["eu", "us", "", None])),
+            "arrival_time": arrival_time + draw(st.sampled_from([0, 0, 70])),
         }
-    ),
-    max_size=25,
+        for version in draw(st.lists(st.sampled_from(VERSIONS), min_size=1, max_size=4, unique=True))
+    ]
+
+
+PREDICTIONS = st.lists(scored(), max_size=12).map(
+    lambda requests: [prediction for own in requests for prediction in own]
 )
 OUTCOMES = st.lists(
     st.fixed_dictionaries(
@@ -36,7 +53,7 @@ OUTCOMES = st.lists(
             "arrival_time": TIMES,
         }
     ),
-    max_size=25,
+    max_size=15,
 )
 
 
@@ -44,63 +61,96 @@ def by_arrival(log):
     return sorted(log, key=lambda record: record["arrival_time"])
 
 
-@given(
-    PREDICTIONS, OUTCOMES, st.randoms(use_true_random=False), st.sampled_from(["first", "latest"]),
-    st.integers(1, 12), st.booleans(), st.integers(0, 2000),
-)  # fmt: skip
+def two_models(policy, other_policy="first", grace="never"):
+    """The models of `VERSIONS`."""
+    return [
+        ModelSettings(name="m", horizon=HORIZON, window=WINDOW, policy=policy, grace=grace),
+        ModelSettings(name="n", horizon=OTHER_HORIZON, window=WINDOW, policy=other_policy, grace=grace),
+    ]
+
+
+def expected(predictions, outcomes, policy, other_policy="first", grace=None, as_of=None):
+    """What the oracle says of the two models."""
+    other = {"horizon": OTHER_HORIZON, "policy": other_policy}
+    predictions = [p | other if p["model"] == "n" else p for p in predictions]
+    return oracle.join(predictions, outcomes, horizon=HORIZON, window=WINDOW, policy=policy, grace=grace, as_of=as_of)
+
+
+def numbers(run):
+    """All that a run has counted: windows, records and labels; not when it emitted them, nor what it emitted before."""
+    later = {"revision", "as_of"}
+    windows = {key: {k: v for k, v in asdict(window).items() if k not in later} for key, window in run.windows.items()}
+    labels = {key: (rows[-1]["outcome"], rows[-1]["outcome_time"]) for key, rows in run.labels.items()}
+    return windows, run.counts(), {key: label for key, label in labels.items() if label[0] is not None}
+
+
+@given(PREDICTIONS, OUTCOMES, RANDOMS, POLICIES, POLICIES, st.integers(1, 12), st.booleans(), st.integers(0, 2000))
 @settings(max_examples=400)
-def test_equals_the_batch_join_at_every_moment(predictions, outcomes, random, policy, most, reopen, wait):
-    model = ModelSettings(name="m", horizon=200, window=100, policy=policy, grace="never")
+def test_equals_the_batch_join_at_every_moment(predictions, outcomes, random, policy, other_policy, most, reopen, wait):
     predictions, outcomes = by_arrival(predictions), by_arrival(outcomes)
     as_of = max([r["arrival_time"] for r in [*predictions, *outcomes]], default=0) + wait
-    run = JoinRun(model)
+    run = JoinRun(*two_models(policy, other_policy))
     feed_all(run, predictions, outcomes, random.randint, most, reopen)
     run.pass_time(as_of)
-    assert not differences(run, oracle.join(predictions, outcomes, horizon=200, window=100, policy=policy, as_of=as_of))
+    assert not differences(run, expected(predictions, outcomes, policy, other_policy, as_of=as_of))
 
 
-@given(
-    PREDICTIONS, OUTCOMES, st.randoms(use_true_random=False), st.sampled_from(["first", "latest"]), st.integers(0, 300)
-)
+@given(PREDICTIONS, OUTCOMES, RANDOMS, POLICIES, st.integers(0, 300), st.integers(1, 12))
 @settings(max_examples=200)
-def test_what_arrives_after_the_grace_changes_nothing(predictions, outcomes, random, policy, grace):
-    """Nothing is forgotten here: the clock stands still until everything is in."""
-    model = ModelSettings(name="m", horizon=200, window=100, policy=policy, grace=grace)
-    predictions = [p | {"arrival_time": min(p["arrival_time"], p["event_time"] + 50)} for p in predictions]
-    outcomes = by_arrival(outcomes)
-    late = [{"request_id": "zz", "outcome": 1.0, "outcome_time": -400, "arrival_time": -400, "offset": 0}]
-    run = JoinRun(model)
-    run.feed("outcomes", late)
-    feed_all(run, [], [], random.randint, 5)
-    held = run.join
-    for offset, record in enumerate(predictions):
-        record["offset"] = offset
-    for offset, record in enumerate(outcomes):
-        record["offset"] = offset + 1
-    if outcomes:
-        run.feed("outcomes", outcomes)
-    before = {place: partial.matched for place, partial in run.windows.items()}
-    assert not before
-    for record in predictions:
-        run.feed("predictions", [record | {"arrival_time": -400}])
-    assert held is run.join
-    expected = oracle.join(
-        predictions, [*late, *outcomes], horizon=200, window=100, policy=policy, grace=grace, as_of=None
-    )
-    assert not differences(run, expected)
+def test_equals_the_batch_join_with_a_grace(predictions, outcomes, random, policy, grace, most):
+    """Predictions arrive before all outcomes: stage time stands still, and nothing is forgotten."""
+    predictions = [p | {"arrival_time": -400} for p in predictions]
+    run = JoinRun(*two_models(policy, grace=grace))
+    feed_all(run, predictions, by_arrival(outcomes), random.randint, most)
+    assert not differences(run, expected(predictions, by_arrival(outcomes), policy, grace=grace))
 
 
-@given(PREDICTIONS, OUTCOMES, st.randoms(use_true_random=False), st.sampled_from(["first", "latest"]))
+@given(PREDICTIONS.filter(len), OUTCOMES, OUTCOMES.filter(len), RANDOMS, POLICIES, st.integers(0, 300))
+@settings(max_examples=200)
+def test_what_arrives_after_the_grace_changes_nothing(predictions, outcomes, late, random, policy, grace):
+    """Stage time stands still, so that nothing is forgotten."""
+    sealed = max(p["event_time"] for p in predictions) + HORIZON + grace
+    predictions = [p | {"arrival_time": -400} for p in predictions]
+    known = {p["request_id"] for p in predictions}
+    late = [o | {"arrival_time": sealed + 1 + i, "offset": len(outcomes) + i} for i, o in enumerate(late)]
+    late = [o for o in late if o["request_id"] in known]
+    run = JoinRun(*two_models(policy, grace=grace))
+    feed_all(run, predictions, by_arrival(outcomes), random.randint, 5)
+    windows, counts, labels = numbers(run)
+    for outcome in late:
+        run.feed("outcomes", [outcome])
+    more = {name: counts[name] + len(late) for name in ("outcome_records", "outcomes_after_grace")}
+    assert numbers(run) == (windows, counts | more, labels)
+
+
+@given(PREDICTIONS, OUTCOMES, RANDOMS, POLICIES)
 @settings(max_examples=150)
 def test_the_highest_revision_of_a_labeled_prediction_is_its_label(predictions, outcomes, random, policy):
-    predictions = [p | {"model_version": "v1"} for p in predictions]
-    run = JoinRun(ModelSettings(name="m", horizon=200, window=100, policy=policy, grace="never"))
+    run = JoinRun(*two_models(policy))
     feed_all(run, predictions, outcomes, random.randint, 7)
-    _, _, labels = oracle.join(predictions, outcomes, horizon=200, window=100, policy=policy)
-    for (request, _), outcome in labels.items():
-        told = run.labels.get(request, [])
-        assert [row["revision"] for row in told] == sorted({row["revision"] for row in told})
-        assert (told[-1]["outcome"] if told else None) == outcome
+    _, _, labels = expected(predictions, outcomes, policy)
+    for prediction, outcome in labels.items():
+        emitted = run.labels.get(prediction, [])
+        assert [row["revision"] for row in emitted] == sorted({row["revision"] for row in emitted})
+        assert (emitted[-1]["outcome"] if emitted else None) == outcome
+
+
+@given(PREDICTIONS, OUTCOMES, POLICIES, st.booleans(), st.booleans(), st.integers(-300, 1500))
+@settings(max_examples=200)
+def test_a_run_of_many_records_is_as_many_runs_of_one(predictions, outcomes, policy, outcomes_first, again, as_of):
+    logs = [("predictions", predictions), ("outcomes", outcomes), *([("predictions", predictions)] if again else [])]
+    offsets = {"predictions": 0, "outcomes": 0}
+    whole, single = JoinRun(*two_models(policy)), JoinRun(*two_models(policy))
+    for topic, records in reversed(logs) if outcomes_first else logs:
+        part = [record | {"offset": offsets[topic] + i} for i, record in enumerate(records)]
+        offsets[topic] += len(part)
+        if part:
+            whole.feed(topic, part)
+        for record in part:
+            single.feed(topic, [record])
+    for run in (whole, single):
+        run.pass_time(max([as_of, *(r["arrival_time"] for _, records in logs for r in records)]))
+    assert numbers(whole) == numbers(single)
 
 
 def bins_of(rows):
@@ -109,11 +159,11 @@ def bins_of(rows):
     return sorted(counts), [counts[each] for each in sorted(counts)]
 
 
-@given(PREDICTIONS, OUTCOMES, st.randoms(use_true_random=False), st.sampled_from(["first", "latest"]), st.booleans())
+@given(PREDICTIONS, OUTCOMES, RANDOMS, POLICIES, st.booleans())
 @settings(max_examples=200)
 def test_predictions_are_counted_by_score_whatever_becomes_of_them(predictions, outcomes, random, policy, reopen):
     """Neither outcomes, corrections, retractions nor expiry change these counts; a prediction that comes again does not count."""
-    run = JoinRun(ModelSettings(name="m", horizon=200, window=100, policy=policy, grace="never"))
+    run = JoinRun(*two_models(policy))
     feed_all(run, predictions, outcomes, random.randint, 7, reopen)
     run.pass_time(random.choice([0, 500, 5000]))
     first = {(row["request_id"], row["model_version"]): row for row in reversed(predictions)}

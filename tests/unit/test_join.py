@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from leadline.core.join.request_state import RequestState
 from leadline.settings import ModelSettings
 from leadline.testing import oracle
 from logs import JoinRun, differences, feed_all, ms
@@ -99,15 +100,15 @@ def test_time_matures_seals_and_forgets():
     run = JoinRun(model(horizon=100, window=100, grace=50))
     run.feed("predictions", [prediction("r1", 10), prediction("r2", 20, offset=1)])
     run.feed("outcomes", [outcome("r1", 1.0, 30)])
-    place = ("v1", 0, "*")
-    assert run.windows[place].state == "provisional"
+    window = ("v1", 0, "*")
+    assert run.windows[window].state == "provisional"
     assert run.join.wake_at_ms == 111
     run.pass_time(201)
-    assert (run.windows[place].state, run.windows[place].expired) == ("mature", 1)
+    assert (run.windows[window].state, run.windows[window].expired) == ("mature", 1)
     run.feed("outcomes", [outcome("r2", 1.0, 60, offset=1, arrival_time=240)])
     assert run.counts()["outcomes_after_grace"] == 1
     run.pass_time(251)
-    assert run.windows[place].state == "sealed"
+    assert run.windows[window].state == "sealed"
     run.pass_time(302)
     assert not list(run.store.scan(b"r", b"s"))
     assert not list(run.store.scan(b"w", b"x"))
@@ -135,12 +136,12 @@ def test_an_outcome_waits_as_long_as_its_prediction_may_come():
 
 def test_segments_over_the_limit_count_together():
     run = JoinRun(model(segment_limit=2))
-    given = ["eu", "us", "asia", "eu", "moon", "asia", None]
-    for n, segment in enumerate(given):  # a run each: the limit is the task's, not the run's
+    segments = ["eu", "us", "asia", "eu", "moon", "asia", None]
+    for n, segment in enumerate(segments):  # a run each: the limit is the task's, not the run's
         run.feed("predictions", [prediction(f"r{n}", offset=n, segment=segment)])
         run.reopen()
         run.feed("outcomes", [outcome(f"r{n}", offset=n)])
-    counted = {place[2]: (partial.predictions, partial.matched) for place, partial in run.windows.items()}
+    counted = {window[2]: (partial.predictions, partial.matched) for window, partial in run.windows.items()}
     assert counted == {"*": (7, 7), "eu": (2, 2), "us": (1, 1), "other": (3, 3)}
 
 
@@ -164,7 +165,7 @@ def test_a_retraction_after_a_label_takes_it_back():
     run.feed("predictions", [prediction()])
     run.feed("outcomes", [outcome(offset=0)])
     run.feed("outcomes", [outcome(value=None, outcome_time=20, offset=1)])
-    assert [row["outcome"] for row in run.labels["r1"]] == [1.0, None]
+    assert [row["outcome"] for row in run.labels["r1", "v1"]] == [1.0, None]
     assert run.windows["v1", 0, "*"].matched == 0
     assert run.windows["v1", 0, "*"].logloss_sum == 0
     assert not run.windows["v1", 0, "*"].score_bins
@@ -190,7 +191,72 @@ def test_a_correction_days_later_restates_the_window_that_it_touches_and_no_othe
     before = dict(run.windows)
     run.pass_time(7 * 86_400_000)
     run.feed("outcomes", [late | {"arrival_time": 7 * 86_400_000}])
-    touched = {place for place in run.windows if run.windows[place] != before[place]}
+    touched = {window for window in run.windows if run.windows[window] != before[window]}
     assert touched == {("v1", 500, "*"), ("v1", 500, "eu")}
-    assert all(run.windows[place].revision > before[place].revision for place in touched)
+    assert all(run.windows[window].revision > before[window].revision for window in touched)
     assert run.windows["v1", 500, "*"].matched == (late["outcome"] is not None)
+
+
+def two_versions(**changes):
+    return [prediction(offset=n, model_version=version, **changes) for n, version in enumerate(("v1", "v2"))]
+
+
+@pytest.mark.parametrize("waiting", [False, True])
+def test_an_outcome_of_two_versions_is_one_record_and_labels_both(waiting):
+    run = JoinRun(model())
+    logs = [("predictions", two_versions()), ("outcomes", [outcome()])]
+    for topic, records in reversed(logs) if waiting else logs:
+        run.feed(topic, records)
+    counts = run.counts()
+    assert (counts["predictions"], counts["matched"]) == (2, 2)
+    assert (counts["outcome_records"], counts["outcomes_used"], counts["outcomes_orphan"]) == (1, 1, 0)
+    assert {key: [row["revision"] for row in rows] for key, rows in run.labels.items()} == {
+        ("r1", "v1"): [1],
+        ("r1", "v2"): [1],
+    }
+
+
+def test_an_outcome_belongs_to_the_model_that_predicted_first():
+    run = JoinRun(model(), model(name="n", horizon="1s"))
+    run.feed("predictions", [prediction(model="n", model_version="n1"), prediction(offset=1)])
+    run.feed("outcomes", [outcome(outcome_time=2000)])
+    assert (run.totals["n"].outcomes_used, run.totals["n"].matched, run.totals["m"].matched) == (1, 0, 1)
+
+
+def test_versions_expire_each_at_its_deadline_and_the_request_is_forgotten_with_the_last():
+    run = JoinRun(model(horizon=100, window=100, grace=50), model(name="n", horizon=300, window=100, grace=50))
+    run.feed(
+        "predictions", [prediction(event_time=10), prediction(event_time=10, model="n", model_version="n1", offset=1)]
+    )
+    run.pass_time(111)
+    assert (run.totals["m"].expired, run.counts()["expired"]) == (1, 1)
+    run.pass_time(311)
+    assert (run.totals["n"].expired, run.counts()["expired"]) == (1, 2)
+    run.pass_time(500)
+    assert list(run.store.scan(b"r", b"s"))
+    run.pass_time(501)
+    assert not list(run.store.scan(b"r", b"s"))
+
+
+def test_a_request_takes_255_versions_and_no_more():
+    run = JoinRun(model())
+    run.feed("predictions", [prediction(offset=n, model_version=f"v{n}") for n in range(200)])
+    run.feed("predictions", [prediction(offset=n, model_version=f"v{n}") for n in range(200, 257)])
+    assert run.rejects == [("r1", "too-many-versions")] * 2
+    run.feed("outcomes", [outcome()])
+    assert run.counts()["matched"] == len(run.labels) == 255
+
+
+def test_simple_requests_are_never_unpacked_one_by_one(monkeypatch):
+    def unpack(*_):
+        raise AssertionError("a simple request went one by one")
+
+    monkeypatch.setattr(RequestState, "unpack", unpack)
+    run = JoinRun(model(horizon=100, grace=100))
+    run.feed("predictions", [*two_versions(), prediction("r2", offset=2)])
+    run.feed("outcomes", [outcome(), outcome("r3", offset=1), outcome("r4", offset=2, value=None)])
+    run.feed("predictions", [prediction("r3", offset=3), prediction(offset=4, model_version="v3")])
+    run.pass_time(10**8)
+    assert run.counts()["matched"] == 4
+    with pytest.raises(AssertionError, match="one by one"):
+        run.feed("predictions", [prediction(event_time=10**8, offset=5)] * 2)
