@@ -1,0 +1,53 @@
+"""The records on the wire, one frozen class for each schema in ``schemas/``.
+
+Times are integer milliseconds since the epoch. Fields that end in ``_sum`` are whole numbers of 1e-12 units, so that adding and
+taking back are exact whatever the order; on the wire they are Avro decimals of scale 12.
+"""
+
+from leadline.records.decisions import Alert, RetrainRequest, Rollout
+from leadline.records.events import LabeledPrediction, Outcome, Prediction, PredictionRequest
+from leadline.records.values import identity, iso
+from leadline.records.windows import (
+    DriftReport,
+    FeatureCounts,
+    JoinCounts,
+    Metric,
+    WindowMetrics,
+    WindowPartial,
+    WindowProfile,
+)
+
+__all__ = [
+    "Alert",
+    "DriftReport",
+    "FeatureCounts",
+    "JoinCounts",
+    "LabeledPrediction",
+    "Metric",
+    "Outcome",
+    "Prediction",
+    "PredictionRequest",
+    "Record",
+    "RetrainRequest",
+    "Rollout",
+    "WindowMetrics",
+    "WindowPartial",
+    "WindowProfile",
+    "identity",
+    "iso",
+]
+
+Record = (
+    PredictionRequest
+    | Prediction
+    | Outcome
+    | LabeledPrediction
+    | WindowPartial
+    | JoinCounts
+    | WindowMetrics
+    | WindowProfile
+    | DriftReport
+    | Alert
+    | RetrainRequest
+    | Rollout
+)

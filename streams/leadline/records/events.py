@@ -1,0 +1,54 @@
+"""What happens to single requests."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionRequest:
+    """Somebody asks a model for a score."""
+
+    request_id: str
+    model: str
+    event_time: int
+    features: dict[str, float]
+    user_id: str = ""
+    categories: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """A score that one version of a model gave to one request."""
+
+    request_id: str
+    model: str
+    model_version: str
+    role: str
+    user_id: str
+    event_time: int
+    scored_at: int
+    score: float
+    predicted_label: int | None
+    features: list[float]
+    signature: str
+    segments: list[str]
+    feature_age_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The truth about one request; ``outcome`` None takes back what was said before."""
+
+    request_id: str
+    outcome: float | None
+    outcome_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class LabeledPrediction:
+    """A prediction with its outcome; of one identity the highest revision holds."""
+
+    prediction: Prediction
+    outcome: float | None
+    outcome_time: int | None
+    label_delay_ms: int | None
+    revision: int
