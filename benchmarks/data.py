@@ -90,15 +90,15 @@ def join_logs(count: int, shape: Shape = PLAIN) -> tuple[Output, Output, JoinAns
     used = np.flatnonzero(random.random(count) < 0.95)
     again = np.sort(random.choice(used, len(used) // 50, replace=False))
     orphans = request_ids(len(used) // 100, salt=99)
-    place = np.arange(count) + random.integers(1, _SHUFFLE, count)
+    position = np.arange(count) + random.integers(1, _SHUFFLE, count)
     conflicting = np.arange(len(again)) % 2 == 0
     ids = request_ids(count)
     keys = [ids[i] for i in (*used.tolist(), *again.tolist())] + orphans
     values = np.concatenate(
         [truth[used], np.where(conflicting, 1 - truth[again], truth[again]), np.ones(len(orphans), int)]
     )
-    later = place[again] + random.integers(1, _SHUFFLE, len(again))
-    order = np.concatenate([place[used], later, random.integers(0, count, len(orphans))])
+    later = position[again] + random.integers(1, _SHUFFLE, len(again))
+    order = np.concatenate([position[used], later, random.integers(0, count, len(orphans))])
     matched = (used[:, None] * each + np.arange(each)).ravel()
     windows = count_windows(np.repeat(at_ms, each), matched, label == np.repeat(truth, each))
     classes = {
@@ -145,19 +145,19 @@ def _predictions(
     return Output("predictions", [i.encode() for i in ids], columns=pa.record_batch(columns))
 
 
-def _outcomes(keys: list[str], values: NDArray[np.int64], place: NDArray[np.int64], base_ms: int) -> Output:
-    order = np.argsort(place, kind="stable")
+def _outcomes(keys: list[str], values: NDArray[np.int64], position: NDArray[np.int64], base_ms: int) -> Output:
+    order = np.argsort(position, kind="stable")
     ids = [keys[i] for i in order.tolist()]
     columns = {
         "request_id": pa.array(ids),
         "outcome": pa.array(values[order].astype(np.float64)),
-        "outcome_time": pa.array(base_ms + place[order] * STEP_MS),
+        "outcome_time": pa.array(base_ms + position[order] * STEP_MS),
     }
     return Output("outcomes", [i.encode() for i in ids], columns=pa.record_batch(columns))
 
 
 def count_windows(at_ms: NDArray[np.int64], used: NDArray[np.int64], right: NDArray[np.bool_]) -> Windows:
-    """Predictions at these times, those that are ``used`` (their places) matched, and of these the ``right`` ones."""
+    """Predictions at these times, those that are ``used`` (their indices) matched, and of these the ``right`` ones."""
     starts, where = np.unique(at_ms // MINUTE_MS * MINUTE_MS, return_inverse=True)
     size = len(starts)
     parts = (where, where[used], where[used][right[used]])

@@ -136,10 +136,10 @@ async def peer(name: str, bootstrap: str, count: int, folder: Path) -> Cost:
 async def wrong_counts(bootstrap: str, prefix: str, windows: Windows) -> AsyncIterator[str]:
     """Where a peer's newest counts of a window are not the matched, and the right, of its (predictions, matched, right)."""
     newest = {r.key: json.loads(r.value) async for r in cluster.read_all(bootstrap, f"{prefix}.counts")}
-    told: dict[int, tuple[int, int]] = {}
+    emitted: dict[int, tuple[int, int]] = {}
     for window, matched, right in newest.values():
         start = int(window.partition("|")[2])
-        before = told.get(start, (0, 0))
-        told[start] = (before[0] + matched, before[1] + right)
-    if told != {start: (matched, right) for start, (_, matched, right) in windows.items() if matched}:
-        yield f"counts of windows differ: {sum(matched for matched, _ in told.values()):,} matched"
+        before = emitted.get(start, (0, 0))
+        emitted[start] = (before[0] + matched, before[1] + right)
+    if emitted != {start: (matched, right) for start, (_, matched, right) in windows.items() if matched}:
+        yield f"counts of windows differ: {sum(matched for matched, _ in emitted.values()):,} matched"

@@ -92,7 +92,7 @@ async def _feed(bootstrap: str, prefix: str, asked: Output, outcomes: Output, ra
     """Requests after the first that are ``sent``, and the outcomes of those that are scored: as fast as that goes, or paced with the
     outcomes a second later.
     """
-    count, told = len(asked.keys), 0
+    count, emitted = len(asked.keys), 0
     chunk, ahead = (max(1, rate // _TIMES_S), rate) if rate else (_CHUNK, _AHEAD)
     began = time.monotonic()
     numbers = np.array([request_number(key.decode()) for key in outcomes.keys])
@@ -107,9 +107,9 @@ async def _feed(bootstrap: str, prefix: str, asked: Output, outcomes: Output, ra
             while sum((await reader.end_offsets(partitions)).values()) < scored:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
             until = int(np.searchsorted(numbers, scored))
-            if until > told:
-                await send(producer, prefix, [_part(outcomes, told, until)])
-                told = until
+            if until > emitted:
+                await send(producer, prefix, [_part(outcomes, emitted, until)])
+                emitted = until
 
 
 def _part(output: Output, start: int, stop: int) -> Output:
@@ -124,8 +124,8 @@ async def _wrong(bootstrap: str, prefix: str, windows: Windows) -> AsyncIterator
         value = read("metrics", record.value)
         if isinstance(value, WindowMetrics):
             newest[record.key] = value
-    told = {each.window_start: (each.predictions, each.matched, each.tp + each.tn) for each in newest.values()}
-    if told != windows:
-        yield f"metrics of {sum(told.get(start) != counts for start, counts in windows.items())} of {len(windows)} windows differ"
+    emitted = {each.window_start: (each.predictions, each.matched, each.tp + each.tn) for each in newest.values()}
+    if emitted != windows:
+        yield f"metrics of {sum(emitted.get(start) != counts for start, counts in windows.items())} of {len(windows)} windows differ"
     if dead := sum((await cluster.sizes(bootstrap, [f"{prefix}.dead-letters"])).values()):
         yield f"{dead:,} dead letters"

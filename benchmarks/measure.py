@@ -196,8 +196,8 @@ def _all_start(work: Work, logs: Sequence[str]) -> bool:
 
 def _newest(log: str, starts: str) -> list[int]:
     """The partitions that a worker's log says it was given last; Faust's own signs to a terminal may stand before the line."""
-    told = [line for line in log.rpartition("\n")[0].splitlines() if starts in line]
-    return list(json.loads(told[-1][told[-1].index("{") :])["partitions"]) if told else []
+    emitted = [line for line in log.rpartition("\n")[0].splitlines() if starts in line]
+    return list(json.loads(emitted[-1][emitted[-1].index("{") :])["partitions"]) if emitted else []
 
 
 def _all_run(children: Sequence[Child]) -> bool:

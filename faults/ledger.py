@@ -123,17 +123,17 @@ async def judge(world: World) -> Verdict:
     counts, windows, labels = oracle.join(
         predictions, outcomes, horizon=HORIZON_MS, window=WINDOW_MS, policy="first", as_of=world.traffic.now_ms
     )
-    told = await _told(world)
+    emitted = await _told(world)
     got = Counter[str]()
-    for record in told.values():
+    for record in emitted.values():
         if "tp" not in record:
             got.update({name: record[name] for name in counts if name != "pending"})
     got["pending"] = got["predictions"] - got["matched"] - got["expired"]
     wrong = [f"{name} is {got[name]}, not {value}" for name, value in counts.items() if got[name] != value]
     refused = world.traffic.refused
     wrong += [f"{len(letters)} dead letters, not {refused}"] if len(letters) != refused else []
-    live = {(r["model_version"], r["window_start"], r["segment"]): r for r in told.values() if "tp" in r}
-    bad = sum(_differs(live.get(place), row) for place, row in windows.items()) + len(set(live) - set(windows))
+    live = {(r["model_version"], r["window_start"], r["segment"]): r for r in emitted.values() if "tp" in r}
+    bad = sum(_differs(live.get(key), row) for key, row in windows.items()) + len(set(live) - set(windows))
     lost, doubled = await _effects(world, labels)
     lost += len(set(world.traffic.asked) - {row["request_id"] for row in predictions})
     events = len(world.traffic.asked) + len(predictions) + len(outcomes)
@@ -143,8 +143,8 @@ async def judge(world: World) -> Verdict:
 
 def _origin(headers: Any) -> tuple[bytes, ...]:
     """Where a dead letter stood: scoring may write one twice."""
-    told = dict(headers)
-    return tuple(told[f"__connect.errors.{name}"] for name in ("topic", "partition", "offset"))
+    emitted = dict(headers)
+    return tuple(emitted[f"__connect.errors.{name}"] for name in ("topic", "partition", "offset"))
 
 
 def _wrong_scores(world: World, predictions: list[dict[str, Any]]) -> int:

@@ -60,11 +60,11 @@ def check(topic: str, records: list[Raw]) -> Found:
 
 
 def _some(wanted: list[Any]) -> list[int]:
-    """Some places, half of them of records that are no records: those the columnar decoder must refuse by itself."""
+    """Some indices, half of them of records that are no records: those the columnar decoder must refuse by itself."""
     rng = random.Random(len(wanted))  # noqa: S311 - any will do, but the same each time
     bad = [i for i, each in enumerate(wanted) if each in ("undecodable", "trailing-bytes")]
-    places = range(len(wanted))
-    return [*rng.sample(bad, min(len(bad), _ALONE)), *rng.sample(places, min(len(places), _ALONE // 2))]
+    indices = range(len(wanted))
+    return [*rng.sample(bad, min(len(bad), _ALONE)), *rng.sample(indices, min(len(indices), _ALONE // 2))]
 
 
 def _compare(topic: str, records: list[Raw], wanted: list[dict[str, Any] | str]) -> None:

@@ -51,12 +51,12 @@ def differences(folder, answer, window):
         table = {(r["model_version"], ms(r["window_start"]), r["segment"]): r for r in csv.DictReader(rows)}
     if set(table) != set(windows):
         wrong.append(("windows", set(table) ^ set(windows)))
-    for place, row in windows.items():
+    for key, row in windows.items():
         for name, value in row.items():
-            text = table.get(place, {}).get(name, "")
-            limit = bounds[place] if name == "auc" else 1e-9
+            text = table.get(key, {}).get(name, "")
+            limit = bounds[key] if name == "auc" else 1e-9
             if (text == "") != (value is None) or (value is not None and abs(float(text) - value) > limit + 1e-12):
-                wrong.append((place, name, text, value))
+                wrong.append((key, name, text, value))
     return wrong
 
 
@@ -65,23 +65,23 @@ def auc_bounds(predictions, labels, window):
     bins = defaultdict(lambda: (Counter(), Counter()))
     seen = set()
     scores = score_bin(np.array([p["score"] for p in predictions])).tolist()
-    for p, place in zip(predictions, scores, strict=True):
+    for p, bin_ in zip(predictions, scores, strict=True):
         key = p["request_id"], p["model_version"]
         if key in seen or labels.get(key) is None:
             continue
         seen.add(key)
         for segment in {"*", p["segment"]}:
-            bins[p["model_version"], p["event_time"] // window * window, segment][labels[key] == 1][place] += 1
+            bins[p["model_version"], p["event_time"] // window * window, segment][labels[key] == 1][bin_] += 1
     bounds = defaultdict(float)
-    for place, (negative, positive) in bins.items():
+    for window_key, (negative, positive) in bins.items():
         pairs = negative.total() * positive.total()
-        shared = sum(count * negative[place_] for place_, count in positive.items())
-        bounds[place] = shared / pairs / 2 if pairs else 0.0
+        shared = sum(count * negative[bin_] for bin_, count in positive.items())
+        bounds[window_key] = shared / pairs / 2 if pairs else 0.0
     return bounds
 
 
 def children(folder):
-    """Pids of the workers that a replay has told so far, newest last."""
+    """Pids of the workers that a replay has named so far, newest last."""
     lines = (folder / "said.txt").read_text("utf-8").splitlines()
     return [int(line.rsplit(" ", 1)[1]) for line in lines if "runs as pid" in line]
 

@@ -101,14 +101,14 @@ def predictions_batch(rows, arrival_ms, partition=0, segments=None):
 
 
 class Host:
-    """Runs a stage; ``fresh`` makes a new object on the same store before every run. ``told`` is all that it wrote (to the one topic, where
-    it is named), in order.
+    """Runs a stage; ``fresh`` makes a new object on the same store before every run. ``emitted`` is all that it wrote
+    to ``topic`` (None: to any), in order.
     """
 
     def __init__(self, make, fresh=False, topic=None):
         self.make, self.fresh, self.topic, self.store = make, fresh, topic, MemoryStore()
         self.stage = make(self.store)
-        self.told, self.keys, self.routes = [], [], []
+        self.emitted, self.keys, self.routes = [], [], []
 
     def feed(self, batch):
         return self._take(self._stage().on_batch(batch))
@@ -124,13 +124,13 @@ class Host:
     def _take(self, effects):
         self.store.commit()
         outputs = [output for output in effects.outputs if self.topic in (None, output.topic)]
-        told = [record for output in outputs for record in output.records]
+        emitted = [record for output in outputs for record in output.records]
         for output in outputs:
             assert not any(broken_record(output.topic, record, None) for record in output.records)
             self.keys += keys_of(output)
             self.routes += routes_of(output)
-        self.told += told
-        return told
+        self.emitted += emitted
+        return emitted
 
 
 def partial(
@@ -151,7 +151,7 @@ def partial(
         0,
     )
     cells, positives, negatives = dict.fromkeys(("tp", "fp", "fn", "tn"), 0), {}, {}
-    for (score, outcome, label), place in zip(pairs, score_bin(scores).tolist(), strict=True):
+    for (score, outcome, label), bin_ in zip(pairs, score_bin(scores).tolist(), strict=True):
         sums["score_sum"] += round(score * UNIT)
         sums["outcome_sum"] += round(outcome * UNIT)
         if task == "regression":
@@ -168,7 +168,7 @@ def partial(
         sums["brier_sum"] += round((score - outcome) ** 2 * UNIT)
         cells[{(1, 1): "tp", (0, 1): "fp", (1, 0): "fn", (0, 0): "tn"}[int(outcome), label]] += 1
         counted = positives if outcome else negatives
-        counted[place] = counted.get(place, 0) + 1
+        counted[bin_] = counted.get(bin_, 0) + 1
     used = sorted({*positives, *negatives})
     return WindowPartial(
         "m", "v1", segment, start, start + 100, source, revision, as_of, state, task, len(pairs) + extra + expired, len(pairs), expired,

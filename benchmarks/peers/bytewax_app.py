@@ -2,7 +2,7 @@
 seconds by default.
 
 scoring: ``flat_map_batch``, one ``predict_proba`` for the records that one poll of a partition brings, 1,000 at most.
-join: predictions and outcomes merged, met by ``stateful_flat_map`` with the request id as key; counts told once a second.
+join: predictions and outcomes merged, met by ``stateful_flat_map`` with the request id as key; counts emitted once a second.
 """
 
 import json
@@ -94,7 +94,7 @@ def _window(match: tuple[str, tuple[Made, float]]) -> tuple[str, bool]:
 
 
 class _Counts(StatefulBatchLogic[bool, tuple[int, int], tuple[int, int]]):
-    """Matches of a window and how many were right, told a second after a change, and once more after a restart."""
+    """Matches of a window and how many were right, emitted a second after a change, and once more after a restart."""
 
     def __init__(self, restored: tuple[int, int] | None) -> None:
         self._total, self._right = restored or (0, 0)

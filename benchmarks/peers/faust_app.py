@@ -1,7 +1,7 @@
 """The jobs as plain Faust agents.
 
 scoring: ``take(1000, within=0.05)``, one ``predict_proba`` a batch, one ``send`` a prediction; for latency, each request alone.
-join: two agents share a Table keyed by request id, in RocksDB with a changelog; a second Table holds the counts, told once a second.
+join: two agents share a Table keyed by request id, in RocksDB with a changelog; a second Table holds the counts, emitted once a second.
 """
 
 import os

@@ -79,10 +79,12 @@ def join(app: Application) -> None:
         .tumbling_window(timedelta(minutes=1), grace_ms=timedelta(hours=12))
         .agg(total=Count(), right=Sum("right"))
         .current()
-        .apply(lambda told, key, *_: [f"{key}|{told['start']}", told["total"], told["right"]], metadata=True)
+        .apply(
+            lambda emitted, key, *_: [f"{key}|{emitted['start']}", emitted["total"], emitted["right"]], metadata=True
+        )
     )
     counts.to_topic(
-        app.topic(f"{_PREFIX}.counts", key_serializer="str", value_serializer="json"), key=lambda told: told[0]
+        app.topic(f"{_PREFIX}.counts", key_serializer="str", value_serializer="json"), key=lambda emitted: emitted[0]
     )
 
 

@@ -154,8 +154,8 @@ def test_hostile_bytes_become_rows_or_dead_letters(topic, kind):
     def check(records, rng):
         pairs = [(key_of(topic, record), mutated(value_of(record), rng)) for record in records]
         batch, letters = decode(run_of(topic, pairs), LIMIT)
-        places = [int(offset) for offset in batch.offsets] + [letter.offset for letter in letters]
-        assert sorted(places) == list(range(10, 10 + len(pairs)))
+        offsets = [int(offset) for offset in batch.offsets] + [letter.offset for letter in letters]
+        assert sorted(offsets) == list(range(10, 10 + len(pairs)))
         assert len(batch) == len(rows(batch))
         assert batch.columns is None or len(batch) == len(batch.bodies)
         for letter in letters:

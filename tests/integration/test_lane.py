@@ -57,15 +57,15 @@ async def test_offsets_that_were_not_committed_are_committed_by_the_next_owner(t
     await talk.send("outcomes", [(o.request_id.encode(), value_of(o), 1) for o in known])
     with workers(talk, tmp_path) as running:
         await talk.settle(running, ["join"])
-    places = [TopicPartition(f"{talk.prefix}.{topic}", n) for topic in ("predictions", "outcomes") for n in (0, 1)]
+    partitions = [TopicPartition(f"{talk.prefix}.{topic}", n) for topic in ("predictions", "outcomes") for n in (0, 1)]
     async with AIOKafkaConsumer(
         bootstrap_servers=kafka, group_id=f"{talk.prefix}.join", enable_auto_commit=False
     ) as group:
-        group.assign(places)
+        group.assign(partitions)
         async with asyncio.timeout(60):
             while True:
                 try:
-                    await group.commit(dict.fromkeys(places, 0))
+                    await group.commit(dict.fromkeys(partitions, 0))
                     break
                 except CommitFailedError:  # the worker had no time to leave the group
                     await asyncio.sleep(0.5)
@@ -111,8 +111,8 @@ async def test_what_is_due_at_once_need_not_fit_into_one_transaction(talk, kafka
     await talk.settle(InProcess(running), ["join"])
     one.stop()
     await asyncio.wait_for(running, 60)
-    told = [each for each in await talk.read("window-partials") if isinstance(each, WindowPartial)]
-    newest = {(each.window_start, each.source_partition): each for each in told}
+    emitted = [each for each in await talk.read("window-partials") if isinstance(each, WindowPartial)]
+    newest = {(each.window_start, each.source_partition): each for each in emitted}
     assert {each.state for each in newest.values()} == {"sealed"}
     assert sum(each.expired for each in newest.values()) == 3000
 
@@ -294,12 +294,12 @@ async def test_a_changelog_that_lost_records_is_refused(talk, kafka, tmp_path):
     await admin.close()
     await apply_topics(kafka, talk.prefix, 2, 1, None, ["join"])
     shutil.rmtree(talk.settings.state)
-    places = [TopicPartition(f"{talk.prefix}.predictions", n) for n in (0, 1)]
+    partitions = [TopicPartition(f"{talk.prefix}.predictions", n) for n in (0, 1)]
     async with AIOKafkaConsumer(
         bootstrap_servers=kafka, group_id=f"{talk.prefix}.join", enable_auto_commit=False
     ) as group:
-        group.assign(places)
-        assert sum([await group.committed(place) for place in places]) == 100
+        group.assign(partitions)
+        assert sum([await group.committed(partition) for partition in partitions]) == 100
     await talk.send("predictions", [(p.request_id.encode(), value_of(p), 1) for p in made])
     with (
         workers(talk, tmp_path, patience=0) as running,
@@ -333,8 +333,8 @@ async def test_a_worker_that_slept_longer_than_its_session_changes_nothing(talk,
     counts = {}  # of each model: outcomes that came before their prediction are counted for no model
     for record in await talk.read("window-partials"):
         if isinstance(record, JoinCounts):
-            place = record.model, record.source_partition
-            counts[place] = max(record, counts.get(place, record), key=lambda told: told.revision)
+            source = record.model, record.source_partition
+            counts[source] = max(record, counts.get(source, record), key=lambda emitted: emitted.revision)
     assert sum(record.matched for record in counts.values()) == 10_000
 
 

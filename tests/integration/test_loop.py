@@ -121,22 +121,22 @@ async def test_the_loop_from_requests_to_a_retrain_request(loop):
         ]
         await loop.send("prediction-requests", rows)
     await loop.settle()
-    told = {p.request_id: p for p in await loop.read("predictions")}
-    assert set(told) == {r.request_id for r in asked}
+    emitted = {p.request_id: p for p in await loop.read("predictions")}
+    assert set(emitted) == {r.request_id for r in asked}
     for each in asked:
-        made = told[each.request_id]
+        made = emitted[each.request_id]
         looked_up = made.feature_age_ms is not None
         row, score = exact(each, loop.predictor, looked_up)
         assert made.score == pytest.approx(score, abs=1e-12)
         assert made.features == pytest.approx(row, nan_ok=True)
         assert made.segments == [f"country={each.categories.get('country', '')}"]
         assert made.feature_age_ms == (each.event_time - START if looked_up else None)
-    known = sum(made.feature_age_ms is not None for made in told.values())
+    known = sum(made.feature_age_ms is not None for made in emitted.values())
     assert known > len(asked) / 2, "without a Redis that answers in time requests are scored with what there is"
     for part, wrong in ((asked[:900], True), (asked[900:], False)):  # three hours always wrong, then always right
         outcomes = []
         for each in part:
-            truth = float(told[each.request_id].predicted_label != wrong)
+            truth = float(emitted[each.request_id].predicted_label != wrong)
             record = Outcome(each.request_id, truth, each.event_time + 60_000)
             outcomes.append((each.request_id.encode(), value_of(record), record.outcome_time))
         await loop.send("outcomes", outcomes)
@@ -205,9 +205,9 @@ async def test_what_cannot_be_used_becomes_a_dead_letter_and_the_stages_go_on(lo
     assert cut.value == whole[:-3]
     assert headers["__connect.errors.topic"] == f"{loop.prefix}.prediction-requests".encode()
     assert headers["__connect.errors.connector.name"] == f"{loop.prefix}.scoring".encode()
-    told = {p.request_id: p for p in await loop.read("predictions")}
-    assert {"good-one", "million"} <= set(told)
-    assert len(told["million"].user_id) == 1_000_000
+    emitted = {p.request_id: p for p in await loop.read("predictions")}
+    assert {"good-one", "million"} <= set(emitted)
+    assert len(emitted["million"].user_id) == 1_000_000
     [window] = [
         record
         for record in {

@@ -116,7 +116,7 @@ class Secured:
         self.redis = EmbeddedRedis(folder / "redis")
 
     def environment(self, user, **changes):
-        """What a process of that user is told."""
+        """What a process of that user is emitted."""
         return {
             "KAFKA_BOOTSTRAP": f"127.0.0.1:{self.secure}",
             "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
@@ -136,8 +136,8 @@ class Secured:
         tool += ["--bootstrap-server", f"127.0.0.1:{self.direct}", "--alter", "--entity-type", "users"]
         scram = f"SCRAM-SHA-512=[password={self.passwords['worker']}]"
         subprocess.run([*tool, "--entity-name", "worker", "--add-config", scram], check=True, capture_output=True)
-        told = CliRunner().invoke(app, ["topics", "acls"], env={"LEADLINE_PREFIX": self.prefix})
-        asyncio.run(self.allow(told.output.splitlines()))
+        emitted = CliRunner().invoke(app, ["topics", "acls"], env={"LEADLINE_PREFIX": self.prefix})
+        asyncio.run(self.allow(emitted.output.splitlines()))
         asyncio.run(self.fill_redis())
 
     async def fill_redis(self):
@@ -207,17 +207,17 @@ async def test_each_role_does_its_part_with_the_rights_that_are_printed_for_it(s
             await kafka.send_and_wait(f"{secured.prefix}.outcomes", b"?", key=b"r2", partition=0)
         become("reader")
         async with asyncio.timeout(120):
-            while not any(is_matched(record) for record in await told(bootstrap, secured.prefix, "metrics")):
+            while not any(is_matched(record) for record in await emitted(bootstrap, secured.prefix, "metrics")):
                 workers.tend()
                 await asyncio.sleep(0.5)
-        made, *_ = await told(bootstrap, secured.prefix, "predictions")
+        made, *_ = await emitted(bootstrap, secured.prefix, "predictions")
     assert made.features == [0.1, 0.5]
     log = (tmp_path / "logs" / "worker-0.log").read_text("utf-8")
     assert '"assigned"' in log
     assert not [password for password in secured.passwords.values() if password in log]
 
 
-async def told(bootstrap, prefix, topic):
+async def emitted(bootstrap, prefix, topic):
     return [read(topic, record.value) async for record in cluster.read_all(bootstrap, f"{prefix}.{topic}")]
 
 

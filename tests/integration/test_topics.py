@@ -126,17 +126,17 @@ async def test_the_command_line_makes_topics_sends_files_and_shows_them(kafka, p
     ],
 )
 def test_an_error_is_one_clear_line(kafka, tmp_path, words, says):
-    told = leadline(kafka, "test-errors", *words, LEADLINE_MODELS=str(tmp_path))
-    assert told.returncode == 1
-    assert says in told.stderr
-    assert "Traceback" not in told.stderr
-    assert len(told.stderr.strip().splitlines()) == 1
+    emitted = leadline(kafka, "test-errors", *words, LEADLINE_MODELS=str(tmp_path))
+    assert emitted.returncode == 1
+    assert says in emitted.stderr
+    assert "Traceback" not in emitted.stderr
+    assert len(emitted.stderr.strip().splitlines()) == 1
 
 
 def test_without_a_broker_a_command_says_what_to_do(tmp_path):
-    told = leadline("", "test-errors", "tail", "alerts", LEADLINE_MODELS=str(tmp_path))
-    assert told.returncode == 1
-    assert "KAFKA_BOOTSTRAP" in told.stderr
+    emitted = leadline("", "test-errors", "tail", "alerts", LEADLINE_MODELS=str(tmp_path))
+    assert emitted.returncode == 1
+    assert "KAFKA_BOOTSTRAP" in emitted.stderr
     gone = leadline("127.0.0.1:1", "test-errors", "tail", "alerts")
     assert gone.returncode == 1
     assert "127.0.0.1:1" in gone.stderr

@@ -39,7 +39,7 @@ def reports(start, bad, revision):
 
 def naive(log, open_after, resolve_after):
     """(state, newest judged window), one record at a time, from a plain reading of the rule."""
-    held, judged_once, told, is_open = {}, set(), [], False
+    held, judged_once, emitted, is_open = {}, set(), [], False
     for start, bad, revision in log:
         if start in held and revision < held[start][0]:
             continue
@@ -50,13 +50,13 @@ def naive(log, open_after, resolve_after):
         newest = max((each for each in held if held[each][1] is not None), default=None)
         if not is_open and len(row) >= open_after and all(row[-open_after:]):
             is_open = True
-            told.append(("opened", newest))
+            emitted.append(("opened", newest))
         elif is_open and len(row) >= resolve_after and not any(row[-resolve_after:]):
             is_open = False
-            told.append(("resolved", newest))
+            emitted.append(("resolved", newest))
         elif is_open and news:
-            told.append(("updated", newest))
-    return told
+            emitted.append(("updated", newest))
+    return emitted
 
 
 def check_pairs(alerts):
@@ -81,9 +81,9 @@ def test_performance_alerts_follow_the_rule_however_the_log_is_cut(log, open_aft
         size = data.draw(st.integers(1, 6))
         woken.feed(records_batch("metrics", records[:size]))
         records = records[size:]
-    assert whole.told == woken.told
-    assert [(alert.state, alert.window_start) for alert in whole.told] == naive(log, open_after, resolve_after)
-    check_pairs(whole.told)
+    assert whole.emitted == woken.emitted
+    assert [(alert.state, alert.window_start) for alert in whole.emitted] == naive(log, open_after, resolve_after)
+    check_pairs(whole.emitted)
 
 
 @given(st.lists(st.tuples(STARTS, st.booleans()), max_size=30), st.integers(1, 3), st.data())
@@ -97,8 +97,8 @@ def test_drift_alerts_follow_the_same_rule(entries, after, data):
         size = data.draw(st.integers(1, 6))
         run.feed(records_batch("drift", records[:size]))
         records = records[size:]
-    assert [(alert.state, alert.window_start) for alert in run.told] == naive(log, after, after)
-    check_pairs(run.told)
+    assert [(alert.state, alert.window_start) for alert in run.emitted] == naive(log, after, after)
+    check_pairs(run.emitted)
 
 
 @given(METRICS_LOG)
@@ -107,4 +107,4 @@ def test_a_record_that_comes_again_emits_nothing(log):
     once, twice = (Host(lambda store: Alerting(store, models)) for _ in range(2))
     once.feed(records_batch("metrics", [window(*entry) for entry in log]))
     twice.feed(records_batch("metrics", [window(*entry) for entry in log for _ in range(2)]))
-    assert twice.told == once.told
+    assert twice.emitted == once.emitted

@@ -81,10 +81,16 @@ def hostile(draw, good):
 
 
 def run_of(topic, records, first):
-    places = list(range(first, first + len(records)))
+    offsets = list(range(first, first + len(records)))
     values = [value_of(record) for record in records]
     return Run(
-        topic, 0, places, [0] * len(places), [key_of(topic, record) for record in records], values, [()] * len(places)
+        topic,
+        0,
+        offsets,
+        [0] * len(offsets),
+        [key_of(topic, record) for record in records],
+        values,
+        [()] * len(offsets),
     )
 
 
@@ -106,8 +112,8 @@ def test_no_record_stops_a_stage(topic, good, make, data):
         records = data.draw(st.lists(hostile(good), min_size=1, max_size=6))
         batch, letters = decode(run_of(topic, records, first), 1 << 20)
         assert len(batch.records) + len(letters) == len(records)
-        for told in host.feed(batch):
-            value_of(told)
+        for emitted in host.feed(batch):
+            value_of(emitted)
 
 
 @pytest.mark.parametrize(("topic", "good", "make"), STAGES, ids=[topic for topic, _, _ in STAGES])

@@ -49,9 +49,9 @@ def test_any_order_repeats_and_restarts_end_in_the_same_sum(pairs, random):
     for run in cut(random, log):
         assert steady.feed(records_batch("window-partials", run)) == woken.feed(records_batch("window-partials", run))
     whole = Host(Performance).feed(records_batch("window-partials", [partial([pair[:3] for pair in pairs])]))[0]
-    last = steady.told[-1]
-    revisions = [record.revision for record in steady.told]
-    states = [STATES.index(record.state) for record in steady.told]
+    last = steady.emitted[-1]
+    revisions = [record.revision for record in steady.emitted]
+    states = [STATES.index(record.state) for record in steady.emitted]
     assert revisions == sorted(revisions)
     assert states == sorted(states)
     assert replace(last, revision=1, state=whole.state) == whole

@@ -43,7 +43,7 @@ def batch(rows):
     return predictions_batch([(name, *row) for *row, _, name in rows], [row[4] for row in rows])
 
 
-def place(feature, value):
+def bin_of(feature, value):
     """Bin of one value, one value at a time."""
     if math.isnan(value):
         return len(feature.counts) - 1
@@ -66,7 +66,7 @@ def naive(rows):
         values = dict(zip(SIGNATURE.names, features, strict=False)) | {"score": score}
         for feature in PROFILES[name].features:
             if feature.name in values:
-                counted[feature.name, place(feature, values[feature.name])] += 1
+                counted[feature.name, bin_of(feature, values[feature.name])] += 1
     return windows
 
 
@@ -86,12 +86,12 @@ def test_equals_a_loop_over_the_log(rows, data):
         assert hosts[0].stage.wake_at_ms == hosts[1].stage.wake_at_ms
     for host in hosts:
         host.pass_time(1000, "predictions")
-    told = {(record.model_version, record.window_start): record for record in hosts[0].told}
-    assert all(record.closed for record in hosts[0].told)
+    emitted = {(record.model_version, record.window_start): record for record in hosts[0].emitted}
+    assert all(record.closed for record in hosts[0].emitted)
     found = {
         window: Counter({"predictions": record.predictions})
         + Counter({(f.name, i): count for f in record.features for i, count in enumerate(f.counts)})
-        for window, record in told.items()
+        for window, record in emitted.items()
     }
     assert found == naive(rows)
     assert all(sum(1 for _ in host.store.scan(b"e", b"f")) == 0 for host in hosts)

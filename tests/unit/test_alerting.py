@@ -31,17 +31,17 @@ def models(profile=None, **limits):
     return Models({"m": settings}, {("m", "v1"): version(settings, profile)} if profile else {})
 
 
-def window(place, high=0.9, coverage=0.9, revision=1, segment="*", metric="accuracy", low=0.1, over=True):
+def window(number, high=0.9, coverage=0.9, revision=1, segment="*", metric="accuracy", low=0.1, over=True):
     named = dict.fromkeys(METRICS) | {metric: None if high is None else Metric((low + high) / 2, low, high)}
     counts = dict.fromkeys("predictions matched pending expired tp fp fn tn".split(), 9)
     return WindowMetrics(
         "m",
         "v1",
         segment,
-        place * 100,
-        place * 100 + 100,
+        number * 100,
+        number * 100 + 100,
         revision,
-        place * 100 + (100 if over else 99),
+        number * 100 + (100 if over else 99),
         "mature",
         "binary",
         **counts,
@@ -50,13 +50,13 @@ def window(place, high=0.9, coverage=0.9, revision=1, segment="*", metric="accur
     )
 
 
-def report(place, feature, drifted, revision=1):
+def report(number, feature, drifted, revision=1):
     kind = "score" if feature == "score" else "numeric"
     return DriftReport(
         "m",
         "v1",
-        place * 100,
-        place * 100 + 100,
+        number * 100,
+        number * 100 + 100,
         feature,
         kind,
         "psi+chi2",
@@ -83,11 +83,11 @@ def test_opens_after_two_bad_and_resolves_after_two_good():
     run = host()
     #                0     1     2       3       4     5     6       7
     highs = [0.9, 0.7, 0.9, 0.7, 0.74, 0.7, 0.9, 0.76, 0.9]
-    states = [told for place, high in enumerate(highs) for told in feed(run, window(place, high))]
+    states = [emitted for number, high in enumerate(highs) for emitted in feed(run, window(number, high))]
     assert states == [("opened", 4), ("updated", 5), ("updated", 6), ("resolved", 7)]
-    opened, *_, resolved = run.told
-    assert {alert.alert_id for alert in run.told} == {opened.alert_id}
-    assert [alert.revision for alert in run.told] == [1, 2, 3, 4]
+    opened, *_, resolved = run.emitted
+    assert {alert.alert_id for alert in run.emitted} == {opened.alert_id}
+    assert [alert.revision for alert in run.emitted] == [1, 2, 3, 4]
     assert (opened.severity, opened.kind, opened.segment, opened.runbook) == (
         "critical",
         "performance",
@@ -105,7 +105,7 @@ def test_opens_after_two_bad_and_resolves_after_two_good():
 
 def test_windows_without_labels_are_passed_over():
     run = host()
-    told = feed(
+    emitted = feed(
         run,
         window(0, 0.7),
         window(1, 0.7, coverage=0.4),
@@ -113,7 +113,7 @@ def test_windows_without_labels_are_passed_over():
         window(3, None),
         window(4, 0.7),
     )
-    assert told == [("opened", 4)]
+    assert emitted == [("opened", 4)]
     assert feed(run, window(5, 0.9), window(6, 0.9, coverage=0.1)) == [("updated", 5)]
 
 
@@ -138,22 +138,22 @@ def test_order_of_arrival_does_not_matter_for_the_row():
 
 def test_segments_are_their_own_subjects_and_warn():
     run = host()
-    told = feed(run, window(0, 0.7), window(0, 0.7, segment="a=b"), window(1, 0.9), window(1, 0.7, segment="a=b"))
-    assert told == [("opened", 1)]
-    assert (run.told[0].severity, run.told[0].segment) == ("warning", "a=b")
+    emitted = feed(run, window(0, 0.7), window(0, 0.7, segment="a=b"), window(1, 0.9), window(1, 0.7, segment="a=b"))
+    assert emitted == [("opened", 1)]
+    assert (run.emitted[0].severity, run.emitted[0].segment) == ("warning", "a=b")
 
 
 def test_an_interval_that_reaches_the_limit_is_good():
     assert feed(host(models(reference=0.5, margin=0.25)), window(0, 0.25), window(1, 0.25)) == []
-    errors = (window(place, 2.0, metric="mae", low=0.75) for place in range(2))
+    errors = (window(number, 2.0, metric="mae", low=0.75) for number in range(2))
     assert feed(host(models(metric="mae", reference=0.5, margin=0.25)), *errors) == []
 
 
 @pytest.mark.parametrize(("low", "bad"), [(0.84, False), (0.86, True)])
 def test_less_is_better_for_errors(low, bad):
     run = host(models(metric="mae"))
-    told = feed(run, *(window(place, 2.0, metric="mae", low=low) for place in range(2)))
-    assert told == ([("opened", 1)] if bad else [])
+    emitted = feed(run, *(window(number, 2.0, metric="mae", low=low) for number in range(2)))
+    assert emitted == ([("opened", 1)] if bad else [])
 
 
 def test_the_reference_is_that_of_the_version_where_none_is_set():
@@ -170,7 +170,7 @@ def test_one_drift_alert_for_all_features_of_a_window():
     assert feed(run, *first) == []
     assert feed(run, report(1, "x", False), report(1, "y", True)) == []
     assert feed(run, report(1, "score", True)) == [("opened", 1)]
-    (alert,) = run.told
+    (alert,) = run.emitted
     assert (alert.kind, alert.severity) == ("drift", "warning")
     assert alert.evidence["numeric y"] == alert.evidence["score"] == "psi 0.3 above 0.1, p 1e-09, n 500"
     assert set(alert.evidence) == {"numeric y", "score", "windows"}
@@ -180,7 +180,7 @@ def test_half_a_restatement_changes_nothing():
     run = host()
     feed(run, report(0, "x", True), report(0, "score", False), report(1, "x", True), report(1, "score", False))
     feed(run, report(2, "x", False), report(2, "score", False))
-    assert [alert.state for alert in run.told] == ["opened", "updated"]
+    assert [alert.state for alert in run.emitted] == ["opened", "updated"]
     assert feed(run, report(1, "x", False, revision=2)) == []
     assert feed(run, report(1, "score", False, revision=1)) == []
     assert feed(run, report(1, "score", False, revision=2)) == [("resolved", 2)]
@@ -188,11 +188,11 @@ def test_half_a_restatement_changes_nothing():
 
 def test_memory_is_bounded_and_what_is_older_is_ignored():
     run = host()
-    feed(run, *(window(place, 0.9) for place in range(1000, 1000 + 3 * WINDOWS)))
+    feed(run, *(window(number, 0.9) for number in range(1000, 1000 + 3 * WINDOWS)))
     ((_, before),) = run.store.scan(b"a", b"b")
-    assert feed(run, *(window(place, 0.7) for place in range(500, 600))) == []
+    assert feed(run, *(window(number, 0.7) for number in range(500, 600))) == []
     assert next(run.store.scan(b"a", b"b"))[1] == before
-    feed(run, *(window(place, 0.9) for place in range(2000, 2000 + WINDOWS)))
+    feed(run, *(window(number, 0.9) for number in range(2000, 2000 + WINDOWS)))
     assert max(len(value) for _, value in run.store.scan(b"a", b"b")) < 1.1 * len(before)
 
 
@@ -216,23 +216,23 @@ def test_from_scores_and_partials_to_alerts_and_one_retrain_request():
         )
     ]  # fmt: skip
     drift, performance, alerting, retraining = stages
-    for place in range(6):
-        moved = place >= 3
-        closed = join.feed(predictions(place * 100, rng.normal(2 * moved, 1, 400), rng.uniform(size=400)))
+    for number in range(6):
+        moved = number >= 3
+        closed = join.feed(predictions(number * 100, rng.normal(2 * moved, 1, 400), rng.uniform(size=400)))
         alerting.feed(records_batch("drift", drift.feed(records_batch("window-profiles", closed))))
         right = [(0.9, float(rng.uniform() < (0.6 if moved else 0.9)), 1) for _ in range(400)]
-        told = performance.feed(
-            records_batch("window-partials", [partial(right, start=place * 100, as_of=place * 100 + 100)])
+        emitted = performance.feed(
+            records_batch("window-partials", [partial(right, start=number * 100, as_of=number * 100 + 100)])
         )
-        alerting.feed(records_batch("metrics", told))
-    assert [(alert.kind, alert.state, alert.window_start) for alert in alerting.told] == [
+        alerting.feed(records_batch("metrics", emitted))
+    assert [(alert.kind, alert.state, alert.window_start) for alert in alerting.emitted] == [
         ("performance", "opened", 400), ("drift", "opened", 400), ("performance", "updated", 500),
     ]  # fmt: skip
-    requests = retraining.feed(records_batch("alerts", alerting.told))
-    assert [request.alert_id for request in requests] == [alerting.told[0].alert_id]
+    requests = retraining.feed(records_batch("alerts", alerting.emitted))
+    assert [request.alert_id for request in requests] == [alerting.emitted[0].alert_id]
     assert requests[0].cause.startswith("accuracy 0.")
     for stage in (join, *stages):
-        for record in stage.told:
+        for record in stage.emitted:
             assert fastavro.validate(asdict(record), schema(record))
 
 

@@ -175,8 +175,8 @@ def test_lower_revisions_are_ignored_and_newer_ones_replace():
     run = host()
     feed(run, profile(0, 3, [50, 50, 0], [50, 50, 0]))
     assert feed(run, profile(0, 2, [1, 0, 0], [1, 0, 0])) == []
-    assert [told.n for told in feed(run, profile(0, 3, [55, 55, 0], [55, 55, 0]))] == [110, 110]
-    assert [told.n for told in feed(run, profile(0, 5, [60, 60, 0], [60, 60, 0]))] == [120, 120]
+    assert [emitted.n for emitted in feed(run, profile(0, 3, [55, 55, 0], [55, 55, 0]))] == [110, 110]
+    assert [emitted.n for emitted in feed(run, profile(0, 5, [60, 60, 0], [60, 60, 0]))] == [120, 120]
 
 
 def test_open_windows_and_unknown_versions_are_not_reported():
@@ -188,7 +188,7 @@ def test_open_windows_and_unknown_versions_are_not_reported():
 
 
 def test_a_feature_without_values_has_no_report():
-    assert [told.feature for told in feed(host(), profile(0, 1, [50, 50, 0], [0, 0, 0]))] == ["score"]
+    assert [emitted.feature for emitted in feed(host(), profile(0, 1, [50, 50, 0], [0, 0, 0]))] == ["score"]
 
 
 def test_a_new_object_on_the_same_store_goes_on():

@@ -180,5 +180,5 @@ def test_join_counts_are_summed():
     host.feed(records_batch("window-partials", [counts(1, 1, 3), counts(2, 7, 10), counts(1, 2, 4)]))
     assert host.feed(records_batch("window-partials", [counts(2, 6, 99)])) == []
     host.feed(records_batch("window-partials", [counts(0, 1, 1, "")]))
-    assert host.told == [JoinCounts("m", -1, 9, 10, *[14] * 16), JoinCounts("", -1, 1, 0, *[1] * 16)]
+    assert host.emitted == [JoinCounts("m", -1, 9, 10, *[14] * 16), JoinCounts("", -1, 1, 0, *[1] * 16)]
     assert host.keys == [b'["counts","m"]', b'["counts",""]']

@@ -39,23 +39,29 @@ def host(fresh=False, catalog=CATALOG):
     return Host(lambda store: Join(2, store, catalog), fresh, "window-profiles")
 
 
-def counts(told):
-    return {feature.name: feature.counts for feature in told.features}
+def counts(emitted):
+    return {feature.name: feature.counts for feature in emitted.features}
 
 
 def test_a_window_is_told_when_time_has_passed_it():
     run = host()
     assert run.feed(predictions([(0, 0.2, [10.0, 0]), (99, 0.9, [NAN, -1]), (100, 0.4, [20, 1])], 99)) == []
     assert run.stage.wake_at_ms == 100
-    (told,) = run.pass_time(100, "predictions")
-    assert (told.window_start, told.window_end, told.closed, told.predictions, told.source_partition) == (
+    (emitted,) = run.pass_time(100, "predictions")
+    assert (
+        emitted.window_start,
+        emitted.window_end,
+        emitted.closed,
+        emitted.predictions,
+        emitted.source_partition,
+    ) == (
         0,
         100,
         True,
         2,
         2,
     )
-    assert counts(told) == {"age": [1, 0, 0, 1], "colour": [1, 0, 1, 0], "score": [1, 0, 1, 0]}
+    assert counts(emitted) == {"age": [1, 0, 0, 1], "colour": [1, 0, 1, 0], "score": [1, 0, 1, 0]}
     assert (run.keys, run.routes) == ([b'["m","v1",0,2]'], [b"m"])
     assert run.stage.wake_at_ms == 200
 
@@ -71,7 +77,7 @@ def test_closing_does_not_write_the_counts_again():
 def test_a_later_record_changes_a_closed_window():
     run = host()
     run.feed(predictions([(0, 0.2, [10.0, 0])], 150))
-    (first,) = run.told
+    (first,) = run.emitted
     (again,) = run.feed(predictions([(7, 0.2, [10.0, 0]), (101, 0.2, [10.0, 0])], 150))
     assert (again.window_start, again.predictions, again.closed) == (0, 2, True)
     assert again.revision > first.revision
@@ -92,16 +98,19 @@ def test_a_repeat_is_counted_once_and_another_version_by_itself():
     run.feed(
         predictions([(0, 0.9, [30.0, 1]), (1, 0.9, [30.0, 1]), (0, 0.2, [10.0, 0], "bare")], 0, ids=["a", "b", "a"])
     )
-    (told,) = run.pass_time(100, "predictions")
-    assert told.predictions == 2
-    assert counts(told)["score"] == [1, 0, 1, 0]
+    (emitted,) = run.pass_time(100, "predictions")
+    assert emitted.predictions == 2
+    assert counts(emitted)["score"] == [1, 0, 1, 0]
 
 
 def test_what_the_join_refuses_is_not_counted():
     run = host()
     run.feed(predictions([(0, 1.5, [10.0, 0]), (0, 0.5, [30.0, 1])], 0))
-    (told,) = run.pass_time(100, "predictions")
-    assert (told.predictions, counts(told)) == (1, {"age": [0, 0, 1, 0], "colour": [0, 1, 0, 0], "score": [0, 1, 0, 0]})
+    (emitted,) = run.pass_time(100, "predictions")
+    assert (emitted.predictions, counts(emitted)) == (
+        1,
+        {"age": [0, 0, 1, 0], "colour": [0, 1, 0, 0], "score": [0, 1, 0, 0]},
+    )
 
 
 def test_a_prediction_whose_outcome_came_first_is_counted():
@@ -110,19 +119,19 @@ def test_a_prediction_whose_outcome_came_first_is_counted():
         batch("outcomes", [{"request_id": "a", "outcome": 1.0, "outcome_time": 0, "arrival_time": 0, "offset": 0}])
     )
     run.feed(predictions([(0, 0.2, [10.0, 0]), (1, 0.2, [10.0, 0])], 0, ids=["a", "b"]))
-    assert [told.predictions for told in run.pass_time(100, "predictions")] == [2]
+    assert [emitted.predictions for emitted in run.pass_time(100, "predictions")] == [2]
 
 
 def test_the_segments_of_a_version_are_counted_together():
     run = host()
     run.feed(predictions([(0, 0.2, [10.0, 0])] * 3, 0, segments=[["eu"], ["us"], []]))
-    assert [told.predictions for told in run.pass_time(100, "predictions")] == [3]
+    assert [emitted.predictions for emitted in run.pass_time(100, "predictions")] == [3]
 
 
 def test_windows_close_while_outcomes_are_still_to_be_read():
     run = host()
     run.feed(predictions([(0, 0.2, [10.0, 0])], 0))
-    assert [told.closed for told in run.feed(predictions([(200, 0.2, [10.0, 0])], 200))] == [True]
+    assert [emitted.closed for emitted in run.feed(predictions([(200, 0.2, [10.0, 0])], 200))] == [True]
 
 
 def test_time_passes_for_an_idle_source_alone():
@@ -134,26 +143,26 @@ def test_time_passes_for_an_idle_source_alone():
 
 
 def test_times_before_1970():
-    (told,) = host().feed(predictions([(-1, 0.2, [10.0, 0])], 0))
-    assert (told.window_start, told.window_end) == (-100, 0)
+    (emitted,) = host().feed(predictions([(-1, 0.2, [10.0, 0])], 0))
+    assert (emitted.window_start, emitted.window_end) == (-100, 0)
 
 
 def test_versions_without_a_profile_are_not_counted_and_odd_rows_count_in_the_score():
     run = host()
-    (told,) = run.feed(
+    (emitted,) = run.feed(
         predictions(
             [(0, 0.2, [1.0], "v1"), (0, 0.2, [10.0, 0], "bare"), (0, 0.3, [], "other"), (1, 0.5, [10.0, 1])], 100
         )
     )
-    assert told.predictions == 2
-    assert counts(told) == {"age": [1, 0, 0, 0], "colour": [0, 1, 0, 0], "score": [1, 1, 0, 0]}
+    assert emitted.predictions == 2
+    assert counts(emitted) == {"age": [1, 0, 0, 0], "colour": [0, 1, 0, 0], "score": [1, 1, 0, 0]}
 
 
 def test_a_run_of_the_clock_alone_closes():
     run = host()
     run.feed(predictions([(0, 0.2, [10.0, 0])], 0))
     clock = Batch("predictions", 2, np.zeros(0, np.int64), np.zeros(0, np.int64), [], 9, 500)
-    assert [told.window_start for told in run.feed(clock)] == [0]
+    assert [emitted.window_start for emitted in run.feed(clock)] == [0]
 
 
 # -- the reference ----------------------------------------------------------------------------------------------------
@@ -209,8 +218,8 @@ def test_the_reference_counts_as_a_live_window_would():
     profile = build_profile(SIGNATURE, matrix, scores)
     models = Models({"m": SETTINGS}, {("m", "v1"): version(SETTINGS, profile, signature=SIGNATURE)})
     rows = [(0, float(s), list(map(float, row))) for s, row in zip(scores, matrix, strict=True)]
-    (told,) = host(catalog=models).feed(predictions(rows, 100))
-    assert [feature.counts for feature in told.features] == [feature.counts for feature in profile.features]
+    (emitted,) = host(catalog=models).feed(predictions(rows, 100))
+    assert [feature.counts for feature in emitted.features] == [feature.counts for feature in profile.features]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def host(models=None, fresh=False, rollouts=None):
 
 
 def feed(run, *alerts, arrival_ms=0):
-    return [told.alert_id for told in run.feed(records_batch("alerts", alerts, arrival_ms))]
+    return [emitted.alert_id for emitted in run.feed(records_batch("alerts", alerts, arrival_ms))]
 
 
 def alert(alert_id, day, **changed):
@@ -35,15 +35,15 @@ def alert(alert_id, day, **changed):
 
 def test_a_request_names_its_cause():
     run = host()
-    (told,) = run.feed(records_batch("alerts", [OPENED]))
-    assert (told.model, told.model_version, told.event_time, told.alert_id) == ("m", "v1", DAY, "a1")
+    (emitted,) = run.feed(records_batch("alerts", [OPENED]))
+    assert (emitted.model, emitted.model_version, emitted.event_time, emitted.alert_id) == ("m", "v1", DAY, "a1")
     assert (
-        told.cause
+        emitted.cause
         == "accuracy 0.7 (0.68 to 0.72) is worse than its limit 0.78 (reference 0.8) in the windows of Monday, Tuesday"
     )
-    assert told.evidence == EVIDENCE
+    assert emitted.evidence == EVIDENCE
     assert run.keys == [b"m"]
-    assert host().feed(records_batch("alerts", [OPENED]))[0].retrain_id == told.retrain_id
+    assert host().feed(records_batch("alerts", [OPENED]))[0].retrain_id == emitted.retrain_id
 
 
 @pytest.mark.parametrize(
@@ -110,6 +110,6 @@ def test_it_makes_no_difference_whether_the_version_can_be_loaded_here():
 def test_models_do_not_wait_for_each_other():
     models = Models({"m": SETTINGS, "n": SETTINGS})
     steady, woken = host(models), host(models, fresh=True)
-    for told in (alert("a1", 1), alert("b1", 1, model="n"), alert("a1", 1, state="resolved"), alert("a2", 20)):
-        assert feed(steady, told) == feed(woken, told)
-    assert [request.alert_id for request in steady.told] == ["a1", "b1", "a2"]
+    for emitted in (alert("a1", 1), alert("b1", 1, model="n"), alert("a1", 1, state="resolved"), alert("a2", 20)):
+        assert feed(steady, emitted) == feed(woken, emitted)
+    assert [request.alert_id for request in steady.emitted] == ["a1", "b1", "a2"]

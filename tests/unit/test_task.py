@@ -23,11 +23,11 @@ def test_a_new_task_on_the_same_store_goes_on():
 
 
 @pytest.mark.parametrize(
-    "told", [{"format": FORMAT - 1, "offsets": {}}, {"format": FORMAT + 1, "offsets": {}}, {"outcomes": 7}]
+    "emitted", [{"format": FORMAT - 1, "offsets": {}}, {"format": FORMAT + 1, "offsets": {}}, {"outcomes": 7}]
 )
-def test_a_state_of_another_release_is_refused(told):
+def test_a_state_of_another_release_is_refused(emitted):
     store = MemoryStore()
-    store.put(APPLIED, json.dumps(told).encode())
+    store.put(APPLIED, json.dumps(emitted).encode())
     with pytest.raises(FormatError, match=f"the state of join/3 has format .* this release reads {FORMAT}"):
         HostedTask(step("join"), 3, store, Models())
 

@@ -27,7 +27,7 @@ _CACHE_BYTES = 48 << 20
 _MEMTABLES_BYTES = 32 << 20
 _RECENT_BYTES = 32 << 20
 _SAVE_S = 3600.0
-"""Commits are on disk after this time at the latest: the changelog tells of a deletion for some days only."""
+"""Commits are on disk after this time at the latest: the changelog keeps a deletion for some days only."""
 _COMMIT_BYTES = 2000
 """What a commit takes besides its entries."""
 _ABSENT = object()
@@ -99,7 +99,7 @@ def _set_aside(path: Path) -> Path:
 def discard_stale(path: Path, before_s: float) -> bool:
     """Delete a state that nobody has touched since a time (epoch seconds); whether there was one.
 
-    The changelog tells of a deletion for some days only: an older state would keep what was deleted meanwhile.
+    The changelog keeps a deletion for some days only: an older state would keep what was deleted meanwhile.
     """
     touched = max((each.stat().st_mtime for each in path.glob("*")), default=None)
     if touched is None or touched >= before_s:

@@ -91,13 +91,13 @@ class Driver:
 
     def settle(self, most: int = 1000) -> None:
         """Work, in runs of up to ``most`` records, until nothing is left."""
-        places = [
+        sources = [
             (step, partition, topic)
             for step in self._steps
             for partition in range(self.partitions)
             for topic in step.reads
         ]
-        while sum([self.work(*place, most) for place in places]):
+        while sum([self.work(*source, most) for source in sources]):
             pass
 
     def work(self, step: Step, partition: int, topic: str, most: int) -> int:
@@ -122,11 +122,11 @@ class Driver:
         name, number = step.name, _number(step, partition)
         if self._tasks.pop((name, number), None) is None:
             return
-        place = self._owner[name, number], name, number
+        disk = self._owner[name, number], name, number
         if disk_too:
-            self._disks.pop(place)
+            self._disks.pop(disk)
         else:
-            self._disks[place].rollback()
+            self._disks[disk].rollback()
 
     def move(self, step: Step, partition: int, worker: int) -> None:
         """Give a task to a worker, which may have an older state of it on its disk."""

@@ -13,8 +13,8 @@ from typing import Any
 
 Log = Sequence[dict[str, Any]]
 Entry = tuple[int, dict[str, Any]]
-Place = tuple[str, int, str]
-Answer = tuple[dict[str, int], dict[Place, dict[str, Any]], dict[tuple[str, str], float | None]]
+WindowKey = tuple[str, int, str]
+Answer = tuple[dict[str, int], dict[WindowKey, dict[str, Any]], dict[tuple[str, str], float | None]]
 
 
 def join(
@@ -66,14 +66,14 @@ def join(
     for request, entries in records.items():
         for entry in entries:
             counts[_outcome_class(entry, of_request[request], labels)] += 1
-    rows: defaultdict[Place, list[Any]] = defaultdict(list)
+    rows: defaultdict[WindowKey, list[Any]] = defaultdict(list)
     for key, p in first.items():
         start = math.floor(p["event_time"] / p["window"]) * p["window"]
         for segment in {"*", *([p["segment"]] if p["segment"] is not None else [])}:
             rows[p["model_version"], start, segment].append((p, labels[key], states[key]))
     return (
         counts,
-        {place: _metrics(entries) for place, entries in rows.items()},
+        {key: _metrics(entries) for key, entries in rows.items()},
         {k: v and v[1]["outcome"] for k, v in labels.items()},
     )
 

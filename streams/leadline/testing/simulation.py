@@ -98,7 +98,7 @@ class World:
     driver: Driver = field(init=False)
     _random: random.Random = field(init=False)
     _models: _Models = field(init=False)
-    _places: list[tuple[Step, int, str]] = field(init=False)
+    _sources: list[tuple[Step, int, str]] = field(init=False)
 
     def run(self) -> None:
         """Let everything happen, until nothing is left to do."""
@@ -112,7 +112,7 @@ class World:
         )  # fmt: skip
         self._models = _Models(settings)
         self.driver = Driver(self._models, STEPS, partitions=rng.choice([1, 2, 3]), on_effect=self._maybe_crash)
-        self._places = [(s, p, topic) for s in STEPS for p in range(self.driver.partitions) for topic in s.reads]
+        self._sources = [(s, p, topic) for s in STEPS for p in range(self.driver.partitions) for topic in s.reads]
         self._roll_out("v1")
         for publish in self._events():
             publish()
@@ -179,22 +179,22 @@ class World:
     def _step(self) -> int:
         """A task takes a run, or something goes wrong."""
         rng = self._random
-        place = rng.choice(self._places)
+        source = rng.choice(self._sources)
         chance = rng.random()
         if chance < 0.02:
-            self.driver.kill(*place[:2], disk_too=rng.random() < 0.5)
+            self.driver.kill(*source[:2], disk_too=rng.random() < 0.5)
         elif chance < 0.04:
             self.moves += 1
-            self.driver.move(*place[:2], rng.randrange(WORKERS))
+            self.driver.move(*source[:2], rng.randrange(WORKERS))
         try:
-            return self.driver.work(*place, rng.randint(1, 9))
+            return self.driver.work(*source, rng.randint(1, 9))
         except Crash:
             self.crashes += 1
             return 1
 
     def _settle(self) -> None:
         quiet = 0
-        while quiet < 12 * len(self._places):
+        while quiet < 12 * len(self._sources):
             quiet = 0 if self._step() else quiet + 1
 
     # -- what has to be so --------------------------------------------------------------------------------------------
@@ -207,10 +207,10 @@ class World:
         ]  # fmt: skip
 
     def _wrong_scores(self) -> Iterator[str]:
-        told = self.driver.log("predictions")
-        if missing := self.asked - {row["request_id"] for row in told}:
+        emitted = self.driver.log("predictions")
+        if missing := self.asked - {row["request_id"] for row in emitted}:
             yield f"requests without a prediction: {sorted(missing)[:5]}"
-        for row in told:
+        for row in emitted:
             slope = SLOPES[row["model_version"]]
             if abs(row["score"] - 1 / (1 + np.exp(-slope * row["features"][0]))) > _CLOSE:
                 yield f"{row['request_id']} has the score {row['score']}"
@@ -231,8 +231,8 @@ class World:
         live = {(w.model_version, w.window_start, w.segment): w for w in held if isinstance(w, WindowMetrics)}
         if set(live) != set(rows):
             yield f"windows differ: {sorted(set(live) ^ set(rows))[:3]}"
-        for place in set(live) & set(rows):
-            yield from _wrong_window(place, live[place], rows[place])
+        for window_key in set(live) & set(rows):
+            yield from _wrong_window(window_key, live[window_key], rows[window_key])
 
     def _logs(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         predictions, outcomes = self.driver.log("predictions"), self.driver.log("outcomes")
@@ -247,17 +247,17 @@ class World:
         for row in first.values():
             window = row["model_version"], row["event_time"] // WINDOW * WINDOW
             if window[1] + WINDOW <= self.now_ms:
-                counted[window].update(["predictions", *self._spots(row)])
+                counted[window].update(["predictions", *self._bins(row)])
         live: defaultdict[tuple[str, int], Counter[Any]] = defaultdict(Counter)
         for record in {_identity(record): record for record in self._profiles()}.values():
-            told = live[record.model_version, record.window_start]
-            told["predictions"] += record.predictions
-            told.update({(f.name, spot): count for f in record.features for spot, count in enumerate(f.counts)})
+            emitted = live[record.model_version, record.window_start]
+            emitted["predictions"] += record.predictions
+            emitted.update({(f.name, bin_): count for f in record.features for bin_, count in enumerate(f.counts)})
         for window in sorted(set(counted) | set(live)):
             if counted[window] != live[window]:
                 yield f"profile of {window} is {dict(live[window])}, not {dict(counted[window])}"
 
-    def _spots(self, row: dict[str, Any]) -> list[tuple[str, int]]:
+    def _bins(self, row: dict[str, Any]) -> list[tuple[str, int]]:
         """The bin of the score and of each feature of a prediction."""
         profile = self._models.versions[row["model_version"]].profile
         assert profile is not None
@@ -338,18 +338,18 @@ def _not_adding_up(record: WindowPartial | WindowProfile | WindowMetrics | JoinC
         yield f"more than all of {_identity(record)} at revision {record.revision}"
 
 
-def _wrong_window(place: oracle.Place, window: WindowMetrics, row: dict[str, Any]) -> Iterator[str]:
+def _wrong_window(window_key: oracle.WindowKey, window: WindowMetrics, row: dict[str, Any]) -> Iterator[str]:
     for name in _TALLIES:
         if getattr(window, name) != row[name]:
-            yield f"{place}: {name} is {getattr(window, name)}, not {row[name]}"
+            yield f"{window_key}: {name} is {getattr(window, name)}, not {row[name]}"
     for name in _MEANS:
         value = getattr(window, name)
         if (value is None) != (row[name] is None) or (value is not None and abs(value.value - row[name]) > _CLOSE):
-            yield f"{place}: {name} is {value and value.value}, not {row[name]}"
+            yield f"{window_key}: {name} is {value and value.value}, not {row[name]}"
     if (window.auc is None) != (row["auc"] is None):
-        yield f"{place}: auc is {window.auc}, not {row['auc']}"
+        yield f"{window_key}: auc is {window.auc}, not {row['auc']}"
     elif window.auc is not None and abs(window.auc.value - row["auc"]) > (window.auc_error or 0) + _CLOSE:
-        yield f"{place}: auc is {window.auc.value} within {window.auc_error}, not {row['auc']}"
+        yield f"{window_key}: auc is {window.auc.value} within {window.auc_error}, not {row['auc']}"
 
 
 def simulate(seed: int, events: int) -> tuple[World, list[str]]:

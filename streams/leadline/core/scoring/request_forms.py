@@ -32,11 +32,11 @@ class Requests(Protocol):
     def __len__(self) -> int: ...
 
     def by_model(self) -> Iterator[tuple[str, Ints]]:
-        """Each model that is asked, with the places of its requests."""
+        """Each model that is asked, with the indices of its requests."""
         ...
 
     def take(self, rows: Ints) -> "Requests":
-        """The requests at these places, which rise."""
+        """The requests at these indices, which rise."""
         ...
 
     def matrix(self, features: Features) -> Floats:

@@ -111,9 +111,9 @@ def _complete(
 
 
 def _kept(
-    places: Ints, rows: Ints, requests: Requests, matrix: Floats, lookups: Lookups | None
+    kept: Ints, rows: Ints, requests: Requests, matrix: Floats, lookups: Lookups | None
 ) -> tuple[Ints, Requests, Floats, Lookups | None]:
-    return rows[places], requests.take(places), matrix[places], _lookups(lookups, places)
+    return rows[kept], requests.take(kept), matrix[kept], _lookups(lookups, kept)
 
 
 def lookup_keys(batch: Batch, models: Models) -> dict[tuple[str, str], tuple[Ints, list[str]]]:
