@@ -4,7 +4,7 @@
 ``--record`` keeps the ratios, ``--check`` compares with those that were kept, and fails where Leadline has become dearer by more than a
 quarter.
 
-``scripts/bench scale``: what an event costs as partitions, workers, models, segments, waiting predictions or features grow.
+``scripts/bench scale``: what an event costs as partitions, workers, models, segments, versions, waiting predictions or features grow.
 ``scripts/bench restore``: how fast pending predictions come from the changelog onto an empty disk. ``scripts/bench peer``: work for the
 runner of a comparison of several stream processors.
 """

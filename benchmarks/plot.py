@@ -18,6 +18,7 @@ _LABELS = {
     "workers": "workers on 16 partitions; sum of memory",
     "models": "models that take turns",
     "segments": "segments, equally many predictions each",
+    "versions": "versions that predict each request",
     "waiting": "predictions that wait all the time",
     "features": "features of a request",
 }

@@ -18,8 +18,8 @@ from leadline.core.processor import Reject
 class Changes:
     """The changes of one run that began at the stage time ``stage_ms``.
 
-    ``scheduled`` are new predictions with the keys of their requests; ``waiting`` are the requests, with the arrival of their outcome,
-    that have an outcome and no prediction.
+    ``scheduled`` has new predictions with the keys of their requests, and ``waiting`` the key of each request that got an outcome and has
+    no prediction, with the arrival of that outcome.
     """
 
     cohorts: Cohorts
@@ -39,7 +39,7 @@ class Changes:
         return predictions.event_time + self.cohorts.horizon(predictions.cohort)
 
     def labels(self, predictions: PredictionColumns, outcomes: NDArray[np.void]) -> LabelColumns:
-        """What each prediction's one outcome is to it."""
+        """The label of each prediction, whose request has the one outcome that stands beside it."""
         seals = predictions.event_time + self.cohorts.seal(predictions.cohort)
         return LabelColumns.of(self.deadlines(predictions), seals, outcomes)
 
@@ -61,7 +61,7 @@ class Changes:
         outcomes: NDArray[np.void],
         used: Bools,
     ) -> None:
-        """Those predictions that have ``used`` their outcome get it as their label; there is one of everything a prediction."""
+        """The predictions that use the outcome of their request as their label; every column has one value for each prediction."""
         rows = np.flatnonzero(used)
         matched, known = predictions.take(rows), outcomes[rows]
         self.count(matched.cohort, "matched")
@@ -77,7 +77,7 @@ class Changes:
         self.deltas.expire(predictions.cohort, predictions.event_time)
 
     def revive(self, predictions: PredictionColumns, labels: LabelColumns) -> None:
-        """Predictions that expired without an outcome now have one: a label takes them back, a late outcome is another class."""
+        """Expired predictions got their first outcome: with a label they have not expired, with a late outcome their class is another."""
         used = predictions.take(labels.used)
         self.count(used.cohort, "expired", -1)
         self.deltas.expire(used.cohort, used.event_time, -1)
@@ -92,5 +92,5 @@ class Changes:
             owners = owner[classes == number]
             for name in ("outcome_records", OUTCOME_CLASSES[number]):
                 self.count(owners[owners >= 0], name, sign)
-                if nobodys := int((owners < 0).sum()):
-                    self.deltas.classes["", name] += sign * nobodys
+                if orphans := int((owners < 0).sum()):
+                    self.deltas.classes["", name] += sign * orphans

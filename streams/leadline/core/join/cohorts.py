@@ -59,7 +59,7 @@ class Cohort:
 
 
 class Cohorts:
-    """The cohorts of one task. A number, once given, stays."""
+    """The cohorts of one task. A cohort keeps its number."""
 
     def __init__(self, store: Store, models: Models) -> None:
         self._store = store

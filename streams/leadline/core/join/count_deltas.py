@@ -1,4 +1,4 @@
-"""What one run changes in the counts: collected row by row or a column at a time, then folded into windows and join counts."""
+"""What one run changes in the counts: collected one by one or by columns, then folded into windows and join counts."""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ class CountDeltas:
     _matched: "_Rows" = field(default_factory=lambda: _Rows(_MATCHED))
 
     def predict(self, cohort: Any, event_time: Any, score: Any, label: Any, sign: int = 1) -> None:
-        """Predictions were made."""
+        """Predictions are new."""
         self._predicted.add(cohort, event_time, sign, score, label)
 
     def expire(self, cohort: Any, event_time: Any, sign: int = 1) -> None:

@@ -148,7 +148,7 @@ class LabelColumns(NamedTuple):
     def classes(self, request: Ints, outcomes: NDArray[np.void]) -> Ints:
         """`classify` by columns: for the one outcome of each request, the index of its class in `OUTCOME_CLASSES`.
 
-        ``request`` is the index of each prediction's request; a request without predictions is none's.
+        ``request`` is the index of each prediction's request; a request may have no prediction.
         """
         known, in_time, in_horizon, used = (
             _requests_with(rows, len(outcomes)) for rows in (request, *(request[each] for each in self[:3]))

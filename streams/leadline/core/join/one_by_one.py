@@ -21,7 +21,7 @@ from leadline.core.processor import Reject, Store
 def add_predictions(
     requests: Requests, rows: Ints, new: PredictionColumns, bodies: list[bytes], store: Store, changes: Changes
 ) -> Ints:
-    """Add predictions (of these ``rows`` of the batch) to their requests; the indices of those that are new."""
+    """Add predictions to their requests; returns the indices of those that are new. ``rows`` are their rows in the batch."""
     run = _Run(requests, changes)
     records = zip(rows.tolist(), new.request.tolist(), new.one_by_one(bodies), strict=True)
     is_new = np.flatnonzero([run.add_prediction(*record) for record in records])
@@ -33,7 +33,7 @@ def add_predictions(
 
 
 def add_outcomes(requests: Requests, rows: Ints, outcomes: NDArray[np.void], store: Store, changes: Changes) -> None:
-    """Add outcomes (`OUTCOME`, of these ``rows`` of the batch) to their requests."""
+    """Add outcomes (`OUTCOME`) to their requests. ``rows`` are their rows in the batch."""
     run = _Run(requests, changes)
     for row, request, outcome in zip(rows.tolist(), requests.request.tolist(), outcomes.tolist(), strict=True):
         run.add_outcome(row, request, StoredOutcome(*outcome))
@@ -49,7 +49,7 @@ class _Run:
         self._states: dict[int, tuple[RequestState, RequestState]] = {}
 
     def add_prediction(self, row: int, request: int, prediction: StoredPrediction) -> bool:
-        """Whether the prediction, of ``row`` of the batch, is new to its request: no repeat, and not one too many."""
+        """Add a prediction unless it repeats a version or is one too many; whether it was added. ``row`` is its row in the batch."""
         state, changes = self._state(request), self._changes
         if len(state.predictions) == MAX_PREDICTIONS:
             detail = f"{MAX_PREDICTIONS} versions scored the request already"
@@ -98,7 +98,7 @@ def recount(
 ) -> tuple[list[Label], list[Label]]:
     """Count what is different of a request since the stage time ``before_ms``; the labels of its predictions then and now.
 
-    States only grow: the predictions and outcomes of before are the first ones of after.
+    States only grow: what ``before`` has comes first in ``after``.
     """
     rules = _rules(after, changes.cohorts)
     known = len(before.predictions)

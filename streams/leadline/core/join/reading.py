@@ -14,7 +14,7 @@ _LIMIT = 1e9
 
 
 def predictions_of(batch: Batch, changes: Changes) -> tuple[Ints, PredictionColumns]:
-    """The rows that can be used, and their predictions, each as if of a request of its own."""
+    """The rows that can be used, and their predictions; requests are not known yet, so each has an index of its own."""
     columns = batch.columns
     assert columns is not None
     cohort = changes.cohorts.number(columns)
