@@ -69,7 +69,7 @@ async def _settled(world: World, watch: Watch) -> bool:
 async def _strike(world: World, name: str, watch: Watch, minutes: float) -> None:
     """Strike once, or for so many minutes; the next time when all have gone on."""
     deadline = time.monotonic() + _DONE_S
-    while not watch.all_at_work and time.monotonic() < deadline:  # noqa: ASYNC110 - looked at, not emitted
+    while not watch.all_at_work and time.monotonic() < deadline:  # noqa: ASYNC110 - nobody says when
         await asyncio.sleep(0.1)
     end = time.monotonic() + 60 * minutes
     while not watch.faults or time.monotonic() < end:

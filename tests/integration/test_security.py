@@ -116,7 +116,7 @@ class Secured:
         self.redis = EmbeddedRedis(folder / "redis")
 
     def environment(self, user, **changes):
-        """What a process of that user is emitted."""
+        """What a process of that user is given."""
         return {
             "KAFKA_BOOTSTRAP": f"127.0.0.1:{self.secure}",
             "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
