@@ -15,8 +15,8 @@ ONCE = "kill kill-wiped kill-damaged join-leave zombie broker-kill cut poison re
 def test_nothing_is_lost_doubled_or_wrong(fault, monkeypatch):
     monkeypatch.delenv("KAFKA_BOOTSTRAP", raising=False)  # it kills its broker
     monkeypatch.setattr("faults.run._HEAL_S", 120.0)  # how fast it goes on is for `scripts/faults` to say
-    monkeypatch.setattr("faults.run.SECONDS", 8.0)
-    monkeypatch.setenv("LEADLINE_RUN_RECORDS", "100")  # few events, and still a backlog of many runs
-    row = once(fault, seed=1, events=12_000)
+    monkeypatch.setattr("faults.run.SECONDS", 9.0)
+    monkeypatch.setenv("LEADLINE_RUN_RECORDS", "200")  # few events, and still a backlog of several runs
+    row = once(fault, seed=1, events=9_000)
     assert row["exact"], json.dumps(row)
     assert row["live"], json.dumps(row)
