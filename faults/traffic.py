@@ -125,7 +125,14 @@ class Traffic:
         if rng.random() < self.odds.odd_times:
             at_ms = rng.choice([-1, 1, 4_102_444_800_000, -30_000_000_000_000])
         categories = {"station": rng.choice(STATIONS), "kind": rng.choice(CATEGORIES)}
-        return PredictionRequest(f"r{number}", "m", at_ms, {"amount": rng.gauss(0, 1)}, "", categories)
+        return PredictionRequest(
+            request_id=f"r{number}",
+            model="m",
+            event_time=at_ms,
+            features={"amount": rng.gauss(0, 1)},
+            user_id="",
+            categories=categories,
+        )
 
     def _copies(self, record: PredictionRequest | Outcome) -> list[tuple[bytes, bytes]]:
         """What is published of an event: mostly itself, sometimes twice, sometimes something that cannot be used."""

@@ -171,6 +171,22 @@ def partial(
         counted[bin_] = counted.get(bin_, 0) + 1
     used = sorted({*positives, *negatives})
     return WindowPartial(
-        "m", "v1", segment, start, start + 100, source, revision, as_of, state, task, len(pairs) + extra + expired, len(pairs), expired,
-        **cells, **sums, score_bins=used, positives=[positives.get(b, 0) for b in used], negatives=[negatives.get(b, 0) for b in used],
-    )  # fmt: skip
+        model="m",
+        model_version="v1",
+        segment=segment,
+        window_start=start,
+        window_end=start + 100,
+        source_partition=source,
+        revision=revision,
+        as_of=as_of,
+        state=state,
+        task=task,
+        predictions=len(pairs) + extra + expired,
+        matched=len(pairs),
+        expired=expired,
+        **cells,
+        **sums,
+        score_bins=used,
+        positives=[positives.get(b, 0) for b in used],
+        negatives=[negatives.get(b, 0) for b in used],
+    )

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from factories import prediction
 from leadline.core.processor import Output
 from leadline.records import (
     Alert,
@@ -83,11 +84,62 @@ COLD = [
     ("metrics", METRICS),
     (
         "window-profiles",
-        WindowProfile("m", "v", 0, 1, 2, 3, 4, True, 5, [FeatureCounts("f", [1, 2]), FeatureCounts("score", [])]),
+        WindowProfile(
+            model="m",
+            model_version="v",
+            window_start=0,
+            window_end=1,
+            source_partition=2,
+            revision=3,
+            as_of=4,
+            closed=True,
+            predictions=5,
+            features=[FeatureCounts("f", [1, 2]), FeatureCounts("score", [])],
+        ),
     ),
-    ("drift", DriftReport("m", "v", 0, 1, "f", "numeric", "psi", 0.3, 0.1, 0.001, True, 100, 1000, 2, 3)),
-    ("alerts", Alert("id", "drift", "warning", "opened", "m", "v", "*", 0, 1, 2, {"psi f": "0.3"}, "")),
-    ("retrain-requests", RetrainRequest("id", "m", "v", 5, "cause", "alert", {})),
+    (
+        "drift",
+        DriftReport(
+            model="m",
+            model_version="v",
+            window_start=0,
+            window_end=1,
+            feature="f",
+            kind="numeric",
+            method="psi",
+            statistic=0.3,
+            threshold=0.1,
+            p_value=0.001,
+            drifted=True,
+            n=100,
+            reference_n=1000,
+            revision=2,
+            as_of=3,
+        ),
+    ),
+    (
+        "alerts",
+        Alert(
+            alert_id="id",
+            kind="drift",
+            severity="warning",
+            state="opened",
+            model="m",
+            model_version="v",
+            segment="*",
+            window_start=0,
+            window_end=1,
+            revision=2,
+            evidence={"psi f": "0.3"},
+            runbook="",
+        ),
+    ),
+    (
+        "retrain-requests",
+        RetrainRequest(
+            retrain_id="id", model="m", model_version="v", event_time=5, cause="cause", alert_id="alert", evidence={}
+        ),
+    ),
     ("rollouts", Rollout("m", "v1", 5, "me", "first")),
 ]
 
@@ -271,7 +323,7 @@ def test_the_detail_of_a_dead_letter_is_short():
 
 
 def test_a_score_that_is_not_finite():
-    record = Prediction("r1", "m", "v", "champion", "", 0, 0, math.nan, None, [math.nan], "", [], None)
+    record = prediction("r1", model_version="v", score=math.nan, predicted_label=None, features=[math.nan])
     _, letters = decode(run_of("predictions", [(b"r1", value_of(record))]), LIMIT)
     assert [letter.reason for letter in letters] == ["score-not-finite"]
 

@@ -79,7 +79,14 @@ def driver():
         made.publish("rollouts", key_of("rollouts", rollout), value_of(rollout), 0)
     for number in range(600):
         time, x = number * 5, rng.uniform(0.5, 3)
-        request = PredictionRequest(f"r{number}", rng.choice(MODELS), time, {"x": x}, "", {"c": rng.choice("aü")})
+        request = PredictionRequest(
+            request_id=f"r{number}",
+            model=rng.choice(MODELS),
+            event_time=time,
+            features={"x": x},
+            user_id="",
+            categories={"c": rng.choice("aü")},
+        )
         for topic, record in (("prediction-requests", request), ("outcomes", Outcome(f"r{number}", 0.0, time + 1))):
             made.publish(topic, key_of(topic, record), value_of(record), time + 1)
     made.publish("outcomes", b"odd", b"no record", 3000)

@@ -48,7 +48,14 @@ def view_of(server, missing):
 
 
 def requests(*origins):
-    made = [value_of(PredictionRequest(f"r{n}", "m", 0, {}, "", {"origin": o})) for n, o in enumerate(origins)]
+    made = [
+        value_of(
+            PredictionRequest(
+                request_id=f"r{n}", model="m", event_time=0, features={}, user_id="", categories={"origin": o}
+            )
+        )
+        for n, o in enumerate(origins)
+    ]
     count, keys = len(made), [f"r{n}".encode() for n in range(len(made))]
     run = Run("prediction-requests", 0, list(range(count)), [0] * count, keys, made, [()] * count)
     return decode(run, 1 << 20)[0]

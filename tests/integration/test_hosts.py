@@ -56,7 +56,12 @@ async def hosting(talk, step):
 
 
 async def ask(talk, first, count):
-    records = [RetrainRequest(f"r{n}", "m", "v", n, "drift", "", {}) for n in range(first, first + count)]
+    records = [
+        RetrainRequest(
+            retrain_id=f"r{n}", model="m", model_version="v", event_time=n, cause="drift", alert_id="", evidence={}
+        )
+        for n in range(first, first + count)
+    ]
     await talk.send("retrain-requests", [(each.retrain_id.encode(), value_of(each), 1) for each in records])
 
 

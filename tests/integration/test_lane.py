@@ -15,6 +15,7 @@ from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import CommitFailedError, GroupCoordinatorNotAvailableError, KafkaConnectionError
 from aiokafka.structs import TopicPartition
 
+from factories import prediction
 from leadline.embedded import EmbeddedError
 from leadline.embedded.workers import Workers
 from leadline.hosts import stateful, tasks
@@ -23,7 +24,7 @@ from leadline.hosts.contract import Installation
 from leadline.kafka import cluster, sender
 from leadline.kafka.admin import apply_topics
 from leadline.kafka.stop import stop
-from leadline.records import JoinCounts, Outcome, Prediction, WindowPartial
+from leadline.records import JoinCounts, Outcome, WindowPartial
 from leadline.settings import ModelSettings, load_settings
 from leadline.topology import step
 from leadline.wire.codec import value_of
@@ -51,7 +52,7 @@ def workers(talk, folder, **options):
 
 async def test_offsets_that_were_not_committed_are_committed_by_the_next_owner(talk, kafka, tmp_path):
     """Killed between the state and the commit: the state knows the records, and nothing new comes."""
-    made = [Prediction(f"r{n}", "m", "v1", "champion", "", n, n, 0.5, 1, [], "", [], None) for n in range(100)]
+    made = [prediction(f"r{n}", n) for n in range(100)]
     known = [Outcome(f"r{n}", 1.0, n + 1) for n in range(100)]
     await talk.send("predictions", [(p.request_id.encode(), value_of(p), 1) for p in made])
     await talk.send("outcomes", [(o.request_id.encode(), value_of(o), 1) for o in known])
@@ -76,7 +77,7 @@ async def test_offsets_that_were_not_committed_are_committed_by_the_next_owner(t
 
 async def test_a_commit_without_coordinator_does_not_hold_up_the_next_membership(talk, kafka, tmp_path, monkeypatch):
     """aiokafka tries it again for ever, even when its consumer is closed: a broker that dies twice can leave one behind."""
-    made = [Prediction(f"r{n}", "m", "v1", "champion", "", n, n, 0.5, 1, [], "", [], None) for n in range(100)]
+    made = [prediction(f"r{n}", n) for n in range(100)]
     rows = [(p.request_id.encode(), value_of(p), 1) for p in made]
     commit, lost, tried = GroupCoordinator._do_commit_offsets, [], asyncio.Event()
 
@@ -102,7 +103,7 @@ async def test_a_commit_without_coordinator_does_not_hold_up_the_next_membership
 async def test_what_is_due_at_once_need_not_fit_into_one_transaction(talk, kafka, tmp_path, monkeypatch):
     """A night without records: in the morning all requests of the evening are forgotten."""
     monkeypatch.setattr(sender, "CHANGELOG_BYTES", 20_000)
-    made = [Prediction(f"r{n}", "m", "v1", "champion", "", n, n, 0.5, 1, [], "", [], None) for n in range(3000)]
+    made = [prediction(f"r{n}", n) for n in range(3000)]
     await talk.send("predictions", [(p.request_id.encode(), value_of(p), p.event_time) for p in made])
     await talk.tell_time(3000)
     await talk.tell_time(10_000_000)
@@ -119,7 +120,7 @@ async def test_what_is_due_at_once_need_not_fit_into_one_transaction(talk, kafka
 
 async def test_a_worker_that_stops_leaves_its_group(talk, kafka, tmp_path):
     """At once, so that another one need not wait for the end of its session."""
-    made = [Prediction(f"r{n}", "m", "v1", "champion", "", n, n, 0.5, 1, [], "", [], None) for n in range(100)]
+    made = [prediction(f"r{n}", n) for n in range(100)]
     await talk.send("predictions", [(p.request_id.encode(), value_of(p), 1) for p in made])
     with workers(talk, tmp_path) as running:
         await talk.settle(running, ["join"])
@@ -196,7 +197,7 @@ async def test_a_client_that_ends_by_itself_does_not_end_the_lane(talk, kafka, t
         await restore(*given)
 
     monkeypatch.setattr(tasks, "restore", ends_once)
-    made = [Prediction(f"r{n}", "m", "v1", "champion", "", n, n, 0.5, 1, [], "", [], None) for n in range(100)]
+    made = [prediction(f"r{n}", n) for n in range(100)]
     await talk.send("predictions", [(p.request_id.encode(), value_of(p), 1) for p in made])
     one = lane_of(talk, kafka, tmp_path / "a")
     running = asyncio.create_task(one.run())
@@ -208,7 +209,7 @@ async def test_a_client_that_ends_by_itself_does_not_end_the_lane(talk, kafka, t
 
 async def test_a_lane_whose_client_fetches_no_more_joins_again(talk, kafka, tmp_path, monkeypatch):
     """aiokafka logs it, and hands over nothing for ever."""
-    made = [Prediction(f"r{n}", "m", "v1", "champion", "", n, n, 0.5, 1, [], "", [], None) for n in range(100)]
+    made = [prediction(f"r{n}", n) for n in range(100)]
     rows = [(p.request_id.encode(), value_of(p), 1) for p in made]
     choose, broken = Fetcher._get_actions_per_node, []
 
@@ -256,7 +257,7 @@ def lane_of(talk, kafka, folder, **of_model):
 async def test_a_rebalance_does_not_wait_for_a_restore(talk, kafka, tmp_path, restoring):
     """It would take the worker's place in the group away, after its session timeout."""
     began, given_up = restoring
-    made = [Prediction(f"r{n}", "m", "v1", "champion", "", n, n, 0.5, 1, [], "", [], None) for n in range(100)]
+    made = [prediction(f"r{n}", n) for n in range(100)]
     await talk.send("predictions", [(p.request_id.encode(), value_of(p), 1) for p in made])
     lanes = [lane_of(talk, kafka, tmp_path / name) for name in ("a", "b")]
     async with asyncio.TaskGroup() as group:
@@ -281,7 +282,7 @@ async def test_a_worker_that_stops_does_not_wait_for_a_restore(talk, kafka, tmp_
 
 async def test_a_changelog_that_lost_records_is_refused(talk, kafka, tmp_path):
     """Somebody deleted the changelog and the disk: going on would count a part of the log as all of it."""
-    made = [Prediction(f"r{n}", "m", "v1", "champion", "", n, n, 0.5, 1, [], "", [], None) for n in range(100)]
+    made = [prediction(f"r{n}", n) for n in range(100)]
     await talk.send("predictions", [(p.request_id.encode(), value_of(p), 1) for p in made])
     with workers(talk, tmp_path) as running:
         await talk.settle(running, ["join"])
@@ -311,7 +312,7 @@ async def test_a_changelog_that_lost_records_is_refused(talk, kafka, tmp_path):
 async def test_a_worker_that_slept_longer_than_its_session_changes_nothing(talk, tmp_path):
     """Stopped with work at hand, its partitions go to another; when it wakes it is fenced, joins again, and nothing is lost or doubled."""
     talk.environment["LEADLINE_RUN_RECORDS"] = "50"
-    made = [Prediction(f"r{n}", "m", "v1", "champion", "", n, n, 0.5, 1, [], "", [], None) for n in range(10_000)]
+    made = [prediction(f"r{n}", n) for n in range(10_000)]
     known = [Outcome(f"r{n}", 1.0, n + 1) for n in range(10_000)]
     with Workers(2, ["join"], talk.environment, talk.settings.state, tmp_path / "logs", lambda _: None) as running:
         await talk.send("predictions", [(p.request_id.encode(), value_of(p), 1) for p in made])
@@ -340,7 +341,7 @@ async def test_a_worker_that_slept_longer_than_its_session_changes_nothing(talk,
 
 async def test_records_that_come_one_by_one_are_worked_on_together(talk, kafka, tmp_path):
     """A run costs as much as a thousand records: where nothing is left to catch up with, the lane lets some come together."""
-    made = [Prediction(f"r{n}", "m", "v1", "champion", "", n, n, 0.5, 1, [], "", [], None) for n in range(100)]
+    made = [prediction(f"r{n}", n) for n in range(100)]
     async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
         with workers(talk, tmp_path) as running:
             await producer.send_and_wait(f"{talk.prefix}.predictions", value_of(made[0]), b"r0", partition=0)
@@ -366,9 +367,7 @@ async def test_time_passes_for_an_idle_source_while_the_other_is_busy(talk, tmp_
         until, n = time.monotonic() + 120, 0
         while time.monotonic() < until:
             now, n = int(time.time() * 1000), n + 1
-            made = [
-                Prediction(f"r{n}-{i}", "m", "v1", "champion", "", now, now, 0.5, 1, [], "", [], None) for i in range(4)
-            ]
+            made = [prediction(f"r{n}-{i}", now) for i in range(4)]
             await talk.send("predictions", [(p.request_id.encode(), value_of(p), now) for p in made])
             await asyncio.sleep(0.02)
             counts = [record.expired for record in await talk.read("window-partials") if isinstance(record, JoinCounts)]
@@ -385,7 +384,7 @@ async def test_a_producer_cannot_tell_what_time_it_is(talk, tmp_path):
     with workers(talk, tmp_path) as running:
         for claimed in (4_102_444_800_000, now):
             key = b"r%d" % claimed
-            made = Prediction(key.decode(), "m", "v1", "champion", "", now, now, 0.5, 1, [], "", [], None)
+            made = prediction(key.decode(), now)
             await talk.send("predictions", [(key, value_of(made), claimed)])
             await talk.send("outcomes", [(key, value_of(Outcome(key.decode(), 1.0, now + 1)), claimed)])
             await talk.settle(running, ["join"])

@@ -12,6 +12,7 @@ import pytest
 import redis.asyncio as redis
 from aiokafka import AIOKafkaProducer
 
+from factories import prediction
 from leadline.core.windows.latest import latest
 from leadline.embedded.workers import Workers
 from leadline.kafka import cluster
@@ -19,7 +20,7 @@ from leadline.kafka.admin import apply_topics
 from leadline.learning.add import add_version
 from leadline.learning.train import train
 from leadline.lookups.features import put_features
-from leadline.records import Outcome, Prediction, PredictionRequest, Rollout, WindowMetrics
+from leadline.records import Outcome, PredictionRequest, Rollout, WindowMetrics
 from leadline.settings import ModelSettings, load_settings
 from leadline.topology import STEPS
 from leadline.wire.codec import key_of, value_of
@@ -91,7 +92,14 @@ async def prepare(kafka, redis_url, settings):
 def request(rng, name, event):
     country, customer = rng.choice(COUNTRIES), str(rng.randrange(50))
     categories = {"customer": customer} | ({"country": country} if country else {})
-    return PredictionRequest(name, "fraud", event, {"amount": rng.gauss(0, 1)}, "", categories)
+    return PredictionRequest(
+        request_id=name,
+        model="fraud",
+        event_time=event,
+        features={"amount": rng.gauss(0, 1)},
+        user_id="",
+        categories=categories,
+    )
 
 
 def as_json(record):
@@ -176,12 +184,19 @@ async def test_what_cannot_be_used_becomes_a_dead_letter_and_the_stages_go_on(lo
         b"infinite": (as_json(request(rng, "infinite", at)).replace(b'"amount": ', b'"amount": 1e999, "x": '), "score-not-finite"),
     }  # fmt: skip
     million = request(rng, "million", at)
-    big = PredictionRequest(million.request_id, "fraud", at, million.features, "u" * 1_000_000, million.categories)
+    big = PredictionRequest(
+        request_id=million.request_id,
+        model="fraud",
+        event_time=at,
+        features=million.features,
+        user_id="u" * 1_000_000,
+        categories=million.categories,
+    )
     rows = [(key, value, at) for key, (value, _) in hostile.items()]
     await loop.send("prediction-requests", [*rows, (b"good-one", whole, at), (b"million", value_of(big), at)])
-    nan = Prediction("nan", "fraud", "v1", "champion", "", at, at, float("nan"), 1, [], "s", [], None)
+    nan = prediction("nan", at, model="fraud", score=float("nan"), signature="s")
     edges = [
-        Prediction(f"edge-{score}", "fraud", "v1", "champion", "", at, at, score, 1, [], "s", ["country="], None)
+        prediction(f"edge-{score}", at, model="fraud", score=score, signature="s", segments=["country="])
         for score in (0.0, 1.0)
     ]
     await loop.send("predictions", [(p.request_id.encode(), value_of(p), at) for p in (nan, *edges)])

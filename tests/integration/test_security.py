@@ -200,7 +200,9 @@ async def test_each_role_does_its_part_with_the_rights_that_are_printed_for_it(s
     with Workers(1, NAMES, environment, tmp_path / "state", tmp_path / "logs", lambda _: None) as workers:
         async with AIOKafkaProducer(**become("producer")) as kafka:
             at = int(time.time() * 1000)
-            asked = PredictionRequest("r1", "m", at, {"x": 0.1}, "", {"who": "ada"})
+            asked = PredictionRequest(
+                request_id="r1", model="m", event_time=at, features={"x": 0.1}, user_id="", categories={"who": "ada"}
+            )
             await kafka.send_and_wait(f"{secured.prefix}.prediction-requests", value_of(asked), key=b"r1", partition=0)
             known = Outcome("r1", 1.0, at + 1)
             await kafka.send_and_wait(f"{secured.prefix}.outcomes", value_of(known), key=b"r1", partition=0)

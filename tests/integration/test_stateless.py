@@ -66,7 +66,9 @@ async def running(talk, view=None):
 
 
 def request(n, user=""):
-    return PredictionRequest(f"r{n}", "m", n, {"x": n / 1000}, user, {})
+    return PredictionRequest(
+        request_id=f"r{n}", model="m", event_time=n, features={"x": n / 1000}, user_id=user, categories={}
+    )
 
 
 async def ask(talk, numbers):

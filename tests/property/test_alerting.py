@@ -26,13 +26,40 @@ def window(start, bad, revision):
     counts = dict.fromkeys("predictions matched pending expired tp fp fn tn".split(), 9)
     coverage = None if bad is None else 1.0
     return WindowMetrics(
-        "m", "v1", "*", start, start + 1, revision, start + 1, "mature", "binary", **counts, coverage=coverage, **named
+        model="m",
+        model_version="v1",
+        segment="*",
+        window_start=start,
+        window_end=start + 1,
+        revision=revision,
+        as_of=start + 1,
+        state="mature",
+        task="binary",
+        **counts,
+        coverage=coverage,
+        **named,
     )
 
 
 def reports(start, bad, revision):
     return [
-        DriftReport("m", "v1", start, start + 1, name, kind, "psi+chi2", 0.3, 0.1, 0.0, bool(bad), 9, 9, revision, 0)
+        DriftReport(
+            model="m",
+            model_version="v1",
+            window_start=start,
+            window_end=start + 1,
+            feature=name,
+            kind=kind,
+            method="psi+chi2",
+            statistic=0.3,
+            threshold=0.1,
+            p_value=0.0,
+            drifted=bool(bad),
+            n=9,
+            reference_n=9,
+            revision=revision,
+            as_of=0,
+        )
         for name, kind in (("x", "numeric"), ("score", "score"))
     ]
 

@@ -41,7 +41,14 @@ def request(number, row):
     """As a client sends it: what it does not know it leaves out."""
     known = {name: value for name, value in row.items() if value is not None}
     numbers = {name: float(known[name]) for name in NUMERIC if name in known}
-    return PredictionRequest(f"r{number}", "m", number, numbers, "", {n: known[n] for n in CATEGORICAL if n in known})
+    return PredictionRequest(
+        request_id=f"r{number}",
+        model="m",
+        event_time=number,
+        features=numbers,
+        user_id="",
+        categories={n: known[n] for n in CATEGORICAL if n in known},
+    )
 
 
 def requests(table):

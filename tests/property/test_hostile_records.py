@@ -36,15 +36,66 @@ PAIRS = [(0.9, 1.0, 1), (0.2, 0.0, 0), (0.6, 0.0, 1)]
 COUNTS = JoinCounts("m", 0, 1, 0, *range(16))
 METRIC = dict.fromkeys(METRICS) | {"accuracy": Metric(0.5, 0.4, 0.6), "auc_error": 0.01}
 TALLIES = dict.fromkeys("predictions matched pending expired tp fp fn tn".split(), 9)
-WINDOW = WindowMetrics("m", "v1", "*", 0, 100, 1, 100, "mature", "binary", **TALLIES, coverage=1.0, **METRIC)
-DRIFT = DriftReport("m", "v1", 0, 100, "score", "score", "psi+chi2", 0.3, 0.1, 0.0, True, 9, 9, 1, 0)
+WINDOW = WindowMetrics(
+    model="m",
+    model_version="v1",
+    segment="*",
+    window_start=0,
+    window_end=100,
+    revision=1,
+    as_of=100,
+    state="mature",
+    task="binary",
+    **TALLIES,
+    coverage=1.0,
+    **METRIC,
+)
+DRIFT = DriftReport(
+    model="m",
+    model_version="v1",
+    window_start=0,
+    window_end=100,
+    feature="score",
+    kind="score",
+    method="psi+chi2",
+    statistic=0.3,
+    threshold=0.1,
+    p_value=0.0,
+    drifted=True,
+    n=9,
+    reference_n=9,
+    revision=1,
+    as_of=0,
+)
 PARTIALS = [partial(PAIRS, as_of=100), partial(PAIRS, task="regression"), partial([]), COUNTS]
 PROFILES = [
     WindowProfile(
-        "m", "v1", 0, 100, 0, 1, 0, True, 3, [FeatureCounts("x", [1, 1, 1]), FeatureCounts("score", [3, 0, 0])]
+        model="m",
+        model_version="v1",
+        window_start=0,
+        window_end=100,
+        source_partition=0,
+        revision=1,
+        as_of=0,
+        closed=True,
+        predictions=3,
+        features=[FeatureCounts("x", [1, 1, 1]), FeatureCounts("score", [3, 0, 0])],
     )
 ]
-ALERT = Alert("a", "performance", "critical", "opened", "m", "v1", "*", 0, 100, 1, {"metric": "accuracy"}, "")
+ALERT = Alert(
+    alert_id="a",
+    kind="performance",
+    severity="critical",
+    state="opened",
+    model="m",
+    model_version="v1",
+    segment="*",
+    window_start=0,
+    window_end=100,
+    revision=1,
+    evidence={"metric": "accuracy"},
+    runbook="",
+)
 
 WHOLE = st.sampled_from([0, 1, -1, 7, 5000, 2**31 - 1, 2**40, 2**53, 2**62, 2**63 - 1, -(2**63)]) | st.integers(
     -(2**63), 2**63 - 1

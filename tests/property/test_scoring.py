@@ -62,7 +62,14 @@ def batch(requests, models=None):
 def few(requests, models=None):
     """As `batch`, in the form of a small run."""
     records = [
-        PredictionRequest(f"r{i}", model, i, dict(features), "u", dict(categories))
+        PredictionRequest(
+            request_id=f"r{i}",
+            model=model,
+            event_time=i,
+            features=dict(features),
+            user_id="u",
+            categories=dict(categories),
+        )
         for i, ((features, categories), model) in enumerate(zip(requests, models or ["m"] * len(requests), strict=True))
     ]
     return replace(batch(requests, models), columns=None, records=records)

@@ -32,7 +32,18 @@ def counts(source, as_of):
 
 
 def profile(source, as_of):
-    return WindowProfile("m", "v1", 0, 100, source, 1, as_of, True, 1, [FeatureCounts("score", [1, 0, 0])])
+    return WindowProfile(
+        model="m",
+        model_version="v1",
+        window_start=0,
+        window_end=100,
+        source_partition=source,
+        revision=1,
+        as_of=as_of,
+        closed=True,
+        predictions=1,
+        features=[FeatureCounts("score", [1, 0, 0])],
+    )
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,18 @@ CATALOG = Models({"m": SETTINGS}, {("m", "v1"): version(SETTINGS, PROFILE)})
 
 def profile(source, revision, score, x, closed=True, as_of=0, name="v1"):
     features = [FeatureCounts("x", x), FeatureCounts("score", score)]
-    return WindowProfile("m", name, 0, 100, source, revision, as_of, closed, sum(score), features)
+    return WindowProfile(
+        model="m",
+        model_version=name,
+        window_start=0,
+        window_end=100,
+        source_partition=source,
+        revision=revision,
+        as_of=as_of,
+        closed=closed,
+        predictions=sum(score),
+        features=features,
+    )
 
 
 def host():

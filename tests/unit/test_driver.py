@@ -30,7 +30,15 @@ class Counting:
     def on_batch(self, batch):
         held = int(self.store.get(b"n") or 0)
         requests = [
-            RetrainRequest(str(held + at), "m", str(batch.partition), at, key.decode(), "", {})
+            RetrainRequest(
+                retrain_id=str(held + at),
+                model="m",
+                model_version=str(batch.partition),
+                event_time=at,
+                cause=key.decode(),
+                alert_id="",
+                evidence={},
+            )
             for at, key in enumerate(batch.keys)
         ]
         self.store.put(b"n", b"%d" % (held + len(requests)))
@@ -50,7 +58,18 @@ class Asking:
 
     def on_batch(self, batch):
         champion = self.deployments.champion("m") or "nobody"
-        requests = [RetrainRequest(key.decode(), "m", champion, 0, "", "", {}) for key in batch.keys]
+        requests = [
+            RetrainRequest(
+                retrain_id=key.decode(),
+                model="m",
+                model_version=champion,
+                event_time=0,
+                cause="",
+                alert_id="",
+                evidence={},
+            )
+            for key in batch.keys
+        ]
         return Effects([Output("retrain-requests", batch.keys, records=requests)])
 
 

@@ -17,7 +17,20 @@ EVIDENCE = {
     "metric": "accuracy", "value": "0.7", "interval": "0.68 to 0.72", "reference": "0.8", "limit": "0.78", "coverage": "0.9",
     "matched": "900", "windows": "Monday, Tuesday",
 }  # fmt: skip
-OPENED = Alert("a1", "performance", "critical", "opened", "m", "v1", "*", 0, DAY, 1, EVIDENCE, "")
+OPENED = Alert(
+    alert_id="a1",
+    kind="performance",
+    severity="critical",
+    state="opened",
+    model="m",
+    model_version="v1",
+    segment="*",
+    window_start=0,
+    window_end=DAY,
+    revision=1,
+    evidence=EVIDENCE,
+    runbook="",
+)
 
 
 def host(models=None, fresh=False, rollouts=None):

@@ -77,7 +77,12 @@ def to_request(row: dict[str, Any], model: ModelSettings) -> PredictionRequest:
     categories = {name: str(value) for name, value in said.items() if value not in (None, "")}
     user_id = str(row.get("user_id") or "")
     return PredictionRequest(
-        _text(row, "request_id"), model.name, _time(row, "event_time"), features, user_id, categories
+        request_id=_text(row, "request_id"),
+        model=model.name,
+        event_time=_time(row, "event_time"),
+        features=features,
+        user_id=user_id,
+        categories=categories,
     )
 
 

@@ -62,7 +62,12 @@ def _request(row: dict[str, Any], settings: ModelSettings) -> PredictionRequest:
     features = {name: float(row[name]) for name in settings.numeric if row.get(name) is not None}
     categories = {name: row[name] for name in settings.categorical}
     return PredictionRequest(
-        row["request_id"], settings.name, _ms(row["event_time"]), features, row["carrier"], categories
+        request_id=row["request_id"],
+        model=settings.name,
+        event_time=_ms(row["event_time"]),
+        features=features,
+        user_id=row["carrier"],
+        categories=categories,
     )
 
 

@@ -151,7 +151,12 @@ class World:
         rng = self._random
         name, arrival = f"r{max(0, number - rng.randint(0, 8))}", self.now_ms
         record = PredictionRequest(
-            name, MODEL, arrival - rng.randint(0, 60), {"x": rng.uniform(-3, 3)}, "", {"c": rng.choice("ab")}
+            request_id=name,
+            model=MODEL,
+            event_time=arrival - rng.randint(0, 60),
+            features={"x": rng.uniform(-3, 3)},
+            user_id="",
+            categories={"c": rng.choice("ab")},
         )
         shadow = rng.choice(["v1", "v2", None])
         return lambda: self._ask(record, arrival, shadow)

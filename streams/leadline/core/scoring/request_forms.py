@@ -98,15 +98,29 @@ class Few:
         settings, ages = version.settings, [None] * len(keys) if scored.age_ms is None else scored.age_ms.tolist()
         made = [
             Prediction(
-                request.request_id, request.model, version.version, role, request.user_id, request.event_time, arrival_ms, score,
-                int(score >= settings.threshold) if settings.task == "binary" else None, features, version.signature.id,
-                [f"{name}={request.categories.get(name, '')}" for name in settings.segments],
-                None if age is None or isnan(age) else int(age),
+                request_id=request.request_id,
+                model=request.model,
+                model_version=version.version,
+                role=role,
+                user_id=request.user_id,
+                event_time=request.event_time,
+                scored_at=arrival_ms,
+                score=score,
+                predicted_label=int(score >= settings.threshold) if settings.task == "binary" else None,
+                features=features,
+                signature=version.signature.id,
+                segments=[f"{name}={request.categories.get(name, '')}" for name in settings.segments],
+                feature_age_ms=None if age is None or isnan(age) else int(age),
             )
             for request, features, score, arrival_ms, age in zip(
-                self.records, scored.matrix.tolist(), scored.scores.tolist(), scored.arrival_ms.tolist(), ages, strict=True
+                self.records,
+                scored.matrix.tolist(),
+                scored.scores.tolist(),
+                scored.arrival_ms.tolist(),
+                ages,
+                strict=True,
             )
-        ]  # fmt: skip
+        ]
         return Output("predictions", keys, partition, records=made, arrival_ms=scored.arrival_ms)
 
 

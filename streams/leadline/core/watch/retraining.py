@@ -81,7 +81,13 @@ def _request(alert: Alert) -> RetrainRequest:
     cause = f"{metric} {value} ({interval}) is worse than its limit {limit} (reference {reference}) in the windows of {windows}"
     retrain_id = sha256(alert.alert_id.encode()).hexdigest()[:16]
     return RetrainRequest(
-        retrain_id, alert.model, alert.model_version, alert.window_end, cause, alert.alert_id, alert.evidence
+        retrain_id=retrain_id,
+        model=alert.model,
+        model_version=alert.model_version,
+        event_time=alert.window_end,
+        cause=cause,
+        alert_id=alert.alert_id,
+        evidence=alert.evidence,
     )
 
 
