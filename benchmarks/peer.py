@@ -30,7 +30,7 @@ from leadline.logs import configure_logs
 from leadline.records import PredictionRequest, Rollout, WindowPartial
 from leadline.settings import ModelSettings, Settings, load_settings
 from leadline.topology import Step, step
-from leadline.wire.codec import FEW_REQUESTS, Wire, encode, unusual
+from leadline.wire.codec import FEW_REQUESTS, WIRE, Wire, encode, unusual
 from leadline.wire.rules import broken, broken_record
 from leadline.wire.run import DeadLetter, Run
 from leadline.wire.schemas import HEAD_BYTES
@@ -117,6 +117,8 @@ def wire(names: Mapping[str, str], mark: Path) -> Wire:
     """The runner's form; with the first records the time is written into the file ``mark``."""
 
     def decode(run: Run, max_bytes: int) -> tuple[Batch, list[DeadLetter]]:
+        if run.topic not in names:  # a table, which is in the product's own form
+            return WIRE.decode(run, max_bytes)
         if not mark.exists():
             mark.write_text(repr(time.time()), "utf-8")
         return to_batch(run, max_bytes), []
