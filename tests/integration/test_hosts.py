@@ -19,6 +19,8 @@ from leadline.hosts.tables import HostedTable, Tables, tables_of
 from leadline.hosts.worker import new_lane
 from leadline.kafka import cluster
 from leadline.kafka.admin import apply_topics
+from leadline.kafka.errors import KafkaError
+from leadline.kafka.reader import Reader
 from leadline.lookups.features import FeatureView
 from leadline.records import RetrainRequest, Rollout
 from leadline.settings import load_settings
@@ -143,6 +145,29 @@ async def test_a_table_whose_topic_gets_an_unreadable_record_goes_on(talk):
         await ask(talk, 0, 1)
         await settle(talk, step)
     assert set((await refused(talk)).values()) == {"v1"}
+
+
+async def test_a_table_whose_reader_fails_is_read_on_where_it_was(talk, monkeypatch):
+    table, take, failed = HostedTable("rollouts", talk.settings, talk.bootstrap, WIRE), Reader.take, []
+
+    async def fails_once(reader, *given):
+        if not failed:
+            failed.append(reader)
+            raise KafkaError
+        return await take(reader, *given)
+
+    await promote(talk, "v1")
+    await table.read_to_end()
+    monkeypatch.setattr(Reader, "take", fails_once)
+    following = asyncio.create_task(table.follow())
+    await promote(talk, "v2")
+    async with asyncio.timeout(60):
+        while len(table.table.newest_first(b"m")) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    following.cancel()
+    await table.stop()
+    assert failed
+    assert [each.champion for each in table.table.newest_first(b"m")] == ["v2", "v1"]
 
 
 async def test_a_step_that_gathers_has_one_task_which_another_worker_takes_over(talk, tmp_path):
