@@ -241,6 +241,10 @@ class _WindowsAlone:
     def wake_at_ms(self) -> int | None:
         return self.join.wake_at_ms
 
+    @property
+    def has_due(self) -> bool:
+        return self.join.has_due
+
     def on_batch(self, batch: Batch) -> Effects:
         return self._alone(self.join.on_batch(batch))
 

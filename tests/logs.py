@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from leadline.core.join.join import Join
-from leadline.core.processor import Batch
+from leadline.core.processor import Batch, drain
 from leadline.records import JoinCounts, WindowPartial
 from leadline.state.memory import MemoryStore
 from leadline.wire.rules import broken_record
@@ -98,15 +98,24 @@ class JoinRun:
         self.catalog = Models(*settings)
         self.join = Join(0, self.store, self.catalog)
         self.windows, self.totals, self.labels, self.rejects = {}, {}, {}, []
+        self.dies_between_steps = False
 
     def reopen(self):
         self.join = Join(0, self.store, self.catalog)
 
     def feed(self, topic, records):
         self.take(self.join.on_batch(batch(topic, records)), records)
+        self.drain()
 
     def pass_time(self, now_ms):
         self.take(self.join.on_time(now_ms, frozenset({"predictions", "outcomes"})), [])
+        self.drain()
+
+    def drain(self):
+        while self.join.has_due:
+            if self.dies_between_steps:
+                self.reopen()
+            self.take(next(drain(self.join)), [])
 
     def take(self, effects, records):
         self.store.commit()

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from leadline.core.models import LoadedVersion, Signature
-from leadline.core.processor import Batch
+from leadline.core.processor import Batch, drain
 from leadline.core.tables import Table
 from leadline.core.windows.aggregates.by_score import score_bin
 from leadline.core.windows.aggregates.sums import UNIT
@@ -111,10 +111,13 @@ class Host:
         self.emitted, self.keys, self.routes = [], [], []
 
     def feed(self, batch):
-        return self._take(self._stage().on_batch(batch))
+        return self._take(self._stage().on_batch(batch)) + self._drain()
 
     def pass_time(self, now_ms, *idle):
-        return self._take(self._stage().on_time(now_ms, frozenset(idle)))
+        return self._take(self._stage().on_time(now_ms, frozenset(idle))) + self._drain()
+
+    def _drain(self):
+        return [record for effects in drain(self.stage) for record in self._take(effects)]
 
     def _stage(self):
         if self.fresh:

@@ -2,11 +2,16 @@
 
 from bisect import bisect_right
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import asdict
+from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from leadline.core.join import schedule
+from leadline.core.store_keys import JoinKeys
+from leadline.core.windows import live_profiles, partials
 from leadline.core.windows.aggregates.by_score import EDGES
 from leadline.settings import ModelSettings
 from leadline.testing import oracle
@@ -103,6 +108,30 @@ def test_equals_the_batch_join_with_a_grace(predictions, outcomes, random, polic
     run = JoinRun(*two_models(policy, grace=grace))
     feed_all(run, predictions, by_arrival(outcomes), random.randint, most)
     assert not differences(run, expected(predictions, by_arrival(outcomes), policy, grace=grace))
+
+
+@given(
+    PREDICTIONS, OUTCOMES, RANDOMS, POLICIES, st.sampled_from([None, 0, 150]), st.integers(1, 3), st.integers(1, 12),
+    st.integers(0, 2000),
+)  # fmt: skip
+@settings(max_examples=200)
+def test_equals_the_batch_join_however_little_is_done_at_once(
+    predictions, outcomes, random, policy, grace, at_once, most, wait
+):
+    """Whatever falls due in steps of a few requests or windows, and the worker dies between any two of them."""
+    predictions = [p | {"arrival_time": -400} for p in predictions]
+    as_of = max([r["arrival_time"] for r in outcomes], default=0) + wait
+    run = JoinRun(*two_models(policy, grace="never" if grace is None else grace))
+    run.dies_between_steps = True
+    with ExitStack() as limits:
+        for module in (schedule, partials, live_profiles):
+            limits.enter_context(patch.object(module, "_MOST", at_once))
+        feed_all(run, predictions, by_arrival(outcomes), random.randint, most)
+        run.pass_time(as_of)
+        assert not differences(run, expected(predictions, by_arrival(outcomes), policy, grace=grace, as_of=as_of))
+        if grace is not None:
+            run.pass_time(as_of + 10_000)
+            assert not list(run.store.scan(JoinKeys.REQUEST, JoinKeys.REQUEST + b"\xff"))
 
 
 @given(PREDICTIONS.filter(len), OUTCOMES, OUTCOMES.filter(len), RANDOMS, POLICIES, st.integers(0, 300))

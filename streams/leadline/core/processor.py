@@ -114,6 +114,11 @@ class Processor(Protocol):
         """The earliest time at which `on_time` has something to do; None: never by itself."""
         ...
 
+    @property
+    def has_due(self) -> bool:
+        """Whether more has fallen due than was done in one step. The host calls `drain` before it gives the next batch."""
+        ...
+
     def on_batch(self, batch: Batch) -> Effects: ...
 
     def on_time(self, now_ms: int, idle: frozenset[str]) -> Effects:
@@ -129,6 +134,17 @@ class EventDriven:
         """Never."""
         return None
 
+    @property
+    def has_due(self) -> bool:
+        """Never."""
+        return False
+
     def on_time(self, now_ms: int, idle: frozenset[str]) -> Effects:  # noqa: ARG002
         """Nothing is due."""
         return Effects()
+
+
+def drain(processor: Processor) -> Iterator[Effects]:
+    """What is left of that which has fallen due, step by step; time does not move."""
+    while processor.has_due:
+        yield processor.on_time(0, frozenset())

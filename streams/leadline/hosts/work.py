@@ -1,6 +1,6 @@
 """A task of a stateful step at work: what a run brings, or the passing of time, is one transaction."""
 
-from leadline.core.processor import Effects
+from leadline.core.processor import Effects, drain
 from leadline.hosts.changelog import check_new
 from leadline.hosts.contract import Installation
 from leadline.hosts.decoding import decode_run, refused_records
@@ -48,11 +48,13 @@ class OpenTask:
                 raise
             await self.pass_time((self.wake_at_ms + now_ms) // 2, idle)
             await self.pass_time(now_ms, idle)
+        await self._drain()
 
     async def _run(self, run: Run, caught_up: bool = False) -> None:
         """Decide on a run and write what comes of it. ``caught_up``: nothing is due before its records."""
         installation, hosted = self._installation, self.hosted
         await installation.tables.catch_up(hosted.step)
+        await self._drain()
         batch, letters = decode_run(run, installation.settings, installation.wire)
         effects = hosted.processor.on_batch(batch)
         letters += refused_records(run, batch, effects.rejects)
@@ -69,6 +71,12 @@ class OpenTask:
             else:  # one record is not too much, but what was due before it may be
                 await self.pass_time(batch.arrival_max_ms - 1, frozenset({run.topic}))
                 await self._run(run, caught_up=True)
+        await self._drain()
+
+    async def _drain(self) -> None:
+        """Do what has fallen due and was too much for one transaction; where a worker died before it had done all, the next one goes on."""
+        for effects in drain(self.hosted.processor):
+            await self._finish(effects, [])
 
     async def _finish(self, effects: Effects, letters: list[DeadLetter]) -> None:
         """Write outputs, dead letters and state changes in one transaction, and then keep the changes on this disk."""

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from leadline.core.models import Models
-from leadline.core.processor import Batch, Effects, Output
+from leadline.core.processor import Batch, Effects, Output, drain
 from leadline.core.tables import Table
 from leadline.records import Record
 from leadline.state.memory import MemoryStore
@@ -116,6 +116,7 @@ class Driver:
                 idle = frozenset(topic for topic in step.reads if not self._left(task, topic))
                 self._read_tables(step)
                 self._finish(task, task.processor.on_time(now_ms, idle), [])
+                self._drain(task)
 
     def kill(self, step: Step, partition: int, disk_too: bool = False) -> None:
         """Kill a task; it starts again from its disk, or from its changelog alone."""
@@ -175,6 +176,7 @@ class Driver:
         if not rows:
             return 0
         self._read_tables(task.step)
+        self._drain(task)
         run = _run(topic, partition, rows, start)
         batch, letters = decode(run, 1 << 30)
         effects = task.processor.on_batch(batch)
@@ -189,7 +191,12 @@ class Driver:
         self._finish(task, effects, letters)
         self._on_effect("commit")
         self._committed[task.step.name, topic, partition] = run.offsets[-1] + 1
+        self._drain(task)
         return len(rows)
+
+    def _drain(self, task: HostedTask) -> None:
+        for effects in drain(task.processor):
+            self._finish(task, effects, [])
 
     def _finish(self, task: HostedTask, effects: Effects, letters: Iterable[DeadLetter]) -> None:
         """As the lane does it: with state in one transaction, without it output by output."""

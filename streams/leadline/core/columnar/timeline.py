@@ -14,6 +14,8 @@ from leadline.core.processor import Store
 
 _BLOCK = struct.Struct(">QQ")
 _BIAS = 2**63
+MOST_BYTES = 1 << 20
+"""Bytes of the keys that are taken at once: what becomes of them has to fit into one transaction."""
 
 
 class Timeline:
@@ -48,21 +50,51 @@ class Timeline:
             when_ms, keys = np.concatenate([times, when_ms]), others + keys
         self._store.put(block, _pack(when_ms, keys))
 
-    def take(self, now_ms: int, sequence: int) -> list[bytes]:
-        """Remove and return the keys whose time is before ``now_ms``."""
-        due: list[bytes] = []
-        if self._first is None or self._first >= now_ms:
-            return due
-        for block, value in list(self._blocks(now_ms)):
-            times, keys = _unpack(value)
-            over = times < now_ms
-            due += [keys[i] for i in np.flatnonzero(over).tolist()]
-            self._store.delete(block)
-            rest = np.flatnonzero(~over)
-            if len(rest):
-                self._put(times[rest], [keys[i] for i in rest.tolist()], sequence)
+    def is_due(self, now_ms: int) -> bool:
+        """Whether any key's time is before ``now_ms``."""
+        return self._first is not None and self._first < now_ms
+
+    def take(self, now_ms: int, sequence: int, most: int) -> tuple[NDArray[np.int64], list[bytes]]:
+        """Remove and return times and keys whose time is before ``now_ms``: up to ``most``, and of `MOST_BYTES`; what is left `is_due`."""
+        times: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
+        keys: list[bytes] = []
+        if not self.is_due(now_ms):
+            return times[0], keys
+        room = MOST_BYTES
+        for block, value in self._first_blocks(now_ms, most):
+            block_times, block_keys = _unpack(value)
+            due = np.flatnonzero(block_times < now_ms)[: most - len(keys)]
+            due = due[: _fitting([len(block_keys[i]) for i in due.tolist()], room)]
+            taken = [block_keys[i] for i in due.tolist()]
+            times.append(block_times[due])
+            keys += taken
+            room -= sum(map(len, taken))
+            self._keep_rest(block, block_times, block_keys, due, sequence)
+            if room <= 0:
+                break
         self._first = self._scanned()
-        return due
+        return np.concatenate(times), keys
+
+    def _keep_rest(
+        self, block: bytes, times: NDArray[np.int64], keys: list[bytes], taken: NDArray[np.int64], sequence: int
+    ) -> None:
+        """Put a block back without what was taken of it."""
+        self._store.delete(block)
+        left = np.ones(len(keys), bool)
+        left[taken] = False
+        rest = np.flatnonzero(left)
+        if len(rest):
+            self._put(times[rest], [keys[i] for i in rest.tolist()], sequence)
+
+    def _first_blocks(self, now_ms: int, most: int) -> list[tuple[bytes, bytes]]:
+        """The first blocks that have something due, so many that they have ``most`` keys or more."""
+        blocks, count = [], 0
+        for block, value in self._blocks(now_ms):
+            blocks.append((block, value))
+            count += int((np.frombuffer(value, "<i8", *_times_of(value)) < now_ms).sum())
+            if count >= most:
+                break
+        return blocks
 
     def _blocks(self, now_ms: int) -> Iterator[tuple[bytes, bytes]]:
         return self._store.scan(self._prefix, self._prefix + _BLOCK.pack(min(now_ms, _BIAS - 1) + _BIAS, 0))
@@ -81,6 +113,21 @@ class Timeline:
 def _pack(when_ms: NDArray[np.int64], keys: Sequence[bytes]) -> bytes:
     sizes = np.array(list(map(len, keys)), "<u4")
     return struct.pack("<I", len(keys)) + when_ms.astype("<i8").tobytes() + sizes.tobytes() + b"".join(keys)
+
+
+def _times_of(value: bytes) -> tuple[int, int]:
+    """How many times a block has, and where they begin."""
+    return int(struct.unpack_from("<I", value)[0]), 4
+
+
+def _fitting(sizes: list[int], room: int) -> int:
+    """How many of the first sizes fit into so much room, one at least.
+
+    >>> _fitting([3, 3, 3], 6), _fitting([9], 6), _fitting([], 6)
+    (2, 1, 0)
+    """
+    fitting = int((np.cumsum(sizes) <= room).sum()) if sizes else 0
+    return max(fitting, min(len(sizes), 1))
 
 
 def _unpack(value: bytes) -> tuple[NDArray[np.int64], list[bytes]]:

@@ -60,12 +60,26 @@ def _add_predictions(
     store.put_many(requests.store_keys, requests.states.with_predictions(new, bodies))
     keys = _of_each(requests.keys, new.request)
     changes.predict(new)
-    changes.scheduled.append((keys, new))
+    changes.scheduled.append((keys, new, _first_of_deadline(requests, new, changes)))
     used = late = np.zeros(len(keys), bool)
     if requests.states.outcomes.any():
         used, late = _meet_stored_outcomes(requests, new, keys, bodies, changes)
     expired = (changes.deadlines(new) < changes.stage_ms) & ~used
     changes.expire(new.take(expired), late[expired])
+
+
+def _first_of_deadline(requests: Requests, new: PredictionColumns, changes: Changes) -> Bools:
+    """Whether each new prediction is the first of its request that has its deadline: under that the request is filed once."""
+    if not requests.states.predictions.any() and len(requests.keys) == len(new.request):
+        return np.ones(len(new.request), bool)
+    stored = requests.states.prediction_columns()
+    request = np.concatenate([stored.request, new.request])
+    deadline = np.concatenate([changes.deadlines(stored), changes.deadlines(new)])
+    order = np.lexsort((deadline, request))  # it is stable: what is stored comes first
+    again = (np.diff(request[order]) == 0) & (np.diff(deadline[order]) == 0)
+    first = np.ones(len(request), bool)
+    first[order[1:][again]] = False
+    return first[len(stored.request) :]
 
 
 def _meet_stored_outcomes(
@@ -108,13 +122,13 @@ def _meet_stored_predictions(requests: Requests, outcomes: NDArray[np.void], cha
     changes.classify(labels.classes(predictions.request, outcomes), _owners(predictions, len(outcomes)))
 
 
-def expire(states: States, before_ms: int, now_ms: int, changes: Changes) -> None:
-    """Predictions without a label whose deadline has passed since ``before_ms``; each state has one outcome at most."""
+def expire(states: States, deadline: Ints, changes: Changes) -> None:
+    """Predictions without a label expire that have the deadline beside their state; each state has one outcome at most."""
     for outcomes in (0, 1):
-        part = states.take(np.flatnonzero(states.outcomes == outcomes))
+        rows = np.flatnonzero(states.outcomes == outcomes)
+        part, own = states.take(rows), deadline[rows]
         predictions = part.prediction_columns()
-        deadline = changes.deadlines(predictions)
-        predictions = predictions.take((deadline >= before_ms) & (deadline < now_ms))
+        predictions = predictions.take(changes.deadlines(predictions) == own[predictions.request])
         late = np.zeros(len(predictions.request), bool)
         if outcomes:
             labels = changes.labels(predictions, part.outcome_entries()[predictions.request])

@@ -18,7 +18,8 @@ from leadline.core.processor import Reject
 class Changes:
     """The changes of one run that began at the stage time ``stage_ms``.
 
-    ``scheduled`` has new predictions with the keys of their requests, and ``waiting`` the key of each request that got an outcome and has
+    ``scheduled`` has new predictions with the keys of their requests, and whether each is the first of its request that has its deadline;
+    ``waiting`` has the key of each request that got an outcome and has
     no prediction, with the arrival of that outcome.
     """
 
@@ -27,7 +28,7 @@ class Changes:
     deltas: CountDeltas = field(default_factory=CountDeltas)
     labeled: LabeledPredictions = field(default_factory=LabeledPredictions)
     rejects: list[Reject] = field(default_factory=list)
-    scheduled: list[tuple[list[bytes], PredictionColumns]] = field(default_factory=list)
+    scheduled: list[tuple[list[bytes], PredictionColumns, Bools]] = field(default_factory=list)
     waiting: list[tuple[bytes, int]] = field(default_factory=list)
 
     def refuse(self, rows: Bools, reason: str, detail: str) -> None:

@@ -19,7 +19,7 @@ from leadline.core.join.schedule import Schedule
 from leadline.core.models import Models
 from leadline.core.processor import Batch, Effects, Store
 from leadline.core.store_keys import JoinKeys
-from leadline.core.windows.keys import VersionWindow
+from leadline.core.windows.keys import VersionWindow, WindowKey
 from leadline.core.windows.live_profiles import LiveProfiles
 from leadline.core.windows.partials import Partials
 
@@ -45,8 +45,16 @@ class Join:
         times = [timed.first() for timed in (self._schedule, self._partials, self._profiles)]
         return min((time for time in times if time is not None), default=None)
 
+    @property
+    def has_due(self) -> bool:
+        """Whether something has fallen due that was too much for one step."""
+        progress = self._progress
+        stage_due = self._schedule.is_due(progress.stage_ms) or self._partials.is_due(progress.stage_ms)
+        return stage_due or self._profiles.is_due(progress.predictions_ms)
+
     def on_batch(self, batch: Batch) -> Effects:
-        """Take in a run of predictions or of outcomes."""
+        """Take in a run of predictions or of outcomes, when nothing `has_due` any more."""
+        assert not self.has_due
         changes, reprofiled = self._begin(), list[VersionWindow]()
         if len(batch) and batch.topic == "predictions":
             reprofiled = self._predictions(batch, changes)
@@ -67,11 +75,10 @@ class Join:
         self._schedule.file(changes, progress)
         for source, arrival_ms in arrivals.items():
             progress.arrive(source, arrival_ms)
-        passed = progress.stage_ms > changes.stage_ms
-        if passed:
-            self._schedule.expire(changes, progress)
+        turned = set[WindowKey]()
+        if self._schedule.expire(changes, progress):  # a window is mature when all of it has expired that will
             self._schedule.forget(progress)
-        turned = self._partials.turn(progress) if passed else set()
+            turned = self._partials.turn(progress)
         self._store.put(JoinKeys.PROGRESS, progress.pack())
         deltas = changes.deltas
         partials = self._partials.outputs(deltas.windows(self._cohorts), deltas.classes, turned, progress)

@@ -28,7 +28,7 @@ def add_predictions(
     run.finish(store)
     keys = [requests.keys[i] for i in new.request[is_new].tolist()]
     if keys:
-        changes.scheduled.append((keys, new.take(is_new)))
+        changes.scheduled.append((keys, new.take(is_new), np.array(run.first_of_deadline, bool)))
     return is_new
 
 
@@ -41,12 +41,16 @@ def add_outcomes(requests: Requests, rows: Ints, outcomes: NDArray[np.void], sto
 
 
 class _Run:
-    """The requests of one run, as they were and as they become."""
+    """The requests of one run, as they were and as they become.
+
+    ``first_of_deadline``: of each prediction that was added, whether it is the first of its request that has its deadline.
+    """
 
     def __init__(self, requests: Requests, changes: Changes) -> None:
         self._requests = requests
         self._changes = changes
         self._states: dict[int, tuple[RequestState, RequestState]] = {}
+        self.first_of_deadline: list[bool] = []
 
     def add_prediction(self, row: int, request: int, prediction: StoredPrediction) -> bool:
         """Add a prediction unless it repeats a version or is one too many; whether it was added. ``row`` is its row in the batch."""
@@ -60,7 +64,9 @@ class _Run:
         if any(_same_version(cohort, changes.cohorts[other.cohort]) for other in state.predictions):
             changes.deltas.classes[cohort.model, "duplicate_predictions"] += 1
             return False
+        deadlines = [rule.deadline_ms for rule in _rules(state, changes.cohorts)]
         state.predictions.append(prediction)
+        self.first_of_deadline.append(prediction.event_time + cohort.settings.horizon not in deadlines)
         return True
 
     def add_outcome(self, row: int, request: int, outcome: StoredOutcome) -> None:

@@ -1,5 +1,8 @@
 """Time in the join: which predictions expire, and which requests are forgotten."""
 
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
 import numpy as np
 
 from leadline.core.columnar.columns import Bools, Ints, pick
@@ -18,6 +21,8 @@ from leadline.core.store_keys import JoinKeys
 
 _FAR = 2**61
 """Times from here on are those of a model whose predictions are never forgotten."""
+_MOST = 8192
+"""Requests that expire, and that are forgotten, in one step, however many are due at one instant."""
 _BLOCKS = 32
 """Blocks of a timeline in a horizon: what falls due within one is read at once."""
 
@@ -37,6 +42,10 @@ class Schedule:
         times = [time for line in (self._deadlines, self._forgets) if (time := line.first()) is not None]
         return min(times, default=None)
 
+    def is_due(self, stage_ms: int) -> bool:
+        """Whether something is due by then, and not done."""
+        return self._deadlines.is_due(stage_ms) or self._forgets.is_due(stage_ms)
+
     # -- what a run brings --------------------------------------------------------------------------------------------
 
     def file(self, changes: Changes, progress: Progress) -> None:
@@ -49,13 +58,16 @@ class Schedule:
             self._forgets.add(np.array(arrival_ms) + retention, keys, retention // _BLOCKS, progress.sequence)
 
     def _file_predictions(self, changes: Changes, progress: Progress) -> None:
-        keys = [key for part, _ in changes.scheduled for key in part]
-        cohort, event_time = (np.concatenate([part[i] for _, part in changes.scheduled]) for i in (2, 1))
-        request = np.concatenate([part.request + (number << 32) for number, (_, part) in enumerate(changes.scheduled)])
+        keys = [key for part, _, _ in changes.scheduled for key in part]
+        cohort, event_time = (np.concatenate([part[i] for _, part, _ in changes.scheduled]) for i in (2, 1))
+        request = np.concatenate(
+            [part.request + (number << 32) for number, (_, part, _) in enumerate(changes.scheduled)]
+        )
+        first = np.concatenate([first for *_, first in changes.scheduled])
         horizon, sequence = self._cohorts.horizon(cohort), progress.sequence
         width = int(horizon.min()) // _BLOCKS
         deadline, forgotten = event_time + horizon, self._cohorts.forgotten(cohort, event_time)
-        waiting = _once(request, deadline, deadline >= changes.stage_ms)
+        waiting = np.flatnonzero(first & (deadline >= changes.stage_ms))
         self._deadlines.add(deadline[waiting], pick(keys, waiting), width, sequence)
         ending = _once(request, forgotten, forgotten < _FAR)
         self._forgets.add(forgotten[ending], pick(keys, ending), width, sequence)
@@ -69,21 +81,26 @@ class Schedule:
 
     # -- what is due --------------------------------------------------------------------------------------------------
 
-    def expire(self, changes: Changes, progress: Progress) -> None:
-        """Count the predictions whose deadline has passed since the run began."""
-        keys = sorted(set(self._deadlines.take(progress.stage_ms, progress.sequence)))
-        if not keys:
-            return
+    def expire(self, changes: Changes, progress: Progress) -> bool:
+        """Count predictions whose deadline has passed, as many as are done at once; whether these were all."""
+        deadline, keys = self._deadlines.take(progress.stage_ms, progress.sequence, _MOST)
+        for rows in _occurrences(keys):
+            self._expire(pick(keys, rows), deadline[rows], changes)
+        return not self._deadlines.is_due(progress.stage_ms)
+
+    def _expire(self, keys: list[bytes], deadline: Ints, changes: Changes) -> None:
+        """Count the predictions of different requests that have the deadline beside each."""
         states = Requests.read(self._store, keys).states
         simple = states.outcomes <= 1
-        by_columns.expire(states.take(np.flatnonzero(simple)), changes.stage_ms, progress.stage_ms, changes)
-        for value in pick(states.values, np.flatnonzero(~simple)):
-            state = RequestState.unpack(value)
-            recount(state, state, changes.stage_ms, progress.stage_ms, changes)
+        rows = np.flatnonzero(simple)
+        by_columns.expire(states.take(rows), deadline[rows], changes)
+        for i in np.flatnonzero(~simple).tolist():
+            state = RequestState.unpack(states.values[i])
+            recount(state, state, int(deadline[i]), int(deadline[i]) + 1, changes)
 
     def forget(self, progress: Progress) -> None:
-        """Delete the requests whose time has come; those that got a later prediction meanwhile are filed again."""
-        due = self._forgets.take(progress.stage_ms, progress.sequence)
+        """Delete requests whose time has come, as many as are done at once; those that got a later prediction are filed again."""
+        _, due = self._forgets.take(progress.stage_ms, progress.sequence, _MOST)
         if not due:
             return
         requests = Requests.read(self._store, due)
@@ -105,6 +122,23 @@ class Schedule:
         retention = self._retention_ms() or 0
         np.maximum.at(ends, np.repeat(unpredicted, waiting.outcomes), arrival_ms + retention)
         return ends
+
+
+def _occurrences(keys: list[bytes]) -> Iterator[Ints]:
+    """The rows of the first occurrence of each key, then those of the second ones, and so on.
+
+    >>> [rows.tolist() for rows in _occurrences([b"a", b"b", b"a"])]
+    [[0, 1], [2]]
+    """
+    if len(set(keys)) == len(keys):
+        yield from [np.arange(len(keys))] if keys else []
+        return
+    seen = Counter[bytes]()
+    turns: defaultdict[int, list[int]] = defaultdict(list)
+    for row, key in enumerate(keys):
+        turns[seen[key]].append(row)
+        seen[key] += 1
+    yield from (np.array(turns[turn], np.int64) for turn in sorted(turns))
 
 
 def _once(request: Ints, when_ms: Ints, chosen: Bools) -> Ints:

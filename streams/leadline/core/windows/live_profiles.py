@@ -23,6 +23,8 @@ from leadline.records import FeatureCounts, WindowProfile
 
 _FORMAT = b"\0"
 """Stands before the counts of a window; earlier releases wrote a 1 there for closed windows, which their end says as well."""
+_MOST = 200
+"""Windows that close in one step; each is emitted with the bins of all its features."""
 _FORGET = b"-"
 """Stands before a window that is filed to be forgotten, and not to be closed."""
 
@@ -53,6 +55,10 @@ class LiveProfiles:
     def first(self) -> int | None:
         """When the next window ends, or is forgotten."""
         return self._ends.first()
+
+    def is_due(self, predictions_ms: int) -> bool:
+        """Whether a window has ended by then and is not closed, or is to be forgotten."""
+        return self._ends.is_due(predictions_ms)
 
     # -- counting -----------------------------------------------------------------------------------------------------
 
@@ -107,7 +113,7 @@ class LiveProfiles:
 
     def outputs(self, changed: list[VersionWindow], progress: Progress) -> list[Output]:
         """Close and forget the windows that are due; returns the profiles of those that closed, or that `count` changed."""
-        due = self._ends.take(progress.predictions_ms, progress.sequence)
+        _, due = self._ends.take(progress.predictions_ms, progress.sequence, _MOST)
         closed = [VersionWindow(*json.loads(key)) for key in due if not key.startswith(_FORGET)]
         emitted = sorted({*changed, *closed})
         profiles = [profile for window in emitted if (profile := self._profile(window, progress)) is not None]

@@ -20,6 +20,8 @@ from leadline.settings import ModelSettings
 EARLIEST = -62_135_596_800_000
 CLASSES = [f.name for f in fields(JoinCounts)][4:]
 """Every class of record that the join counts."""
+_MOST = 1000
+"""Windows that turn in one step; each is emitted."""
 _CLASSES = struct.Struct(f"<{len(CLASSES)}q")
 
 
@@ -36,9 +38,15 @@ class Partials:
         """When the next window changes its state."""
         return self._changes.first()
 
+    def is_due(self, stage_ms: int) -> bool:
+        """Whether a window has another state by then, and has not turned."""
+        return self._changes.is_due(stage_ms)
+
     def turn(self, progress: Progress) -> set[WindowKey]:
-        """Windows that have become mature or sealed by now."""
-        turned = {WindowKey(*json.loads(key)) for key in self._changes.take(progress.stage_ms, progress.sequence)}
+        """Windows that have become mature or sealed by now, as many as turn at once."""
+        turned = {
+            WindowKey(*json.loads(key)) for key in self._changes.take(progress.stage_ms, progress.sequence, _MOST)[1]
+        }
         self._watch(sorted(turned), progress)
         return turned
 
@@ -87,16 +95,22 @@ class Partials:
         for (key, _), total in zip(known, totals, strict=True):
             if key in deltas:
                 self._store.put(_window_key(key), total.pack())
+        for key, of in known:
+            if key in turned and of.grace is not None:
+                self._forget(key, key.start + of.window + of.horizon + 2 * of.grace, progress)
         return [self._partial(*each, total, progress) for each, total in zip(known, totals, strict=True)]
+
+    def _forget(self, key: WindowKey, after_ms: int, progress: Progress) -> None:
+        """Delete the counts of a window that has turned for the last time: by then all of it has expired that will."""
+        if progress.stage_ms > after_ms:
+            self._store.delete(_window_key(key))
 
     def _partial(
         self, key: WindowKey, settings: ModelSettings, counts: WindowCounts, progress: Progress
     ) -> WindowPartial:
-        """The record of a window; a window that takes no more predictions is forgotten."""
+        """The record of a window."""
         end = key.start + settings.window
         stage_ms = progress.stage_ms
-        if settings.grace is not None and stage_ms > end + settings.horizon + 2 * settings.grace:
-            self._store.delete(_window_key(key))
         return WindowPartial(
             model=key.model,
             model_version=key.version,
