@@ -2,22 +2,13 @@
 
 import sys
 
-from leadline.core.processor import Effects, Output, Reject
+from leadline.core.processor import Effects, EventDriven, Output, Reject
 from leadline.records import JoinCounts
 from leadline.settings import load_settings
 from leadline.topology import Step
 
 
-class Quiet:
-    """Time asks nothing of it."""
-
-    wake_at_ms = None
-
-    def on_time(self, now_ms, idle):
-        return Effects()
-
-
-class Numbering(Quiet):
+class Numbering(EventDriven):
     """Gives each record the next number of its state, and puts out the number with the record's source and offset."""
 
     def __init__(self, task):
@@ -36,7 +27,7 @@ def counts(model, revision):
     return JoinCounts(model, 0, revision, *[0] * 17)
 
 
-class Refusing(Quiet):
+class Refusing(EventDriven):
     """Refuses each record; the reason is the champion that the table of rollouts names."""
 
     def __init__(self, task):

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from leadline.core.processor import Effects, Output
+from leadline.core.processor import Effects, EventDriven, Output
 from leadline.core.scoring.routing import Deployments
 from leadline.records import Outcome, RetrainRequest, Rollout
 from leadline.testing.driver import Crash, Driver
@@ -15,10 +15,8 @@ from stages import Models
 PARTITIONS = 3
 
 
-class Counting:
+class Counting(EventDriven):
     """Numbers the outcomes of all partitions in one row, and says which partition each is of."""
-
-    wake_at_ms = None
 
     def __init__(self, store):
         self.store = store
@@ -45,16 +43,11 @@ class Counting:
         return Effects([Output("retrain-requests", [b"m"] * len(requests), records=requests)])
 
 
-class Asking:
+class Asking(EventDriven):
     """Says for each outcome who answers for the model."""
-
-    wake_at_ms = None
 
     def __init__(self, deployments):
         self.deployments = deployments
-
-    def on_time(self, now_ms, idle):
-        return Effects()
 
     def on_batch(self, batch):
         champion = self.deployments.champion("m") or "nobody"
