@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from leadline.core.join.request_state import RequestState
+from leadline.core.processor import drain
+from leadline.records import WindowPartial
 from leadline.settings import ModelSettings
 from leadline.testing import oracle
 from logs import JoinRun, differences, feed_all, ms
@@ -260,3 +262,38 @@ def test_simple_requests_are_never_unpacked_one_by_one(monkeypatch):
     assert run.counts()["matched"] == 4
     with pytest.raises(AssertionError, match="one by one"):
         run.feed("predictions", [prediction(event_time=10**8, offset=5)] * 2)
+
+
+def steps_of(run, now_ms):
+    """Bytes of state that each step changes, and how many windows it emits, when time comes to ``now_ms``."""
+    sizes = []
+    effects = run.join.on_time(now_ms, frozenset({"predictions", "outcomes"}))
+    while True:
+        changes = run.store.changes()
+        size = sum(len(key) + len(value or b"") for key, value in changes.items())
+        sizes.append((size, sum(isinstance(each, WindowPartial) for out in effects.outputs for each in out.records)))
+        run.take(effects, [])
+        if not run.join.has_due:
+            return sizes
+        run.reopen()
+        effects = next(drain(run.join))
+
+
+def test_a_window_of_many_requests_is_forgotten_in_steps():
+    run = JoinRun(model(grace="1h"))
+    name = "r" * 100
+    for start in range(0, 40_000, 8_000):
+        run.feed("predictions", [prediction(f"{name}{n}", offset=n) for n in range(start, start + 8_000)])
+    sizes = steps_of(run, 10 * 3_600_000)
+    assert len(sizes) >= 5
+    assert max(size for size, _ in sizes) < 4 << 20
+    assert not list(run.store.scan(b"r", b"s"))
+    assert run.counts()["expired"] == 40_000
+
+
+def test_many_segments_mature_in_steps():
+    run = JoinRun(model(grace="never", segments=["s"]))
+    run.feed("predictions", [prediction(f"r{n}", offset=n, segment=f"s={n}") for n in range(3_500)])
+    sizes = steps_of(run, 10 * 3_600_000)
+    assert max(windows for _, windows in sizes[1:]) <= 1_000
+    assert {partial.state for partial in run.windows.values()} == {"mature"}

@@ -66,7 +66,7 @@ def _offsets(strings: pa.Array) -> NDArray[np.int32]:
 
 def pick(values: list[Any], rows: Ints) -> list[Any]:
     """The values at these indices, which rise."""
-    return values if len(rows) == len(values) else [values[i] for i in rows.tolist()]
+    return values if len(rows) == len(values) else list(map(values.__getitem__, rows.tolist()))
 
 
 def cut(values: Sequence[bytes], start: int, stop: int | None = None) -> list[bytes]:

@@ -145,4 +145,4 @@ def _owners(predictions: PredictionColumns, count: int) -> Ints:
 
 def _of_each(keys: list[bytes], request: Ints) -> list[bytes]:
     """The key of each prediction's request."""
-    return keys if len(keys) == len(request) else [keys[i] for i in request.tolist()]
+    return keys if len(keys) == len(request) else list(map(keys.__getitem__, request.tolist()))

@@ -26,7 +26,7 @@ class Requests(NamedTuple):
         request = np.arange(len(keys))
         if len(once) < len(keys):
             number = dict(zip(once, range(len(once)), strict=True))
-            request = np.array([number[key] for key in keys], np.int64)
+            request = np.array(list(map(number.__getitem__, keys)), np.int64)
         store_keys = list(map(JoinKeys.REQUEST.__add__, once))
         return cls(once, store_keys, request, States.of(store.get_many(store_keys)))
 
