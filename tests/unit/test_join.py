@@ -297,3 +297,14 @@ def test_many_segments_mature_in_steps():
     sizes = steps_of(run, 10 * 3_600_000)
     assert max(windows for _, windows in sizes[1:]) <= 1_000
     assert {partial.state for partial in run.windows.values()} == {"mature"}
+
+
+def test_versions_that_alternate_in_a_run_keep_their_own_bodies():
+    run = JoinRun(model())
+    rows = [("r1", "v1"), ("r2", "v1"), ("r1", "v2"), ("r2", "v2")]
+    run.feed("predictions", [prediction(r, offset=n, model_version=v, score=n / 8) for n, (r, v) in enumerate(rows)])
+    stored = {key[1:]: RequestState.unpack(value) for key, value in run.store.scan(b"r", b"s")}
+    assert [p.score for p in stored[b"r1"].predictions] == [0.0, 0.25]
+    assert len({p.body for state in stored.values() for p in state.predictions}) == 4
+    run.feed("outcomes", [outcome("r1"), outcome("r2", offset=1)])
+    assert run.counts()["matched"] == 4

@@ -39,18 +39,19 @@ def _predicted_twice(stored: PredictionColumns, new: PredictionColumns, cohorts:
 
 
 def add_predictions(
-    requests: Requests, new: PredictionColumns, bodies: list[bytes], store: Store, changes: Changes
+    requests: Requests, simple: Bools, new: PredictionColumns, bodies: list[bytes], store: Store, changes: Changes
 ) -> None:
-    """Each of these simple requests gets one prediction or more."""
-    if (np.diff(new.request) < 0).any():
-        order = np.argsort(new.request, kind="stable")
-        requests, new = requests._replace(request=new.request[order]), new.take(order)
-        bodies = [bodies[i] for i in order.tolist()]
+    """Each of the simple requests gets its predictions, one or more."""
     predicted, labeled = requests.states.predictions > 0, requests.states.outcomes > 0
-    for chosen in (~predicted & ~labeled, predicted & ~labeled, labeled):
+    for chosen in (simple & ~predicted & ~labeled, simple & predicted & ~labeled, simple & labeled):
         if chosen.any():
             part, rows = requests.part(chosen)
-            _add_predictions(part, new.take(rows, part.request), pick(bodies, rows), store, changes)
+            own, own_bodies = new.take(rows, part.request), pick(bodies, rows)
+            if (np.diff(part.request) < 0).any():
+                order = np.argsort(part.request, kind="stable")
+                own, own_bodies = own.take(order), list(map(own_bodies.__getitem__, order.tolist()))
+                part = part._replace(request=own.request)
+            _add_predictions(part, own, own_bodies, store, changes)
 
 
 def _add_predictions(
@@ -98,16 +99,17 @@ def _meet_stored_outcomes(
     return labels.used, labels.late
 
 
-def add_outcomes(requests: Requests, outcomes: NDArray[np.void], store: Store, changes: Changes) -> None:
-    """Each of these simple requests gets its first outcome (`OUTCOME`)."""
-    store.put_many(requests.store_keys, requests.states.with_outcomes(outcomes))
+def add_outcomes(requests: Requests, simple: Bools, outcomes: NDArray[np.void], store: Store, changes: Changes) -> None:
+    """Each of the simple requests gets its first outcome (`OUTCOME`)."""
     predicted = requests.states.predictions > 0
-    for chosen in (predicted, ~predicted):
+    for chosen, waits in ((simple & predicted, False), (simple & ~predicted, True)):
         if chosen.any():
             part, rows = requests.part(chosen)
-            _meet_stored_predictions(part, outcomes[rows], changes)
-    waiting, rows = requests.part(~predicted)
-    changes.waiting += zip(waiting.keys, outcomes["arrival_ms"][rows].tolist(), strict=True)
+            own = outcomes[rows]
+            store.put_many(part.store_keys, part.states.with_outcomes(own))
+            _meet_stored_predictions(part, own, changes)
+            if waits:
+                changes.waiting += zip(part.keys, own["arrival_ms"].tolist(), strict=True)
 
 
 def _meet_stored_predictions(requests: Requests, outcomes: NDArray[np.void], changes: Changes) -> None:

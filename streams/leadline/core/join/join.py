@@ -92,12 +92,11 @@ class Join:
         predictions = predictions._replace(request=requests.request)
         bodies, store = pick(batch.bodies, rows), self._store
         simple = by_columns.simple_for_predictions(requests, predictions, self._cohorts)
-        part, own = requests.part(simple)
-        by_columns.add_predictions(part, predictions.take(own, part.request), pick(bodies, own), store, changes)
+        by_columns.add_predictions(requests, simple, predictions, bodies, store, changes)
         part, others = requests.part(~simple)
         rest = predictions.take(others, part.request)
         new = one_by_one.add_predictions(part, rows[others], rest, pick(bodies, others), store, changes)
-        counted = np.concatenate([own, others[new]])
+        counted = np.concatenate([np.flatnonzero(simple[requests.request]), others[new]])
         versions, version = self._cohorts.versions(predictions.cohort[counted])
         return self._profiles.count(batch.columns, rows[counted], versions, version, self._progress)
 
@@ -105,7 +104,6 @@ class Join:
         rows, outcomes = outcomes_of(batch, changes)
         requests = Requests.read(self._store, pick(batch.keys, rows))
         simple = by_columns.simple_for_outcomes(requests)
-        part, own = requests.part(simple)
-        by_columns.add_outcomes(part, outcomes[own], self._store, changes)
+        by_columns.add_outcomes(requests, simple, outcomes, self._store, changes)
         part, others = requests.part(~simple)
         one_by_one.add_outcomes(part, rows[others], outcomes[others], self._store, changes)
