@@ -6,10 +6,11 @@ from leadline.core.join import label_rules
 from leadline.state.task import HostedTask
 from leadline.testing import simulate
 
-SEEDS, EVENTS = 600, 60
+SEEDS, QUICK_SEEDS, EVENTS = 600, 200, 60
+FIRST = [pytest.param(n, marks=[] if n < QUICK_SEEDS else pytest.mark.long) for n in range(0, SEEDS, 20)]
 
 
-@pytest.mark.parametrize("first", range(0, SEEDS, 20))
+@pytest.mark.parametrize("first", FIRST)
 def test_nothing_is_wrong(first):
     for seed in range(first, first + 20):
         world, wrong = simulate(seed, EVENTS)
