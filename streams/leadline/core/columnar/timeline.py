@@ -63,14 +63,15 @@ class Timeline:
         room = MOST_BYTES
         for block, value in self._first_blocks(now_ms, most):
             block_times, block_keys = _unpack(value)
-            due = np.flatnonzero(block_times < now_ms)[: most - len(keys)]
+            all_due = np.flatnonzero(block_times < now_ms)
+            due = all_due[: most - len(keys)]
             due = due[: _fitting([len(block_keys[i]) for i in due.tolist()], room)]
             taken = [block_keys[i] for i in due.tolist()]
             times.append(block_times[due])
             keys += taken
             room -= sum(map(len, taken))
             self._keep_rest(block, block_times, block_keys, due, sequence)
-            if room <= 0:
+            if len(due) < len(all_due) or room <= 0:  # what is left may now be part of a block that was read above
                 break
         self._first = self._scanned()
         return np.concatenate(times), keys
