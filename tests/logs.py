@@ -95,13 +95,13 @@ class JoinRun:
 
     def __init__(self, *settings):
         self.store = MemoryStore()
-        self.catalog = Models(*settings)
-        self.join = Join(0, self.store, self.catalog)
+        self.models = Models(*settings)
+        self.join = Join(0, self.store, self.models)
         self.windows, self.totals, self.labels, self.rejects = {}, {}, {}, []
         self.dies_between_steps = False
 
     def reopen(self):
-        self.join = Join(0, self.store, self.catalog)
+        self.join = Join(0, self.store, self.models)
 
     def feed(self, topic, records):
         self.take(self.join.on_batch(batch(topic, records)), records)

@@ -15,7 +15,7 @@ VERDICTS = st.sampled_from([True, True, False, False, None])
 METRICS_LOG = st.lists(st.tuples(STARTS, VERDICTS, st.integers(1, 4)), max_size=40)
 
 
-def catalog(open_after, resolve_after):
+def models_with(open_after, resolve_after):
     limits = AlertLimits(reference=0.8, margin=0, open_after=open_after, resolve_after=resolve_after)
     known = ModelSettings(name="m", window=100, alerts=limits)
     return Models({"m": known}, {("m", "v1"): version(known, ReferenceProfile(1, [], {}))})
@@ -99,7 +99,7 @@ def check_pairs(alerts):
 @given(METRICS_LOG, st.integers(1, 3), st.integers(1, 3), st.data())
 @settings(max_examples=300)
 def test_performance_alerts_follow_the_rule_however_the_log_is_cut(log, open_after, resolve_after, data):
-    models = catalog(open_after, resolve_after)
+    models = models_with(open_after, resolve_after)
     whole = Host(lambda store: Alerting(store, models))
     woken = Host(lambda store: Alerting(store, models), fresh=True)
     records = [window(*entry) for entry in log]
@@ -117,7 +117,7 @@ def test_performance_alerts_follow_the_rule_however_the_log_is_cut(log, open_aft
 @settings(max_examples=200)
 def test_drift_alerts_follow_the_same_rule(entries, after, data):
     log = [(start, bad, revision) for revision, (start, bad) in enumerate(entries, 1)]
-    models = catalog(after, after)
+    models = models_with(after, after)
     run = Host(lambda store: Alerting(store, models), fresh=True)
     records = [report for entry in log for report in reports(*entry)]
     while records:
@@ -130,7 +130,7 @@ def test_drift_alerts_follow_the_same_rule(entries, after, data):
 
 @given(METRICS_LOG)
 def test_a_record_that_comes_again_emits_nothing(log):
-    models = catalog(2, 2)
+    models = models_with(2, 2)
     once, twice = (Host(lambda store: Alerting(store, models)) for _ in range(2))
     once.feed(records_batch("metrics", [window(*entry) for entry in log]))
     twice.feed(records_batch("metrics", [window(*entry) for entry in log for _ in range(2)]))

@@ -20,7 +20,7 @@ PROFILES = {
     name: build_profile(SIGNATURE, _MATRIX * scale, np.array([0.2, 0.4, 0.6, 0.8]))
     for name, scale in (("v1", 1), ("v2", [2, 1]))
 }
-CATALOG = Models(
+MODELS = Models(
     {"m": SETTINGS}, {("m", name): version(SETTINGS, profile, name, SIGNATURE) for name, profile in PROFILES.items()}
 )
 
@@ -73,7 +73,7 @@ def naive(rows):
 @given(ROWS, st.data())
 @settings(max_examples=200)
 def test_equals_a_loop_over_the_log(rows, data):
-    hosts = [Host(lambda store: Join(0, store, CATALOG), fresh, "window-profiles") for fresh in (False, True)]
+    hosts = [Host(lambda store: Join(0, store, MODELS), fresh, "window-profiles") for fresh in (False, True)]
     log = rows
     while log:
         size = data.draw(st.integers(1, 8))

@@ -71,8 +71,8 @@ def report(number, feature, drifted, revision=1):
     )
 
 
-def host(catalog=None, fresh=False):
-    return Host(lambda store: Alerting(store, catalog or models()), fresh)
+def host(served=None, fresh=False):
+    return Host(lambda store: Alerting(store, served or models()), fresh)
 
 
 def feed(run, *records):
@@ -205,14 +205,14 @@ def test_from_scores_and_partials_to_alerts_and_one_retrain_request():
     rng = np.random.default_rng(21)
     signature = Signature("s", ["x"], [], {})
     profile = build_profile(signature, rng.normal(size=(5000, 1)), rng.uniform(size=5000), {"accuracy": 0.9})
-    catalog = models(profile, reference=None)
-    catalog.versions["m", "v1"] = version(catalog.known["m"], profile, signature=signature)
-    join = Host(lambda store: Join(0, store, catalog), True, "window-profiles")
+    served = models(profile, reference=None)
+    served.versions["m", "v1"] = version(served.known["m"], profile, signature=signature)
+    join = Host(lambda store: Join(0, store, served), True, "window-profiles")
     stages = [
         Host(lambda store, make=make: make(store), fresh=True)
         for make in (
-            lambda store: Drift(store, catalog), Performance,
-            lambda store: Alerting(store, catalog), lambda store: Retraining(store, catalog, Deployments(rolled_out(m="v1"))),
+            lambda store: Drift(store, served), Performance,
+            lambda store: Alerting(store, served), lambda store: Retraining(store, served, Deployments(rolled_out(m="v1"))),
         )
     ]  # fmt: skip
     drift, performance, alerting, retraining = stages

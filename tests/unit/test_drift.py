@@ -139,7 +139,7 @@ PROFILE = ReferenceProfile(
     ],
     {},
 )
-CATALOG = Models({"m": SETTINGS}, {("m", "v1"): version(SETTINGS, PROFILE)})
+MODELS = Models({"m": SETTINGS}, {("m", "v1"): version(SETTINGS, PROFILE)})
 
 
 def profile(source, revision, score, x, closed=True, as_of=0, name="v1"):
@@ -159,7 +159,7 @@ def profile(source, revision, score, x, closed=True, as_of=0, name="v1"):
 
 
 def host():
-    return Host(lambda store: Drift(store, CATALOG))
+    return Host(lambda store: Drift(store, MODELS))
 
 
 def feed(run, *profiles):
@@ -203,7 +203,7 @@ def test_a_feature_without_values_has_no_report():
 
 
 def test_a_new_object_on_the_same_store_goes_on():
-    steady, woken = host(), Host(lambda store: Drift(store, CATALOG), fresh=True)
+    steady, woken = host(), Host(lambda store: Drift(store, MODELS), fresh=True)
     rng = np.random.default_rng(4)
     for _ in range(40):
         counts = rng.integers(0, 50, (2, 3)).tolist()

@@ -52,11 +52,6 @@ class Cohort:
         """How long after a window's end its predictions are taken, and their requests remembered: else a repeat would count."""
         return _NEVER if self.settings.grace is None else self.seal_ms + self.settings.grace
 
-    def forgotten_ms(self, event_time: int) -> int:
-        """When the request of a prediction is forgotten, and its window takes no more."""
-        size = self.settings.window
-        return event_time // size * size + size + self.forget_ms
-
 
 class Cohorts:
     """The cohorts of one task. A cohort keeps its number."""
@@ -85,7 +80,7 @@ class Cohorts:
         return self._column("seal", numbers)
 
     def forgotten(self, numbers: Ints, event_time: Ints) -> Ints:
-        """`Cohort.forgotten_ms` of predictions of these cohorts."""
+        """When the request of each prediction of these cohorts is forgotten, and its window takes no more."""
         size = self.window(numbers)
         forgotten: Ints = window_start(event_time, size) + size + self._column("forget", numbers)
         return forgotten
