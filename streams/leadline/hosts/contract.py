@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import ClassVar, Protocol, runtime_checkable
 
 from leadline.core.models import Models
+from leadline.hosts.health import Health
 from leadline.hosts.tables import Tables
 from leadline.settings import Settings, SettingsError
 from leadline.topology import Step
@@ -37,6 +38,7 @@ class Installation:
     models: Models
     wire: Wire = WIRE
     tables: Tables = field(default_factory=Tables)
+    health: Health = field(default_factory=Health)
 
     def topic_name(self, topic: str) -> str:
         """The full name of a topic."""
