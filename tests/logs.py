@@ -26,6 +26,9 @@ class Models:
     def settings(self, model):
         return self._settings.get(model)
 
+    def why_unusable(self, model, version=None):
+        return None
+
     def version(self, model, version):
         return None
 
@@ -93,9 +96,9 @@ def _outcomes(records):
 class JoinRun:
     """The join of one partition, fed in runs; holds the newest of each thing that it emitted, and the labels of each prediction."""
 
-    def __init__(self, *settings):
+    def __init__(self, *settings, models=None):
         self.store = MemoryStore()
-        self.models = Models(*settings)
+        self.models = models or Models(*settings)
         self.join = Join(0, self.store, self.models)
         self.windows, self.totals, self.labels, self.rejects = {}, {}, {}, []
         self.dies_between_steps = False

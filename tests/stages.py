@@ -29,6 +29,9 @@ class Models:
     def settings(self, model):
         return self.known.get(model)
 
+    def why_unusable(self, model, version=None):
+        return None
+
     def version(self, model, version):
         return self.versions.get((model, version))
 

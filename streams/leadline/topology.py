@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from leadline.core.join.join import Join
-from leadline.core.models import Models
+from leadline.core.models import HeldModels, Models
 from leadline.core.processor import Processor, Store
 from leadline.core.scoring.routing import Deployments
 from leadline.core.scoring.scoring import Scoring
+from leadline.core.store_keys import AlertingKeys
 from leadline.core.tables import Table
 from leadline.core.watch.alerting import Alerting
 from leadline.core.watch.retraining import Retraining
@@ -88,7 +89,7 @@ STEPS = (
         "alerting",
         reads=("metrics", "drift"),
         writes=("alerts",),
-        processor=lambda task: Alerting(task.store, task.models),
+        processor=lambda task: Alerting(task.store, HeldModels(task.models, task.store, AlertingKeys.SETTINGS)),
     ),
     Step(
         "retraining",

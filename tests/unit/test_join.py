@@ -11,7 +11,7 @@ from leadline.core.processor import drain
 from leadline.records import WindowPartial
 from leadline.settings import ModelSettings
 from leadline.testing import oracle
-from logs import JoinRun, differences, feed_all, ms
+from logs import JoinRun, Models, differences, feed_all, ms
 
 CASE = json.loads((Path(__file__).parent.parent / "data" / "late_join_small.json").read_text("utf-8"))
 POLICIES = {"first": "first_outcome_wins", "latest": "latest_outcome_wins"}
@@ -308,3 +308,48 @@ def test_versions_that_alternate_in_a_run_keep_their_own_bodies():
     assert len({p.body for state in stored.values() for p in state.predictions}) == 4
     run.feed("outcomes", [outcome("r1"), outcome("r2", offset=1)])
     assert run.counts()["matched"] == 4
+
+
+class Breaking(Models):
+    """Models whose settings cannot be read while ``broken``."""
+
+    broken = False
+
+    def settings(self, model):
+        return None if self.broken else super().settings(model)
+
+    def why_unusable(self, model, version=None):
+        return "model.toml is broken" if self.broken else None
+
+
+def test_a_model_is_counted_on_by_its_settings_when_they_cannot_be_read_any_more():
+    models, whole = (
+        Breaking(model(horizon=100, window=100, grace=50)),
+        JoinRun(model(horizon=100, window=100, grace=50)),
+    )
+    run = JoinRun(model(), models=models)
+    for each in (run, whole):
+        each.feed("predictions", [prediction("r1", 5)])
+    models.broken = True
+    run.reopen()
+    for each in (run, whole):
+        each.feed("outcomes", [outcome("r1", 1.0, 20)])
+        each.feed("predictions", [prediction("r2", 30, offset=1)])
+        each.pass_time(1_000)
+    assert run.windows == whole.windows
+    assert run.counts() == whole.counts()
+
+
+def test_predictions_of_a_model_that_was_never_readable_are_dead_letters_and_their_outcomes_wait():
+    models = Breaking(model(horizon=100, window=100, grace=50))
+    models.broken = True
+    run = JoinRun(model(), models=models)
+    run.feed("predictions", [prediction("r1", 5)])
+    assert run.rejects == [("r1", "model-unusable")]
+    run.feed("outcomes", [outcome("r1", 1.0, 20)])
+    run.pass_time(30 * 86_400_000)
+    models.broken = False
+    run.reopen()
+    late = prediction("r1", 30 * 86_400_000, offset=1)
+    run.feed("predictions", [late])
+    assert run.counts()["matched"] == 1

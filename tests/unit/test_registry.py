@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -34,7 +35,8 @@ from leadline.core.tables import Table
 from leadline.learning.add import add_version
 from leadline.learning.cached import CachedModels
 from leadline.learning.errors import RegistryError
-from leadline.learning.manifest import FILES, LINEAR, MANIFEST, MODEL
+from leadline.learning.limits import LINEAR, MANIFEST, MODEL
+from leadline.learning.manifest import FILES
 from leadline.learning.model_files import ModelFiles
 from leadline.learning.models import read_model
 from leadline.learning.registry import Registered, Registry
@@ -475,3 +477,90 @@ def test_a_classifier_is_no_regressor_after_its_settings_were_changed(tmp_path):
 def test_other_models_have_no_numbers(tmp_path):
     add(tmp_path, model=tree())
     assert sorted(path.name for path in (tmp_path / "fraud" / "v1").iterdir()) == sorted([*FILES, MANIFEST])
+
+
+def break_settings(root: Path, how: str) -> None:
+    path = root / "fraud" / "model.toml"
+    data = {
+        "half": b"name = ",
+        "renamed": b'name = "other"',
+        "deep": b"a = " + b"[" * 100_000,
+        "digits": b"a = " + b"9" * 9999,
+    }
+    if how in data:
+        path.write_bytes(data[how])
+        return
+    path.unlink()
+    if how == "folder":
+        path.mkdir()
+    elif how == "fifo":
+        os.mkfifo(path)
+    elif how == "link":
+        path.symlink_to("/dev/zero")
+    else:
+        path.write_bytes(b"#" * (1 << 20))
+
+
+@pytest.mark.parametrize("how", ["half", "renamed", "deep", "digits", "folder", "fifo", "link", "large"])
+def test_broken_settings_stop_one_model_until_they_are_mended(tmp_path, how):
+    add(tmp_path)
+    add(tmp_path, settings=SETTINGS.model_copy(update={"name": "other"}))
+    path = tmp_path / "fraud" / "model.toml"
+    whole = path.read_bytes()
+    break_settings(tmp_path, how)
+    worker = Worker(tmp_path)
+    for model in ("fraud", "other"):
+        worker.roll_out("v1", model)
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(2):
+            assert (worker.models.settings("fraud"), worker.answers("fraud"), worker.answers("other")) == (
+                None,
+                None,
+                "v1",
+            )
+            assert worker.models.version("fraud", "v1") is None
+    assert len(lines) == 1
+    assert worker.models.names() == ["fraud", "other"]
+    assert list(worker.models.broken()) == ["fraud"]
+    why = worker.models.why_unusable("fraud")
+    assert "fraud/model.toml" in why
+    assert "\n" not in why
+    path.rmdir() if how == "folder" else path.unlink()
+    path.write_bytes(whole)
+    assert worker.models.settings("fraud") == SETTINGS
+    assert worker.answers("fraud") == "v1"
+    assert worker.models.broken() == {}
+
+
+def test_settings_that_cannot_be_reached_are_broken_and_not_an_end(tmp_path, monkeypatch):
+    add(tmp_path)
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "lstat", refuse)
+    monkeypatch.setattr(os, "open", refuse)
+    models = CachedModels(tmp_path)
+    assert models.settings("fraud") is None
+    assert "Permission denied" in models.broken()["fraud"]
+
+
+@pytest.mark.parametrize("name", [*FILES, LINEAR, MANIFEST])
+@pytest.mark.parametrize("how", ["fifo", "folder", "link"])
+def test_only_regular_files_are_read(tmp_path, name, how):
+    add(tmp_path)
+    path = tmp_path / "fraud" / "v1" / name
+    outside = tmp_path / "outside"
+    path.rename(outside)
+    {"fifo": os.mkfifo, "folder": Path.mkdir, "link": lambda path: path.symlink_to(outside)}[how](path)
+    with pytest.raises(RegistryError, match=r"no regular file|symbolic link"):
+        ModelFiles(tmp_path).load("fraud", "v1")
+
+
+def test_a_folder_that_leads_elsewhere_is_not_followed(tmp_path):
+    add(tmp_path / "elsewhere")
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "fraud").symlink_to(tmp_path / "elsewhere" / "fraud")
+    models = CachedModels(tmp_path / "root")
+    assert models.settings("fraud") is None
+    assert "symbolic link" in models.broken()["fraud"]

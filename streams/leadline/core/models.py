@@ -8,6 +8,7 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from leadline.core.processor import Store
 from leadline.settings import ModelSettings
 
 
@@ -90,7 +91,16 @@ class Models(Protocol):
         """The models that have settings."""
         ...
 
-    def settings(self, model: str) -> ModelSettings | None: ...
+    def settings(self, model: str) -> ModelSettings | None:
+        """The settings of a model; None where there is no such model, and where they cannot be read (see `why_unusable`).
+
+        Settings that were read once stay as they were.
+        """
+        ...
+
+    def why_unusable(self, model: str, version: str | None = None) -> str | None:
+        """Why a model that is there, or a version of it, was found not to be usable; None where nothing is known against it."""
+        ...
 
     def version(self, model: str, version: str) -> Version | None:
         """The description of a version; None where it cannot be used here."""
@@ -102,3 +112,59 @@ class Models(Protocol):
         A version that could not be used stays so, whatever becomes of its files, until it is rolled out at another time.
         """
         ...
+
+
+def no_settings(model: str, why: str | None) -> tuple[str, str]:
+    """Reason and detail of the dead letter of a record whose model has no settings; ``why`` they cannot be read."""
+    if why is not None:
+        return "model-unusable", why
+    return "unknown-model", f"there are no settings for {model[:200]!r}: add it with `leadline model add`"
+
+
+class HeldModels:
+    """`Models` whose settings are kept in a store: what was counted by them is counted on, whatever becomes of their file.
+
+    ``prefix``: that of the store's keys. Settings that can be read hold, and replace those in the store.
+    """
+
+    def __init__(self, models: Models, store: Store, prefix: bytes) -> None:
+        self._models = models
+        self._store = store
+        self._prefix = prefix
+        self._known: dict[str, ModelSettings] = {}
+
+    def names(self) -> list[str]:
+        """As `Models.names`, and the models in the store."""
+        held = self._store.scan(self._prefix, self._prefix + b"\xff" * 201)
+        return sorted({*self._models.names(), *(key[len(self._prefix) :].decode() for key, _ in held)})
+
+    def settings(self, model: str) -> ModelSettings | None:
+        """As `Models.settings`, or else those in the store."""
+        known = self._known.get(model)
+        if known is None:
+            known = self._models.settings(model)
+            known = self._held(model) if known is None else self._keep(model, known)
+        return known
+
+    def why_unusable(self, model: str, version: str | None = None) -> str | None:
+        """As `Models.why_unusable`."""
+        return self._models.why_unusable(model, version)
+
+    def version(self, model: str, version: str) -> Version | None:
+        """As `Models.version`."""
+        return self._models.version(model, version)
+
+    def loaded(self, model: str, version: str, rolled_out_ms: int) -> LoadedVersion | None:
+        """As `Models.loaded`."""
+        return self._models.loaded(model, version, rolled_out_ms)
+
+    def _keep(self, model: str, settings: ModelSettings) -> ModelSettings:
+        key, value = self._prefix + model.encode(), json.dumps(settings.model_dump(), ensure_ascii=False).encode()
+        if self._store.get(key) != value:
+            self._store.put(key, value)
+        self._known[model] = settings
+        return settings
+
+    def _held(self, model: str) -> ModelSettings | None:
+        value = self._store.get(self._prefix + model.encode())
+        return None if value is None else ModelSettings.model_validate(json.loads(value))

@@ -15,6 +15,8 @@ class JoinKeys:
     PROGRESS = b"m"
     REQUEST = b"r"
     """The state of each request."""
+    SETTINGS = b"t"
+    """The settings by which each model is counted."""
     WINDOW = b"w"
     """Counts, by window key."""
     WINDOW_CHANGE = b"s"
@@ -43,6 +45,8 @@ class AlertingKeys:
     """Alerting, on one partition."""
 
     ALERT = b"a"
+    SETTINGS = b"t"
+    """The settings by which each model is judged."""
 
 
 class RetrainingKeys:

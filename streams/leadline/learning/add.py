@@ -16,8 +16,9 @@ from leadline.core.columnar.columns import Floats
 from leadline.core.models import LoadedVersion, Signature
 from leadline.core.windows.reference_bins import build_profile
 from leadline.learning.errors import RegistryError
+from leadline.learning.limits import LINEAR, MANIFEST, MODEL, PROFILE, SIGNATURE
 from leadline.learning.linear import linear_model, linear_of
-from leadline.learning.manifest import LINEAR, MANIFEST, MODEL, PROFILE, SIGNATURE, manifest, to_json
+from leadline.learning.manifest import manifest, to_json
 from leadline.learning.model_files import SETTINGS, ModelFiles, valid_name
 from leadline.learning.models import model_of, read_model
 from leadline.learning.quality import quality

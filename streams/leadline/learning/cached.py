@@ -8,20 +8,22 @@ import structlog
 
 from leadline.core.models import LoadedVersion, Version
 from leadline.learning.errors import NotHereError, RegistryError
-from leadline.learning.model_files import ModelFiles
-from leadline.settings import ModelSettings
+from leadline.learning.model_files import Mark, ModelFiles
+from leadline.settings import ModelSettings, SettingsError
 
 _Key = tuple[str, str]
 """A model, and a version of it."""
 _T = TypeVar("_T", bound=Version)
+_MOST_CHARS = 500
+"""Of a reason: dead letters carry it."""
 _log = structlog.get_logger(__name__)
 
 
 class CachedModels:
-    """The `leadline.core.models.Models` of the files below ``root``. A version never changes, so one that was read stays.
+    """The `leadline.core.models.Models` of the files below ``root``. What was read stays: a version never changes.
 
-    One that cannot be used is logged once. It is read again when it is rolled out again, to score with; when its files have changed, to
-    describe it. Both raise SettingsError where the settings of the model are broken.
+    What cannot be used is logged once. Settings are read again when their file has changed. A version is read again when it is rolled out
+    again, to score with; when its files have changed, to describe it.
     """
 
     def __init__(self, root: Path) -> None:
@@ -29,20 +31,36 @@ class CachedModels:
         self._described: dict[_Key, Version] = {}
         self._loaded: dict[_Key, LoadedVersion] = {}
         self._refused: set[tuple[str, str, str, int | None]] = set()
+        self._broken: dict[str, tuple[Mark | None, str]] = {}
+        self._broken_versions: dict[_Key, str] = {}
 
     def names(self) -> list[str]:
-        """As `ModelFiles.names`."""
-        return self._files.names()
+        """As `ModelFiles.names`, and the models whose settings were read."""
+        return sorted({*self._files.names(), *self._files.known})
 
     def settings(self, model: str) -> ModelSettings | None:
-        """As `ModelFiles.settings`."""
-        return self._files.settings(model)
+        """The settings of a model; None where there is no such model, and where they cannot be read."""
+        known = self._files.known.get(model)
+        return self._settings(model) if known is None else known
+
+    def why_unusable(self, model: str, version: str | None = None) -> str | None:
+        """Why a model that is there, or a version of it, was found not to be usable; None where nothing is known against it."""
+        if version is not None and (model, version) in self._broken_versions:
+            return self._broken_versions[model, version]
+        return self._broken[model][1] if model in self._broken else None
+
+    def broken(self) -> dict[str, str]:
+        """Each model whose settings cannot be read, and each `model version` that was asked for and cannot be used, with the reason."""
+        for model in self.names():
+            self.settings(model)
+        models = {model: why for model, (_, why) in list(self._broken.items())}
+        return models | {f"{model} {version}": why for (model, version), why in list(self._broken_versions.items())}
 
     def version(self, model: str, version: str) -> Version | None:
         """The description of a version; None where it cannot be used."""
         key = model, version
         known = self._loaded.get(key) or self._described.get(key)
-        if known is None:
+        if known is None and self._is_there(model):
             changed_ns = self._files.changed_ns(model, version)
             known = self._read(self._files.describe, key, self._described, "this version is not used", changed_ns)
         return known
@@ -50,7 +68,29 @@ class CachedModels:
     def loaded(self, model: str, version: str, rolled_out_ms: int) -> LoadedVersion | None:
         """A version with its model; None where it cannot be used."""
         key, event = (model, version), "this rollout is not followed here; mend the version, and roll it out again"
-        return self._loaded.get(key) or self._read(self._files.load, key, self._loaded, event, rolled_out_ms)
+        known = self._loaded.get(key)
+        if known is None and self._is_there(model):
+            known = self._read(self._files.load, key, self._loaded, event, rolled_out_ms)
+        return known
+
+    def _is_there(self, model: str) -> bool:
+        """Whether versions of a model can be looked at: not while its settings cannot be read."""
+        return self.settings(model) is not None or model not in self._broken
+
+    def _settings(self, model: str) -> ModelSettings | None:
+        mark = self._files.settings_mark(model)  # before it is read: what changes meanwhile is looked at again
+        told = self._broken.get(model)
+        if told is not None and told[0] == mark:
+            return None
+        try:
+            found = self._files.settings(model)
+        except SettingsError as error:
+            self._broken[model] = mark, _line(error)
+            _log.error("this model is not used; mend its settings", model=model, error=_line(error))
+            return None
+        if self._broken.pop(model, None) is not None and found is not None:
+            _log.info("the settings of this model can be read again", model=model)
+        return found
 
     def _read(
         self, read: Callable[[str, str], _T], key: _Key, known: dict[_Key, _T], event: str, attempt: int | None
@@ -60,9 +100,17 @@ class CachedModels:
             return None
         try:
             found = known[key] = read(*key)
-        except RegistryError as error:
+        except (RegistryError, SettingsError) as error:
             self._refused.add((event, *key, attempt))
+            self._broken_versions[key] = _line(error)
             log = _log.warning if isinstance(error, NotHereError) else _log.error
-            log(event, model=key[0], version=key[1], error=str(error))
+            log(event, model=key[0], version=key[1], error=_line(error))
             return None
+        self._broken_versions.pop(key, None)
         return found
+
+
+def _line(error: Exception) -> str:
+    """One line of at most `_MOST_CHARS`, without what a terminal would act on."""
+    line = " ".join(str(error).split())[:_MOST_CHARS]
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)[:_MOST_CHARS]

@@ -12,12 +12,10 @@ from typing import Any
 import structlog
 
 from leadline.learning.errors import RegistryError
+from leadline.learning.limits import LIMITS, LINEAR, MANIFEST, MODEL, PROFILE, SIGNATURE
+from leadline.settings.files import read_below
 
-MANIFEST = "manifest.json"
-MODEL, SIGNATURE, PROFILE = "model.skops", "signature.json", "profile.json"
 FILES = (MODEL, SIGNATURE, PROFILE)
-LINEAR = "linear.json"
-"""The numbers of a logistic regression: workers score with them, and leave the model's file alone."""
 RESTORE = "copy the whole folder again from where it was made, or add a new version"
 
 _log = structlog.get_logger(__name__)
@@ -34,22 +32,23 @@ def manifest(model: str, version: str, files: dict[str, bytes], facts: dict[str,
     return to_json({"model": model, "version": version, "files": digests, "facts": facts})
 
 
-def verified(folder: Path, model: str, version: str) -> dict[str, bytes]:
+def verified(root: Path, model: str, version: str) -> dict[str, bytes]:
     """The files of a version, each with the digest that the manifest states. Raises RegistryError where one has another."""
-    stated = _read_manifest(folder / MANIFEST)
+    folder = root / model / version
+    stated = _read_manifest(root, folder / MANIFEST)
     if (stated.get("model"), stated.get("version")) != (model, version):
         raise RegistryError(f"{folder / MANIFEST} is of another model or version; {RESTORE}")
     _compare_library(stated.get("facts"), folder)
     digests = stated.get("files")
     if not isinstance(digests, dict) or set(digests) - {LINEAR} != set(FILES):
         raise RegistryError(f"{folder / MANIFEST} does not list exactly {', '.join(FILES)}; {RESTORE}")
-    return {name: _checked(folder / name, digest) for name, digest in digests.items()}
+    return {name: _checked(root, folder / name, digest) for name, digest in digests.items()}
 
 
-def _read_manifest(path: Path) -> dict[str, Any]:
+def _read_manifest(root: Path, path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(_bytes(path))
-    except ValueError as error:
+        found = json.loads(_bytes(root, path))
+    except (ValueError, RecursionError) as error:
         raise RegistryError(f"{path} is not JSON ({error}); {RESTORE}") from None
     if not isinstance(found, dict):
         raise RegistryError(f"{path} is not a JSON object; {RESTORE}")
@@ -64,15 +63,15 @@ def _compare_library(facts: Any, folder: Path) -> None:
         _log.warning("the model was made with another scikit-learn", folder=str(folder), made_with=made, here=here)
 
 
-def _checked(path: Path, digest: Any) -> bytes:
-    data = _bytes(path)
+def _checked(root: Path, path: Path, digest: Any) -> bytes:
+    data = _bytes(root, path)
     if sha256(data).hexdigest() != digest:
         raise RegistryError(f"{path} is not the file that its manifest names (sha256 differs); {RESTORE}")
     return data
 
 
-def _bytes(path: Path) -> bytes:
+def _bytes(root: Path, path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_below(root, path.relative_to(root).parts, LIMITS[path.name])
     except OSError as error:
         raise RegistryError(f"{path} cannot be read ({error.strerror}); {RESTORE}") from None

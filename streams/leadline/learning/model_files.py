@@ -11,13 +11,16 @@ from pydantic import TypeAdapter, ValidationError
 
 from leadline.core.models import LoadedVersion, ReferenceProfile, Signature, Version
 from leadline.learning.errors import NotHereError, RegistryError
+from leadline.learning.limits import LINEAR, MODEL, PROFILE, SIGNATURE
 from leadline.learning.linear import Linear, linear_model
-from leadline.learning.manifest import LINEAR, MODEL, PROFILE, RESTORE, SIGNATURE, verified
+from leadline.learning.manifest import RESTORE, verified
 from leadline.learning.models import Model, model_of, read_model
 from leadline.settings import ModelSettings, SettingsError, explain, load_model_settings
 
 SETTINGS = "model.toml"
 
+Mark = tuple[int, ...]
+"""A state of a file: another one once it has changed."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _T = TypeVar("_T")
 
@@ -36,20 +39,42 @@ class ModelFiles:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._settings: dict[str, ModelSettings] = {}
+        self.known: dict[str, ModelSettings] = {}
 
     def names(self) -> list[str]:
         """Names of the folders with a settings file, sorted; whether it can be read is not looked at."""
-        return sorted(each.parent.name for each in self.root.glob(f"*/{SETTINGS}") if valid_name(each.parent.name))
+        try:
+            folders = [each.name for each in self.root.iterdir() if valid_name(each.name)]
+        except OSError:
+            folders = []
+        return sorted(name for name in folders if self.settings_mark(name) is not None)
+
+    def settings_mark(self, model: str) -> Mark | None:
+        """What changes when the settings file of a model does; None where there is none."""
+        if not valid_name(model):
+            return None
+        try:
+            found = (self.root / model / SETTINGS).lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            return (error.errno or 0,)
+        return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
     def versions(self, model: str) -> list[str]:
         """Names of the folders in a model's folder, sorted; what is in them is not looked at."""
-        folders = (self.root / model).iterdir() if self.has(model) else ()
-        return sorted(each.name for each in folders if valid_name(each.name) and each.is_dir())
+        try:
+            names = [each.name for each in (self.root / model).iterdir()] if self.has(model) else []
+        except OSError as error:
+            raise RegistryError(f"{self.root / model} cannot be read ({error.strerror})") from None
+        return sorted(name for name in names if self.has(model, name))
 
     def has(self, *names: str) -> bool:
         """Whether there is a folder of this model, or of this model and version."""
-        return all(map(valid_name, names)) and self.root.joinpath(*names).is_dir()
+        try:
+            return all(map(valid_name, names)) and self.root.joinpath(*names).is_dir()
+        except OSError:  # no right to look
+            return False
 
     def changed_ns(self, model: str, version: str) -> int | None:
         """When a version's files last changed, by the clock of the file system; None where there are none."""
@@ -57,22 +82,22 @@ class ModelFiles:
             return None
         folder = self.root / model / version
         try:
-            return max(each.stat().st_ctime_ns for each in (folder, *folder.iterdir()))
+            return max(each.lstat().st_ctime_ns for each in (folder, *folder.iterdir()))
         except OSError:  # they are changing right now
             return None
 
     def settings(self, model: str) -> ModelSettings | None:
         """Settings of a model; None where there is no such model. Raises SettingsError that names the broken file."""
-        known = self._settings.get(model)
+        known = self.known.get(model)
         if known is not None:
             return known
         path = self.root / model / SETTINGS
-        if not valid_name(model) or not path.is_file():
+        if self.settings_mark(model) is None:
             return None
-        found = load_model_settings(path)
+        found = load_model_settings(path, self.root)
         if found.name != model:
             raise SettingsError(f"{path}: name is {found.name!r}, and the folder is {model!r}; make them equal")
-        self._settings[model] = found
+        self.known[model] = found
         return found
 
     def describe(self, model: str, version: str) -> Version:
@@ -96,7 +121,7 @@ class ModelFiles:
         if settings is None:
             raise RegistryError(f"{self.root / model / SETTINGS} is missing: restore it, no version is used without it")
         folder = self.root / model / version
-        files = verified(folder, model, version)
+        files = verified(self.root, model, version)
         profile = _typed(ReferenceProfile, files[PROFILE], folder / PROFILE)
         return Version(settings, version, _signature(files[SIGNATURE], folder / SIGNATURE), profile), files
 

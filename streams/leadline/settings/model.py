@@ -6,11 +6,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from leadline.settings.files import read_below, read_file
 from leadline.settings.values import DurationMs, PositiveMs, SettingsError, duration_ms, explain
+
+MOST_BYTES = 262_144
+"""Of a file of model settings."""
 
 
 def _grace_ms(value: Any) -> Any:
     return None if value == "never" else value if value is None else duration_ms(value)
+
+
+_LONGEST_MS = duration_ms("36500d")
+"""Of a horizon, grace or window: times of the far future are still whole numbers of 64 bits with it."""
+LongestMs = Annotated[PositiveMs, Field(le=_LONGEST_MS)]
 
 
 class _Strict(BaseModel):
@@ -62,9 +71,9 @@ class ModelSettings(_Strict):
     categorical: list[str] = []
     lookups: dict[str, Lookup] = {}
     missing: Literal["nan", "refuse"] = "nan"
-    horizon: PositiveMs = duration_ms("7d")
-    grace: Annotated[int | None, BeforeValidator(_grace_ms)] = duration_ms("1d")
-    window: PositiveMs = duration_ms("1d")
+    horizon: LongestMs = duration_ms("7d")
+    grace: Annotated[Annotated[int, Field(ge=0, le=_LONGEST_MS)] | None, BeforeValidator(_grace_ms)] = duration_ms("1d")
+    window: LongestMs = duration_ms("1d")
     policy: Literal["first", "latest"] = "first"
     segments: list[str] = []
     segment_limit: int = Field(10_000, ge=1)
@@ -74,13 +83,21 @@ class ModelSettings(_Strict):
     runbook: str = ""
 
 
-def load_model_settings(path: Path) -> ModelSettings:
-    """The model settings in a TOML file; raises SettingsError that names the file and each wrong field."""
+def load_model_settings(path: Path, root: Path | None = None) -> ModelSettings:
+    """The model settings in a TOML file; raises SettingsError that names the file and each wrong field.
+
+    ``root``: a folder above the file, from which on no name may be a symbolic link.
+    """
     try:
-        return ModelSettings.model_validate(tomllib.loads(path.read_text("utf-8")))
+        data = read_below(root, path.relative_to(root).parts, MOST_BYTES) if root else read_file(path, MOST_BYTES)
+        return ModelSettings.model_validate(tomllib.loads(data.decode()))
     except FileNotFoundError:
         raise SettingsError(f"{path}: no such model file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: not valid TOML: {error}") from None
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
     except ValidationError as error:
         raise SettingsError(f"{path}: {explain(error)}") from None
+    except RecursionError:
+        raise SettingsError(f"{path}: not valid TOML: it is nested too deeply") from None
+    except ValueError as error:  # of tomllib, of UTF-8, and of a whole number with thousands of digits
+        raise SettingsError(f"{path}: not valid TOML: {error}") from None

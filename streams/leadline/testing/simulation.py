@@ -76,6 +76,9 @@ class _Models:
     def settings(self, model: str) -> ModelSettings | None:
         return self.known if model == MODEL else None
 
+    def why_unusable(self, model: str, version: str | None = None) -> str | None:  # noqa: ARG002
+        return None
+
     def version(self, model: str, version: str) -> LoadedVersion | None:
         return self.versions.get(version) if model == MODEL else None
 

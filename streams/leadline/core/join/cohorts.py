@@ -144,6 +144,10 @@ class Cohorts:
             )
         return -1 if number is None else number
 
+    def why_unusable(self, model: str) -> str | None:
+        """As `Models.why_unusable`."""
+        return self._models.why_unusable(model)
+
     def _append(self, model: str, version: str, segments: tuple[str, ...]) -> int:
         settings = self._models.settings(model) or ModelSettings(name=model)
         number = self._numbers[model, version, segments] = len(self._cohorts)

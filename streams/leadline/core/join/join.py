@@ -16,7 +16,7 @@ from leadline.core.join.cohorts import Cohorts
 from leadline.core.join.reading import outcomes_of, predictions_of
 from leadline.core.join.requests import Requests
 from leadline.core.join.schedule import Schedule
-from leadline.core.models import Models
+from leadline.core.models import HeldModels, Models
 from leadline.core.processor import Batch, Effects, Store
 from leadline.core.store_keys import JoinKeys
 from leadline.core.windows.keys import VersionWindow, WindowKey
@@ -32,6 +32,7 @@ class Join:
     def __init__(self, partition: int, store: Store, models: Models) -> None:
         self._partition = partition
         self._store = store
+        models = HeldModels(models, store, JoinKeys.SETTINGS)
         self._cohorts = Cohorts(store, models)
         self._schedule = Schedule(store, models, self._cohorts)
         self._partials = Partials(partition, store, models)

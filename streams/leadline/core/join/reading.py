@@ -1,14 +1,16 @@
 """The records of a run's batch as the join's own columns; what cannot be used is refused."""
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from leadline.core.columnar.columns import Floats, Ints, floats, ints
+from leadline.core.columnar.columns import Bools, Floats, Ints, floats, ints
 from leadline.core.columnar.progress import NEVER
 from leadline.core.join.changes import Changes
 from leadline.core.join.request_state import OUTCOME
 from leadline.core.join.state_columns import PredictionColumns
-from leadline.core.processor import Batch
+from leadline.core.models import no_settings
+from leadline.core.processor import Batch, Reject
 
 _LIMIT = 1e9
 
@@ -20,9 +22,16 @@ def predictions_of(batch: Batch, changes: Changes) -> tuple[Ints, PredictionColu
     cohort = changes.cohorts.number(columns)
     event_time, score = ints(columns["event_time"]), floats(columns["score"])
     label = ints(columns["predicted_label"].fill_null(-1))
+    _refuse_unknown(cohort < 0, columns, changes)
     rows = _usable(cohort, event_time, score, changes)
     own = PredictionColumns(np.arange(len(rows)), event_time[rows], cohort[rows], score[rows], label[rows])
     return rows, own._replace(label=_labels(own, changes))
+
+
+def _refuse_unknown(unknown: Bools, columns: pa.RecordBatch, changes: Changes) -> None:
+    rows = np.flatnonzero(unknown)
+    for i, model in zip(rows.tolist(), columns["model"].take(pa.array(rows)).to_pylist(), strict=True):
+        changes.rejects.append(Reject(i, *no_settings(model, changes.cohorts.why_unusable(model))))
 
 
 def _usable(cohort: Ints, event_time: Ints, score: Floats, changes: Changes) -> Ints:
@@ -33,7 +42,6 @@ def _usable(cohort: Ints, event_time: Ints, score: Floats, changes: Changes) -> 
         outside = np.where(cohorts.binary(known), (score < 0) | (score > 1), np.abs(score) > _LIMIT)
     if not unknown.all() and changes.stage_ms != NEVER:
         forgotten = cohorts.forgotten(known, event_time) < changes.stage_ms
-    changes.refuse(unknown, "unknown-model", "no settings for this model: add it with `leadline model add`")
     changes.refuse(outside & ~unknown, "score-out-of-range", "binary scores are in [0, 1], others within 1e9")
     changes.refuse(
         forgotten & ~unknown & ~outside,

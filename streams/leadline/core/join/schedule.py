@@ -18,11 +18,14 @@ from leadline.core.join.state_columns import States
 from leadline.core.models import Models
 from leadline.core.processor import Store
 from leadline.core.store_keys import JoinKeys
+from leadline.settings import ModelSettings
 
 _FAR = 2**61
 """Times from here on are those of a model whose predictions are never forgotten."""
 _MOST = 8192
 """Requests that expire, and that are forgotten, in one step, however many are due at one instant."""
+_UNKNOWN_MS = 7 * 86_400_000
+"""After so long it is looked at again whether outcomes still have to wait, where the settings of no model can be read."""
 _BLOCKS = 32
 """Blocks of a timeline in a horizon: what falls due within one is read at once."""
 
@@ -73,11 +76,18 @@ class Schedule:
         self._forgets.add(forgotten[ending], pick(keys, ending), width, sequence)
 
     def _retention_ms(self) -> int | None:
-        """How long an outcome waits for its prediction: as long as the longest-lived model takes predictions; None: for ever."""
-        settings = [self._models.settings(name) for name in self._models.names()]
-        if any(s is None or s.grace is None for s in settings):
+        """How long an outcome waits for its prediction: as long as the longest-lived model takes predictions; None: for ever.
+
+        Of a model whose settings cannot be read nothing is known: then `forget` lets outcomes wait on.
+        """
+        settings = [settings for _, settings in self._all_settings() if settings is not None]
+        if any(each.grace is None for each in settings):
             return None
-        return max((s.window + s.horizon + 2 * (s.grace or 0) for s in settings if s is not None), default=None)
+        lives = [each.window + each.horizon + 2 * (each.grace or 0) for each in settings]
+        return max(lives, default=_UNKNOWN_MS if self._models.names() else None)
+
+    def _all_settings(self) -> list[tuple[str, ModelSettings | None]]:
+        return [(name, self._models.settings(name)) for name in self._models.names()]
 
     # -- what is due --------------------------------------------------------------------------------------------------
 
@@ -104,13 +114,13 @@ class Schedule:
         if not due:
             return
         requests = Requests.read(self._store, due)
-        ends = self._ends(requests.states)
+        ends = self._ends(requests.states, progress.stage_ms)
         for i in np.flatnonzero(ends < progress.stage_ms).tolist():
             self._store.delete(requests.store_keys[i])
         later = np.flatnonzero(ends >= progress.stage_ms)
         self._forgets.add(ends[later], pick(requests.keys, later), 1, progress.sequence)
 
-    def _ends(self, states: States) -> Ints:
+    def _ends(self, states: States, stage_ms: int) -> Ints:
         """When each request is forgotten: when the last window of its predictions is, or when its outcomes have waited long enough."""
         ends = np.full(len(states.values), NEVER)
         predictions = states.prediction_columns()
@@ -119,8 +129,11 @@ class Schedule:
         unpredicted = np.flatnonzero(states.predictions == 0)
         waiting = states.take(unpredicted)
         arrival_ms = waiting.outcome_entries()["arrival_ms"]
-        retention = self._retention_ms() or 0
-        np.maximum.at(ends, np.repeat(unpredicted, waiting.outcomes), arrival_ms + retention)
+        retention = self._retention_ms()
+        until = np.full(len(arrival_ms), _FAR) if retention is None else arrival_ms + retention
+        if retention is not None and any(settings is None for _, settings in self._all_settings()):
+            until = np.maximum(until, stage_ms + retention)
+        np.maximum.at(ends, np.repeat(unpredicted, waiting.outcomes), until)
         return ends
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from leadline.core.columnar.columns import Floats, Ints, pick
-from leadline.core.models import LoadedVersion, Models
+from leadline.core.models import LoadedVersion, Models, no_settings
 from leadline.core.processor import Batch, Effects, EventDriven, Lookups, Reject
 from leadline.core.scoring.features import Features
 from leadline.core.scoring.request_forms import Requests, Scored, requests_of, to_matrix
@@ -30,23 +30,20 @@ class Scoring(EventDriven):
         effects, requests = Effects(), requests_of(batch)
         for model, rows in requests.by_model():
             if self._models.settings(model) is None:
-                _refuse(
-                    effects,
-                    rows,
-                    "unknown-model",
-                    f"there are no settings for {model!r}: add it with `leadline model add`",
-                )
+                _refuse(effects, rows, *no_settings(model, self._models.why_unusable(model)))
             elif not (answering := self._answering(model)):
-                _refuse(
-                    effects,
-                    rows,
-                    "no-champion",
-                    f"no version of {model!r} answers: name one with `leadline model promote`",
-                )
+                _refuse(effects, rows, *self._no_answer(model))
             else:
                 for serving in answering:
                     self._score(batch, rows, requests.take(rows), serving, effects)
         return effects
+
+    def _no_answer(self, model: str) -> tuple[str, str]:
+        newest = self._deployments.newest(model)
+        why = newest and self._models.why_unusable(model, newest.champion)
+        if why:
+            return "model-unusable", why
+        return "no-champion", f"no version of {model!r} answers: name one with `leadline model promote`"
 
     def _answering(self, model: str) -> "list[_Serving]":
         newest = self._deployments.newest(model)
