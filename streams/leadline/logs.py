@@ -2,8 +2,14 @@
 
 import logging
 import sys
+from collections.abc import MutableMapping
+from typing import Any
 
 import structlog
+
+from leadline.foreign_text import lines_shown, shown
+
+_LIMIT = 2000
 
 
 def configure_logs(level: int = logging.INFO) -> None:
@@ -18,13 +24,14 @@ def configure_logs(level: int = logging.INFO) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    last = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
+    on_terminal = [_shown, structlog.dev.ConsoleRenderer()]
+    last = on_terminal if sys.stderr.isatty() else [structlog.processors.JSONRenderer()]
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,
-            last,
+            *last,
         ],
     )
     handler = logging.StreamHandler()
@@ -34,6 +41,15 @@ def configure_logs(level: int = logging.INFO) -> None:
     root.setLevel(level)
     for chatty in ("aiokafka", "faust", "mode"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _shown(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """What is said, as a terminal may show it; only a traceback keeps its lines."""
+    return {name: lines_shown(str(value)) if name == "exception" else _value(value) for name, value in event.items()}
+
+
+def _value(value: Any) -> Any:
+    return value if isinstance(value, int | float | None) else shown(value, _LIMIT)
 
 
 class _Refusals(logging.Handler):

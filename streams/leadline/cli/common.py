@@ -6,11 +6,18 @@ from typing import Any, TypeVar
 
 from rich.console import Console
 
+from leadline.foreign_text import shown
 from leadline.settings import Settings, SettingsError, load_settings
 
 T = TypeVar("T")
 out = Console()
 err = Console(stderr=True)
+LINE = 2000
+
+
+def say(line: str) -> None:
+    """A line for the person at the terminal, on standard error; names and paths in it may be foreign."""
+    err.print(shown(line, LINE), markup=False, highlight=False, soft_wrap=True)
 
 
 def broker() -> tuple[Settings, str]:

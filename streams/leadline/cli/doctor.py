@@ -7,7 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from rich.markup import escape
+
 from leadline.cli.common import out, wait_for
+from leadline.foreign_text import shown
 from leadline.kafka.connections import unencrypted
 from leadline.kafka.errors import KafkaError
 from leadline.logs import why_refused
@@ -37,8 +40,10 @@ async def _examine(settings: Settings) -> bool:
         wrong |= bool(finding.mend)
         mark = "[red]✗[/]" if finding.mend else "[green]✓[/]"
         out.print(
-            f"{mark} {finding.what}: {finding.found}" + (f"\n    {finding.mend}" if finding.mend else ""),
+            f"{mark} {escape(shown(f'{finding.what}: {finding.found}', 1000))}"
+            + (f"\n    {escape(shown(finding.mend, 1000))}" if finding.mend else ""),
             highlight=False,
+            soft_wrap=True,
         )
     return wrong
 

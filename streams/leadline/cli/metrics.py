@@ -7,9 +7,11 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from leadline.cli.common import broker, out, wait_for
 from leadline.core.windows.latest import keep
+from leadline.foreign_text import shown as safe
 from leadline.records import Metric, WindowMetrics, identity, iso
 from leadline.wire.run import Run
 
@@ -71,7 +73,8 @@ def table(held: dict[bytes, WindowMetrics], windows: int) -> Table:
         groups.setdefault((record.model, record.model_version, record.segment), []).append(record)
     for _, group in sorted(groups.items()):
         for record in sorted(group, key=lambda each: each.window_start)[-windows:]:
-            shown.add_row(*_row(record), *(interval(getattr(record, metric)) for metric in metrics))
+            cells = [*_row(record), *(interval(getattr(record, metric)) for metric in metrics)]
+            shown.add_row(*(Text(safe(cell)) for cell in cells))
     return shown
 
 

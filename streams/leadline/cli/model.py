@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from leadline.cli.common import broker, err, wait_for
+from leadline.cli.common import broker, say, wait_for
 from leadline.records import Rollout
 from leadline.settings import SettingsError, load_model_settings, load_settings
 
@@ -35,10 +35,10 @@ def add(
     model = load_model_settings(settings)
     data = read_reference(reference, text=model.categorical)
     added = add_version(where.models, model, version or None, file, data, outcome).version
-    err.print(f"added {model.name} {added} in {where.models / model.name / added}")
+    say(f"added {model.name} {added} in {where.models / model.name / added}")
     if champion:
         appoint(Rollout(model.name, added, int(time.time() * 1000), "leadline model add", reason))
-        err.print(f"{model.name} {added} is champion")
+        say(f"{model.name} {added} is champion")
 
 
 @app.command()

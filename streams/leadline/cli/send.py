@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from leadline.cli.common import broker, err, wait_for
+from leadline.cli.common import broker, err, say, wait_for
 from leadline.records import Outcome, PredictionRequest
 from leadline.settings import Settings, SettingsError, load_model_settings
 
@@ -29,7 +29,7 @@ def send(
     count = wait_for(
         _send(records, bootstrap, settings.prefix, "outcomes" if to == "outcomes" else "prediction-requests")
     )
-    err.print(f"sent {count} {to}")
+    say(f"sent {count} {to}")
 
 
 def _outcomes(file: Path) -> Iterator[Outcome]:

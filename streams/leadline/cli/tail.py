@@ -1,12 +1,14 @@
 """``leadline tail``: what is in a topic, decoded, as it comes."""
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from leadline.cli.common import broker, out, wait_for
+from leadline.foreign_text import as_json, as_text
+from leadline.settings import SettingsError
+from leadline.wire.topics import BY_NAME
 
 if TYPE_CHECKING:
     from leadline.kafka.cluster import Stored
@@ -17,7 +19,9 @@ def tail(
     start: Annotated[bool, typer.Option("--from-beginning", help="Begin with the oldest record.")] = False,
     count: Annotated[int, typer.Option("-n", help="Stop after so many records; 0: follow.")] = 0,
 ) -> None:
-    """Show the records of a topic, one JSON line each, and follow it."""
+    """Show the records of a topic, one JSON line each, and follow it; numbers that JSON does not know are strings, such as "NaN"."""
+    if topic not in BY_NAME:
+        raise SettingsError(f"no topic is called {topic}: choose from {', '.join(BY_NAME)}")
     settings, bootstrap = broker()
     wait_for(_tail(bootstrap, settings.prefix, topic, start, count))
 
@@ -31,25 +35,20 @@ async def _tail(bootstrap: str, prefix: str, topic: str, start: bool, count: int
         await (reader.from_beginning() if start else reader.from_newest(0))
         async for run in reader.follow():
             for record in records(run):
-                line = json.dumps(_fields(topic, record), ensure_ascii=False, default=str)
-                out.print(line, soft_wrap=True, markup=False, highlight=False)
+                out.print(as_json(fields(topic, record)), soft_wrap=True, markup=False, highlight=False)
                 shown += 1
                 if shown == count:
                     return
 
 
-def _fields(topic: str, record: "Stored") -> dict[str, Any]:
+def fields(topic: str, record: "Stored") -> dict[str, Any]:
     """What is shown of a record."""
     from leadline.wire.codec import read
 
     partition = {"partition": record.partition, "offset": record.offset}
     if topic == "dead-letters":
-        headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
-        return partition | {
-            "key": (record.key or b"").decode("utf-8", "replace"),
-            "headers": headers,
-            "bytes": len(record.value or b""),
-        }
+        headers = {name: as_text(value) for name, value in record.headers}
+        return partition | {"key": as_text(record.key), "headers": headers, "bytes": len(record.value or b"")}
     try:
         return partition | asdict(read(topic, record.value))
     except ValueError as error:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from leadline.cli.common import broker, err, out, wait_for
+from leadline.cli.common import broker, out, say, wait_for
 from leadline.settings import SettingsError, duration_ms
 from leadline.wire.plan import Plan
 
@@ -99,13 +99,11 @@ def _retention(text: str) -> int | None:
 def _show(made: Plan, verb: str) -> None:
     for new in made.create:
         config = ", ".join(f"{entry}={value}" for entry, value in new.config.items())
-        err.print(
-            f"{new.name} {verb} created: {new.partitions} partition(s), {config}", highlight=False, soft_wrap=True
-        )
+        say(f"{new.name} {verb} created: {new.partitions} partition(s), {config}")
     for kept in made.alter:
         changes = ", ".join(f"{entry}={value} (was {was})" for entry, (was, value) in kept.changes.items())
-        err.print(f"{kept.name} {verb} altered: {changes}", highlight=False, soft_wrap=True)
+        say(f"{kept.name} {verb} altered: {changes}")
     for reason in made.refuse:
-        err.print(f"[red]refused:[/] {reason}", highlight=False, soft_wrap=True)
+        say(f"refused: {reason}")
     if not (made.create or made.alter or made.refuse):
-        err.print("nothing to do")
+        say("nothing to do")

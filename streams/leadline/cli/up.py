@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from leadline.cli.common import err
+from leadline.cli.common import err, say
 from leadline.settings import Settings, load_model_settings, load_settings
 
 
@@ -38,8 +38,8 @@ def up(
             **({"REDIS_URL": reached.redis_url} if reached.redis_url else {}),
         }
         names = [step.name for step in STEPS]
-        running = stack.enter_context(Workers(workers, names, environment, data / "workers", data / "logs", err.print))
-        err.print(f"Kafka is at {reached.bootstrap}; logs are in {data / 'logs'}; Ctrl-C stops everything")
+        running = stack.enter_context(Workers(workers, names, environment, data / "workers", data / "logs", say))
+        say(f"Kafka is at {reached.bootstrap}; logs are in {data / 'logs'}; Ctrl-C stops everything")
         tend(running.tend)
 
 

@@ -10,6 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from leadline.foreign_text import shown
 from leadline.records import Alert, DriftReport, Metric, RetrainRequest, WindowMetrics
 
 _LINES = 9
@@ -88,7 +89,7 @@ class Screen:
         self._note("alert", alert.window_start, f"{alert.kind} of {alert.segment} {alert.state}: {said}"[:150], color)
 
     def _note(self, what: str, time_ms: int, text: str, color: str) -> None:
-        line = Text.assemble((f"{day(time_ms)}  ", "dim"), (f"{what:8}", f"bold {color}"), text)
+        line = Text.assemble((f"{day(time_ms)}  ", "dim"), (f"{what:8}", f"bold {color}"), shown(text))
         self.events.append(line)
         if not self.console.is_terminal:
             self.console.print(line)
@@ -110,7 +111,7 @@ class Screen:
                 table.add_row(*self._row(self.windows[segment, start]))
         return table
 
-    def _row(self, window: WindowMetrics) -> list[str]:
+    def _row(self, window: WindowMetrics) -> list[Text]:
         name = "all" if window.segment == "*" else window.segment.removeprefix("origin=")
         coverage = "-" if window.coverage is None else f"{window.coverage:.0%}"
         auc = "-" if window.auc is None else f"{window.auc.value:.3f}"
@@ -119,5 +120,6 @@ class Screen:
             and window.accuracy.high is not None
             and window.accuracy.high < self.reference - 0.05
         )
-        accuracy = f"[red]{interval(window.accuracy)}[/]" if bad else interval(window.accuracy)
-        return [name, day(window.window_start), window.state, f"{window.predictions:,}", coverage, accuracy, auc]
+        accuracy = Text(shown(interval(window.accuracy)), "red" if bad else "")
+        cells = [name, day(window.window_start), window.state, f"{window.predictions:,}", coverage]
+        return [*(Text(shown(cell)) for cell in cells), accuracy, Text(shown(auc))]
