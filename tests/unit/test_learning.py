@@ -419,7 +419,7 @@ NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
     name=NAMES,
     features=st.lists(NAMES, max_size=3),
     lookups=st.dictionaries(NAMES, st.builds(Lookup, key=NAMES, features=st.lists(NAMES, max_size=2)), max_size=2),
-    grace=st.none() | st.integers(0, 10**15),
+    grace=st.none() | st.integers(0, 36_500 * 86_400_000),
     positive=st.floats(allow_nan=False),
     reference=st.none() | st.floats(allow_nan=False),
     runbook=st.text(st.characters(codec="utf-8")),
