@@ -15,10 +15,13 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from redis import Redis
 
-from leadline.embedded import EmbeddedError, EmbeddedKafka, EmbeddedRedis, servers
+from leadline.embedded import EmbeddedCluster, EmbeddedError, EmbeddedKafka, EmbeddedRedis, servers
 from leadline.embedded.child import Child, free_ports
 from leadline.embedded.jars import kafka_jars, locked_jars
 from leadline.embedded.java import find_java
+from leadline.kafka.admin import apply_topics
+from leadline.kafka.cluster import read_all
+from leadline.kafka.sender import open_sender
 from leadline.settings import Settings, load_settings
 
 pytestmark = pytest.mark.integration
@@ -279,3 +282,26 @@ def test_a_java_that_is_too_old_is_passed_over(monkeypatch: pytest.MonkeyPatch, 
 
 def test_free_ports_differ() -> None:
     assert len(set(free_ports(*[0] * 20))) == 20
+
+
+async def test_three_brokers_are_one_cluster_and_a_write_survives_the_loss_of_one(
+    settings: Settings, tmp_path: Path
+) -> None:
+    with EmbeddedCluster(settings, tmp_path) as cluster:
+        await apply_topics(cluster.bootstrap, "p", 1, 3, None, [], ["outcomes"])
+        lost = cluster.nodes[2]
+        assert lost.pid is not None
+        os.kill(lost.pid, signal.SIGKILL)
+        async with open_sender(cluster.bootstrap, "p") as sender:
+            await sender.send_and_wait("p.outcomes", 0, [(b"k", b"v", [])])
+        left = ",".join(cluster.nodes[node].bootstrap for node in (1, 3))
+        assert [record.value async for record in read_all(left, "p.outcomes")] == [b"v"]
+
+
+def test_two_embedded_clusters_have_ids_of_their_own(settings: Settings, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        with EmbeddedKafka(settings, tmp_path / name):
+            pass
+    one, two = ((tmp_path / name / "data" / "meta.properties").read_text().splitlines() for name in ("one", "two"))
+    same = {line.partition("=")[0] for line in set(one) & set(two) if not line.startswith("#")}
+    assert same == {"node.id", "version"}

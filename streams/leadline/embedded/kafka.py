@@ -1,13 +1,16 @@
 """A real Apache Kafka as a child process: one node, KRaft, on 127.0.0.1 only."""
 
+import re
 import shutil
 import struct
 import subprocess
 import tempfile
+import uuid
+from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from leadline.embedded.child import Child, ask, free_ports
 from leadline.embedded.errors import EmbeddedError
@@ -25,14 +28,14 @@ _LOGGING = tuple(
     for option in ("defaultLogLevel=warn", "showDateTime=true", "dateTimeFormat=yyyy-MM-dd HH:mm:ss.SSS")
 )
 _START_S = 60.0
-_CLUSTER = "bGVhZGxpbmUtZW1iZWRkZQ"  # the base64 of 16 bytes; every embedded cluster may have the same id
+_CLUSTER = "bGVhZGxpbmUtZW1iZWRkZQ"  # of the kept copy; each storage that is made of it gets an id of its own
 
 # One node, one user, small machine: one replica of everything, few internal partitions, no waiting for more members.
 # Retention is what each topic says, and without a word for ever: the time of a replayed record may lie years back.
 _PROPERTIES = """\
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
+node.id={node}
+controller.quorum.voters={voters}
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
 advertised.listeners=PLAINTEXT://127.0.0.1:{port}
 controller.listener.names=CONTROLLER
@@ -57,12 +60,36 @@ num.io.threads=4
 """
 
 
+class Quorum(NamedTuple):
+    """Which node of a cluster a broker is, and where the controllers of all nodes listen. A cluster's id tells it from all others."""
+
+    node: int
+    controllers: Mapping[int, int]
+    cluster: str
+
+    @property
+    def controller(self) -> int:
+        """The port of its own controller."""
+        return self.controllers[self.node]
+
+    @property
+    def voters(self) -> str:
+        """All controllers, as Kafka wants to read them."""
+        return ",".join(f"{node}@127.0.0.1:{port}" for node, port in self.controllers.items())
+
+
+def new_id() -> str:
+    """A new id of a cluster or of a folder, as Kafka writes it; it must not look like an option."""
+    return "L" + urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
+
+
 class EmbeddedKafka:
     """A Kafka that starts with ``start()`` or ``with`` and ends with it, or with this process however it ends.
 
     With ``folder`` its topics stay there for the next start; without, they live in a temporary folder that ``stop()`` removes.
     ``port`` 0 means a free one. ``bootstrap`` is its address once it is started. ``properties`` come before those of this module. Each
-    collection of garbage holds every client up for some 10 ms; a larger ``heap_mb`` makes them rarer.
+    collection of garbage holds every client up for some 10 ms; a larger ``heap_mb`` makes them rarer. ``quorum``: it is one of
+    several brokers.
     """
 
     def __init__(
@@ -73,8 +100,10 @@ class EmbeddedKafka:
         progress: Progress | None = None,
         properties: Mapping[str, str] | None = None,
         heap_mb: int = HEAP_MB,
+        quorum: "Quorum | None" = None,
     ) -> None:
         self._settings = settings
+        self._quorum = quorum
         self._heap = (f"-Xmx{heap_mb}m", f"-Xmn{heap_mb * 2 // 3}m")  # nearly all that a broker makes is short-lived
         self._properties = properties or {}
         self._progress = progress
@@ -123,23 +152,40 @@ class EmbeddedKafka:
         self.stop()
 
     def _launch(self, java: Path, jars: Path, folder: Path) -> Child:
-        self._port, controller = free_ports(self._port, 0)
+        self._port, controller = free_ports(self._port, self._quorum.controller if self._quorum else 0)
+        quorum = self._quorum or Quorum(1, {1: controller}, new_id())
         data, properties = folder / "data", folder / "server.properties"
         folder.mkdir(parents=True, exist_ok=True)
-        text = _PROPERTIES.format(port=self._port, controller=controller, data=data.resolve())
+        text = _PROPERTIES.format(
+            port=self._port, controller=controller, data=data.resolve(), node=quorum.node, voters=quorum.voters
+        )
         own = [f"{name}={value.format(controller=controller)}\n" for name, value in self._properties.items()]
         properties.write_text(text + "".join(own))  # of a name given twice the last holds
         if not (data / "meta.properties").exists():
             locked = self._settings.kafka_jars_dir is None
-            _format(java, jars, properties, data, kept=jars / "formatted" if locked else None)
+            _format(java, jars, properties, data, kept=jars / "formatted" if locked and quorum.node == 1 else None)
+            _name(data / "meta.properties", quorum)
         command: list[str | Path] = [java, *_JVM, *self._heap, *_LOGGING, "-cp", f"{jars}/*", "kafka.Kafka", properties]
         return Child("Kafka", command, folder / "kafka.log")
 
     def _serves(self) -> bool:
         """Whether the broker answers a Metadata request and counts itself in: only then it is unfenced."""
+        return self.brokers() >= 1
+
+    def brokers(self) -> int:
+        """How many brokers it knows, itself included; raises OSError where it does not answer."""
         # length, Metadata, version 1, correlation id, no client id, no topics; the answer: length, correlation id, brokers
         answer = ask(self._port, struct.pack(">ihhihi", 14, 3, 1, 7, -1, 0))
-        return len(answer) >= 12 and struct.unpack_from(">i", answer, 8)[0] >= 1
+        return int(struct.unpack_from(">i", answer, 8)[0]) if len(answer) >= 12 else 0
+
+
+def _name(meta: Path, quorum: Quorum) -> None:
+    """Give a formatted storage the ids of its node, its cluster and itself."""
+    ids = {"node.id": str(quorum.node), "cluster.id": quorum.cluster, "directory.id": new_id()}
+    text = meta.read_text("utf-8")
+    for name, value in ids.items():
+        text = re.sub(rf"(?m)^{re.escape(name)}=.*$", f"{name}={value}", text)
+    meta.write_text(text, "utf-8")
 
 
 def _format(java: Path, jars: Path, properties: Path, data: Path, kept: Path | None) -> None:
