@@ -11,7 +11,7 @@ from leadline.core.processor import Batch, Effects, EventDriven, Lookups, Reject
 from leadline.core.scoring.features import Features
 from leadline.core.scoring.request_forms import Requests, Scored, requests_of, to_matrix
 from leadline.core.scoring.routing import Deployments, loaded_routes
-from leadline.records import Rollout
+from leadline.records import Rollout, brief
 
 
 class Scoring(EventDriven):
@@ -34,14 +34,14 @@ class Scoring(EventDriven):
                     effects,
                     rows,
                     "unknown-model",
-                    f"there are no settings for {model!r}: add it with `leadline model add`",
+                    f"there are no settings for {brief(model)}: add it with `leadline model add`",
                 )
             elif not (answering := self._answering(model)):
                 _refuse(
                     effects,
                     rows,
                     "no-champion",
-                    f"no version of {model!r} answers: name one with `leadline model promote`",
+                    f"no version of {brief(model)} answers: name one with `leadline model promote`",
                 )
             else:
                 for serving in answering:
