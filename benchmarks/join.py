@@ -12,10 +12,10 @@ from benchmarks import beside
 from benchmarks.data import PLAIN, JoinAnswer, Shape, Windows, join_logs, pending
 from benchmarks.measure import PARTITIONS, Cost, Work, left, publish, run, topics, withheld
 from leadline.kafka import cluster
-from leadline.kafka.sender import CHANGELOG_BYTES
 from leadline.records import JoinCounts, WindowPartial
 from leadline.topology import step
 from leadline.wire.codec import decode
+from leadline.wire.limits import CHANGELOG_BYTES
 
 _PART = 250_000
 TOPICS = ("predictions", "outcomes", "labeled-predictions", "window-partials", "window-profiles", "dead-letters")

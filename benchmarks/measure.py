@@ -29,8 +29,9 @@ from benchmarks.usage import cpu_seconds, peak_rss_mb
 from leadline.core.processor import Output
 from leadline.embedded.child import Child, last_lines
 from leadline.kafka import cluster, metadata
-from leadline.kafka.sender import CHANGELOG_BYTES, Sender, new_producer
+from leadline.kafka.sender import Sender, new_producer
 from leadline.topology import Step
+from leadline.wire.limits import CHANGELOG_BYTES
 
 PARTITIONS = 2
 _CHUNK = 5_000

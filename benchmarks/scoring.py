@@ -16,11 +16,11 @@ from benchmarks.model import exact_scores, trained, training_data
 from benchmarks.shapes import FEATURES, VERSION
 from leadline.core.processor import Output
 from leadline.kafka import cluster
-from leadline.kafka.sender import CHANGELOG_BYTES
 from leadline.learning.add import add_version
 from leadline.records import Rollout
 from leadline.settings import ModelSettings
 from leadline.wire.codec import decode
+from leadline.wire.limits import CHANGELOG_BYTES
 
 _EXACT = 1e-9
 

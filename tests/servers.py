@@ -4,6 +4,8 @@ import asyncio
 import time
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from leadline.kafka import cluster
 from leadline.kafka.sender import Sender, open_sender
@@ -63,6 +65,14 @@ class Talk:
             for topic in ("predictions", "outcomes"):
                 for partition in range(2):
                     await asyncio.gather(*await sender.send_clock(topic, partition, now_ms))
+
+    async def limit(self, topic, most):
+        """From now on a topic takes batches of so many bytes."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
+        await admin.start()
+        configs = {"max.message.bytes": str(most)}
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, f"{self.prefix}.{topic}", configs)])
+        await admin.close()
 
     async def settle(self, workers, names, within_s=240):
         """Wait until these stages have worked on all that is there."""

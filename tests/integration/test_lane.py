@@ -118,6 +118,53 @@ async def test_what_is_due_at_once_need_not_fit_into_one_transaction(talk, kafka
     assert sum(each.expired for each in newest.values()) == 3000
 
 
+LETTERS = pytest.mark.parametrize(("letters_take", "letter"), [(4 << 20, "whole"), (2000, "stub"), (200, "none")])
+
+
+@LETTERS
+async def test_what_a_topic_does_not_take_is_a_dead_letter_of_its_record(talk, kafka, tmp_path, letters_take, letter):
+    """The label of one prediction is too large for its topic; all others come, and once."""
+    await talk.limit("labeled-predictions", 40_000)
+    await talk.limit("dead-letters", letters_take)
+    made = [prediction(f"r{n}", n, user_id="u" * 50_000 if n == 7 else "") for n in range(100)]
+    known = [Outcome(f"r{n}", 1.0, n + 1) for n in range(100)]
+    one = lane_of(talk, kafka, tmp_path / "a")
+    running = asyncio.create_task(one.run())
+    await talk.send("predictions", [(p.request_id.encode(), value_of(p), 1) for p in made])
+    await talk.settle(InProcess(running), ["join"])
+    outcomes = [(o.request_id.encode(), value_of(o) + b"?" * (3000 * (n == 9)), 1) for n, o in enumerate(known)]
+    await talk.send("outcomes", outcomes)
+    await talk.settle(InProcess(running), ["join"])
+    one.stop()
+    await asyncio.wait_for(running, 60)
+    labels = [record.key for record in await talk.records("labeled-predictions")]
+    assert sorted(labels) == sorted(b"r%d" % n for n in range(100) if n not in (7, 9))
+    letters = [(dict(each.headers)["leadline-reason"], each.value) for each in await talk.records("dead-letters")]
+    reasons = {b"output-too-large": outcomes[7][1], b"trailing-bytes": outcomes[9][1]}
+    if letter == "whole":
+        assert dict(letters) == reasons
+    elif letter == "stub":  # the small one fits as it is
+        assert dict(letters) == reasons | {b"trailing-bytes": b""}
+    assert len(letters) == (0 if letter == "none" else 2)
+
+
+async def test_a_record_that_changes_more_state_than_fits_is_a_dead_letter(talk, kafka, tmp_path, monkeypatch):
+    monkeypatch.setattr(sender, "CHANGELOG_BYTES", 20_000)
+    made = [prediction(f"r{n}", n, user_id="u" * 50_000 if n == 7 else "") for n in range(100)]
+    one = lane_of(talk, kafka, tmp_path / "a")
+    running = asyncio.create_task(one.run())
+    await talk.send("predictions", [(p.request_id.encode(), value_of(p), 1) for p in made])
+    await talk.settle(InProcess(running), ["join"])
+    one.stop()
+    await asyncio.wait_for(running, 60)
+    [letter] = await talk.records("dead-letters")
+    assert (letter.key, dict(letter.headers)["leadline-reason"]) == (b"r7", b"state-too-large")
+    newest = {
+        each.source_partition: each for each in await talk.read("window-partials") if isinstance(each, JoinCounts)
+    }
+    assert sum(each.predictions for each in newest.values()) == 99
+
+
 async def test_a_worker_that_stops_leaves_its_group(talk, kafka, tmp_path):
     """At once, so that another one need not wait for the end of its session."""
     made = [prediction(f"r{n}", n) for n in range(100)]

@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.record.util import calc_crc32c
 
 from leadline.core.models import LoadedVersion, Signature
@@ -119,30 +117,33 @@ async def test_the_ends_of_transactions_leave_no_lag(talk):
     assert await scores(talk) == expected(range(6))
 
 
-async def test_a_request_whose_prediction_the_broker_refuses_is_not_acknowledged(talk, monkeypatch):
-    """The topic takes no record so large: the lane begins again and again. When it takes it, the prediction comes."""
-    left, leave = [], scoring.Member.leave
-    monkeypatch.setattr(scoring.Member, "leave", lambda member: (left.append(member), leave(member)))
-    await limit(talk, 2000)
-    asked = [(b"r%d" % n, value_of(request(n, user="u" * 5000 if n == 7 else "")), n) for n in range(10)]
-    await talk.send("prediction-requests", asked)
-    async with running(talk), asyncio.timeout(120):
-        while len(left) < 2:  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
-    assert sum((await cluster.lag(talk.bootstrap, talk.prefix, step("scoring"))).values())
-    assert ("r7", 0.014) not in await scores(talk)
-    await limit(talk, 2 << 20)
+@pytest.mark.parametrize("clock", ["wall", "records"])
+@pytest.mark.parametrize(("letters_take", "letter"), [(4 << 20, "whole"), (2000, "stub"), (200, "none")])
+async def test_a_prediction_that_its_topic_does_not_take_is_a_dead_letter_and_no_other_comes_twice(
+    talk, clock, letters_take, letter
+):
+    """A letter that its topic does not take either comes without the bytes, or is in the log alone; nothing stands still."""
+    talk.settings = load_settings(prefix=talk.prefix, models=talk.settings.models, clock=clock)
+    await talk.limit("predictions", 2000)
+    await talk.limit("dead-letters", letters_take)
+    large = {7, 205}
+    asked = [(b"r%d" % n, value_of(request(n, user="u" * 3000 if n in large else "")), n) for n in range(300)]
     async with running(talk) as lane:
+        await talk.send("prediction-requests", asked)
         await talk.settle(lane, ["scoring"])
-    assert sorted(set(await scores(talk))) == expected(range(10))
-
-
-async def limit(talk, most):
-    admin = AIOKafkaAdminClient(bootstrap_servers=talk.bootstrap)
-    await admin.start()
-    configs = {"max.message.bytes": str(most)}
-    await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, f"{talk.prefix}.predictions", configs)])
-    await admin.close()
+        await ask(talk, [300])
+        await talk.settle(lane, ["scoring"])
+    assert await scores(talk) == expected(set(range(301)) - large)
+    found = [(dict(each.headers), each.value) for each in await talk.records("dead-letters")]
+    assert {each["leadline-reason"] for each, _ in found} == ({b"output-too-large"} if letter != "none" else set())
+    assert sorted(value for _, value in found) == {
+        "whole": sorted(asked[n][1] for n in large), "stub": [b""] * 2, "none": [],
+    }[letter]  # fmt: skip
+    places = {
+        (each.partition, each.offset) for each in await talk.records("prediction-requests") if len(each.value) > 2000
+    }
+    said = {(int(each["__connect.errors.partition"]), int(each["__connect.errors.offset"])) for each, _ in found}
+    assert said == (places if letter != "none" else set())
 
 
 async def test_a_lane_that_joins_again_lets_go_of_its_clients(talk, monkeypatch):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.core.processor import Store
+from leadline.records import brief
 from leadline.settings import ModelSettings
 
 
@@ -118,7 +119,7 @@ def no_settings(model: str, why: str | None) -> tuple[str, str]:
     """Reason and detail of the dead letter of a record whose model has no settings; ``why`` they cannot be read."""
     if why is not None:
         return "model-unusable", why
-    return "unknown-model", f"there are no settings for {model[:200]!r}: add it with `leadline model add`"
+    return "unknown-model", f"there are no settings for {brief(model)}: add it with `leadline model add`"
 
 
 class HeldModels:

@@ -1,9 +1,15 @@
 """What every lane does with a run: decode it before the processor, and make dead letters of what cannot be used."""
 
+from bisect import bisect_left
+
+import structlog
+
 from leadline.core.processor import Batch, Reject
 from leadline.settings import Settings
 from leadline.wire.codec import Wire
-from leadline.wire.run import DeadLetter, Run
+from leadline.wire.run import DeadLetter, Headers, Run
+
+log = structlog.get_logger("leadline.letters")
 
 
 def decode_run(run: Run, settings: Settings, wire: Wire) -> tuple[Batch, list[DeadLetter]]:
@@ -20,7 +26,17 @@ def refused_records(run: Run, batch: Batch, rejects: list[Reject]) -> list[DeadL
     """The records that a processor could not use, as dead letters."""
     letters = []
     for reject in rejects:
-        at = run.offsets.index(int(batch.offsets[reject.index]))
-        record = run.topic, run.partition, run.offsets[at], run.keys[at], run.values[at]
-        letters.append(DeadLetter(*record, reject.reason, reject.detail))
+        at = bisect_left(run.offsets, int(batch.offsets[reject.index]))
+        letters.append(letter_of(run, at, reject.reason, reject.detail))
     return letters
+
+
+def letter_of(run: Run, at: int, reason: str, detail: str) -> DeadLetter:
+    """The dead letter of one record of a run."""
+    return DeadLetter(run.topic, run.partition, run.offsets[at], run.keys[at], run.values[at], reason, detail)
+
+
+def tell_lost(step: str, headers: Headers) -> None:
+    """Say of a dead letter that not even its headers fit into the topic: what else is there to do?"""
+    said = {name.rpartition(".")[2]: value.decode(errors="replace") for name, value in headers}
+    log.error("a dead letter is lost: raise max.message.bytes of dead-letters", step=step, **said)

@@ -16,6 +16,7 @@ import structlog
 from leadline.core.processor import Output, Processor
 from leadline.hosts.contract import Installation, Need
 from leadline.hosts.decoding import decode_run, refused_records
+from leadline.hosts.settling import Settling
 from leadline.kafka.failures import Failures, KafkaException, is_hopeless
 from leadline.kafka.quick_consumer import QuickConsumer
 from leadline.kafka.quick_producers import QuickProducers
@@ -26,6 +27,7 @@ from leadline.topology import Step, Task
 from leadline.wire.codec import FEW_REQUESTS, keys_of
 from leadline.wire.dead_letters import to_record
 from leadline.wire.run import Run
+from leadline.wire.topics import DEAD_LETTERS
 
 log = structlog.get_logger("leadline.scoring")
 
@@ -36,6 +38,8 @@ WAIT_S = 0.2
 ARRIVE_S = 5.0
 """So long a commit waits for what is under way to the broker."""
 LEAVE_S = 10.0
+HELD_BYTES = 32 << 20
+"""A commit comes sooner where requests of so many bytes are held until all that came of them is at the broker."""
 
 
 class ScoringLane:
@@ -115,6 +119,7 @@ class Member:
             listener=self,
         )
         self._producers = QuickProducers(installation.bootstrap, self._failures, lane.stopping.is_set)
+        self._settling = Settling(lane.step, installation, self._producers)
 
     def round(self) -> None:
         """Work on what has come; where nothing has, wait a little. Raises KafkaException, FeaturesAwayError."""
@@ -122,10 +127,13 @@ class Member:
             if run.partition in self._processors:
                 if len(run):
                     self._work(run)
+                    self._settling.has_sent(run)
                 self._processed[run.partition] = end
         self._producers.poll()
         self._failures.check()
-        if time.monotonic() - self._committed_at > COMMIT_EVERY_S:
+        if self._failures.too_large:
+            self._settling.settle()
+        if time.monotonic() - self._committed_at > COMMIT_EVERY_S or self._settling.size > HELD_BYTES:
             self._committed_at = time.monotonic()
             self._commit()
 
@@ -160,6 +168,7 @@ class Member:
         """Commit all that is processed, if what came of it is at the broker."""
         if self._processed == self._committed or not self._producers.has_arrived(ARRIVE_S):
             return
+        self._settling.has_arrived()
         self._committed = dict(self._processed)
         self._consumer.commit(self._committed)
 
@@ -181,7 +190,7 @@ class Member:
             self._send(output, at_once)
         for letter in letters:
             key, value, headers = to_record(letter, settings.prefix, self._step.name)
-            self._producers.send(f"{settings.prefix}.dead-letters", None, [key], [value], [headers], at_once)
+            self._producers.send(self._installation.topic_name(DEAD_LETTERS), None, [key], [value], [headers], at_once)
 
     def _send(self, output: Output, at_once: bool) -> None:
         installation = self._installation

@@ -18,6 +18,7 @@ from leadline.hosts.membership import Membership
 from leadline.hosts.work import OpenTask
 from leadline.kafka.errors import HOPELESS, KafkaError
 from leadline.kafka.group import Source
+from leadline.kafka.sender import TooLargeError
 from leadline.kafka.stop import is_cancelled
 from leadline.topology import Step
 from leadline.wire.run import Run
@@ -30,6 +31,8 @@ WAIT_MS = 200
 REST_S = 0.5
 """A lane that is not behind rests so long after a round: a run is a transaction, which costs as much as a thousand records."""
 JOIN_AGAIN_S = 1.0
+TOO_LARGE_AGAIN_S = 30.0
+_TOO_LARGE = "what falls due"
 
 
 class StatefulLane:
@@ -61,6 +64,10 @@ class StatefulLane:
                 await self._attend()
             except HOPELESS:
                 raise
+            except TooLargeError as error:  # and no record is the cause, which could become a dead letter
+                log.error("cannot go on", step=self.step.name, error=str(error))  # noqa: TRY400 - it is no fault of the code
+                self._installation.health.stuck(self.step.name, _TOO_LARGE, str(error))
+                await self._wait(TOO_LARGE_AGAIN_S)
             except (KafkaError, asyncio.CancelledError) as error:
                 if isinstance(error, asyncio.CancelledError) and is_cancelled():
                     raise
@@ -133,6 +140,7 @@ class StatefulLane:
         if time.monotonic() - self._committed_at > COMMIT_EVERY_S:
             self._committed_at = time.monotonic()
             member.start_commit()
+        self._installation.health.freed(self.step.name, _TOO_LARGE)
         return await member.left()
 
     async def _let_time_pass(self, member: Membership) -> None:

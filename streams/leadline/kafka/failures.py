@@ -1,10 +1,14 @@
 """What went wrong in librdkafka's clients, which say so through callbacks."""
 
-from collections.abc import Sequence
+from typing import NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message
 
-__all__ = ["Failures", "KafkaException", "is_hopeless"]
+from leadline.wire.run import Headers
+
+__all__ = ["Failures", "KafkaException", "Sent", "is_hopeless"]
+
+_TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}
 
 _HOPELESS = {
     KafkaError._AUTHENTICATION,
@@ -20,11 +24,25 @@ def is_hopeless(error: KafkaException) -> bool:
     return error.args[0].code() in _HOPELESS
 
 
+class Sent(NamedTuple):
+    """A record that was handed to a producer, for a partition or for that of its key (-1)."""
+
+    topic_name: str
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers | None
+
+
 class Failures:
-    """What clients reported through callbacks, and nobody has raised yet."""
+    """What clients reported through callbacks, and nobody has raised yet.
+
+    ``too_large``: records that came in a batch of which the broker said so. They are no errors: somebody sends them again, or otherwise.
+    """
 
     def __init__(self) -> None:
         self._errors: list[KafkaError] = []
+        self.too_large: list[Sent] = []
 
     def __bool__(self) -> bool:
         return bool(self._errors)
@@ -34,12 +52,17 @@ class Failures:
         if self._errors:
             raise KafkaException(self._errors[0])
 
-    def add(self, errors: Sequence[KafkaError]) -> None:
-        self._errors += errors
-
-    def on_delivery(self, error: KafkaError | None, _: Message) -> None:
-        if error is not None:
+    def add(self, error: KafkaError, record: Sent) -> None:
+        """A record has not arrived."""
+        if error.code() in _TOO_LARGE:
+            self.too_large.append(record)
+        else:
             self._errors.append(error)
+
+    def on_delivery(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            record = message.topic(), message.partition(), message.key(), message.value(), message.headers()
+            self.add(error, Sent(*record))
 
     def on_error(self, error: KafkaError) -> None:
         """Keep an error that the client does not mend by trying again. What is fatal, its other methods raise.

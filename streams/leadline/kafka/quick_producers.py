@@ -11,8 +11,8 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from leadline.kafka.connections import librdkafka_connection
-from leadline.kafka.failures import Failures
-from leadline.kafka.sender import CHANGELOG_BYTES
+from leadline.kafka.failures import Failures, Sent
+from leadline.wire.limits import CHANGELOG_BYTES
 from leadline.wire.run import Headers
 
 _WAIT_S = 0.2
@@ -67,7 +67,24 @@ class QuickProducers:
         """Whether all that was handed over is at the broker; waits for some of it."""
         until = time.monotonic() + within_s
         under_way = [producer.flush(max(0.0, until - time.monotonic())) for producer in self._producers]
-        return not any(under_way) and not self._failures
+        return not any(under_way) and not self._failures and not self._failures.too_large
+
+    def refused(self, within_s: float) -> list[Sent]:
+        """Take the records that came in a batch too large for its topic, when nothing is under way. Raises KafkaException."""
+        until = time.monotonic() + within_s
+        while sum(producer.flush(_WAIT_S) for producer in self._producers):
+            self._failures.check()
+            if time.monotonic() > until or self._is_stopping():
+                raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+        self._failures.check()
+        taken, self._failures.too_large = self._failures.too_large, []
+        return taken
+
+    def send_again(self, records: Sequence[Sent], within_s: float) -> list[Sent]:
+        """Send records in batches of their own, and wait for them; those that still were in one too large for its topic."""
+        for record in records:
+            self._send_one(self._producers[-1], *record)
+        return self.refused(within_s)
 
     def abandon(self) -> None:
         """Give up what is under way. A producer's thread ends with the last reference to it."""
@@ -83,9 +100,11 @@ class QuickProducers:
     ) -> None:
         rows: list[dict[str, Any]] = [{"key": key, "value": value} for key, value in zip(keys, values, strict=True)]
         while producer.produce_batch(topic_name, rows, partition=number) < len(rows):
-            rows = [row for row in rows if "_error" in row]
-            errors = [row.pop("_error") for row in rows]
-            self._failures.add([error for error in errors if error.code() != KafkaError._QUEUE_FULL])
+            failed = [(row.pop("_error"), row) for row in rows if "_error" in row]
+            for error, row in failed:
+                if error.code() != KafkaError._QUEUE_FULL:
+                    self._failures.add(error, Sent(topic_name, number, row["key"], row["value"], None))
+            rows = [row for error, row in failed if error.code() == KafkaError._QUEUE_FULL]
             self._wait_for_room(producer)
 
     def _send_one(
@@ -95,15 +114,17 @@ class QuickProducers:
         number: int,
         key: bytes | None,
         value: bytes | None,
-        headers: Headers,
+        headers: Headers | None,
     ) -> None:
         while True:
             try:
                 producer.produce(topic_name, value, key, number, headers=headers)
             except BufferError:
                 self._wait_for_room(producer)
+            except KafkaException as error:
+                return self._failures.add(error.args[0], Sent(topic_name, number, key, value, headers))
             else:
-                return
+                return None
 
     def _wait_for_room(self, producer: Producer) -> None:
         moved = producer.poll(_WAIT_S)

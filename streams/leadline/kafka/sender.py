@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata
 
@@ -16,8 +16,10 @@ from leadline.kafka.connections import connection
 from leadline.kafka.private import fill
 from leadline.records import Record
 from leadline.wire.codec import WIRE, Wire, keys_of, routes_of
+from leadline.wire.limits import BATCH_BYTES, CHANGELOG_BYTES
 from leadline.wire.partitions import partition_of
 from leadline.wire.run import ARRIVAL_HEADER, Headers
+from leadline.wire.topics import DEAD_LETTERS
 
 Row = tuple[bytes | None, bytes | None, Headers]
 Column = Sequence[bytes | None]
@@ -25,21 +27,29 @@ Delivery = asyncio.Future[RecordMetadata]
 
 log = structlog.get_logger("leadline.sender")
 
-BATCH_BYTES = 900_000
-CHANGELOG_BYTES = 8 << 20
 TRANSACTION_MS = 30_000
 _STOP_S = 5.0
 _ROW_BYTES = 16
 
 
+STATE, OUTPUT, LETTER = "state-too-large", "output-too-large", "letter-too-large"
+_TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+
+
 class TooLargeError(Exception):
-    """What has to be written as one batch does not fit into one."""
+    """What has to be written does not fit; ``reason`` says of what it was too much. ``refused``: it was the broker that said so."""
+
+    def __init__(self, reason: str, detail: str, refused: bool = False) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.refused = refused
 
 
 class Sender:
     """Sends rows as record batches that it builds itself; a batch is appended to the log as a whole or not at all.
 
-    The futures of its methods are done when the broker has what was sent.
+    The futures of its methods are done when the broker has what was sent. Where one of several batches is too large for its topic,
+    `TooLargeError` says so.
     """
 
     def __init__(self, producer: AIOKafkaProducer, prefix: str, pass_on_arrival: bool, wire: Wire = WIRE) -> None:
@@ -59,6 +69,14 @@ class Sender:
         except (TimeoutError, KafkaError) as error:
             log.warning("a producer did not stop cleanly", error=repr(error))
 
+    async def replace(self, producer: AIOKafkaProducer) -> None:
+        """Go on with a new producer of the same transactional id. The batches of the old one are numbered, and one that the broker
+        refused leaves a gap: it takes no further ones.
+        """
+        await self.close()
+        self._producer = producer
+        await self.start()
+
     # -- rows ---------------------------------------------------------------------------------------------------------
 
     async def send(self, topic_name: str, partition: int, rows: Iterable[Row]) -> list[Delivery]:
@@ -77,7 +95,7 @@ class Sender:
         """Send dead letters; they keep the key that they had."""
         if not rows:
             return []
-        return await self._send_routed(f"{self.prefix}.dead-letters", [row[0] or b"" for row in rows], rows)
+        return await self._send_routed(f"{self.prefix}.{DEAD_LETTERS}", [row[0] or b"" for row in rows], rows)
 
     async def send_outputs(self, outputs: Sequence[Output]) -> list[Delivery]:
         """Encode and send what a processor put out."""
@@ -109,9 +127,7 @@ class Sender:
             builder = self._producer.create_batch()
             filled = _fill(builder, keys, values, headers, BATCH_BYTES)
             if filled == 0:
-                raise TooLargeError(
-                    f"{topic_name}/{partition}: a record of {len(values[0] or b'')} bytes is over the limit of {CHANGELOG_BYTES}"
-                )
+                raise TooLargeError(OUTPUT, f"{topic_name} takes no record of {len(values[0] or b'')} bytes")
             sent.append(await self._producer.send_batch(builder, topic_name, partition=partition))
             keys, values, headers = keys[filled:], values[filled:], headers and headers[filled:]
         return sent
@@ -122,18 +138,33 @@ class Sender:
         """State changes as one batch, so that a reader sees all or none of them. Raises TooLargeError."""
         builder = self._producer.create_batch()
         if _fill(builder, changes, changes.values(), None, 2 * CHANGELOG_BYTES) < len(changes):
-            raise TooLargeError(f"{len(changes)} changes of state are over the limit of {CHANGELOG_BYTES} bytes")
+            raise TooLargeError(STATE, f"{len(changes)} changes of state are over the limit of {CHANGELOG_BYTES} bytes")
         return builder
 
     async def send_run(
         self, outputs: Sequence[Output], letters: Sequence[Row], changelog: str, partition: int, changes: BatchBuilder
     ) -> int:
-        """Send all that a run brought in one transaction; the changelog's offset behind the changes. Raises ProducerFenced."""
+        """Send all that a run brought in one transaction; the changelog's offset behind the changes.
+
+        Raises ProducerFenced, and TooLargeError where a topic takes none of that size.
+        """
         async with self._producer.transaction():
-            sent = [*await self.send_outputs(outputs), *await self.send_letters(letters)]
+            sent = await self.send_outputs(outputs)
+            told = await self.send_letters(letters)
             changed = await self._producer.send_batch(changes, changelog, partition=partition)
-            await asyncio.gather(*sent, changed)
+            names = ", ".join(dict.fromkeys(output.topic for output in outputs))
+            await _all_arrived({(OUTPUT, names): sent, (LETTER, DEAD_LETTERS): told, (STATE, changelog): [changed]})
         return int(changed.result().offset) + int(changes.record_count())
+
+
+async def _all_arrived(deliveries: Mapping[tuple[str, str], Sequence[Delivery]]) -> None:
+    """Wait for all, by what they are of and their topics. Raise what went wrong; first what is too large, since it makes others fail."""
+    found = {of: await asyncio.gather(*each, return_exceptions=True) for of, each in deliveries.items()}
+    for (reason, names), results in found.items():
+        if any(isinstance(result, _TOO_LARGE) for result in results):
+            raise TooLargeError(reason, f"{names} takes none so large: raise its max.message.bytes", refused=True)
+    for error in (result for results in found.values() for result in results if isinstance(result, BaseException)):
+        raise error
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ taking back are exact whatever the order; on the wire they are Avro decimals of 
 
 from leadline.records.decisions import Alert, RetrainRequest, Rollout
 from leadline.records.events import LabeledPrediction, Outcome, Prediction, PredictionRequest
-from leadline.records.values import identity, iso
+from leadline.records.values import brief, identity, iso
 from leadline.records.windows import (
     DriftReport,
     FeatureCounts,
@@ -33,6 +33,7 @@ __all__ = [
     "WindowMetrics",
     "WindowPartial",
     "WindowProfile",
+    "brief",
     "identity",
     "iso",
 ]

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 
+_BRIEF = 60
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -23,3 +24,12 @@ def iso(time_ms: int) -> str:
     ('1970-01-01T00:00:00Z', '1969-12-31T23:59:59.999Z', '0000-12-31T23:59:59.999Z', '287396-10-12T08:59:00.992Z')
     """
     return str(np.datetime64(time_ms, "ms")).removesuffix(".000") + "Z"
+
+
+def brief(text: str) -> str:
+    """Text that somebody else chose, in quotes, for a message: its beginning where it is long, and no control characters.
+
+    >>> brief("fraud"), brief("a" * 1_000_000)[-6:]
+    ("'fraud'", "aa'...")
+    """
+    return repr(text) if len(text) <= _BRIEF else f"{text[:_BRIEF]!r}..."

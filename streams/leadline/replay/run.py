@@ -13,7 +13,7 @@ from leadline.core.processor import Output
 from leadline.embedded.workers import Workers
 from leadline.kafka import cluster
 from leadline.kafka.admin import apply_topics
-from leadline.kafka.sender import CHANGELOG_BYTES, open_sender
+from leadline.kafka.sender import open_sender
 from leadline.records import JoinCounts, WindowMetrics
 from leadline.replay.errors import StallError
 from leadline.replay.logs import Log, read_outcomes, read_predictions
@@ -21,6 +21,7 @@ from leadline.replay.report import counts, metrics_csv, newest
 from leadline.settings import Settings
 from leadline.topology import step
 from leadline.wire.codec import decode
+from leadline.wire.limits import CHANGELOG_BYTES
 
 STEPS = ("join", "performance")
 TOPICS = (

@@ -101,7 +101,7 @@ class Settings(BaseSettings):
     replication: int = Field(1, ge=1)
     clock: Literal["wall", "records"] = "wall"
     run_records: int = Field(8192, ge=1, le=1_000_000)
-    record_bytes: int = Field(1_048_576, ge=1024)
+    record_bytes: int = Field(1_048_576, ge=1024, le=3 << 20)
     session_timeout: DurationMs = duration_ms("6s")
 
 

@@ -76,6 +76,7 @@ def _message(name: str) -> dict[str, Any]:
 def _dead_letter() -> dict[str, Any]:
     return {
         "name": "DeadLetter",
-        "summary": "The original bytes; headers leadline-reason and __connect.errors.* say where they stood and why they cannot be used.",
+        "summary": "The original bytes; headers leadline-reason and __connect.errors.* say where they stood and why they cannot be used. "
+        "Where leadline-value-bytes or leadline-key-bytes says how many there were, they are cut.",
         "contentType": "application/octet-stream",
     }

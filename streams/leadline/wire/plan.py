@@ -3,15 +3,15 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from leadline.wire.limits import CHANGELOG_MESSAGE_BYTES, MESSAGE_BYTES
 from leadline.wire.topics import BY_NAME, TOPICS, Topic
 
 DAY_MS = 86_400_000
 KEEP_MS = 30 * DAY_MS
-_MESSAGE_BYTES = 4 << 20
 _CHANGELOG = {
     "cleanup.policy": "compact",
     "delete.retention.ms": str(7 * DAY_MS),
-    "max.message.bytes": str(16 << 20),
+    "max.message.bytes": str(CHANGELOG_MESSAGE_BYTES),
     "min.compaction.lag.ms": "600000",
 }
 
@@ -69,7 +69,7 @@ def wanted(
 
 def config_of(topic: Topic, retention_ms: int | None) -> dict[str, str]:
     """The configuration of a topic, as Kafka names it."""
-    config = {"cleanup.policy": topic.cleanup, "max.message.bytes": str(_MESSAGE_BYTES)}
+    config = {"cleanup.policy": topic.cleanup, "max.message.bytes": str(MESSAGE_BYTES)}
     if topic.log_append_time:
         config["message.timestamp.type"] = "LogAppendTime"
     if topic.cleanup == "delete":

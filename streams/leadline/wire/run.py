@@ -1,6 +1,7 @@
 """Raw records, as a client of Kafka hands them over."""
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -55,6 +56,25 @@ class Run:
     def without_headers(self) -> "Run":
         """The same records without their headers."""
         return replace(self, headers=[()] * len(self))
+
+    def parts(self, most: int, most_bytes: int) -> Iterator["Run"]:
+        """The run in parts of so many records, and of so many bytes of keys and values; a part has one record at least.
+
+        >>> run = Run("outcomes", 0, [3, 4, 5], [0] * 3, [b"k"] * 3, [b"12", b"345", None], [()] * 3)
+        >>> [part.offsets for part in run.parts(2, 100)], [part.offsets for part in run.parts(9, 4)]
+        ([[3, 4], [5]], [[3], [4], [5]])
+        """
+        sizes = [len(key or b"") + len(value or b"") for key, value in zip(self.keys, self.values, strict=True)]
+        if len(sizes) <= most and sum(sizes) <= most_bytes:
+            yield from [self] if sizes else []
+            return
+        start = size = 0
+        for at, each in enumerate(sizes):
+            if at > start and (at - start == most or size + each > most_bytes):
+                yield self.part(start, at)
+                start, size = at, 0
+            size += each
+        yield self.part(start, len(self))
 
     def part(self, start: int, stop: int) -> "Run":
         """The records from the ``start``-th to before the ``stop``-th."""

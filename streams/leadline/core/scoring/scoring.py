@@ -11,7 +11,7 @@ from leadline.core.processor import Batch, Effects, EventDriven, Lookups, Reject
 from leadline.core.scoring.features import Features
 from leadline.core.scoring.request_forms import Requests, Scored, requests_of, to_matrix
 from leadline.core.scoring.routing import Deployments, loaded_routes
-from leadline.records import Rollout
+from leadline.records import Rollout, brief
 
 
 class Scoring(EventDriven):
@@ -43,7 +43,7 @@ class Scoring(EventDriven):
         why = newest and self._models.why_unusable(model, newest.champion)
         if why:
             return "model-unusable", why
-        return "no-champion", f"no version of {model!r} answers: name one with `leadline model promote`"
+        return "no-champion", f"no version of {brief(model)} answers: name one with `leadline model promote`"
 
     def _answering(self, model: str) -> "list[_Serving]":
         newest = self._deployments.newest(model)
