@@ -28,7 +28,7 @@ async def server(tmp_path):
         client = redis.from_url(running.url)
         for key, values in HELD.items():
             await put_features(client, "p", "weather", key, values, UPDATED_MS)
-        await client.hset(row_key("p", "weather", "odd"), mapping={"wind": "gale", "updated_ms": "1e400"})
+        await client.hset(row_key("p", "weather", "odd"), mapping={"wind": "1_0", "updated_ms": "1e400"})
         await client.set(row_key("p", "weather", "text"), "no hash")
         await client.aclose()
         yield running
@@ -59,6 +59,11 @@ def requests(*origins):
     count, keys = len(made), [f"r{n}".encode() for n in range(len(made))]
     run = Run("prediction-requests", 0, list(range(count)), [0] * count, keys, made, [()] * count)
     return decode(run, 1 << 20)[0]
+
+
+def test_a_key_of_another_type_is_a_missing_row_and_redis_is_asked_again(view):
+    assert np.isnan(view.fetch(requests("text")).values["wind"]).all()
+    assert view.fetch(requests("jfk")).values["wind"] == [3]
 
 
 def test_what_redis_does_not_know_is_missing_and_has_no_age(view):

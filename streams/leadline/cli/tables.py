@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from leadline.records import Outcome, PredictionRequest
+from leadline.records import Outcome, PredictionRequest, to_number
 from leadline.settings import ModelSettings, SettingsError
 
 
@@ -104,7 +105,7 @@ def _number(row: dict[str, Any], name: str) -> float | None:
     if value in (None, ""):
         return None
     try:
-        return float(value)
+        return to_number(value) if isinstance(value, str) else float(value)
     except (TypeError, ValueError):
         raise SettingsError(f"{name} is {value!r}, not a number, in {_short(row)}") from None
 
@@ -115,7 +116,7 @@ def _time(row: dict[str, Any], name: str) -> int:
         return value
     moment = value
     if isinstance(value, str):
-        if value.lstrip("-").isdigit():
+        if re.fullmatch(r"-?[0-9]{1,18}", value):
             return int(value)
         try:
             moment = datetime.fromisoformat(value)

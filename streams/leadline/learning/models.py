@@ -11,6 +11,7 @@ import numpy as np
 
 from leadline.core.columnar.columns import Floats
 from leadline.learning.errors import RegistryError
+from leadline.records import to_number
 from leadline.settings import ModelSettings
 
 ALLOWED_TYPES = [
@@ -109,7 +110,7 @@ def number(label: Any) -> float | None:
     (1.0, 2.0, None)
     """
     try:
-        return float(label)
+        return to_number(label) if isinstance(label, str) else float(label)
     except ValueError:
         return None
 

@@ -17,6 +17,7 @@ from leadline.core.models import Models
 from leadline.core.processor import Batch, Lookups
 from leadline.core.scoring.scoring import lookup_keys
 from leadline.lookups.connections import blocking_redis_client
+from leadline.records import to_number
 from leadline.settings import Lookup, ModelSettings, Settings
 
 log = structlog.get_logger("leadline.features")
@@ -120,7 +121,7 @@ class FeatureView:
             pipe.hmget(row_key(self._settings.prefix, view, key), [*names[view], UPDATED])
         try:
             answers = pipe.execute(raise_on_error=False)
-            if all(isinstance(answer, RedisError) for answer in answers):
+            if all(isinstance(answer, RedisError) and not _is_of_another_type(answer) for answer in answers):
                 raise answers[0]
         except (RedisError, OSError) as error:
             self._away_until = time.monotonic() + _TRY_AGAIN_S
@@ -147,15 +148,20 @@ class FeatureView:
 
 
 def _values(answer: list[bytes | None] | RedisError, count: int) -> list[float]:
-    """The features of a row and when it was written; what is no number is missing."""
-    if isinstance(answer, RedisError):  # another type of key
+    """The features of a row and when it was written; what is no number is missing, and so is a row that Redis refuses."""
+    if isinstance(answer, RedisError):
         return [math.nan] * count
     return [*map(_number, answer[:-1]), _whole(answer[-1])]
 
 
+def _is_of_another_type(error: RedisError) -> bool:
+    """Whether the key of a row holds something else than a hash: that is a fault of the row, and Redis is well."""
+    return str(error).startswith("WRONGTYPE")
+
+
 def _number(value: bytes | None) -> float:
     try:
-        return math.nan if value is None else float(value)
+        return math.nan if value is None else to_number(value.decode("ascii"))
     except ValueError:
         return math.nan
 

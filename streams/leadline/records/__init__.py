@@ -6,7 +6,7 @@ taking back are exact whatever the order; on the wire they are Avro decimals of 
 
 from leadline.records.decisions import Alert, RetrainRequest, Rollout
 from leadline.records.events import LabeledPrediction, Outcome, Prediction, PredictionRequest
-from leadline.records.values import brief, identity, iso
+from leadline.records.values import brief, identity, iso, to_number
 from leadline.records.windows import (
     DriftReport,
     FeatureCounts,
@@ -36,6 +36,7 @@ __all__ = [
     "brief",
     "identity",
     "iso",
+    "to_number",
 ]
 
 Record = (

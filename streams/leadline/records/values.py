@@ -26,6 +26,19 @@ def iso(time_ms: int) -> str:
     return str(np.datetime64(time_ms, "ms")).removesuffix(".000") + "Z"
 
 
+def to_number(text: str) -> float:
+    """The number that a text from outside is. Python's own ``float`` also takes ``1_0`` for 10, and digits of other scripts.
+
+    Raises ValueError where it is none.
+
+    >>> to_number("-2.5e3")
+    -2500.0
+    """
+    if "_" in text or not text.isascii():
+        raise ValueError(f"{brief(text)} is no number")
+    return float(text)
+
+
 def brief(text: str) -> str:
     """Text that somebody else chose, in quotes, for a message: its beginning where it is long, and no control characters.
 

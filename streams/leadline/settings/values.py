@@ -21,8 +21,8 @@ def duration_ms(value: str | int) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     text = str(value).strip()
-    parts = re.findall(r"(\d+)\s*(ms|s|m|h|d|w)", text)
-    if not parts or re.sub(r"(\d+)\s*(ms|s|m|h|d|w)|\s", "", text):
+    parts = re.findall(r"([0-9]+)\s*(ms|s|m|h|d|w)", text)
+    if not parts or re.sub(r"([0-9]+)\s*(ms|s|m|h|d|w)|\s", "", text):
         raise ValueError(f"{value!r} is not a duration: write for example 30s, 12h or 7d")
     return sum(int(number) * _UNITS_MS[unit] for number, unit in parts)
 

@@ -78,7 +78,7 @@ def _arrival(time: int, headers: Sequence[tuple[str, bytes]]) -> int:
     for name, value in headers:
         if name == ARRIVAL_HEADER:
             try:
-                said = int(value)
+                said = time if b"_" in value else int(value)
             except (TypeError, ValueError):  # a header may be without value
                 return time
             return said if abs(said) < 2**62 else time
