@@ -117,7 +117,7 @@ async def test_the_command_line_makes_topics_sends_files_and_shows_them(kafka, p
     ("words", "says"),
     [
         (("send", "missing.csv", "--to", "outcomes"), "there is no topic test-errors.outcomes"),
-        (("tail", "alert"), "there is no topic test-errors.alert"),
+        (("tail", "alert"), "no topic is called alert: choose from"),
         (("metrics",), "there is no topic test-errors.metrics"),
         (("send", "missing.csv", "--to", "nowhere"), "say requests or outcomes"),
         (("topics", "apply", "--retention", "soon"), "--retention"),
