@@ -8,6 +8,7 @@ than 64 bits loses the upper ones, and the size in bytes of a block is passed ov
 import io
 import json
 import math
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -57,13 +58,10 @@ def read(topic: str, record: Raw) -> dict[str, Any] | str:
 
 
 def arrival(record: Raw, timestamp: int) -> int:
-    """Arrival time by the first header of that name, where it is a number of 62 bits."""
+    """Arrival time by the first header of that name, where it is a number of 62 bits, in plain digits."""
     said = next((value for name, value in record.headers if name == ARRIVAL), None)
-    try:
-        time = int(said or b"")
-    except ValueError:
-        return timestamp
-    return time if -(2**62) < time < 2**62 else timestamp
+    plain = said is not None and re.fullmatch(rb"\s*[+-]?[0-9]{1,30}\s*", said)
+    return int(said) if plain and abs(int(said)) < 2**62 else timestamp
 
 
 def _fields(topic: str, value: bytes | None) -> tuple[str, dict[str, Any]]:
