@@ -36,7 +36,7 @@ def letter_of(run: Run, at: int, reason: str, detail: str) -> DeadLetter:
     return DeadLetter(run.topic, run.partition, run.offsets[at], run.keys[at], run.values[at], reason, detail)
 
 
-def tell_lost(step: str, headers: Headers) -> None:
+def log_lost(step: str, headers: Headers) -> None:
     """Say of a dead letter that not even its headers fit into the topic: what else is there to do?"""
     said = {name.rpartition(".")[2]: value.decode(errors="replace") for name, value in headers}
     log.error("a dead letter is lost: raise max.message.bytes of dead-letters", step=step, **said)

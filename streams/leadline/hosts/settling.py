@@ -7,9 +7,9 @@ that is too large alone becomes a dead letter of the request that it answers.
 import structlog
 
 from leadline.hosts.contract import Installation
-from leadline.hosts.decoding import letter_of, tell_lost
+from leadline.hosts.decoding import letter_of, log_lost
 from leadline.kafka.failures import Sent
-from leadline.kafka.quick_producers import QuickProducers
+from leadline.kafka.quick_producers import BY_KEY, QuickProducers
 from leadline.kafka.sender import OUTPUT
 from leadline.topology import Step
 from leadline.wire.dead_letters import stub, to_record
@@ -19,7 +19,6 @@ from leadline.wire.topics import DEAD_LETTERS
 log = structlog.get_logger("leadline.settling")
 
 _WAIT_S = 30.0
-_BY_KEY = -1
 
 
 class Settling:
@@ -62,21 +61,21 @@ class Settling:
         if record.topic_name != self._installation.topic_name(DEAD_LETTERS):
             self._make_letter(record)
         elif record.key or record.value:
-            self._send_parts([Sent(record.topic_name, _BY_KEY, *stub(record.key, record.value, record.headers or []))])
+            self._send_parts([Sent(record.topic_name, BY_KEY, *stub(record.key, record.value, record.headers or []))])
         else:
-            tell_lost(self._step.name, record.headers or [])
+            log_lost(self._step.name, record.headers or [])
 
     def _make_letter(self, output: Sent) -> None:
         """A dead letter of the request that an output answers: it has its key and partition."""
         detail = f"{output.topic_name} takes no record of {len(output.value or b'')} bytes: raise its max.message.bytes"
         for run in self._under_way:
             for at, key in enumerate(run.keys):
-                place = run.partition, run.offsets[at]
-                if key == output.key and run.partition == output.partition and place not in self._given_up:
-                    self._given_up.add(place)
+                position = run.partition, run.offsets[at]
+                if key == output.key and run.partition == output.partition and position not in self._given_up:
+                    self._given_up.add(position)
                     row = to_record(
                         letter_of(run, at, OUTPUT, detail), self._installation.settings.prefix, self._step.name
                     )
-                    return self._send_parts([Sent(self._installation.topic_name(DEAD_LETTERS), _BY_KEY, *row)])
+                    return self._send_parts([Sent(self._installation.topic_name(DEAD_LETTERS), BY_KEY, *row)])
         log.error("no request is known of an output that is too large", step=self._step.name, topic=output.topic_name)
         return None

@@ -1,11 +1,11 @@
 """A task of a stateful step at work: what a run brings, or the passing of time, is one transaction."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from leadline.core.processor import Effects, drain
 from leadline.hosts.changelog import check_new, restore
 from leadline.hosts.contract import Installation
-from leadline.hosts.decoding import decode_run, letter_of, refused_records, tell_lost
+from leadline.hosts.decoding import decode_run, letter_of, log_lost, refused_records
 from leadline.kafka.sender import LETTER, STATE, Sender, TooLargeError, new_producer
 from leadline.state.task import HostedTask
 from leadline.wire.dead_letters import stub, to_record
@@ -22,7 +22,7 @@ class Attempt(NamedTuple):
 
     caught_up: bool = False
     too_large: TooLargeError | None = None
-    letters: str = "whole"
+    letters: Literal["whole", "stubs", "none"] = "whole"
 
     def after(self, error: TooLargeError) -> "Attempt":
         """What to try next. Raises the error where nothing is left."""
@@ -108,9 +108,8 @@ class OpenTask:
                 await self._run(part, attempt)
             return
         following = attempt.after(error)
-        if (
-            following.caught_up and not attempt.caught_up
-        ):  # one record is not too much, but what was due before it may be
+        if following.caught_up and not attempt.caught_up:
+            # one record is not too much, but what was due before it may be
             batch, _ = decode_run(run, self._installation.settings, self._installation.wire)
             await self.pass_time(batch.arrival_max_ms - 1, frozenset({run.topic}))
         await self._run(run, following)
@@ -140,7 +139,7 @@ class OpenTask:
             rows = [stub(*row) for row in rows]
         elif attempt.letters == "none":
             for *_, headers in rows:
-                tell_lost(hosted.step.name, headers)
+                log_lost(hosted.step.name, headers)
             rows = []
         batch = self._sender.whole(changes)
         end = await self._sender.send_run(effects.outputs, rows, self._changelog, hosted.partition, batch)

@@ -17,7 +17,7 @@ from leadline.wire.run import Headers
 
 _WAIT_S = 0.2
 _TOGETHER_MS = 2
-_BY_KEY = -1
+BY_KEY = -1
 _PRODUCING = {
     "enable.idempotence": True,
     "partitioner": "murmur2",
@@ -51,7 +51,7 @@ class QuickProducers:
 
         Waits while too much is under way; raises KafkaException, also where the lane is to stop and nothing moves.
         """
-        producer, number = self._producers[not at_once], _BY_KEY if partition is None else partition
+        producer, number = self._producers[not at_once], BY_KEY if partition is None else partition
         if headers is None:
             self._send_all(producer, topic_name, number, keys, values)
         else:

@@ -7,6 +7,7 @@ from typing import TypeVar
 import structlog
 
 from leadline.core.models import LoadedVersion, Version
+from leadline.foreign_text import shown
 from leadline.learning.errors import NotHereError, RegistryError
 from leadline.learning.model_files import Mark, ModelFiles
 from leadline.settings import ModelSettings, SettingsError
@@ -111,6 +112,5 @@ class CachedModels:
 
 
 def _line(error: Exception) -> str:
-    """One line of at most `_MOST_CHARS`, without what a terminal would act on."""
-    line = " ".join(str(error).split())[:_MOST_CHARS]
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)[:_MOST_CHARS]
+    """One line that a log and a dead letter can carry, and that no terminal obeys."""
+    return shown(" ".join(str(error).split()), _MOST_CHARS)

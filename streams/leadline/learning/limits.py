@@ -13,9 +13,3 @@ LIMITS = {
     MODEL: 512 << 20,
 }
 """Bytes of each file."""
-UNPACKED_BYTES = 2 << 30
-"""Of all that is in a model's file."""
-ENTRIES = 100_000
-"""Arrays and other parts in a model's file."""
-SCHEMA_BYTES = 64 << 20
-"""Of the description of the objects in a model's file."""
