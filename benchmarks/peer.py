@@ -116,9 +116,9 @@ def add_model(models: Path) -> None:
 def wire(names: Mapping[str, str], mark: Path) -> Wire:
     """The runner's form; with the first records the time is written into the file ``mark``."""
 
-    def decode(run: Run, max_bytes: int) -> tuple[Batch, list[DeadLetter]]:
+    def decode(run: Run, max_bytes: int, max_ahead_ms: int | None) -> tuple[Batch, list[DeadLetter]]:
         if run.topic not in names:  # a table, which is in the product's own form
-            return WIRE.decode(run, max_bytes)
+            return WIRE.decode(run, max_bytes, max_ahead_ms)
         if not mark.exists():
             mark.write_text(repr(time.time()), "utf-8")
         return to_batch(run, max_bytes), []
@@ -153,7 +153,7 @@ def _to_columns(run: Run, bodies: list[bytes], max_bytes: int) -> pa.RecordBatch
     if max(map(len, bodies)) > max_bytes or unusual(columns, bodies, _text(theirs)):
         raise BenchError(f"{run.topic}/{run.partition}: from offset {run.offsets[0]} on a record is no {theirs}")
     columns = _widened(run.topic, columns)
-    for rows, reason, _ in broken(ours, columns, run.keys):
+    for rows, reason, _ in broken(ours, columns, run.keys, np.array(run.timestamps), None):
         if rows.any():
             raise BenchError(f"{run.topic}/{run.partition}: from offset {run.offsets[0]} on: {reason}")
     return columns
@@ -168,10 +168,11 @@ def _widened(topic: str, columns: pa.RecordBatch) -> pa.RecordBatch:
         case "prediction-requests":
             more = {"model": pa.repeat(MODEL, count), "categories": pa.MapArray.from_arrays(nothing, none, none)}
         case "predictions":
-            more = {
+            more = dict.fromkeys(("role", "signature"), pa.repeat("", count)) | {
                 "model": pa.repeat(MODEL, count),
                 "scored_at": given["event_time"],
                 "predicted_label": given["label"].cast(pa.int64()),
+                "features": pa.ListArray.from_arrays(nothing, pa.array([], pa.float64())),
                 "segments": pa.ListArray.from_arrays(nothing, none),
             }
         case _:

@@ -18,7 +18,8 @@ HORIZON_MS, WINDOW_MS = 600_000, 60_000
 CATEGORIES = ["a", "b", "ü"]
 STATIONS = [f"station-{n}" for n in range(20)]
 _TICK_S = 0.2
-_DAY_MS = 86_400_000
+_HOUR_MS = 3_600_000
+_AHEAD_MS = 24 * _HOUR_MS
 
 Row = tuple[bytes, bytes | None, Headers]
 
@@ -115,7 +116,7 @@ class Traffic:
             of = -number  # nobody ever asked
         if rng.random() < odds.hot:
             of = number - number % 20_000
-        at_ms = self.now_ms + (HORIZON_MS + _DAY_MS if rng.random() < odds.late else 0)
+        at_ms = self.now_ms + (HORIZON_MS + _HOUR_MS if rng.random() < odds.late else 0)
         outcome = rng.choice([0.0, 1.0] * 20 + [None])
         return "outcomes", Outcome(f"r{of}", outcome, at_ms)
 
@@ -147,9 +148,13 @@ class Traffic:
                 self.refused += 1
                 return [bad()]
             luck -= chance
+        copies = rng.choice([2, 3]) if rng.random() < odds.repeated else 1
         if isinstance(record, PredictionRequest):
-            self.asked[record.request_id] = record
-        return [(key, value)] * (rng.choice([2, 3]) if rng.random() < odds.repeated else 1)
+            if record.event_time > self.now_ms + _AHEAD_MS:
+                self.refused += copies
+            else:
+                self.asked[record.request_id] = record
+        return [(key, value)] * copies
 
 
 def _garbage(rng: random.Random, value: bytes) -> bytes:

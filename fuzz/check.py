@@ -7,7 +7,7 @@ from typing import Any
 
 from fuzz import reference
 from fuzz.inputs import run
-from fuzz.reference import CLOCK, LIMIT, REASONS, Raw
+from fuzz.reference import AHEAD, CLOCK, LIMIT, REASONS, Raw
 from leadline.core.processor import Batch
 from leadline.wire.codec import FEW_RECORDS, FEW_REQUESTS, MANY, decode, read
 from leadline.wire.dead_letters import to_record
@@ -39,7 +39,7 @@ def check_run(seed: int, number: int) -> Found:
 
 def check(topic: str, records: list[Raw]) -> Found:
     """Decode the records together, the good ones once more without the others, and some alone, once and often; compare each time."""
-    wanted = [reference.read(topic, record) for record in records]
+    wanted = [reference.read(topic, record, _TIME) for record in records]
     found = Found(topic)
     found.accepted = sum(isinstance(each, dict) for each in wanted)
     found.rejected.update(each for each in wanted if isinstance(each, str))
@@ -77,7 +77,7 @@ def _compare(topic: str, records: list[Raw], wanted: list[dict[str, Any] | str])
         [record.value for record in records],
         [record.headers for record in records],  # type: ignore[misc] # a client may send a header without value
     )
-    batch, letters = decode(raw, LIMIT)
+    batch, letters = decode(raw, LIMIT, AHEAD)
     at = [i for i, each in enumerate(wanted) if isinstance(each, dict)]
     _letters(records, wanted, letters)
     got = [int(offset) - _FIRST for offset in batch.offsets]

@@ -16,8 +16,11 @@ from leadline.wire.schemas import head, parsed, plain
 TOPICS = [*list(MANY) * 3, *FEW]
 """Runs go round these: topics that people write to, and that have two decoders, come more often."""
 _LONGS = [0, 1, -1, 63, 64, -64, -65, 8191, 8192, 2**31 - 1, 2**31, 2**53 + 1, 2**63 - 1, -(2**63)]
-_TIMES = [0, 1, -1, 1_700_000_000_000, -62_135_596_800_000, 253_402_300_799_999]
-_LATE = [-62_135_596_800_001, 253_402_300_800_000, 2**63 - 1, -(2**63)]
+_TIMES = [0, 1, -1, 1_700_000_000_000, -62_135_596_800_000, 999_999_999, 1_700_086_000_000]
+_LATE = [
+    *(-62_135_596_800_001, 253_402_300_799_999, 253_402_300_800_000, 2**63 - 1, -(2**63)),
+    *(1_700_000_000, 9_999_999_999, 1_700_100_000_000, 1_700_000_000_000_000, 1_700_000_000_000_000_000),
+]
 _DOUBLES = [0.0, -0.0, 1.0, -1.0, 0.5, 5e-324, 1.7976931348623157e308, 1e9, -1e9]
 _NOT_FINITE = [float("nan"), float("inf"), float("-inf")]
 _STRINGS = [
@@ -36,6 +39,7 @@ _STRINGS = [
     "x" * 300,
     '"\\',
 ]
+_LONG_STRINGS = ["x" * 1000, "x" * 1001, "ü" * 501, "u" * 4096, "u" * 4097]
 _IDS = ["r1", "r2", "ü", "😀", "\0", "r" * 63, "r" * 64, "i" * 1000]
 _BAD_IDS = ["", "i" * 1001, "ü" * 501]
 _ARRIVALS = [b"0", b"-77", b"1700000000000", b"", b"x", None, b"9" * 30, b"9" * 5000, b" 7 ", b"1_0", b"\xff", b"1.5"]
@@ -160,7 +164,7 @@ def _double(name: str, rng: random.Random) -> float:
 def _string(name: str, rng: random.Random) -> str:
     if name == "request_id":
         return rng.choice(_IDS if rng.random() < 0.98 else _BAD_IDS)
-    return rng.choice(_STRINGS)
+    return rng.choice(_STRINGS if rng.random() < 0.998 else _LONG_STRINGS)
 
 
 _LEAVES: dict[str, Callable[[str, random.Random], Any]] = {

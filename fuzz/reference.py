@@ -24,8 +24,11 @@ ARRIVAL = "leadline-arrival-ms"
 REASONS = {
     "empty-value", "record-too-large", "unknown-schema", "json-not-a-record", "undecodable", "trailing-bytes",
     "request-id-empty", "request-id-too-long", "key-mismatch", "time-out-of-range", "score-not-finite",
-    "outcome-not-finite", "unknown-state", "counts-out-of-range", "counts-disagree",
+    "outcome-not-finite", "unknown-state", "counts-out-of-range", "counts-disagree", "too-long", "event-time-unit",
+    "event-time-ahead",
 }  # fmt: skip
+AHEAD = 86_400_000
+"""How far ahead of its arrival an event may be."""
 _NO_COUNTS = ("window_start", "window_end", "as_of")
 _YEAR_1, _YEAR_10000 = -62_135_596_800_000, 253_402_300_800_000
 
@@ -42,14 +45,14 @@ class Unreadable(Exception):  # noqa: N818 - it is an answer, not an error
     """The record is a dead letter; the argument is the reason."""
 
 
-def read(topic: str, record: Raw) -> dict[str, Any] | str:
-    """The fields of a record, the reason why it is a dead letter, or CLOCK."""
+def read(topic: str, record: Raw, timestamp: int) -> dict[str, Any] | str:
+    """The fields of a record with this timestamp, the reason why it is a dead letter, or CLOCK."""
     if record.value is None and any(name == ARRIVAL for name, _ in record.headers):
         return CLOCK
     try:
         name, fields = _fields(topic, record.value)
         if topic in MANY:
-            _rules(name, fields, record.key)
+            _rules(name, fields, record.key, arrival(record, timestamp))
         elif topic in ("window-partials", "window-profiles"):
             _count_rules(fields)
     except Unreadable as why:
@@ -142,7 +145,7 @@ def _millis(value: Any) -> int:
     return int((moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1))
 
 
-def _rules(name: str, fields: dict[str, Any], key: bytes | None) -> None:
+def _rules(name: str, fields: dict[str, Any], key: bytes | None, arrival_ms: int) -> None:
     owner = fields["prediction"] if name == "LabeledPrediction" else fields
     request_id = owner["request_id"].encode()
     if not request_id:
@@ -151,13 +154,35 @@ def _rules(name: str, fields: dict[str, Any], key: bytes | None) -> None:
         raise Unreadable("request-id-too-long")
     if request_id != key:
         raise Unreadable("key-mismatch")
+    if name in ("PredictionRequest", "Prediction"):
+        _lengths(fields)
     for time in ("event_time", "scored_at", "outcome_time"):
-        if name != "LabeledPrediction" and time in fields and not _YEAR_1 <= fields[time] < _YEAR_10000:
-            raise Unreadable("time-out-of-range")
+        if name != "LabeledPrediction" and time in fields:
+            _time_rules(time, fields[time], arrival_ms)
     for number in ("score", "outcome"):
         value = fields.get(number)
         if name in ("Prediction", "Outcome") and value is not None and not math.isfinite(value):
             raise Unreadable(f"{number}-not-finite")
+
+
+def _lengths(fields: dict[str, Any]) -> None:
+    segments, features, categories = fields.get("segments", []), fields["features"], fields.get("categories", {})
+    names = [fields.get(name, "") for name in ("model", "model_version", "role", "signature")]
+    names += [*segments, *categories, *(features if isinstance(features, dict) else [])]
+    long = any(len(name.encode()) > 1000 for name in names) or len(fields["user_id"].encode()) > 4096
+    if long or any(len(value.encode()) > 65_536 for value in categories.values()):
+        raise Unreadable("too-long")
+    if len(segments) > 32 or max(len(features), len(categories)) > 10_000:
+        raise Unreadable("too-long")
+
+
+def _time_rules(name: str, time: int, arrival_ms: int) -> None:
+    if not _YEAR_1 <= time < _YEAR_10000:
+        raise Unreadable("time-out-of-range")
+    if name != "scored_at" and 1_000_000_000 <= time < 10_000_000_000 and arrival_ms >= 1_000_000_000_000:
+        raise Unreadable("event-time-unit")
+    if name != "scored_at" and time > arrival_ms + AHEAD:
+        raise Unreadable("event-time-ahead")
 
 
 def _count_rules(fields: dict[str, Any]) -> None:

@@ -71,7 +71,7 @@ def batch(topic, records):
 
 
 def _predictions(records):
-    segments = [[r["segment"]] if r["segment"] is not None else [] for r in records]
+    segments = [r.get("segments") or ([] if r["segment"] is None else [r["segment"]]) for r in records]
     return pa.record_batch(
         {
             "model": [r.get("model", "m") for r in records],

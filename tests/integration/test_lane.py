@@ -126,7 +126,7 @@ async def test_what_a_topic_does_not_take_is_a_dead_letter_of_its_record(talk, k
     """The label of one prediction is too large for its topic; all others come, and once."""
     await talk.limit("labeled-predictions", 40_000)
     await talk.limit("dead-letters", letters_take)
-    made = [prediction(f"r{n}", n, user_id="u" * 50_000 if n == 7 else "") for n in range(100)]
+    made = [prediction(f"r{n}", n, features=[0.5] * 6_000 if n == 7 else []) for n in range(100)]
     known = [Outcome(f"r{n}", 1.0, n + 1) for n in range(100)]
     one = lane_of(talk, kafka, tmp_path / "a")
     running = asyncio.create_task(one.run())
@@ -150,7 +150,7 @@ async def test_what_a_topic_does_not_take_is_a_dead_letter_of_its_record(talk, k
 
 async def test_a_record_that_changes_more_state_than_fits_is_a_dead_letter(talk, kafka, tmp_path, monkeypatch):
     monkeypatch.setattr(sender, "CHANGELOG_BYTES", 20_000)
-    made = [prediction(f"r{n}", n, user_id="u" * 50_000 if n == 7 else "") for n in range(100)]
+    made = [prediction(f"r{n}", n, features=[0.5] * 6_000 if n == 7 else []) for n in range(100)]
     one = lane_of(talk, kafka, tmp_path / "a")
     running = asyncio.create_task(one.run())
     await talk.send("predictions", [(p.request_id.encode(), value_of(p), 1) for p in made])

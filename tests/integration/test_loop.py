@@ -5,6 +5,7 @@ import json
 import random
 import time
 import uuid
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -181,19 +182,22 @@ async def test_what_cannot_be_used_becomes_a_dead_letter_and_the_stages_go_on(lo
         b"null": (b"", "unknown-schema"),
         b"endless": (value_of(request(rng, "endless", 10**17)), "time-out-of-range"),
         b"huge": (b"{" + b" " * (2 << 20), "record-too-large"),
+        b"segment": (value_of(replace(request(rng, "segment", at), categories={"country": "é" * 500})), "too-long"),
+        b"name": (value_of(replace(request(rng, "name", at), model="\x7f" * 1_000_000)), "too-long"),
+        b"ahead": (value_of(request(rng, "ahead", at + 25 * HOUR)), "event-time-ahead"),
         b"infinite": (as_json(request(rng, "infinite", at)).replace(b'"amount": ', b'"amount": 1e999, "x": '), "score-not-finite"),
     }  # fmt: skip
-    million = request(rng, "million", at)
+    longest = request(rng, "longest", at)
     big = PredictionRequest(
-        request_id=million.request_id,
+        request_id=longest.request_id,
         model="fraud",
         event_time=at,
-        features=million.features,
-        user_id="u" * 1_000_000,
-        categories=million.categories,
+        features=longest.features,
+        user_id="u" * 4096,
+        categories=longest.categories,
     )
     rows = [(key, value, at) for key, (value, _) in hostile.items()]
-    await loop.send("prediction-requests", [*rows, (b"good-one", whole, at), (b"million", value_of(big), at)])
+    await loop.send("prediction-requests", [*rows, (b"good-one", whole, at), (b"longest", value_of(big), at)])
     nan = prediction("nan", at, model="fraud", score=float("nan"), signature="s")
     edges = [
         prediction(f"edge-{score}", at, model="fraud", score=score, signature="s", segments=["country="])
@@ -221,8 +225,8 @@ async def test_what_cannot_be_used_becomes_a_dead_letter_and_the_stages_go_on(lo
     assert headers["__connect.errors.topic"] == f"{loop.prefix}.prediction-requests".encode()
     assert headers["__connect.errors.connector.name"] == f"{loop.prefix}.scoring".encode()
     emitted = {p.request_id: p for p in await loop.read("predictions")}
-    assert {"good-one", "million"} <= set(emitted)
-    assert len(emitted["million"].user_id) == 1_000_000
+    assert {"good-one", "longest"} <= set(emitted)
+    assert len(emitted["longest"].user_id) == 4096
     [window] = [
         record
         for record in {

@@ -108,6 +108,18 @@ def test_the_matrix_equals_a_loop(requests, start):
 
 
 @FORMS
+def test_a_category_that_is_a_segment_is_short(form):
+    """``city=`` and 995 bytes are a segment; a byte more, and the request is refused. Other categories may be longer."""
+    numbers = [(name, 0.5) for name in SIGNATURE.numeric]
+    cities = ["é" * 497, "a" + "é" * 497, "é" * 498, "x" * 60_000, "", "x"]
+    requests = [(numbers, [("city", city), ("other", "y" * 60_000)]) for city in cities]
+    effects = scoring().on_batch(form(requests))
+    assert [(each.index, each.reason) for each in effects.rejects] == [(2, "too-long"), (3, "too-long")]
+    assert "'city'" in effects.rejects[0].detail
+    assert [row["request_id"] for row in rows_of(effects)] == ["r0", "r1", "r4", "r5"]
+
+
+@FORMS
 @given(requests=REQUESTS)
 def test_each_request_is_a_prediction_or_a_reject(form, requests):
     effects = scoring().on_batch(form(requests))

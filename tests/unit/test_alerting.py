@@ -14,7 +14,7 @@ from leadline.core.models import ReferenceProfile, Signature
 from leadline.core.performance.metrics import METRICS
 from leadline.core.performance.performance import Performance
 from leadline.core.scoring.routing import Deployments
-from leadline.core.watch.alerting import WINDOWS, Alerting
+from leadline.core.watch.alerting import MOST_FEATURES, MOST_WINDOWS, SPARE_WINDOWS, Alerting
 from leadline.core.watch.drift import Drift
 from leadline.core.watch.retraining import Retraining
 from leadline.core.windows.reference_bins import build_profile
@@ -186,14 +186,40 @@ def test_half_a_restatement_changes_nothing():
     assert feed(run, report(1, "score", False, revision=2)) == [("resolved", 2)]
 
 
-def test_memory_is_bounded_and_what_is_older_is_ignored():
+def remembered(run):
+    ((_, value),) = run.store.scan(b"a", b"b")
+    return sorted(start // 100 for start, *_ in json.loads(value)[0])
+
+
+def test_windows_are_forgotten_by_time_but_those_that_decide():
+    """Horizon and grace are three windows long. Whatever is older is ignored; two windows that are far apart still open an alert."""
+    served = models()
+    served.known["m"] = served.known["m"].model_copy(update={"horizon": 200, "grace": 100})
+    run = host(served)
+    feed(run, *(window(number, 0.9) for number in range(1000, 1100)))
+    assert remembered(run) == list(range(1099 - 3 - SPARE_WINDOWS, 1100))
+    assert feed(run, *(window(number, 0.7, over=False) for number in range(500, 600))) == []
+    assert feed(run, *(window(number, 0.7) for number in (5000, 9000))) == [("opened", 9000)]
+    assert remembered(run) == [1099, 5000, 9000]
+
+
+def test_windows_that_are_not_over_push_no_other_out():
+    """Some events are of the year 9000."""
     run = host()
-    feed(run, *(window(number, 0.9) for number in range(1000, 1000 + 3 * WINDOWS)))
-    ((_, before),) = run.store.scan(b"a", b"b")
-    assert feed(run, *(window(number, 0.7) for number in range(500, 600))) == []
-    assert next(run.store.scan(b"a", b"b"))[1] == before
-    feed(run, *(window(number, 0.9) for number in range(2000, 2000 + WINDOWS)))
-    assert max(len(value) for _, value in run.store.scan(b"a", b"b")) < 1.1 * len(before)
+    feed(run, *(window(10**9 + number, 0.9, over=False) for number in range(2 * MOST_WINDOWS)))
+    assert feed(run, window(0, 0.7), window(1, 0.7)) == [("opened", 1)]
+
+
+def test_memory_is_bounded():
+    run = host()
+    feed(run, *(window(number, 0.9) for number in range(3 * MOST_WINDOWS)))
+    assert remembered(run) == list(range(2 * MOST_WINDOWS, 3 * MOST_WINDOWS))
+    run = host()
+    feed(run, *(report(0, f"f{n}", True) for n in range(2000)), report(0, "score", True))
+    feed(run, *(report(1, f"f{n}", True) for n in range(2000)), report(1, "score", True))
+    [alert] = run.emitted
+    assert alert.evidence["further"] == str(2000 - MOST_FEATURES)
+    assert len(alert.evidence) == MOST_FEATURES + 3
 
 
 def test_unknown_models_are_passed_over():

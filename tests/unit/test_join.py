@@ -240,13 +240,33 @@ def test_versions_expire_each_at_its_deadline_and_the_request_is_forgotten_with_
     assert not list(run.store.scan(b"r", b"s"))
 
 
-def test_a_request_takes_255_versions_and_no_more():
-    run = JoinRun(model())
-    run.feed("predictions", [prediction(offset=n, model_version=f"v{n}") for n in range(200)])
-    run.feed("predictions", [prediction(offset=n, model_version=f"v{n}") for n in range(200, 257)])
+@pytest.mark.parametrize("together", [1, 40, 200])
+@pytest.mark.parametrize("segments", [[], ["a=1"], ["a=1", "b=2", "c=3"]])
+def test_a_request_takes_versions_of_64_windows_and_no_more(segments, together):
+    """However its predictions are cut into runs. One that comes again is counted, also when there is no room for another."""
+    run, most = JoinRun(model()), 64 // (1 + len(segments))
+    made = [prediction(offset=n, model_version=f"v{n}", segment=None, segments=segments) for n in range(most + 2)]
+    for start in range(0, len(made), together):
+        run.feed("predictions", made[start : start + together])
     assert run.rejects == [("r1", "too-many-versions")] * 2
+    run.feed(
+        "predictions", [prediction(offset=n, model_version="v0", segment=None, segments=segments) for n in (300, 301)]
+    )
+    assert len(run.rejects) == 2
     run.feed("outcomes", [outcome()])
-    assert run.counts()["matched"] == len(run.labels) == 255
+    counts = run.counts()
+    assert (counts["matched"], counts["duplicate_predictions"], len(run.labels)) == (most, 2, most)
+
+
+@pytest.mark.parametrize("together", [1, 3, 50])
+def test_the_predictions_of_a_request_have_a_mebibyte_at_most(together):
+    """Nine models are asked with one id, and say much: what is kept of one request still fits into one transaction."""
+    run = JoinRun(model())
+    made = [prediction(offset=n, model_version="v" * 200_000 + str(n)) for n in range(9)]
+    for start in range(0, len(made), together):
+        run.feed("predictions", [*made[start : start + together], prediction("other", offset=start)])
+    assert run.rejects == [("r1", "state-too-large")] * 4
+    assert max(len(value) for _, value in run.store.scan(b"r", b"s")) < 1_100_000
 
 
 def test_simple_requests_are_never_unpacked_one_by_one(monkeypatch):

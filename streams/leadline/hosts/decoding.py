@@ -19,7 +19,7 @@ def decode_run(run: Run, settings: Settings, wire: Wire) -> tuple[Batch, list[De
     """
     if settings.clock == "wall" and any(run.headers):
         run = run.without_headers()
-    return wire.decode(run, settings.record_bytes)
+    return wire.decode(run, settings.record_bytes, settings.max_ahead)
 
 
 def refused_records(run: Run, batch: Batch, rejects: list[Reject]) -> list[DeadLetter]:

@@ -82,7 +82,7 @@ class HostedTable:
     async def _take(self, reader: Reader) -> None:
         """Apply what has come; records that cannot be read are left out."""
         for run in await reader.take(_WAIT_MS):
-            batch, _ = self._wire.decode(run, self._settings.record_bytes)
+            batch, _ = self._wire.decode(run, self._settings.record_bytes, None)
             self.table.apply(batch)
             self._applied[run.partition] = run.offsets[-1] + 1
         self._applied = await reader.positions()

@@ -82,6 +82,7 @@ class Settings(BaseSettings):
     """Settings of one installation, from the environment (prefix ``LEADLINE_``).
 
     ``KAFKA_BOOTSTRAP``, ``REDIS_URL`` and ``KAFKA_JARS_DIR`` keep the names that everybody uses.
+    ``max_ahead``: how far ahead of its arrival an event, or an outcome, may have happened.
     """
 
     model_config = SettingsConfigDict(env_prefix="LEADLINE_", extra="ignore", frozen=True, populate_by_name=True)
@@ -102,6 +103,7 @@ class Settings(BaseSettings):
     clock: Literal["wall", "records"] = "wall"
     run_records: int = Field(8192, ge=1, le=1_000_000)
     record_bytes: int = Field(1_048_576, ge=1024, le=3 << 20)
+    max_ahead: DurationMs = duration_ms("1d")
     session_timeout: DurationMs = duration_ms("6s")
 
 

@@ -75,7 +75,7 @@ class ModelSettings(_Strict):
     grace: Annotated[Annotated[int, Field(ge=0, le=_LONGEST_MS)] | None, BeforeValidator(_grace_ms)] = duration_ms("1d")
     window: LongestMs = duration_ms("1d")
     policy: Literal["first", "latest"] = "first"
-    segments: list[str] = []
+    segments: list[str] = Field([], max_length=32)
     segment_limit: int = Field(10_000, ge=1)
     alerts: AlertLimits = AlertLimits()
     drift: DriftLimits = DriftLimits()

@@ -23,6 +23,7 @@ from leadline.wire.partitions import partition_of
 from leadline.wire.run import ARRIVAL_HEADER, DeadLetter, Headers, Run
 
 Row = tuple[bytes | None, bytes | None, Headers, int]
+_MAX_AHEAD_MS = 86_400_000
 
 
 class Crash(Exception):  # noqa: N818 - it is what happens, not what went wrong
@@ -178,7 +179,7 @@ class Driver:
         self._read_tables(task.step)
         self._drain(task)
         run = _run(topic, partition, rows, start)
-        batch, letters = decode(run, 1 << 30)
+        batch, letters = decode(run, 1 << 30, _MAX_AHEAD_MS)
         effects = task.processor.on_batch(batch)
         for reject in effects.rejects:
             at = run.offsets.index(int(batch.offsets[reject.index]))

@@ -40,7 +40,7 @@ class Wire:
     ('leadline.outcomes', 'labels')
     """
 
-    decode: Callable[[Run, int], tuple[Batch, list[DeadLetter]]] = decode
+    decode: Callable[[Run, int, int | None], tuple[Batch, list[DeadLetter]]] = decode
     encode: Callable[[Output], list[bytes]] = encode
     names: Mapping[str, str] = field(default_factory=dict)
 

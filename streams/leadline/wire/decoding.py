@@ -6,13 +6,14 @@ a run, or the columns written again are not the bytes that came, the reference (
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyruhvro
 
-from leadline.core.columnar.columns import cut, lengths, rising
+from leadline.core.columnar.columns import Ints, cut, lengths, rising
 from leadline.core.processor import Batch
 from leadline.records import Record
 from leadline.wire.encoding import FEW_RECORDS
@@ -29,26 +30,37 @@ NO_TIME = -(2**63)
 Letters = list[DeadLetter]
 
 
-def decode(run: Run, max_bytes: int) -> tuple[Batch, Letters]:
-    """The readable records of a run, and a dead letter for each other one; records over ``max_bytes`` are not read."""
-    arrival = _arrivals(run)
+class _Rules(NamedTuple):
+    """What the rules have to know besides the records: their arrival times, and how far ahead of them other times may be."""
+
+    arrival_ms: Ints
+    max_ahead_ms: int | None
+
+
+def decode(run: Run, max_bytes: int, max_ahead_ms: int | None = None) -> tuple[Batch, Letters]:
+    """The readable records of a run, and a dead letter for each other one.
+
+    Records over ``max_bytes`` are not read; those whose time is further ahead of their arrival than ``max_ahead_ms`` cannot be used.
+    """
+    arrival = np.array(_arrivals(run), np.int64)
+    rules = _Rules(arrival, max_ahead_ms)
     letters: Letters = []
     records: list[Record] = []
     columns: pa.RecordBatch | None = None
     bodies: list[bytes] = []
     if run.topic in MANY and not (run.topic == "prediction-requests" and len(run) <= FEW_REQUESTS):
-        indexes, columns, bodies = _columns(run, max_bytes, letters)
+        indexes, columns, bodies = _columns(run, max_bytes, rules, letters)
     else:
-        indexes, records = _records(run, max_bytes, letters)
+        indexes, records = _records(run, max_bytes, rules, letters)
     whole = len(indexes) == len(run)
     batch = Batch(
         run.topic,
         run.partition,
         rising(run.offsets if whole else [run.offsets[i] for i in indexes]),
-        np.array(arrival if whole else [arrival[i] for i in indexes], np.int64),
+        arrival if whole else arrival[indexes],
         _present(run.keys if whole else [run.keys[i] for i in indexes]),
         run.offsets[-1] if len(run) else -1,
-        max(arrival, default=NO_TIME),
+        int(arrival.max(initial=NO_TIME)),
         columns,
         bodies,
         records,
@@ -92,25 +104,23 @@ def _is_clock(run: Run, i: int) -> bool:
 # -- record by record ---------------------------------------------------------------------------------------------------
 
 
-def _records(run: Run, max_bytes: int, letters: Letters) -> tuple[list[int], list[Record]]:
+def _records(run: Run, max_bytes: int, rules: _Rules, letters: Letters) -> tuple[list[int], list[Record]]:
     """The readable records, and their indexes in the run."""
     indexes, records = [], []
     for i, value in enumerate(run.values):
         if _is_clock(run, i):
             continue
         try:
-            records.append(_lawful_record(run.topic, read_record(value, run.topic, max_bytes), run.keys[i]))
-            indexes.append(i)
+            record = read_record(value, run.topic, max_bytes)
+            rule = broken_record(run.topic, record, run.keys[i], int(rules.arrival_ms[i]), rules.max_ahead_ms)
+            if rule is None:
+                records.append(record)
+                indexes.append(i)
+            else:
+                letters.append(_letter(run, i, *rule))
         except UnreadableError as error:
             letters.append(_letter(run, i, error.reason, error.detail))
     return indexes, records
-
-
-def _lawful_record(topic: str, record: Record, key: bytes | None) -> Record:
-    rule = broken_record(topic, record, key)
-    if rule is not None:
-        raise UnreadableError(*rule)
-    return record
 
 
 def _letter(run: Run, i: int, reason: str, detail: str) -> DeadLetter:
@@ -120,7 +130,9 @@ def _letter(run: Run, i: int, reason: str, detail: str) -> DeadLetter:
 # -- a column at a time -------------------------------------------------------------------------------------------------
 
 
-def _columns(run: Run, max_bytes: int, letters: Letters) -> tuple[list[int], pa.RecordBatch | None, list[bytes]]:
+def _columns(
+    run: Run, max_bytes: int, rules: _Rules, letters: Letters
+) -> tuple[list[int], pa.RecordBatch | None, list[bytes]]:
     """The readable records: their indexes in the run, columns and bodies."""
     name = MANY[run.topic]
     indexes, bodies = _bodies(run, name, max_bytes, letters)
@@ -129,7 +141,7 @@ def _columns(run: Run, max_bytes: int, letters: Letters) -> tuple[list[int], pa.
     if columns is None or odd:
         indexes, bodies = _rewritten(run, indexes, bodies, name, letters, odd)
         columns = _to_columns(bodies, name) if bodies else None
-    return _lawful(run, indexes, bodies, columns, name, letters) if columns is not None else ([], None, [])
+    return _lawful(run, indexes, bodies, columns, name, rules, letters) if columns is not None else ([], None, [])
 
 
 def _bodies(run: Run, name: str, max_bytes: int, letters: Letters) -> tuple[list[int], list[bytes]]:
@@ -194,12 +206,19 @@ def _rewritten(
 
 
 def _lawful(
-    run: Run, indexes: list[int], bodies: list[bytes], columns: pa.RecordBatch, name: str, letters: Letters
+    run: Run,
+    indexes: list[int],
+    bodies: list[bytes],
+    columns: pa.RecordBatch,
+    name: str,
+    rules: _Rules,
+    letters: Letters,
 ) -> tuple[list[int], pa.RecordBatch, list[bytes]]:
     """The rows that keep every rule of `leadline.wire.rules`; each other one is a dead letter, by the first rule that it breaks."""
     bad = np.zeros(len(indexes), bool)
     keys = run.keys if len(indexes) == len(run) else [run.keys[i] for i in indexes]
-    for rows, reason, detail in broken(name, columns, keys):
+    arrival_ms = rules.arrival_ms if len(indexes) == len(run) else rules.arrival_ms[indexes]
+    for rows, reason, detail in broken(name, columns, keys, arrival_ms, rules.max_ahead_ms):
         if rows.any():
             letters += [_letter(run, indexes[row], reason, detail) for row in np.flatnonzero(rows & ~bad).tolist()]
             bad |= rows

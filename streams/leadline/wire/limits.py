@@ -1,4 +1,8 @@
-"""Limits of size: what a topic takes, what is written at once, and what is left of a record that becomes a dead letter."""
+"""All limits of size: what a topic takes, what comes in, and what one record may change in the state.
+
+The first bound what is written, the second what is read: a record that is beyond one of them is a dead letter. They are chosen so that
+what one record changes always fits into one batch of a changelog; `tests/contract/test_limits.py` derives it (docs/decisions/0015).
+"""
 
 # -- topics ---------------------------------------------------------------------------------------------------------------
 
@@ -24,3 +28,22 @@ HEADER_BYTES = 1000
 
 MOST_RECORD_BYTES = 3 << 20
 """The most that ``LEADLINE_RECORD_BYTES`` may say: the prediction of a request, and its label, still fit into their topics."""
+REQUEST_ID_BYTES = 1000
+NAME_BYTES = 1000
+"""Names of models, versions, roles, signatures, features and categories; of models people choose 200 characters at most."""
+USER_ID_BYTES = 4 << 10
+CATEGORY_BYTES = 64 << 10
+"""The value of a category."""
+SEGMENT_BYTES = 1000
+"""A segment: name, equals sign, value. So the value of a category that is a segment is shorter than other categories."""
+SEGMENTS = 32
+"""Segments of a prediction."""
+FEATURES = 10_000
+"""Features of a request or a prediction, and categories of a request."""
+
+# -- what one request may keep and change in the state ----------------------------------------------------------------------
+
+REQUEST_BYTES = 1 << 20
+"""The bodies of all predictions of one request."""
+REQUEST_WINDOWS = 64
+"""The windows that the predictions of one request count in: versions, times one and their segments."""

@@ -5,39 +5,37 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pyarrow as pa
 
-from leadline.core.columnar.columns import Bools, lengths
+from leadline.core.columnar.columns import Bools, Ints, lengths
 from leadline.core.windows import counts
 from leadline.core.windows.aggregates import limits
 from leadline.core.windows.keys import STATES
 from leadline.core.windows.partials import CLASSES
-from leadline.records import (
-    JoinCounts,
-    PredictionRequest,
-    Record,
-    WindowPartial,
-    WindowProfile,
-)
+from leadline.records import JoinCounts, PredictionRequest, Record, WindowPartial, WindowProfile
+from leadline.wire.limits import REQUEST_ID_BYTES
+from leadline.wire.sizes import long_request, too_long
+from leadline.wire.times import TIMES, impossible, impossible_time
 
-EARLIEST_MS, LATEST_MS = -62_135_596_800_000, 253_402_300_799_999
-MAX_ID_BYTES = 1000
 MAX_PARTITIONS = 2**15
 """Source partitions are below this."""
 _ID_EMPTY = ("request-id-empty", "give each request an id of its own")
-_ID_TOO_LONG = ("request-id-too-long", f"a request id has at most {MAX_ID_BYTES} bytes")
+_ID_TOO_LONG = ("request-id-too-long", f"a request id has at most {REQUEST_ID_BYTES} bytes")
 _KEY_MISMATCH = ("key-mismatch", "the record's key must be the request_id in UTF-8: it decides the partition")
-_TIMES = {"PredictionRequest": ["event_time"], "Prediction": ["event_time", "scored_at"], "Outcome": ["outcome_time"]}
+TOO_LONG = "too-long"
 
 
-def broken(name: str, columns: pa.RecordBatch, keys: list[bytes | None]) -> Iterator[tuple[Bools, str, str]]:
+def broken(
+    name: str, columns: pa.RecordBatch, keys: list[bytes | None], arrival_ms: Ints, max_ahead_ms: int | None
+) -> Iterator[tuple[Bools, str, str]]:
     """For each rule: which rows break it, the reason for the dead letter, and what to do. A row may break several rules."""
     ids = columns["prediction"].field("request_id") if name == "LabeledPrediction" else columns["request_id"]
     sizes = lengths(ids)
     yield sizes == 0, *_ID_EMPTY
-    yield sizes > MAX_ID_BYTES, *_ID_TOO_LONG
+    yield sizes > REQUEST_ID_BYTES, *_ID_TOO_LONG
     yield _other_key(ids, keys), *_KEY_MISMATCH
-    for field in _TIMES.get(name, []):
-        times = columns[field].to_numpy()
-        yield (times < EARLIEST_MS) | (times > LATEST_MS), *_out_of_range(field)
+    for rows, detail in too_long(name, columns):
+        yield rows, TOO_LONG, detail
+    for field in TIMES.get(name, []):
+        yield from impossible(field, columns[field].to_numpy(), arrival_ms, max_ahead_ms)
     if name == "Prediction":
         yield ~np.isfinite(columns["score"].to_numpy()), "score-not-finite", "the score is NaN or infinite"
     if name == "Outcome":
@@ -50,7 +48,9 @@ def broken(name: str, columns: pa.RecordBatch, keys: list[bytes | None]) -> Iter
         )
 
 
-def broken_record(topic: str, record: Record, key: bytes | None) -> tuple[str, str] | None:
+def broken_record(
+    topic: str, record: Record, key: bytes | None, arrival_ms: int = 0, max_ahead_ms: int | None = None
+) -> tuple[str, str] | None:
     """The first rule that a record breaks: the reason for the dead letter, and what to do. None where it keeps all rules.
 
     Requests have the rules of `broken`. Counts have rules that let them be summed and measured: they are not negative, not too large, and
@@ -64,7 +64,7 @@ def broken_record(topic: str, record: Record, key: bytes | None) -> tuple[str, s
     """
     match topic, record:
         case _, PredictionRequest():
-            return _broken_request(record, key)
+            return _broken_request(record, key, arrival_ms, max_ahead_ms)
         case "window-partials", WindowPartial():
             return _broken_partial(record)
         case "window-partials", JoinCounts():
@@ -74,15 +74,20 @@ def broken_record(topic: str, record: Record, key: bytes | None) -> tuple[str, s
     return None
 
 
-def _broken_request(request: PredictionRequest, key: bytes | None) -> tuple[str, str] | None:
+def _broken_request(
+    request: PredictionRequest, key: bytes | None, arrival_ms: int, max_ahead_ms: int | None
+) -> tuple[str, str] | None:
     said = request.request_id.encode()
     if not said:
         return _ID_EMPTY
-    if len(said) > MAX_ID_BYTES:
+    if len(said) > REQUEST_ID_BYTES:
         return _ID_TOO_LONG
     if said != key:
         return _KEY_MISMATCH
-    return None if EARLIEST_MS <= request.event_time <= LATEST_MS else _out_of_range("event_time")
+    long = long_request(request)
+    if long is not None:
+        return TOO_LONG, long
+    return impossible_time("event_time", request.event_time, arrival_ms, max_ahead_ms)
 
 
 def _broken_partial(partial: WindowPartial) -> tuple[str, str] | None:
@@ -114,10 +119,6 @@ def _outside(record: WindowPartial | JoinCounts | WindowProfile, names: Iterable
     """What is wrong with the source partition and the counts of these names."""
     source = limits.outside("source_partition", record.source_partition, MAX_PARTITIONS)
     return limits.first([source, *(limits.outside(name, getattr(record, name)) for name in names)])
-
-
-def _out_of_range(field: str) -> tuple[str, str]:
-    return "time-out-of-range", f"{field} is not within the years 1 to 9999 (milliseconds?)"
 
 
 def _other_key(ids: pa.Array, keys: list[bytes | None]) -> Bools:

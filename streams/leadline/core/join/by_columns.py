@@ -1,5 +1,7 @@
 """Simple requests, a whole run at once: any number of versions predict a request, each once, and it has one outcome at most."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,19 +9,32 @@ from leadline.core.columnar.columns import Bools, Ints, pick
 from leadline.core.join.changes import Changes
 from leadline.core.join.cohorts import Cohorts
 from leadline.core.join.label_rules import LabelColumns
-from leadline.core.join.request_state import MAX_PREDICTIONS
 from leadline.core.join.requests import Requests
 from leadline.core.join.state_columns import PredictionColumns, States
 from leadline.core.processor import Store
+from leadline.wire.limits import REQUEST_BYTES, REQUEST_WINDOWS
 
 
-def simple_for_predictions(requests: Requests, new: PredictionColumns, cohorts: Cohorts) -> Bools:
-    """The requests that stay simple with these new predictions."""
+def simple_for_predictions(
+    requests: Requests, new: PredictionColumns, bodies: Sequence[bytes], cohorts: Cohorts
+) -> Bools:
+    """The requests that stay simple with these new predictions, and surely within their limits; ``bodies`` are those of the new ones."""
     states = requests.states
-    simple: Bools = (states.outcomes <= 1) & (states.predictions + requests.times() <= MAX_PREDICTIONS)
+    windows = (states.predictions + requests.times()) * cohorts.most_windows
+    simple: Bools = (states.outcomes <= 1) & (windows <= REQUEST_WINDOWS) & _small(requests, bodies)
     if len(requests.keys) < len(requests.request) or states.predictions.any():
         simple[_predicted_twice(states.prediction_columns(), new, cohorts)] = False
     return simple
+
+
+def _small(requests: Requests, bodies: Sequence[bytes]) -> Bools:
+    """The requests that have room for these bodies."""
+    held, times = requests.states.sizes(), requests.times()
+    if int(held.max(initial=0)) + int(times.max(initial=0)) * max(map(len, bodies), default=0) <= REQUEST_BYTES:
+        return np.ones(len(held), bool)
+    added = np.bincount(requests.request, list(map(len, bodies)), len(held))
+    small: Bools = held + added <= REQUEST_BYTES
+    return small
 
 
 def simple_for_outcomes(requests: Requests) -> Bools:

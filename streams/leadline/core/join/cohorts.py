@@ -18,6 +18,8 @@ from leadline.settings import ModelSettings
 
 OTHER = ("other",)
 """The segment of predictions whose own segments are over the model's limit."""
+SEGMENTS_BYTES = 4 << 20
+"""Bytes of the segments of all combinations of a version, which are in memory."""
 _NEVER = 2**62
 _TABLE = np.dtype(
     [
@@ -54,14 +56,19 @@ class Cohort:
 
 
 class Cohorts:
-    """The cohorts of one task. A cohort keeps its number."""
+    """The cohorts of one task. A cohort keeps its number.
+
+    ``most_windows``: in how many windows a prediction of any of them counts at most: one of each segment.
+    """
 
     def __init__(self, store: Store, models: Models) -> None:
         self._store = store
         self._models = models
         self._numbers: dict[tuple[str, str, tuple[str, ...]], int] = {}
         self._of_version: Counter[tuple[str, str]] = Counter()
+        self._bytes_of_version: Counter[tuple[str, str]] = Counter()
         self._versions: dict[tuple[str, str], int] = {}
+        self.most_windows = 1
         self._cohorts: list[Cohort] = []
         self._table: NDArray[Any] = np.zeros(0, _TABLE)
         for _, value in store.scan(JoinKeys.COHORT, JoinKeys.COHORT + b"\xff" * 5):
@@ -136,7 +143,7 @@ class Cohorts:
     def _known(self, model: str, version: str, segments: tuple[str, ...]) -> int:
         number, settings = self._numbers.get((model, version, segments)), self._models.settings(model)
         if number is None and settings is not None:
-            if self._of_version[model, version] >= settings.segment_limit and segments not in ((), OTHER):
+            if segments not in ((), OTHER) and self._is_full(model, version, segments, settings.segment_limit):
                 return self._known(model, version, OTHER)
             number = self._append(model, version, segments)
             self._store.put(
@@ -148,13 +155,24 @@ class Cohorts:
         """As `Models.why_unusable`."""
         return self._models.why_unusable(model)
 
+    def _is_full(self, model: str, version: str, segments: tuple[str, ...], limit: int) -> bool:
+        """Whether a version has so many combinations of segments, or such long ones, that it takes no further one."""
+        size = self._bytes_of_version[model, version] + _size(segments)
+        return self._of_version[model, version] >= limit or size > SEGMENTS_BYTES
+
     def _append(self, model: str, version: str, segments: tuple[str, ...]) -> int:
         settings = self._models.settings(model) or ModelSettings(name=model)
         number = self._numbers[model, version, segments] = len(self._cohorts)
         self._of_version[model, version] += 1
+        self._bytes_of_version[model, version] += _size(segments)
         self._versions.setdefault((model, version), len(self._versions))
         self._cohorts.append(Cohort(model, version, tuple(dict.fromkeys(("*", *segments))), settings))
+        self.most_windows = max(self.most_windows, len(self._cohorts[-1].segments))
         return number
+
+
+def _size(segments: tuple[str, ...]) -> int:
+    return sum(len(segment.encode()) for segment in segments)
 
 
 def _codes(column: pa.Array) -> NDArray[np.int64]:

@@ -92,7 +92,7 @@ class Join:
         requests = Requests.read(self._store, pick(batch.keys, rows))
         predictions = predictions._replace(request=requests.request)
         bodies, store = pick(batch.bodies, rows), self._store
-        simple = by_columns.simple_for_predictions(requests, predictions, self._cohorts)
+        simple = by_columns.simple_for_predictions(requests, predictions, bodies, self._cohorts)
         by_columns.add_predictions(requests, simple, predictions, bodies, store, changes)
         part, others = requests.part(~simple)
         rest = predictions.take(others, part.request)

@@ -12,10 +12,11 @@ from leadline.core.columnar.columns import Ints
 from leadline.core.join.changes import Changes
 from leadline.core.join.cohorts import Cohort, Cohorts
 from leadline.core.join.label_rules import Label, LabelRule, StoredOutcome, classify, label
-from leadline.core.join.request_state import MAX_OUTCOMES, MAX_PREDICTIONS, RequestState, StoredPrediction
+from leadline.core.join.request_state import MAX_OUTCOMES, RequestState, StoredPrediction
 from leadline.core.join.requests import Requests
 from leadline.core.join.state_columns import PredictionColumns
 from leadline.core.processor import Reject, Store
+from leadline.wire.limits import REQUEST_BYTES, REQUEST_WINDOWS
 
 
 def add_predictions(
@@ -55,13 +56,15 @@ class _Run:
     def add_prediction(self, row: int, request: int, prediction: StoredPrediction) -> bool:
         """Add a prediction unless it repeats a version or is one too many; whether it was added. ``row`` is its row in the batch."""
         state, changes = self._state(request), self._changes
-        if len(state.predictions) == MAX_PREDICTIONS:
-            detail = f"{MAX_PREDICTIONS} versions scored the request already"
-            changes.rejects.append(Reject(row, "too-many-versions", detail))
-            return False
         cohort = changes.cohorts[prediction.cohort]
+        held = [changes.cohorts[other.cohort] for other in state.predictions]
+        repeated = any(_same_version(cohort, other) for other in held)
+        refusal = None if repeated else _too_much(state, held, prediction, cohort)
+        if refusal is not None:
+            changes.rejects.append(Reject(row, *refusal))
+            return False
         changes.deltas.classes[cohort.model, "prediction_records"] += 1
-        if any(_same_version(cohort, changes.cohorts[other.cohort]) for other in state.predictions):
+        if repeated:
             changes.deltas.classes[cohort.model, "duplicate_predictions"] += 1
             return False
         deadlines = [rule.deadline_ms for rule in _rules(state, changes.cohorts)]
@@ -93,6 +96,17 @@ class _Run:
             before = RequestState.unpack(self._requests.states.values[request])
             self._states[request] = before, before.copy()
         return self._states[request][1]
+
+
+def _too_much(
+    state: RequestState, held: Sequence[Cohort], prediction: StoredPrediction, cohort: Cohort
+) -> tuple[str, str] | None:
+    """Why a request takes no such prediction besides those that it has, whose cohorts are ``held``: the reason, and what to say."""
+    if sum(len(each.segments) for each in (*held, cohort)) > REQUEST_WINDOWS:
+        return "too-many-versions", f"the predictions of a request count in {REQUEST_WINDOWS} windows at most"
+    if sum(len(each.body) for each in (*state.predictions, prediction)) > REQUEST_BYTES:
+        return "state-too-large", f"the predictions of a request have {REQUEST_BYTES} bytes at most"
+    return None
 
 
 def _same_version(one: Cohort, other: Cohort) -> bool:

@@ -18,7 +18,6 @@ PREDICTION = np.dtype([("event_time", "<i8"), ("cohort", "<u4"), ("score", "<f8"
 """The entry of a prediction; ``body`` is the length of its body."""
 OUTCOME = np.dtype([("offset", "<i8"), ("outcome_time", "<i8"), ("arrival_ms", "<i8"), ("value", "<f8")])
 
-MAX_PREDICTIONS = 255
 MAX_OUTCOMES = 1000
 
 

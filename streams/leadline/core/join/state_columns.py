@@ -87,7 +87,7 @@ class States(NamedTuple):
         """All outcomes (`OUTCOME`), request by request."""
         if _all_equal(self.outcomes, 1):
             return np.frombuffer(b"".join(cut(self.values, -OUTCOME.itemsize)), OUTCOME)
-        return np.frombuffer(b"".join(_parts(self.values, self._before_outcomes(), self._sizes())), OUTCOME)
+        return np.frombuffer(b"".join(_parts(self.values, self._before_outcomes(), self.sizes())), OUTCOME)
 
     def _request(self) -> Ints:
         """The index of each prediction's request."""
@@ -102,10 +102,11 @@ class States(NamedTuple):
         return behind
 
     def _before_outcomes(self) -> Ints:
-        before: Ints = self._sizes() - OUTCOME.itemsize * self.outcomes
+        before: Ints = self.sizes() - OUTCOME.itemsize * self.outcomes
         return before
 
-    def _sizes(self) -> Ints:
+    def sizes(self) -> Ints:
+        """Bytes of each state."""
         return np.array(list(map(len, self.values)), np.int64)
 
     # -- writing ------------------------------------------------------------------------------------------------------
@@ -124,7 +125,7 @@ class States(NamedTuple):
         request = np.concatenate([self._request(), new.request])
         entries = np.concatenate([self._entries(), entries])[np.argsort(request, kind="stable")]
         fronts = _fronts(self.predictions + counts, self.outcomes, entries)
-        behind, before, sizes = self._behind_entries(), self._before_outcomes(), self._sizes()
+        behind, before, sizes = self._behind_entries(), self._before_outcomes(), self.sizes()
         parts = fronts, _parts(self.values, behind, before), added, _parts(self.values, before, sizes)
         return list(map(b"".join, zip(*parts, strict=True)))
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from leadline.core.columnar.columns import Floats, Ints, alike, ints
+from leadline.core.columnar.columns import Floats, Ints, alike, ints, lengths
 from leadline.core.models import Version
 from leadline.core.processor import Batch, Lookups, Output
 from leadline.core.scoring.features import MISSING, Columns, Features, Texts
@@ -45,6 +45,10 @@ class Requests(Protocol):
 
     def category(self, name: str) -> list[str]:
         """What each request says for one category; empty where it says nothing."""
+        ...
+
+    def longest_category(self) -> int:
+        """Bytes of the longest value of any category, or more."""
         ...
 
     def predictions(self, keys: list[bytes], partition: int, scored: Scored, version: Version, role: str) -> Output:
@@ -93,6 +97,9 @@ class Few:
 
     def category(self, name: str) -> list[str]:
         return [record.categories.get(name, "") for record in self.records]
+
+    def longest_category(self) -> int:
+        return 4 * max((len(value) for record in self.records for value in record.categories.values()), default=0)
 
     def predictions(self, keys: list[bytes], partition: int, scored: Scored, version: Version, role: str) -> Output:
         settings, ages = version.settings, [None] * len(keys) if scored.age_ms is None else scored.age_ms.tolist()
@@ -167,6 +174,9 @@ class Many:
         for row, value in zip(rows.tolist(), items.take(pa.array(own)).to_pylist(), strict=True):
             said[row] = value
         return said
+
+    def longest_category(self) -> int:
+        return int(lengths(_entries(self.columns["categories"])[1]).max(initial=0))
 
     def predictions(self, keys: list[bytes], partition: int, scored: Scored, version: Version, role: str) -> Output:
         requests, settings, count, width = self.columns, version.settings, len(keys), scored.matrix.shape[1]

@@ -12,6 +12,7 @@ from leadline.core.scoring.features import Features
 from leadline.core.scoring.request_forms import Requests, Scored, requests_of, to_matrix
 from leadline.core.scoring.routing import Deployments, loaded_routes
 from leadline.records import Rollout, brief
+from leadline.wire.limits import SEGMENT_BYTES
 
 
 class Scoring(EventDriven):
@@ -56,6 +57,7 @@ class Scoring(EventDriven):
 
     def _score(self, batch: Batch, rows: Ints, requests: Requests, serving: "_Serving", effects: Effects) -> None:
         version, role, features = serving
+        rows, requests = _with_short_segments(rows, requests, version.settings.segments, effects)
         lookups = _lookups(batch.lookups, rows)
         matrix = to_matrix(requests, features, lookups)
         if version.settings.missing == "refuse":
@@ -87,6 +89,21 @@ class _Serving(NamedTuple):
 
 def _refuse(effects: Effects, rows: Ints, reason: str, detail: str) -> None:
     effects.rejects.extend(Reject(i, reason, detail) for i in rows.tolist())
+
+
+def _with_short_segments(rows: Ints, requests: Requests, names: list[str], effects: Effects) -> tuple[Ints, Requests]:
+    """The rows whose segments are not too long; the others are refused."""
+    room = SEGMENT_BYTES - max((len(name.encode()) + 1 for name in names), default=SEGMENT_BYTES)
+    if not names or requests.longest_category() <= room:
+        return rows, requests
+    long = np.zeros(len(rows), bool)
+    for name in names:
+        said = np.array([len(f"{name}={value}".encode()) > SEGMENT_BYTES for value in requests.category(name)], bool)
+        detail = f"category {brief(name)} is a segment: with its name and = it has at most {SEGMENT_BYTES} bytes"
+        _refuse(effects, rows[said & ~long], "too-long", detail)
+        long |= said
+    kept = np.flatnonzero(~long)
+    return rows[kept], requests.take(kept)
 
 
 def _lookups(lookups: Lookups | None, rows: Ints) -> Lookups | None:

@@ -16,11 +16,16 @@ from leadline.core.models import Models
 from leadline.core.processor import Batch, Effects, EventDriven, Output, Store
 from leadline.core.store_keys import AlertingKeys
 from leadline.core.windows.latest import holds
+from leadline.core.windows.partials import EARLIEST
 from leadline.records import Alert, DriftReport, Metric, WindowMetrics, iso
 from leadline.settings import AlertLimits, ModelSettings
 
-WINDOWS = 64
-"""Alerting remembers so many of the newest windows of a subject, and ignores what comes for an older one."""
+SPARE_WINDOWS = 8
+"""A window is remembered for horizon and grace, in which its labels come, and for so many windows longer."""
+MOST_WINDOWS = 512
+"""Windows of a subject that are remembered at most, the newest ones."""
+MOST_FEATURES = 50
+"""Drifted features that an alert names; it says how many further ones there are."""
 
 LESS_IS_BETTER = frozenset({"mae", "rmse"})
 
@@ -68,16 +73,20 @@ class Verdict:
 
 @dataclass(slots=True)
 class Case:
-    """The windows of one subject by start, and when its alert was opened (start of the window), if it is open."""
+    """The windows of one subject by start, and when its alert was opened (start of the window), if it is open.
+
+    ``now_ms``: the latest time of its records, by the log (their ``as_of``).
+    """
 
     windows: dict[int, Verdict] = field(default_factory=dict)
     opened_at: int | None = None
     revision: int = 0
+    now_ms: int = EARLIEST
 
     def pack(self) -> bytes:
         """The case as bytes; `unpack` reads them."""
         windows = [[start, *verdict.fields()] for start, verdict in self.windows.items()]
-        return json.dumps([windows, self.opened_at, self.revision]).encode()
+        return json.dumps([windows, self.opened_at, self.revision, self.now_ms]).encode()
 
     @classmethod
     def unpack(cls, value: bytes) -> "Case":
@@ -90,18 +99,26 @@ class Case:
         windows, *rest = json.loads(value)
         return cls({start: Verdict(*fields) for start, *fields in windows}, *rest)
 
-    def window(self, start: int, end: int, revision: int) -> Verdict | None:
-        """The verdict of a window, for a record of this revision to change; None where the record is too old to count."""
+    def window(self, record: WindowMetrics | DriftReport, settings: ModelSettings) -> Verdict | None:
+        """The verdict of a window, for a record of it to change; None where the record, or its window, is too old to count."""
+        self.now_ms = max(self.now_ms, record.as_of)
+        start = record.window_start
         held = self.windows.get(start)
         if held is not None:
-            return held if holds(revision, held.revision) else None
-        if len(self.windows) >= WINDOWS:
-            oldest = min(self.windows)
-            if start < oldest:
-                return None
-            del self.windows[oldest]
-        held = self.windows[start] = Verdict(end, 0)
-        return held
+            return held if holds(record.revision, held.revision) else None
+        held = self.windows[start] = Verdict(record.window_end, 0)
+        self._forget(settings)
+        return held if start in self.windows else None
+
+    def _forget(self, settings: ModelSettings) -> None:
+        """Forget windows that are long over, but those that decide; and the oldest ones where there are too many."""
+        limits = settings.alerts
+        keep_ms = settings.horizon + (settings.grace or 0) + SPARE_WINDOWS * settings.window
+        deciding = set(self.newest_judged(max(limits.open_after, limits.resolve_after)))
+        for start in sorted(self.windows)[:-1]:
+            is_over = self.windows[start].end + keep_ms < self.now_ms
+            if len(self.windows) > MOST_WINDOWS or (is_over and start not in deciding):
+                del self.windows[start]
 
     def newest_judged(self, count: int) -> list[int]:
         """Starts of the newest judged windows, the newest first."""
@@ -165,7 +182,9 @@ class Alerting(EventDriven):
         if reference is None:
             return None
         case = self._case(subject)
-        verdict = case.window(record.window_start, record.window_end, record.revision)
+        if record.as_of < record.window_end and record.window_start not in case.windows:
+            return None  # it is not over: there is nothing to remember yet
+        verdict = case.window(record, settings)
         if verdict is None:
             return None
         verdict.revision = record.revision
@@ -181,11 +200,11 @@ class Alerting(EventDriven):
     def _drift(self, subject: Subject, record: DriftReport, settings: ModelSettings) -> Alert | None:
         """Judge a window when the report of its score has come: it is the last one of a revision."""
         case = self._case(subject)
-        verdict = case.window(record.window_start, record.window_end, record.revision)
+        verdict = case.window(record, settings)
         if verdict is None or not holds(record.revision, verdict.waiting_revision):
             return None
         earlier = verdict.waiting if record.revision == verdict.waiting_revision else {}
-        verdict.waiting_revision, verdict.waiting = record.revision, earlier | _drifted(record)
+        verdict.waiting_revision, verdict.waiting = record.revision, _with(earlier, _drifted(record))
         if record.kind != "score":
             return None
         verdict.revision, verdict.evidence = record.revision, verdict.waiting
@@ -222,6 +241,13 @@ def _drifted(report: DriftReport) -> dict[str, str]:
         return {}
     text = f"psi {_text(report.statistic)} above {_text(report.threshold)}, p {_text(report.p_value)}, n {report.n}"
     return {f"{report.kind} {report.feature}" if report.kind != "score" else "score": text}
+
+
+def _with(earlier: dict[str, str], drifted: dict[str, str]) -> dict[str, str]:
+    """The evidence of drift with that of one feature more; of very many features only their number."""
+    if not drifted or len(earlier) < MOST_FEATURES or drifted.keys() & (earlier.keys() | {"score"}):
+        return earlier | drifted
+    return earlier | {"further": str(int(earlier.get("further", "0")) + 1)}
 
 
 def _alert(subject: Subject, case: Case, start: int, settings: ModelSettings) -> Alert | None:
