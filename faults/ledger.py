@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from faults.traffic import HORIZON_MS, WINDOW_MS
+from faults.traffic import GRACE_MS, HORIZON_MS, WINDOW_MS
 from faults.world import STEPS, WIND, World
 from leadline.core.windows.latest import keep
 from leadline.kafka import cluster
@@ -21,6 +21,9 @@ from leadline.wire.codec import read
 from leadline.wire.run import ARRIVAL_HEADER
 
 _EXACT = ("predictions", "matched", "pending", "expired", "tp", "fp", "fn", "tn")
+_AFTER = ("outcomes_after_grace", "outcomes_orphan", "outcomes_retractions")
+"""What comes when its prediction is sealed, or by then forgotten too: which of the two depends on when its source was read."""
+_FORGOTTEN = "window-forgotten"
 _CLOSE = ("accuracy", "logloss", "brier", "mean_score", "outcome_rate")
 
 
@@ -119,19 +122,30 @@ async def judge(world: World) -> Verdict:
     """Read all topics, and compare."""
     predictions = await _rows(world, "predictions")
     outcomes = await _rows(world, "outcomes")
-    letters = {_origin(r.headers) async for r in cluster.read_all(world.bootstrap, f"{world.prefix}.dead-letters")}
+    letters = await _letters(world)
+    joined, wrong = _without_forgotten(world, predictions, letters)
     counts, windows, labels = oracle.join(
-        predictions, outcomes, horizon=HORIZON_MS, window=WINDOW_MS, policy="first", as_of=world.traffic.now_ms
+        joined,
+        outcomes,
+        horizon=HORIZON_MS,
+        window=WINDOW_MS,
+        policy="first",
+        as_of=world.traffic.now_ms,
+        grace=GRACE_MS,
     )
-    emitted = await _told(world)
+    emitted = await _emitted(world)
     got = Counter[str]()
     for record in emitted.values():
         if "tp" not in record:
             got.update({name: record[name] for name in counts if name != "pending"})
     got["pending"] = got["predictions"] - got["matched"] - got["expired"]
-    wrong = [f"{name} is {got[name]}, not {value}" for name, value in counts.items() if got[name] != value]
-    refused = world.traffic.refused
-    wrong += [f"{len(letters)} dead letters, not {refused}"] if len(letters) != refused else []
+    wrong += [
+        f"{name} is {got[name]}, not {value}"
+        for name, value in counts.items()
+        if name not in _AFTER and got[name] != value
+    ]
+    after = [sum(each[name] for name in _AFTER) for each in (got, counts)]
+    wrong += [f"{' + '.join(_AFTER)} is {after[0]}, not {after[1]}"] if after[0] != after[1] else []
     live = {(r["model_version"], r["window_start"], r["segment"]): r for r in emitted.values() if "tp" in r}
     bad = sum(_differs(live.get(key), row) for key, row in windows.items()) + len(set(live) - set(windows))
     lost, doubled = await _effects(world, labels)
@@ -141,10 +155,43 @@ async def judge(world: World) -> Verdict:
     return Verdict(events, lost, doubled, _wrong_scores(world, predictions), wrong, bad, len(letters), bare)
 
 
-def _origin(headers: Any) -> tuple[bytes, ...]:
-    """Where a dead letter stood: scoring may write one twice."""
-    emitted = dict(headers)
-    return tuple(emitted[f"__connect.errors.{name}"] for name in ("topic", "partition", "offset"))
+async def _letters(world: World) -> dict[tuple[str, int, int], str]:
+    """The reason of each dead letter, by where its record stood: scoring may write one twice."""
+    letters = {}
+    async for record in cluster.read_all(world.bootstrap, f"{world.prefix}.dead-letters"):
+        headers = {name: value.decode() for name, value in record.headers}
+        topic, partition, offset = (headers[f"__connect.errors.{name}"] for name in ("topic", "partition", "offset"))
+        letters[topic.removeprefix(f"{world.prefix}."), int(partition), int(offset)] = headers["leadline-reason"]
+    return letters
+
+
+def _without_forgotten(
+    world: World, predictions: list[dict[str, Any]], letters: dict[tuple[str, int, int], str]
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """The predictions whose window was not forgotten when they came; and what is wrong with the dead letters.
+
+    A window is forgotten before a prediction comes where scoring wrote it again, after a crash, or where the request was that old.
+    """
+    forgotten = {(partition, offset) for (topic, partition, offset), why in letters.items() if why == _FORGOTTEN}
+    joined = [row for row in predictions if row["position"] not in forgotten]
+    known = {row["request_id"] for row in joined}
+    left_out = [row for row in predictions if row["position"] in forgotten]
+    wrong = [
+        f"the prediction of {row['request_id']} is a dead letter"
+        for row in left_out
+        if row["request_id"] not in known and not _old(row)
+    ]
+    wrong += (
+        [f"{len(forgotten) - len(left_out)} windows forgotten of no prediction"]
+        if len(forgotten) != len(left_out)
+        else []
+    )
+    others, refused = len(letters) - len(forgotten), world.traffic.refused
+    return joined, wrong[:5] + ([f"{others} dead letters, not {refused}"] if others != refused else [])
+
+
+def _old(row: dict[str, Any]) -> bool:
+    return bool(row["event_time"] + WINDOW_MS + HORIZON_MS + 2 * GRACE_MS < row["arrival_time"] + WINDOW_MS)
 
 
 def _wrong_scores(world: World, predictions: list[dict[str, Any]]) -> int:
@@ -163,9 +210,10 @@ def _wrong_scores(world: World, predictions: list[dict[str, Any]]) -> int:
 def _as_asked(row: dict[str, Any], asked: PredictionRequest, kinds: list[str]) -> bool:
     amount, wind, kind = row["features"]
     looked_up = row["feature_age_ms"] is not None
+    code = kinds.index(asked.categories["kind"]) if asked.categories["kind"] in kinds else -1
     return (
         amount == asked.features["amount"]
-        and kinds[int(kind)] == asked.categories["kind"]
+        and kind == code
         and (wind == WIND[asked.categories["station"]] if looked_up else math.isnan(wind))
     )
 
@@ -184,6 +232,7 @@ async def _rows(world: World, topic: str) -> list[dict[str, Any]]:
             continue
         if row is None or row["request_id"].encode() != record.key:
             continue
+        row["position"] = record.partition, record.offset
         row["arrival_time"] = int(dict(record.headers)[ARRIVAL_HEADER])
         if topic == "predictions":
             row |= {"label_pred": row["predicted_label"], "segment": row["segments"][0]}
@@ -191,7 +240,7 @@ async def _rows(world: World, topic: str) -> list[dict[str, Any]]:
     return rows
 
 
-async def _told(world: World) -> dict[bytes, dict[str, Any]]:
+async def _emitted(world: World) -> dict[bytes, dict[str, Any]]:
     held: dict[bytes, Any] = {}
     async for record in cluster.read_all(world.bootstrap, f"{world.prefix}.metrics"):
         keep(held, record.key, read("metrics", record.value))

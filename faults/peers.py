@@ -54,7 +54,7 @@ class PeerWorld(World):
 
     def _start(self, count: int, name: str, more: Mapping[str, str] = {}) -> Workers:
         environment = {
-            "KAFKA_BOOTSTRAP": f"127.0.0.1:{self.network.port}",
+            "KAFKA_BOOTSTRAP": self.for_workers,
             "LEADLINE_PREFIX": self.prefix,
             "LEADLINE_BENCH_JOB": "join",
             **self._more,

@@ -9,7 +9,8 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 
-from faults.kinds import KINDS
+from faults.cluster import ClusterWorld
+from faults.kinds import BROKERS, KINDS
 from faults.ledger import Verdict, Watch, judge, left
 from faults.world import World
 
@@ -20,7 +21,8 @@ _HEAL_S, _DONE_S = 30.0, 180.0
 def once(name: str, seed: int, events: int, minutes: float = 0.0) -> dict[str, Any]:
     """Run a fault with a seed, again and again for so many minutes; what it cost, for a results file."""
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="leadline-faults-") as folder, World(Path(folder), seed) as world:
+    make = ClusterWorld if name in BROKERS else World
+    with tempfile.TemporaryDirectory(prefix="leadline-faults-") as folder, make(Path(folder), seed) as world:
         verdict, live = asyncio.run(_run(world, name, events, minutes))
         errors = [
             line[:300]

@@ -3,20 +3,27 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
 
 from aiokafka import AIOKafkaProducer
+from confluent_kafka import Producer
 
+from faults import bad
 from leadline.kafka.sender import Sender
 from leadline.records import Outcome, PredictionRequest
 from leadline.wire.codec import value_of
 from leadline.wire.partitions import partition_of
 from leadline.wire.run import ARRIVAL_HEADER, Headers
 
-HORIZON_MS, WINDOW_MS = 600_000, 60_000
+HORIZON_MS, WINDOW_MS, GRACE_MS = 600_000, 60_000, 60_000
+NIGHT_MS = HORIZON_MS + WINDOW_MS + 3 * GRACE_MS
+"""So long a pause that all before it is forgotten."""
 CATEGORIES = ["a", "b", "ü"]
 STATIONS = [f"station-{n}" for n in range(20)]
+CODECS = (None, "gzip", "snappy", "lz4", "zstd")
+_SEGMENTS, _SEGMENT_BYTES = 3000, 900
 _TICK_S = 0.2
 _HOUR_MS = 3_600_000
 _AHEAD_MS = 24 * _HOUR_MS
@@ -37,6 +44,11 @@ class Odds:
     late: float = 0.05
     never: float = 0.05
     hot: float = 0.0
+    segments: float = 0.0
+    letter: float = 0.0
+    fat: float = 0.0
+    ahead: float = 0.0
+    broken: float = 0.0
 
 
 @dataclass(slots=True)
@@ -49,32 +61,60 @@ class Traffic:
     rng: random.Random
     odds: Odds = field(default_factory=Odds)
     speed: float = 1.0
+    codecs: tuple[str | None, ...] = (None,)
     now_ms: int = 1_700_000_000_000
     sent: int = 0
     refused: int = 0
     asked: dict[str, PredictionRequest] = field(default_factory=dict)
+    _awake: int = 0
 
     def calm(self) -> None:
         """Be as usual again."""
-        self.odds, self.speed = Odds(), 1.0
+        self.odds, self.speed, self.codecs = Odds(), 1.0, (None,)
+
+    def sleep(self) -> None:
+        """Nothing comes for a night: all before it expires, is sealed and forgotten. Outcomes that came early are of nobody then."""
+        self.now_ms += NIGHT_MS
+        self.sent += 20
+        self._awake = 0
 
     async def feed(self, events: int, seconds: float, striking: Callable[[], bool]) -> None:
-        """Publish so many events, a third at once and the rest over so many seconds, and on while the fault strikes."""
-        producer = AIOKafkaProducer(
-            bootstrap_servers=self.bootstrap, enable_idempotence=True, request_timeout_ms=240_000,
-            max_batch_size=8 << 20, max_request_size=16 << 20,
-        )  # fmt: skip
-        await producer.start()
-        try:
-            sender = Sender(producer, self.prefix, pass_on_arrival=True)
-            await self._publish(sender, events // 3)
+        """Publish so many events, a third at once and the rest over so many seconds, and on while the fault strikes.
+
+        A night comes after each half of so many events.
+        """
+        async with AsyncExitStack() as stack:
+            senders = {codec: await stack.enter_async_context(self._sender(codec)) for codec in CODECS}
+            await self._publish(senders, events // 3)
             each = max(1, int(events * 2 / 3 * _TICK_S / seconds))
             while self.sent < events or striking():
                 began = time.monotonic()
-                await self._publish(sender, int(each * self.speed))
+                if self._awake >= events // 2:
+                    self.sleep()
+                await self._publish(senders, int(each * self.speed))
                 await asyncio.sleep(max(0.0, _TICK_S - (time.monotonic() - began)))
-        finally:
-            await producer.stop()
+
+    @asynccontextmanager
+    async def _sender(self, codec: str | None) -> AsyncIterator[Sender]:
+        """A producer that compresses so."""
+        async with AIOKafkaProducer(
+            bootstrap_servers=self.bootstrap, enable_idempotence=True, request_timeout_ms=240_000,
+            max_batch_size=8 << 20, max_request_size=16 << 20, compression_type=codec,
+        ) as producer:  # fmt: skip
+            yield Sender(producer, self.prefix, pass_on_arrival=True)
+
+    def bomb(self, megabytes: int) -> None:
+        """Publish a request and an outcome that unpack to so many megabytes of nothing."""
+        producer = Producer({
+            "bootstrap.servers": self.bootstrap, "compression.type": "zstd", "message.max.bytes": 1_000_000_000,
+        })  # fmt: skip
+        for topic in ("prediction-requests", "outcomes"):
+            partition = self.rng.randrange(self.partitions)
+            headers = [(ARRIVAL_HEADER, b"%d" % self.now_ms)]
+            producer.produce(f"{self.prefix}.{topic}", bytes(megabytes << 20), b"bomb", partition, headers=headers)
+            self.refused += 1
+        if producer.flush(60):
+            raise TimeoutError("the broker did not take a bomb within a minute")
 
     async def tell_time(self) -> None:
         """The end of the log: what time it is, on every partition."""
@@ -85,7 +125,9 @@ class Traffic:
                 for partition in range(self.partitions):
                     await asyncio.gather(*await sender.send_clock(topic, partition, self.now_ms))
 
-    async def _publish(self, sender: Sender, events: int) -> None:
+    async def _publish(self, senders: Mapping[str | None, Sender], events: int) -> None:
+        sender = senders[self.rng.choice(self.codecs)]
+        self._awake += events
         topics = ("prediction-requests", "outcomes")
         rows: dict[str, list[list[Row]]] = {topic: [[] for _ in range(self.partitions)] for topic in topics}
         for _ in range(events):
@@ -125,7 +167,10 @@ class Traffic:
         at_ms = self.now_ms - rng.randint(0, 2000)
         if rng.random() < self.odds.odd_times:
             at_ms = rng.choice([-1, 1, 4_102_444_800_000, -30_000_000_000_000])
-        categories = {"station": rng.choice(STATIONS), "kind": rng.choice(CATEGORIES)}
+        kind = rng.choice(CATEGORIES)
+        if rng.random() < self.odds.segments:
+            kind = f"{rng.randrange(_SEGMENTS):04}".ljust(_SEGMENT_BYTES, "-")
+        categories = {"station": rng.choice(STATIONS), "kind": kind}
         return PredictionRequest(
             request_id=f"r{number}",
             model="m",
@@ -139,14 +184,10 @@ class Traffic:
         """What is published of an event: mostly itself, sometimes twice, sometimes something that cannot be used."""
         rng, odds = self.rng, self.odds
         key, value, luck = record.request_id.encode(), value_of(record), rng.random()
-        for chance, bad in (
-            (odds.poison, lambda: (b"poison-%d" % self.sent, _garbage(rng, value))),
-            (odds.giant, lambda: (b"giant-%d" % self.sent, b"{" * rng.choice([1_100_000, 1_900_000]))),
-            (odds.newer_schema, lambda: (key, b"\xc3\x01" + b"newer.v3" + value[10:])),
-        ):
+        for chance, instead in self._bad(record):
             if luck < chance:
                 self.refused += 1
-                return [bad()]
+                return [instead(key, value)]
             luck -= chance
         copies = rng.choice([2, 3]) if rng.random() < odds.repeated else 1
         if isinstance(record, PredictionRequest):
@@ -156,8 +197,16 @@ class Traffic:
                 self.asked[record.request_id] = record
         return [(key, value)] * copies
 
-
-def _garbage(rng: random.Random, value: bytes) -> bytes:
-    return rng.choice(
-        [value[: rng.randrange(1, len(value))], rng.randbytes(rng.randint(1, 200)), b"\xc3\x01" + rng.randbytes(50)]
-    )
+    def _bad(
+        self, record: PredictionRequest | Outcome
+    ) -> Iterator[tuple[float, Callable[[bytes, bytes], tuple[bytes, bytes]]]]:
+        """The chance of each kind of record that cannot be used, and what is published then."""
+        rng, odds, number = self.rng, self.odds, self.sent
+        yield odds.poison, lambda _, value: (b"poison-%d" % number, bad.garbage(rng, value))
+        yield odds.giant, lambda *_: (b"giant-%d" % number, b"{" * rng.choice([1_100_000, 1_900_000]))
+        yield odds.newer_schema, lambda key, value: (key, b"\xc3\x01" + b"newer.v3" + value[10:])
+        yield odds.letter, lambda *_: bad.larger_as_letter(rng, number)
+        yield odds.ahead, lambda *_: bad.ahead(rng, record, self.now_ms)
+        if isinstance(record, PredictionRequest):
+            yield odds.fat, lambda *_: bad.fat(rng, record)
+            yield odds.broken, lambda key, _: (key, value_of(replace(record, model="broken")))

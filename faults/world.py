@@ -9,9 +9,9 @@ import signal
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +19,7 @@ import redis.asyncio as redis
 from aiokafka import AIOKafkaProducer
 
 from faults.proxy import Proxy
-from faults.traffic import CATEGORIES, HORIZON_MS, STATIONS, WINDOW_MS, Traffic
+from faults.traffic import CATEGORIES, GRACE_MS, HORIZON_MS, STATIONS, WINDOW_MS, Traffic
 from leadline.embedded import EmbeddedKafka, EmbeddedRedis
 from leadline.embedded.child import free_ports
 from leadline.embedded.workers import Workers
@@ -42,7 +42,7 @@ _JOINS_S = 60.0
 WIND = {station: float(n) for n, station in enumerate(STATIONS)}
 _MODEL = {
     "name": "m", "numeric": ["amount", "wind"], "categorical": ["kind"], "segments": ["kind"], "horizon": HORIZON_MS, "window": WINDOW_MS,
-    "grace": "never", "lookups": {"weather": {"key": "station", "features": ["wind"]}},
+    "grace": GRACE_MS, "lookups": {"weather": {"key": "station", "features": ["wind"]}},
 }  # fmt: skip
 
 
@@ -67,6 +67,7 @@ class World:
     """
 
     joined = '"assigned"'
+    replication = 1
 
     def __init__(self, folder: Path, seed: int, workers: int = 2) -> None:
         self.folder, self.rng = folder, random.Random(seed)  # noqa: S311 - a simulation of bad luck
@@ -75,23 +76,27 @@ class World:
         self._estimators: dict[str, Any] = {}
         self.kinds: dict[str, list[str]] = {}
         self._count, self._stack = workers, ExitStack()
-        direct, proxied, network, redis_network = free_ports(0, 0, 0, 0)
+        (self._redis_network,) = free_ports(0)
+        self.redis = EmbeddedRedis(folder / "redis")
+        self._servers: list[AbstractContextManager[Any]] = [self.redis]
+        self.traffic = self._make_kafka(folder, seed)
+
+    def _make_kafka(self, folder: Path, seed: int) -> Traffic:
+        direct, proxied, network = free_ports(0, 0, 0)
         listeners = {
             "listeners": f"PLAINTEXT://127.0.0.1:{direct},PROXIED://127.0.0.1:{proxied},CONTROLLER://127.0.0.1:{{controller}}",
             "advertised.listeners": f"PLAINTEXT://127.0.0.1:{direct},PROXIED://127.0.0.1:{network}",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT",
         }
         self.kafka = EmbeddedKafka(load_settings(), folder / "kafka", direct, properties=listeners)
-        self.redis = EmbeddedRedis(folder / "redis")
         self.network = Proxy(network, proxied, seed)
-        self._redis_network = redis_network
-        self.traffic = Traffic(f"127.0.0.1:{direct}", self.prefix, PARTITIONS, self.rng)
+        self._servers += [self.kafka, self.network]
+        return Traffic(f"127.0.0.1:{direct}", self.prefix, PARTITIONS, self.rng)
 
-    def __enter__(self) -> "World":
+    def __enter__(self) -> Self:
         with ExitStack() as stack:
-            stack.enter_context(self.kafka)
-            stack.enter_context(self.redis)
-            stack.enter_context(self.network)
+            for server in self._servers:
+                stack.enter_context(server)
             target = int(self.redis.url.rsplit(":", 1)[1].split("/")[0])
             self.redis_network = stack.enter_context(Proxy(self._redis_network, target, 0))
             asyncio.run(self._prepare())
@@ -108,18 +113,25 @@ class World:
         return self.kafka.bootstrap
 
     @property
+    def for_workers(self) -> str:
+        """The way of the workers to Kafka."""
+        return f"127.0.0.1:{self.network.port}"
+
+    @property
     def models(self) -> Path:
         return self.folder / "models"
 
     async def _prepare(self) -> None:
         self.add_version("v1")
-        await apply_topics(self.bootstrap, self.prefix, PARTITIONS, 1, None, ["join", "performance"], TOPICS)
+        await apply_topics(
+            self.bootstrap, self.prefix, PARTITIONS, self.replication, None, ["join", "performance"], TOPICS
+        )
         await self.promote("v1")
         await self.fill_redis()
 
     def _start(self, count: int, name: str, more: Mapping[str, str] = {}) -> Workers:
         environment = {
-            "KAFKA_BOOTSTRAP": f"127.0.0.1:{self.network.port}", "REDIS_URL": f"redis://127.0.0.1:{self._redis_network}/0",
+            "KAFKA_BOOTSTRAP": self.for_workers, "REDIS_URL": f"redis://127.0.0.1:{self._redis_network}/0",
             "LEADLINE_PREFIX": self.prefix, "LEADLINE_CLOCK": "records", "LEADLINE_MODELS": str(self.models),
             "LEADLINE_RUN_RECORDS": os.environ.get("LEADLINE_RUN_RECORDS", "500"), **more,
         }  # fmt: skip
@@ -239,6 +251,11 @@ class World:
         at = self.rng.randrange(len(data))
         data[at] ^= 1 + self.rng.randrange(255)
         path.write_bytes(self.rng.choice([bytes(data), bytes(data[:at])]))
+
+    def break_model(self, name: str) -> None:
+        """Put down the settings of a model, of which nobody can read more than the beginning."""
+        (self.models / name).mkdir(exist_ok=True)
+        (self.models / name / "model.toml").write_text(f'name = "{name}"\nnumeric = ["amo', "utf-8")
 
     async def promote(self, version: str) -> None:
         """Say on the topic of rollouts which version answers."""
