@@ -121,8 +121,8 @@ async def left(world: World) -> int:
 async def judge(world: World) -> Verdict:
     """Read all topics, and compare."""
     predictions = await _rows(world, "predictions")
-    outcomes = await _rows(world, "outcomes")
     letters = await _letters(world)
+    outcomes = [row for row in await _rows(world, "outcomes") if ("outcomes", *row["position"]) not in letters]
     joined, wrong = _without_forgotten(world, predictions, letters)
     counts, windows, labels = oracle.join(
         joined,
