@@ -5,8 +5,9 @@
 quarter.
 
 ``scripts/bench scale``: what an event costs as partitions, workers, models, segments, versions, waiting predictions or features grow.
-``scripts/bench restore``: how fast pending predictions come from the changelog onto an empty disk. ``scripts/bench peer``: work for the
-runner of a comparison of several stream processors.
+``scripts/bench restore``: how fast pending predictions come from the changelog onto an empty disk.
+``scripts/bench window``: one window with two million requests in one partition, through its life.
+``scripts/bench peer``: work for the runner of a comparison of several stream processors.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import join, latency, loop, peer, ratios, restore, scale, scoring
+from benchmarks import join, latency, loop, peer, ratios, restore, scale, scoring, window
 from benchmarks.beside import PEERS, check_installed
 from benchmarks.latency import Latency
 from benchmarks.measure import BenchError, Cost
@@ -67,6 +68,9 @@ async def _measured(asked: argparse.Namespace, bootstrap: str) -> int:
     if asked.job == "restore":
         _show(restore.table(await restore.measure(bootstrap, asked.pending, asked.runs)))
         return 0
+    if asked.job == "window":
+        _show(window.table(await window.measure(bootstrap, asked.requests), asked.requests))
+        return 0
     if asked.job == "scale":
         _show(
             scale.table(await scale.measure(bootstrap, asked.things or list(scale.GROWING), asked.events, asked.most))
@@ -96,6 +100,8 @@ def _arguments() -> argparse.Namespace:
     restoring = jobs.add_parser("restore", help="pending predictions from the changelog onto an empty disk")
     restoring.add_argument("--pending", type=int, default=1_000_000, help="predictions without an outcome")
     restoring.add_argument("--runs", type=int, default=3, help="how often they are restored")
+    living = jobs.add_parser("window", help="a window with very many requests in one partition, through its life")
+    living.add_argument("--requests", type=int, default=2_000_000, help="requests of the window")
     scaling = jobs.add_parser("scale", help="what an event costs as one thing grows")
     scaling.add_argument("things", nargs="*", help=f"of {', '.join(scale.GROWING)}; by default all")
     scaling.add_argument(
