@@ -97,8 +97,7 @@ class World:
         with ExitStack() as stack:
             for server in self._servers:
                 stack.enter_context(server)
-            target = int(self.redis.url.rsplit(":", 1)[1].split("/")[0])
-            self.redis_network = stack.enter_context(Proxy(self._redis_network, target, 0))
+            self.redis_network = stack.enter_context(Proxy(self._redis_network, self.redis.port, 0))
             asyncio.run(self._prepare())
             self.workers = self._start(self._count, "workers")
             stack.callback(self.workers.stop)
@@ -131,7 +130,7 @@ class World:
 
     def _start(self, count: int, name: str, more: Mapping[str, str] = {}) -> Workers:
         environment = {
-            "KAFKA_BOOTSTRAP": self.for_workers, "REDIS_URL": f"redis://127.0.0.1:{self._redis_network}/0",
+            "KAFKA_BOOTSTRAP": self.for_workers, "REDIS_URL": self.redis.url.replace(f":{self.redis.port}/", f":{self._redis_network}/"),
             "LEADLINE_PREFIX": self.prefix, "LEADLINE_CLOCK": "records", "LEADLINE_MODELS": str(self.models),
             "LEADLINE_RUN_RECORDS": os.environ.get("LEADLINE_RUN_RECORDS", "500"), **more,
         }  # fmt: skip

@@ -43,6 +43,15 @@ def configure_logs(level: int = logging.INFO) -> None:
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
+def log_to_standard_error() -> None:
+    """For a command: warnings as lines beside its other messages, since its standard output is for what was asked."""
+    structlog.configure(
+        processors=[structlog.stdlib.add_log_level, _shown, structlog.dev.ConsoleRenderer(colors=False)],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
 def _shown(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """What is said, as a terminal may show it; only a traceback keeps its lines."""
     return {name: lines_shown(str(value)) if name == "exception" else _value(value) for name, value in event.items()}

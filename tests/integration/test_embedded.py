@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from redis import Redis
+from redis import AuthenticationError, Redis
 
 from leadline.embedded import EmbeddedCluster, EmbeddedError, EmbeddedKafka, EmbeddedRedis, servers
 from leadline.embedded.child import Child, free_ports
@@ -250,10 +250,23 @@ async def test_a_second_server_on_a_folder_is_refused_and_the_first_unharmed(
 
 
 def test_a_port_that_is_taken_says_so(tmp_path: Path) -> None:
-    with EmbeddedRedis(tmp_path / "one") as server:
-        taken = int(server.url.split(":")[2].split("/")[0])
-        with pytest.raises(EmbeddedError, match=f"port {taken} of 127.0.0.1: Address already in use"):
-            EmbeddedRedis(tmp_path / "two", port=taken).start()
+    taken = "port [0-9]+ of 127.0.0.1: Address already in use"
+    with EmbeddedRedis(tmp_path / "one") as server, pytest.raises(EmbeddedError, match=taken):
+        EmbeddedRedis(tmp_path / "two", port=server.port).start()
+
+
+@pytest.mark.parametrize("port", [99_999, -1])
+def test_a_port_that_there_is_not_says_so(port: int) -> None:
+    with pytest.raises(EmbeddedError, match=f"port {port} of 127.0.0.1: .*name another"):
+        free_ports(port)
+
+
+def test_nobody_else_may_look_into_what_the_servers_keep(tmp_path: Path) -> None:
+    with EmbeddedRedis(tmp_path / "data" / "redis") as server:
+        kept = [tmp_path / "data", tmp_path / "data" / "redis", tmp_path / "data" / "redis" / "redis.conf"]
+        assert [path.stat().st_mode & 0o077 for path in kept] == [0, 0, 0]
+        with pytest.raises(AuthenticationError):
+            Redis(port=server.port).ping()
 
 
 def test_a_server_that_stays_silent_is_stopped(tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ class Secured:
 def secured(tmp_path_factory):
     made = Secured(tmp_path_factory.mktemp("secured"))
     with made.kafka, made.redis:
-        made.redis_tls = TlsProxy(made.certificate, int(made.redis.url.rsplit(":", 1)[1].split("/")[0]))
+        made.redis_tls = TlsProxy(made.certificate, made.redis.port)
         made.prepare()
         yield made
         made.redis_tls.close()

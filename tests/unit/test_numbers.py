@@ -2,10 +2,9 @@
 
 import pytest
 
-from leadline.cli.tables import to_outcome
+from leadline.cli.tables import RowError, to_outcome
 from leadline.learning.models import number
 from leadline.records import to_number
-from leadline.settings import SettingsError
 from leadline.settings.values import duration_ms
 from leadline.wire.codec import decode
 from leadline.wire.run import ARRIVAL_HEADER, Run
@@ -26,7 +25,7 @@ def test_it_is_no_number_and_no_class(text):
 def test_a_row_of_a_file_that_has_it_is_refused(text, column):
     row = {"request_id": "r", "outcome": "1", "outcome_time": "1000"}
     assert to_outcome(row).outcome_time == 1000
-    with pytest.raises(SettingsError, match=column):
+    with pytest.raises(RowError, match=column):
         to_outcome(row | {column: text})
 
 

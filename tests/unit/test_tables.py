@@ -4,8 +4,8 @@ import gzip
 
 import pytest
 
-from leadline.cli.tables import read_rows, to_outcome, to_request
-from leadline.settings import ModelSettings, SettingsError
+from leadline.cli.tables import RowError, read_rows, to_outcome, to_request
+from leadline.settings import ModelSettings
 
 MODEL = ModelSettings(
     name="m", numeric=["x", "temp"], categorical=["c"], segments=["city"],
@@ -36,7 +36,7 @@ def test_an_empty_outcome_takes_back():
 @pytest.mark.parametrize("name", ["event_time", "request_id"])
 def test_what_is_missing_is_named(name):
     row = {"request_id": "r1", "event_time": "2026-01-01T00:00:00Z", name: ""}
-    with pytest.raises(SettingsError, match=name):
+    with pytest.raises(RowError, match=name):
         to_request(row, MODEL)
 
 
@@ -44,5 +44,5 @@ def test_gzipped_csv_and_jsonl_are_read(tmp_path):
     with gzip.open(tmp_path / "rows.csv.gz", "wt", encoding="utf-8") as file:
         file.write("request_id,x\nr1,1\n")
     (tmp_path / "rows.jsonl").write_text('{"request_id": "r1", "x": 1}\n', "utf-8")
-    assert [row["request_id"] for row in read_rows(tmp_path / "rows.csv.gz")] == ["r1"]
-    assert list(read_rows(tmp_path / "rows.jsonl")) == [{"request_id": "r1", "x": 1}]
+    assert [row.values["request_id"] for row in read_rows(tmp_path / "rows.csv.gz")] == ["r1"]
+    assert [row.values for row in read_rows(tmp_path / "rows.jsonl")] == [{"request_id": "r1", "x": 1}]

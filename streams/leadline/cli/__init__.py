@@ -1,17 +1,16 @@
 """The ``leadline`` command."""
 
+import os
 import sys
+from collections.abc import Sequence
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from leadline.cli import doctor, metrics, model, replay, send, simulate, tail, topics, up, worker
-from leadline.embedded import EmbeddedError
-from leadline.kafka.errors import KafkaConnectionError, KafkaError
-from leadline.logs import quiet_libraries, why_refused
-from leadline.replay.errors import LogError, StallError
-from leadline.settings import SettingsError, load_settings
+from leadline.cli.common import unreachable
+from leadline.ending import DEBUG, exit_code
+from leadline.logs import log_to_standard_error, quiet_libraries
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.command("up")(up.up)
@@ -27,21 +26,19 @@ app.command("simulate")(simulate.simulate)
 app.command("doctor")(doctor.doctor)
 
 
-def main() -> None:
-    """Run the command; what the user can mend is one line and exit code 1."""
+@app.callback()
+def _leadline(
+    debug: Annotated[
+        bool, typer.Option("--debug", help=f"Show where an error comes from, with its traceback; as {DEBUG}=1.")
+    ] = False,
+) -> None:
+    """Keep models true on Kafka."""
+    if debug:
+        os.environ[DEBUG] = "1"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; whatever goes wrong is one line and exit code 1, a wrong call one line and 2."""
     quiet_libraries()
-    try:
-        app()
-    except KafkaConnectionError:
-        where = load_settings().kafka_bootstrap or "the embedded broker"
-        _fail(
-            f"{where} does not answer ({why_refused()}): set KAFKA_BOOTSTRAP to your broker's host:port, and KAFKA_SECURITY_PROTOCOL, "
-            "KAFKA_SASL_* and KAFKA_SSL_* as it wants them; or start one with `leadline up`"
-        )
-    except (SettingsError, EmbeddedError, LogError, StallError, KafkaError) as error:
-        _fail(str(error))
-
-
-def _fail(message: str) -> None:
-    Console(stderr=True).print(f"[red]error:[/] {escape(message)}", highlight=False, soft_wrap=True)
-    sys.exit(1)
+    log_to_standard_error()
+    sys.exit(exit_code(lambda: app(arguments, standalone_mode=False), unreachable))

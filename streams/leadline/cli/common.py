@@ -1,6 +1,7 @@
 """What the commands share."""
 
 import asyncio
+import os
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -10,6 +11,7 @@ from leadline.foreign_text import shown
 from leadline.settings import Settings, SettingsError, load_settings
 
 T = TypeVar("T")
+ANSWERS_S = 15.0
 out = Console()
 err = Console(stderr=True)
 LINE = 2000
@@ -20,12 +22,44 @@ def say(line: str) -> None:
     err.print(shown(line, LINE), markup=False, highlight=False, soft_wrap=True)
 
 
+def put(line: str) -> None:
+    """A line of what was asked for, whole, on standard output."""
+    out.print(shown(line, len(line)), markup=False, highlight=False, soft_wrap=True)
+
+
+def keep_private() -> None:
+    """What this process writes from now on is for its user alone: state, models and logs hold what came in."""
+    os.umask(0o077)
+
+
 def broker() -> tuple[Settings, str]:
-    """The settings, and the broker that they name; raises SettingsError where they name none."""
+    """The settings, and the broker that they name, which answers; raises SettingsError where they name none."""
     settings = load_settings()
     if settings.kafka_bootstrap is None:
         raise SettingsError("KAFKA_BOOTSTRAP is not set: name your broker's host:port, or start one with `leadline up`")
+    wait_for(_reach(settings.kafka_bootstrap))
     return settings, settings.kafka_bootstrap
+
+
+async def _reach(bootstrap: str) -> None:
+    from leadline.kafka.cluster import check_topics
+
+    try:
+        async with asyncio.timeout(ANSWERS_S):
+            await check_topics(bootstrap, ())
+    except TimeoutError:
+        raise SettingsError(unreachable(f"not within {ANSWERS_S:.0f} s")) from None
+
+
+def unreachable(why: str = "") -> str:
+    """What to say where the broker does not answer."""
+    from leadline.logs import why_refused
+
+    where = load_settings().kafka_bootstrap or "the embedded broker"
+    return (
+        f"{where} does not answer ({why or why_refused()}): set KAFKA_BOOTSTRAP to your broker's host:port, and KAFKA_SECURITY_PROTOCOL, "
+        "KAFKA_SASL_* and KAFKA_SSL_* as it wants them; or start one with `leadline up`"
+    )
 
 
 def wait_for(work: Coroutine[Any, Any, T]) -> T:

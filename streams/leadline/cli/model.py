@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from leadline.cli.common import broker, say, wait_for
+from leadline.cli.common import broker, keep_private, say, wait_for
 from leadline.records import Rollout
 from leadline.settings import SettingsError, load_model_settings, load_settings
 
@@ -31,6 +31,7 @@ def add(
     """Register FILE as a version of a model: its signature and reference profile are made from the reference data."""
     from leadline.learning.add import add_version, read_reference
 
+    keep_private()
     where = load_settings()
     model = load_model_settings(settings)
     data = read_reference(reference, text=model.categorical)
@@ -48,9 +49,14 @@ def promote(
     reason: Annotated[str, typer.Option(help="Why.")] = "promoted by hand",
 ) -> None:
     """Let a version that is already there answer from now on."""
+    from leadline.learning.model_files import ModelFiles
+    from leadline.learning.registry import Registry
+
     where = load_settings()
-    if not (where.models / name / version).is_dir():
-        raise SettingsError(f"{where.models / name / version}: no such version; add it with `leadline model add`")
+    if Registry(ModelFiles(where.models)).find(name, version) is None:
+        raise SettingsError(
+            f"{where.models} has no version {version} of a model {name}: add it with `leadline model add`"
+        )
     appoint(Rollout(name, version, int(time.time() * 1000), "leadline model promote", reason))
 
 

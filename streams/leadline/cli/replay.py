@@ -4,20 +4,22 @@ import json
 import tempfile
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
-from leadline.settings import SettingsError, duration_ms, load_settings
+from leadline.cli.common import err, say
+from leadline.settings import duration_ms, load_settings
 
 
 def replay(
-    predictions: Annotated[Path, typer.Option(help="Log of predictions (CSV, may be gzipped).")],
-    outcomes: Annotated[Path, typer.Option(help="Log of outcomes (CSV, may be gzipped).")],
+    predictions: Annotated[
+        Path, typer.Option(exists=True, dir_okay=False, help="Log of predictions (CSV, may be gzipped).")
+    ],
+    outcomes: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="Log of outcomes (CSV, may be gzipped).")],
     horizon: Annotated[str, typer.Option(help="How long after the event an outcome counts, such as 12h.")],
     window: Annotated[str, typer.Option(help="Size of the windows, such as 1d.")],
-    policy: Annotated[str, typer.Option(help="Which of several outcomes counts: first or latest.")] = "first",
+    policy: Annotated[Literal["first", "latest"], typer.Option(help="Which of several outcomes counts.")] = "first",
     grace: Annotated[
         str | None, typer.Option(help="How much longer a record may take to arrive. Default: for ever.")
     ] = None,
@@ -36,26 +38,23 @@ def replay(
     from leadline.replay.run import Replay, run
 
     settings = load_settings()
-    if policy not in ("first", "latest"):
-        raise SettingsError(f"policy {policy!r}: say first or latest")
     asked = Replay(
         predictions, outcomes, model, _duration("horizon", horizon), _duration("window", window), policy,
         None if grace is None else _duration("grace", grace), None if as_of is None else _moment(as_of), partitions, workers, keep,
     )  # fmt: skip
-    console = Console(stderr=True)
     folder = Path(tempfile.mkdtemp(prefix="leadline-replay-"))
-    with servers(settings, redis=False) as reached, progress_bar(console) as progress:
-        metrics, counted = run(asked, settings, reached.bootstrap, folder, console.print, progress)
+    with servers(settings, redis=False) as reached, progress_bar(err) as progress:
+        metrics, counted = run(asked, settings, reached.bootstrap, folder, say, progress)
     out.write_text(metrics, "utf-8")
     summary.write_text(json.dumps(counted, indent=2) + "\n", "utf-8")
-    console.print(f"wrote {out} and {summary}")
+    say(f"wrote {out} and {summary}")
 
 
 def _duration(name: str, value: str) -> int:
     try:
         return duration_ms(value)
     except ValueError as error:
-        raise SettingsError(f"--{name}: {error}") from None
+        raise typer.BadParameter(f"--{name}: {error}") from None
 
 
 def _moment(value: str) -> int:
@@ -64,5 +63,7 @@ def _moment(value: str) -> int:
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        raise SettingsError(f"--as-of: {value!r} is not ISO-8601 with zone: write for example 2013-12-31T00:00:00Z")
+        raise typer.BadParameter(
+            f"--as-of: {value!r} is not ISO-8601 with zone: write for example 2013-12-31T00:00:00Z"
+        )
     return round(moment.timestamp() * 1000)

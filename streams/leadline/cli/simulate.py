@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from leadline.cli.common import err
+from leadline.cli.common import err, say
 
 
 def simulate(
@@ -26,7 +26,7 @@ def simulate(
         crashes, moves = crashes + world.crashes, moves + world.moves
         if wrong:
             for line in wrong[:20]:
-                err.print(line, highlight=False, markup=False)
-            err.print(f"repeat it: leadline simulate --seed {each} --events {events}", highlight=False)
+                say(line)
+            say(f"repeat it: leadline simulate --seed {each} --events {events}")
             raise SystemExit(1)
-    err.print(f"{seeds} world(s) of {events} events, {crashes} crashes, {moves} moves: nothing wrong", highlight=False)
+    say(f"{seeds} world(s) of {events} events, {crashes} crashes, {moves} moves: nothing wrong")

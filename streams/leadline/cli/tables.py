@@ -3,10 +3,10 @@
 import json
 import math
 import re
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.csv
@@ -14,16 +14,32 @@ import pyarrow.parquet
 
 from leadline.records import Outcome, PredictionRequest, to_number
 from leadline.settings import ModelSettings, SettingsError
+from leadline.wire.codec import decode
+from leadline.wire.run import Run
+from leadline.wire.single import value_of
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a file as dicts; CSV and JSONL may be gzipped. Raises SettingsError that names the file, and the line where it can."""
+class RowError(ValueError):
+    """A row is no record; the message says why."""
+
+
+class Row(NamedTuple):
+    """A row of a file, and where it is."""
+
+    where: str
+    values: dict[str, Any]
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """The rows of a file; CSV and JSONL may be gzipped. Raises SettingsError that names the file, and the line where it can."""
     name = path.name.removesuffix(".gz")
     try:
         if name.endswith(".parquet"):
-            yield from pyarrow.parquet.read_table(path).to_pylist()
+            yield from _numbered(path, pyarrow.parquet.read_table(path).to_pylist())
         elif name.endswith(".csv"):
-            yield from _csv_rows(path)
+            yield from _numbered(path, _csv_rows(path))
         elif name.endswith((".jsonl", ".ndjson")):
             with (
                 pa.OSFile(str(path)) as file,
@@ -34,8 +50,42 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
             raise SettingsError(f"{path}: send takes .csv, .jsonl and .parquet (the first two also as .gz)")
     except FileNotFoundError:
         raise SettingsError(f"{path}: no such file") from None
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise SettingsError(f"{path}: cannot be read: {error}") from None
+
+
+def _numbered(path: Path, rows: Iterable[dict[str, Any]]) -> Iterator[Row]:
+    return (Row(f"{path}, row {number}", row) for number, row in enumerate(rows, 1))
+
+
+class Made(NamedTuple):
+    """The record that was made of a row, and where the row is."""
+
+    where: str
+    key: bytes
+    value: bytes
+
+
+def to_record(row: Row, make: Callable[[dict[str, Any]], Outcome | PredictionRequest]) -> Made:
+    """The record that is made of a row; raises SettingsError."""
+    try:
+        record = make(row.values)
+        return Made(row.where, record.request_id.encode(), value_of(record))
+    except RowError as error:
+        raise SettingsError(f"{row.where}: {error}") from None
+    except UnicodeEncodeError:
+        raise SettingsError(f"{row.where}: a text has half a surrogate pair: it is no Unicode") from None
+
+
+def check(topic: str, records: Sequence[Made], most: int, now_ms: int) -> None:
+    """Raise SettingsError for the first record that the stages could not use; ``most``: bytes that one may have."""
+    count = len(records)
+    keys: list[bytes | None] = [each.key for each in records]
+    values: list[bytes | None] = [each.value for each in records]
+    _, letters = decode(Run(topic, 0, list(range(count)), [now_ms] * count, keys, values, [()] * count), most)
+    if letters:
+        first = min(letters, key=lambda letter: letter.offset)
+        raise SettingsError(f"{records[first.offset].where}: {first.reason}: {first.detail}")
 
 
 def _csv_rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -47,16 +97,16 @@ def _csv_rows(path: Path) -> Iterator[dict[str, Any]]:
         yield from batch.to_pylist()
 
 
-def _json_rows(path: Path, text: bytes) -> Iterator[dict[str, Any]]:
+def _json_rows(path: Path, text: bytes) -> Iterator[Row]:
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip():
             try:
                 row = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise SettingsError(f"{path}, line {number}: not JSON: {error}") from None
             if not isinstance(row, dict):
                 raise SettingsError(f"{path}, line {number}: not an object")
-            yield row
+            yield Row(f"{path}, line {number}", row)
 
 
 def to_outcome(row: dict[str, Any]) -> Outcome:
@@ -96,7 +146,7 @@ def _named(model: ModelSettings) -> list[str]:
 def _text(row: dict[str, Any], name: str) -> str:
     value = row.get(name)
     if value in (None, ""):
-        raise SettingsError(f"{name} is missing in {_short(row)}")
+        raise RowError(f"{name} is missing in {_short(row)}")
     return str(value)
 
 
@@ -106,13 +156,13 @@ def _number(row: dict[str, Any], name: str) -> float | None:
         return None
     try:
         return to_number(value) if isinstance(value, str) else float(value)
-    except (TypeError, ValueError):
-        raise SettingsError(f"{name} is {value!r}, not a number, in {_short(row)}") from None
+    except (TypeError, ValueError, OverflowError):
+        raise RowError(f"{name} is {value!r}, not a number, in {_short(row)}") from None
 
 
 def _time(row: dict[str, Any], name: str) -> int:
     value = row.get(name)
-    if isinstance(value, int):
+    if isinstance(value, int) and abs(value) < 2**62:
         return value
     moment = value
     if isinstance(value, str):
@@ -123,8 +173,8 @@ def _time(row: dict[str, Any], name: str) -> int:
         except ValueError:
             moment = None
     if not isinstance(moment, datetime) or moment.tzinfo is None:
-        raise SettingsError(f"{name} is {value!r}, neither epoch milliseconds nor ISO-8601 with zone, in {_short(row)}")
-    return round(moment.timestamp() * 1000)
+        raise RowError(f"{name} is {value!r}, neither epoch milliseconds nor ISO-8601 with zone, in {_short(row)}")
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def _short(row: dict[str, Any]) -> str:

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from leadline.cli.common import broker, out, wait_for
+from leadline.cli.common import broker, put, wait_for
 from leadline.foreign_text import as_json, as_text
-from leadline.settings import SettingsError
 from leadline.wire.topics import BY_NAME
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ def tail(
 ) -> None:
     """Show the records of a topic, one JSON line each, and follow it; numbers that JSON does not know are strings, such as "NaN"."""
     if topic not in BY_NAME:
-        raise SettingsError(f"no topic is called {topic}: choose from {', '.join(BY_NAME)}")
+        raise typer.BadParameter(f"no topic is called {topic}: choose from {', '.join(BY_NAME)}")
     settings, bootstrap = broker()
     wait_for(_tail(bootstrap, settings.prefix, topic, start, count))
 
@@ -35,7 +34,7 @@ async def _tail(bootstrap: str, prefix: str, topic: str, start: bool, count: int
         await (reader.from_beginning() if start else reader.from_newest(0))
         async for run in reader.follow():
             for record in records(run):
-                out.print(as_json(fields(topic, record)), soft_wrap=True, markup=False, highlight=False)
+                put(as_json(fields(topic, record)))
                 shown += 1
                 if shown == count:
                     return

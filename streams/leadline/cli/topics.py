@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from leadline.cli.common import broker, out, say, wait_for
-from leadline.settings import SettingsError, duration_ms
+from leadline.cli.common import broker, out, put, say, wait_for
+from leadline.settings import duration_ms
 from leadline.wire.plan import Plan
 
 app = typer.Typer(no_args_is_help=True, help="Look at the topics, and make them as they should be.")
@@ -23,10 +23,9 @@ def show_plan(partitions: Partitions = None, retention: Retention = "30d") -> No
     """Show what apply would do; exit code 1 where it would refuse."""
     from leadline.kafka.admin import plan_topics
 
+    keep_ms = _retention(retention)
     settings, bootstrap = broker()
-    made = wait_for(
-        plan_topics(bootstrap, settings.prefix, partitions or settings.partitions, _retention(retention), _stateful())
-    )
+    made = wait_for(plan_topics(bootstrap, settings.prefix, partitions or settings.partitions, keep_ms, _stateful()))
     _show(made, "would be")
     if made.refuse:
         raise SystemExit(1)
@@ -41,18 +40,16 @@ def apply(
     retention: Retention = "30d",
 ) -> None:
     """Create missing topics and set their configuration; a wrong number of partitions is refused, never changed."""
-    from leadline.kafka.admin import TopicsError, apply_topics
+    from leadline.kafka.admin import apply_topics
 
+    keep_ms = _retention(retention)
     settings, bootstrap = broker()
-    try:
-        done = wait_for(
-            apply_topics(
-                bootstrap, settings.prefix, partitions or settings.partitions, replication or settings.replication,
-                _retention(retention), _stateful(),
-            )
-        )  # fmt: skip
-    except TopicsError as error:
-        raise SettingsError(str(error)) from None
+    done = wait_for(
+        apply_topics(
+            bootstrap, settings.prefix, partitions or settings.partitions, replication or settings.replication,
+            keep_ms, _stateful(),
+        )
+    )  # fmt: skip
     _show(done, "was")
 
 
@@ -70,7 +67,7 @@ def show_acls(
 
     principals = {"producer": producer, "worker": worker, "reader": reader, "admin": admin}
     for acl in acls(load_settings().prefix, STEPS):
-        out.print(command(acl, principals[acl.role]), highlight=False, soft_wrap=True)
+        put(command(acl, principals[acl.role]))
 
 
 def asyncapi() -> None:
@@ -93,7 +90,7 @@ def _retention(text: str) -> int | None:
     try:
         return duration_ms(text)
     except ValueError as error:
-        raise SettingsError(f"--retention: {error}, or never") from None
+        raise typer.BadParameter(f"--retention: {error}, or never") from None
 
 
 def _show(made: Plan, verb: str) -> None:

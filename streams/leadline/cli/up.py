@@ -9,13 +9,13 @@ from typing import Annotated
 
 import typer
 
-from leadline.cli.common import err, say
+from leadline.cli.common import err, keep_private, say
 from leadline.settings import Settings, load_model_settings, load_settings
 
 
 def up(
     workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
-    port: Annotated[int, typer.Option(help="Port of the embedded Kafka; 0: a free one.")] = 9092,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the embedded Kafka; 0: a free one.")] = 9092,
     data: Annotated[Path, typer.Option(help="Where topics and state stay between runs.")] = Path(".leadline"),
 ) -> None:
     """Start Kafka (and Redis where a model looks features up), make the topics, and run workers until Ctrl-C.
@@ -27,6 +27,7 @@ def up(
     from leadline.topology import STEPS
 
     settings = load_settings()
+    keep_private()
     with ExitStack() as stack:
         with progress_bar(err) as progress:
             reached = stack.enter_context(

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from leadline.cli.common import keep_private
 from leadline.settings import SettingsError, load_settings
 
 
@@ -25,6 +26,7 @@ def worker(
     names = [each.name for each in STEPS]
     unknown = sorted(set(step or []) - set(names))
     if unknown:
-        raise SettingsError(f"no stage is called {', '.join(unknown)}: choose from {', '.join(names)}")
+        raise typer.BadParameter(f"no stage is called {', '.join(unknown)}: choose from {', '.join(names)}")
     configure_logs()
+    keep_private()
     sys.exit(work([each for each in STEPS if not step or each.name in step], settings, settings.kafka_bootstrap))

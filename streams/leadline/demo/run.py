@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from leadline.demo.flights import history, model_settings, month
 from leadline.demo.screen import Screen
 from leadline.embedded import progress_bar, servers
 from leadline.embedded.workers import Workers
+from leadline.foreign_text import shown
 from leadline.kafka import cluster
 from leadline.kafka.admin import apply_topics
 from leadline.kafka.reader import Reader
@@ -42,7 +44,8 @@ def demo(seconds: float, keep: bool) -> None:
             with progress_bar(console) as progress:
                 server = stack.enter_context(servers(settings, redis=True, progress=progress))
             assert server.redis_url is not None
-            console.print(f"Kafka is at {server.bootstrap}, Redis at {server.redis_url.rsplit('@', 1)[-1]}")
+            say = _sayer(console)
+            say(f"Kafka is at {server.bootstrap}, Redis at {server.redis_url.rsplit('@', 1)[-1]}")
             accuracy = _train(console, settings)
             asyncio.run(_prepare(settings, server.bootstrap))
             environment = {
@@ -50,9 +53,7 @@ def demo(seconds: float, keep: bool) -> None:
                 "LEADLINE_MODELS": str(settings.models), "LEADLINE_PREFIX": settings.prefix,
             }  # fmt: skip
             names = [step.name for step in STEPS]
-            workers = stack.enter_context(
-                Workers(1, names, environment, settings.state, folder / "logs", console.print)
-            )
+            workers = stack.enter_context(Workers(1, names, environment, settings.state, folder / "logs", say))
             screen = Screen(console, accuracy)
             asyncio.run(_live(settings, server.bootstrap, server.redis_url, workers, screen, seconds))
             _say_more(console, settings, server.bootstrap, screen, keep)
@@ -61,6 +62,11 @@ def demo(seconds: float, keep: bool) -> None:
                 time.sleep(0.5)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sayer(console: Console) -> Callable[[str], None]:
+    """Prints a line as it is, or as escapes: addresses and paths are not ours."""
+    return lambda line: console.print(shown(line), markup=False, highlight=False, soft_wrap=True)
 
 
 def _train(console: Console, settings: Settings) -> float:
@@ -145,9 +151,8 @@ def _say_more(console: Console, settings: Settings, bootstrap: str, screen: Scre
         "  consume from leadline.predictions, .metrics, .drift, .alerts and .retrain-requests\n"
     )
     if keep:
-        console.print(
-            f"Still running at {bootstrap} (Ctrl-C stops it). In another terminal:\n"
-            f"  export KAFKA_BOOTSTRAP={bootstrap} LEADLINE_PREFIX={settings.prefix}\n"
-            "  .venv/bin/leadline metrics --once\n"
-            "  .venv/bin/leadline tail alerts --from-beginning"
-        )
+        say = _sayer(console)
+        say(f"Still running at {bootstrap} (Ctrl-C stops it). In another terminal:")
+        say(f"  export KAFKA_BOOTSTRAP={bootstrap} LEADLINE_PREFIX={settings.prefix}")
+        say("  .venv/bin/leadline metrics --once")
+        say("  .venv/bin/leadline tail alerts --from-beginning")

@@ -106,10 +106,9 @@ def free_ports(*wanted: int) -> list[int]:
             each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 each.bind(("127.0.0.1", port))
-            except OSError as error:
-                raise EmbeddedError(
-                    f"port {port} of 127.0.0.1: {error.strerror}; name another, or 0 for a free one"
-                ) from None
+            except (OSError, OverflowError) as error:
+                why = getattr(error, "strerror", error)
+                raise EmbeddedError(f"port {port} of 127.0.0.1: {why}; name another, or 0 for a free one") from None
         return [int(each.getsockname()[1]) for each in sockets]
 
 

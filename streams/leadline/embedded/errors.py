@@ -1,5 +1,7 @@
 """The one error of this room."""
 
+from leadline.errors import LeadlineError
 
-class EmbeddedError(Exception):
+
+class EmbeddedError(LeadlineError):
     """An embedded server cannot be had; the message says what happened, where, and what to do."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from leadline.embedded.errors import EmbeddedError
 from leadline.settings import Settings
+from leadline.settings.private import private_folder
 
 if TYPE_CHECKING:
     from jgo.maven import Artifact
@@ -89,7 +90,7 @@ def _fetch(missing: list[Jar], folder: Path, progress: Progress | None) -> None:
     if not missing:
         return
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix="download-") as staging:
             for done, (jar, path) in enumerate(_downloads(missing, Path(staging)), start=1):
                 if not _is_locked(path, jar):

@@ -17,6 +17,7 @@ from leadline.embedded.errors import EmbeddedError
 from leadline.embedded.jars import Progress, kafka_jars
 from leadline.embedded.java import find_java
 from leadline.settings import Settings
+from leadline.settings.private import private_folder
 
 HEAP_MB = 384
 _JVM = (
@@ -155,7 +156,7 @@ class EmbeddedKafka:
         self._port, controller = free_ports(self._port, self._quorum.controller if self._quorum else 0)
         quorum = self._quorum or Quorum(1, {1: controller}, new_id())
         data, properties = folder / "data", folder / "server.properties"
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
         text = _PROPERTIES.format(
             port=self._port, controller=controller, data=data.resolve(), node=quorum.node, voters=quorum.voters
         )

@@ -55,6 +55,6 @@ def servers(
 def progress_bar(console: Console) -> Iterator[Progress]:
     """A progress callback that draws on a console, and goes away at the end."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Bars(*columns, console=console, transient=True) as bars:
+    with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         task = bars.add_task("", total=None)
         yield lambda what, done, total: bars.update(task, description=what, completed=done, total=total or None)

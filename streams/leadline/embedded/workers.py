@@ -9,6 +9,7 @@ from typing import Self
 
 from leadline.embedded.child import Child, last_lines
 from leadline.embedded.errors import EmbeddedError
+from leadline.settings.private import private_folder
 
 _FAST_S = 30.0
 
@@ -76,7 +77,7 @@ class Workers:
 
     def _start(self, number: int) -> Child:
         self._started_at[number] = time.monotonic()
-        self._folder.mkdir(parents=True, exist_ok=True)
+        private_folder(self._folder)
         environment = {**self._environment, "LEADLINE_STATE": str(self._state / str(number))}
         child = Child(f"worker {number}", self._command, self._folder / f"worker-{number}.log", environment)
         self._report(f"worker {number} runs as pid {child.pid}")

@@ -25,6 +25,7 @@ from leadline.kafka.connections import unencrypted
 from leadline.learning.cached import CachedModels
 from leadline.lookups.features import FeatureView
 from leadline.settings import Settings
+from leadline.settings.private import private_folder
 from leadline.topology import Step
 from leadline.wire.codec import WIRE, Wire
 
@@ -128,7 +129,7 @@ def worker(steps: Sequence[Step], settings: Settings, bootstrap: str, wire: Wire
     models, tables = CachedModels(settings.models), tables_of(steps, settings, bootstrap, wire)
     installation = Installation(settings, bootstrap, models, wire, tables)
     asyncio.run(_check(steps, installation))
-    settings.state.mkdir(parents=True, exist_ok=True)
+    private_folder(settings.state)
     app = _App("leadline", broker=f"kafka://{bootstrap}", datadir=str(settings.state / "faust"), web_enabled=False)
     host = faust.Worker(
         app,

@@ -27,6 +27,7 @@ from leadline.learning.registry import Registry
 from leadline.learning.toml import settings_toml
 from leadline.learning.train import outcomes
 from leadline.settings import ModelSettings, load_model_settings
+from leadline.settings.private import private_folder
 
 __all__ = ["add_version", "read_reference", "signature_of"]
 
@@ -129,7 +130,7 @@ def _write_settings(path: Path, settings: ModelSettings) -> None:
     """Written whole, and only where there is none."""
     if path.exists():
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent)
     new = path.with_name(_hidden(SETTINGS))
     try:
         _durable(new, settings_toml(settings).encode())
@@ -141,7 +142,7 @@ def _write_settings(path: Path, settings: ModelSettings) -> None:
 def _write(folder: Path, files: dict[str, bytes]) -> None:
     """A folder with these files, or none."""
     new = folder.with_name(_hidden(folder.name))
-    new.mkdir()
+    new.mkdir(0o700)
     try:
         for name, data in files.items():
             _durable(new / name, data)

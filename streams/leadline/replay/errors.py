@@ -1,9 +1,11 @@
 """What goes wrong with a replay."""
 
+from leadline.errors import LeadlineError
 
-class LogError(Exception):
+
+class LogError(LeadlineError):
     """A log cannot be read; the message names the file, the row and what is wrong."""
 
 
-class StallError(Exception):
+class StallError(LeadlineError):
     """Nothing moves any more; the message says what is left to do."""

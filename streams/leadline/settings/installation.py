@@ -28,6 +28,16 @@ def _redis_url(value: str | None) -> str | None:
     return value
 
 
+def _cache() -> Path:
+    """Where caches are; beside the state for a user without a home."""
+    if given := os.environ.get("XDG_CACHE_HOME"):
+        return Path(given) / "leadline"
+    try:
+        return Path.home() / ".cache" / "leadline"
+    except RuntimeError:
+        return Path(".leadline/cache")
+
+
 class Security(BaseSettings):
     """How clients prove themselves to Kafka, and Kafka to them, from the environment (prefix ``KAFKA_``); names as Kafka's own.
 
@@ -95,9 +105,7 @@ class Settings(BaseSettings):
     prefix: str = Field("leadline", pattern=r"^[A-Za-z0-9._-]{1,100}$")
     models: Path = Path("models")
     state: Path = Path(".leadline/state")
-    cache: Path = Field(
-        default_factory=lambda: Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "leadline"
-    )
+    cache: Path = Field(default_factory=_cache)
     partitions: int = Field(2, ge=1)
     replication: int = Field(1, ge=1)
     clock: Literal["wall", "records"] = "wall"

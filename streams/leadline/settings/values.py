@@ -5,10 +5,12 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, ValidationError
 
+from leadline.errors import LeadlineError
+
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 
 
-class SettingsError(Exception):
+class SettingsError(LeadlineError):
     """A setting is missing or wrong; the message says which, where, and what to do."""
 
 

@@ -21,6 +21,8 @@ from rocksdict import (
     WriteOptions,
 )
 
+from leadline.errors import LeadlineError
+from leadline.settings.private import private_folder
 from leadline.state.overlay import ByKind, Changes, Overlay, merged
 
 _CACHE_BYTES = 48 << 20
@@ -36,7 +38,7 @@ _cache = Cache(_CACHE_BYTES)
 _memtables = WriteBufferManager.new_write_buffer_manager_with_cache(_MEMTABLES_BYTES, False, _cache)
 
 
-class StoreError(Exception):
+class StoreError(LeadlineError):
     """The state on disk cannot be used; the message says where and what to do."""
 
 
@@ -75,7 +77,12 @@ class _DamagedError(Exception):
 
 
 def _open(path: Path) -> Rdict:
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        private_folder(path)
+    except OSError as error:
+        raise StoreError(
+            f"{path}: state cannot be kept there ({error.strerror}); set LEADLINE_STATE to a folder that can be written"
+        ) from None
     try:
         return Rdict(str(path), _options())
     except Exception as error:  # noqa: BLE001 - its Rust errors are plain Exceptions

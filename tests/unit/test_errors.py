@@ -1,0 +1,237 @@
+"""Whatever goes wrong with a command is one line on standard error: what, where, what to do; never a traceback."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+import typer
+
+from leadline.cli import app, common
+from leadline.ending import exit_code
+from leadline.foreign_text import shown
+
+HOSTILE = "[/b]\x1b[31m\u202e\n"
+DEEP = "a = " + "[" * 100_000
+REQUEST = '{"request_id": "r", "event_time": 1767225600000, "features": {"x": %s}, "user_id": "%s"}'
+OUTCOME = '{"request_id": "r", "outcome": %s, "outcome_time": %s}'
+ADD = ["model", "add", "m.skops", "--settings", "good.toml", "--reference", "ref.csv"]
+REPLAY = ["replay", "--predictions", "p.csv", "--outcomes", "p.csv", "--horizon", "1d", "--window", "1d"]
+REQUESTS = ["send", "--to", "requests", "--model", "good"]
+OUTCOMES = ["send", "--to", "outcomes"]
+NONE, GONE, THERE = None, "127.0.0.1:1", "there"
+"""KAFKA_BOOTSTRAP: not set, where nobody listens, and where every command thinks that a broker answers."""
+
+CASES = [
+    # command, exit code, what is said, KAFKA_BOOTSTRAP
+    (["up", "--port", "99999"], 2, "--port", NONE),
+    (["up", "--workers", "0"], 2, "--workers", NONE),
+    (["up", "--data", "/dev/null/x"], 1, "/dev/null", NONE),
+    (["up"], 1, "127.0.0.1:1 does not answer", GONE),
+    (["worker"], 1, "KAFKA_BOOTSTRAP is not set", NONE),
+    (["worker", "--step", HOSTILE], 2, "no stage is called", GONE),
+    (["topics", "plan"], 1, "127.0.0.1:1 does not answer", GONE),
+    (["topics", "plan", "--retention", HOSTILE], 2, "duration", GONE),
+    (["topics", "apply"], 1, "KAFKA_BOOTSTRAP is not set", NONE),
+    (["topics", "apply", "--partitions", "0"], 2, "--partitions", GONE),
+    (["topics", "acls", "extra"], 2, "extra", NONE),
+    (["asyncapi", HOSTILE], 2, "unexpected", NONE),
+    ([*ADD, "--settings", "none.toml"], 1, "none.toml: no such", NONE),
+    ([*ADD, "--settings", "deep.toml"], 1, "deep.toml: not valid TOML", NONE),
+    ([*ADD, "--settings", "wrong.toml"], 1, "wrong.toml: size", NONE),
+    ([*ADD, "--settings", "."], 1, "cannot be read", NONE),
+    ([*ADD, "--reference", "none.csv"], 1, "none.csv: cannot be read", NONE),
+    ([*ADD, "--reference", "ref.txt"], 1, "ref.txt: write the reference as", NONE),
+    ([*ADD, "--outcome", HOSTILE], 1, "", NONE),
+    (ADD, 1, "skops", NONE),
+    ([*ADD, "--version", "../v1"], 1, "cannot name a version", NONE),
+    (["model", "promote", "../st", "x"], 1, "has no version x", GONE),
+    (["model", "promote", "good", "v1"], 1, "127.0.0.1:1 does not answer", GONE),
+    (["model", "promote", HOSTILE, HOSTILE], 1, "has no version", NONE),
+    ([*OUTCOMES, "rows.jsonl"], 1, "127.0.0.1:1 does not answer", GONE),
+    (["send", "rows.jsonl", "--to", HOSTILE], 2, "--to", NONE),
+    (["send", "rows.jsonl", "--to", "requests"], 2, "--model is missing", NONE),
+    (["send", "rows.jsonl", "--to", "requests", "--model", "../good"], 1, "has no model ../good", THERE),
+    ([*OUTCOMES, "none.csv"], 1, "none.csv: no such file", THERE),
+    ([*OUTCOMES, "ref.txt"], 1, "send takes", THERE),
+    ([*OUTCOMES, "bad.parquet"], 1, "bad.parquet: cannot be read", THERE),
+    ([*OUTCOMES, "bad.jsonl.gz"], 1, "bad.jsonl.gz: cannot be read", THERE),
+    ([*OUTCOMES, "deep.jsonl"], 1, "deep.jsonl, line 1: not JSON", THERE),
+    ([*OUTCOMES, "list.jsonl"], 1, "list.jsonl, line 1: not an object", THERE),
+    ([*OUTCOMES, "rows.csv"], 1, "rows.csv, row 2: outcome is 'x'", THERE),
+    ([*OUTCOMES, "late.jsonl"], 1, "late.jsonl, line 1: time-out-of-range", THERE),
+    ([*OUTCOMES, "huge.jsonl"], 1, "huge.jsonl, line 1: outcome is", THERE),
+    ([*OUTCOMES, "int64.jsonl"], 1, "int64.jsonl, line 1: outcome_time is", THERE),
+    ([*REQUESTS, "half.jsonl"], 1, "half.jsonl, line 1: a text has half a surrogate pair", THERE),
+    ([*REQUESTS, "large.jsonl"], 1, "large.jsonl, line 2: record-too-large", THERE),
+    ([*REQUESTS, f"{HOSTILE}.csv"], 1, "no such file", THERE),
+    (["tail", HOSTILE], 2, "choose from", NONE),
+    (["tail", "predictions"], 1, "KAFKA_BOOTSTRAP is not set", NONE),
+    (["tail", "predictions"], 1, "127.0.0.1:1 does not answer", GONE),
+    (["metrics", "--windows", "0"], 2, "--windows", NONE),
+    (["metrics", "--once"], 1, "127.0.0.1:1 does not answer", GONE),
+    ([*REPLAY, "--outcomes", "none.csv"], 2, "none.csv", GONE),
+    ([*REPLAY, "--horizon", HOSTILE], 2, "--horizon", GONE),
+    ([*REPLAY, "--as-of", "today"], 2, "--as-of", GONE),
+    ([*REPLAY, "--policy", "last"], 2, "--policy", GONE),
+    (REPLAY, 1, "p.csv: not a log with the columns", GONE),
+    (["simulate", "--seeds", "0"], 2, "--seeds", NONE),
+    (["doctor", "--no-such"], 2, "--no-such", NONE),
+]  # fmt: skip
+FILES = {
+    "good.toml": 'name = "good"\nnumeric = ["x"]\n', "wrong.toml": 'name = "good"\nsize = 1\n', "deep.toml": DEEP, "m.skops": "no zip",
+    "ref.csv": "x,outcome\n1,0\n2,1\n", "ref.txt": "", "p.csv": "a,b\n1,2\n", "models/good/model.toml": 'name = "good"\nnumeric = ["x"]\n',
+    "models/good/v1/manifest.json": "", "bad.parquet": "no", "bad.jsonl.gz": "no", "deep.jsonl": "[" * 100_000, "list.jsonl": "[]",
+    "rows.csv": "request_id,outcome,outcome_time\nr1,1,1767225600000\nr2,x,1767225600000\n", "rows.jsonl": "{}",
+    "huge.jsonl": OUTCOME % ("9" * 400, 1),
+    "int64.jsonl": OUTCOME % (1, str(2**63)),
+    "late.jsonl": OUTCOME % (1, str(2**61)),
+    "half.jsonl": REQUEST % (1, r"\ud800"), "large.jsonl": REQUEST % (1, "") + "\n" + REQUEST % (1, "u" * 2_000_000),
+}  # fmt: skip
+
+
+def commands(group, path=()):
+    """Every command that there is, as words."""
+    for name, each in group.commands.items():
+        yield from commands(each, (*path, name)) if hasattr(each, "commands") else [(*path, name)]
+
+
+ALL = list(commands(typer.main.get_command(app)))
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder with these files, and nobody's settings."""
+    for name in [name for name in os.environ if name.startswith(("LEADLINE_", "KAFKA_", "REDIS_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def run(arguments):
+    try:
+        return exit_code(lambda: app(arguments, standalone_mode=False), common.unreachable)
+    except SystemExit as ended:
+        return ended.code
+
+
+class NoSender:
+    """Takes what a test's command sends before it finds what is wrong."""
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *_): ...
+
+    async def send_and_wait(self, *_): ...
+
+
+def pretend_that_a_broker_answers(monkeypatch):
+    async def sizes(*_):
+        return {("outcomes", 0): 0}
+
+    async def check_topics(*_): ...
+
+    monkeypatch.setattr("leadline.kafka.cluster.check_topics", check_topics)
+    monkeypatch.setattr("leadline.kafka.cluster.sizes", sizes)
+    monkeypatch.setattr("leadline.kafka.sender.open_sender", lambda *_: NoSender())
+
+
+def test_every_command_has_an_unhappy_path_here():
+    assert {" ".join(words) for words in ALL} == {
+        name for name in map(" ".join, ALL) for case in CASES if " ".join(case[0]).startswith(name)
+    }
+
+
+@pytest.mark.parametrize(("arguments", "code", "says", "bootstrap"), CASES, ids=lambda case: repr(case)[:60])
+def test_what_goes_wrong_is_one_line(place, monkeypatch, capsys, arguments, code, says, bootstrap):
+    if bootstrap is not NONE:
+        monkeypatch.setenv("KAFKA_BOOTSTRAP", bootstrap)
+    if bootstrap is THERE:
+        pretend_that_a_broker_answers(monkeypatch)
+    assert run(arguments) == code
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1), err
+    assert err.startswith("error: ")
+    assert says in err
+    assert err.rstrip("\n") == shown(err.rstrip("\n"), 10_000)
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("words", ALL, ids=" ".join)
+def test_an_option_that_is_unknown_is_one_line(place, capsys, words):
+    assert run([*words, "--\x1b[31m"]) == 2
+    _, err = capsys.readouterr()
+    assert (err.count("\n"), "\x1b" in err) == (1, False), err
+
+
+@pytest.mark.parametrize("name", ["LEADLINE_PREFIX", "LEADLINE_PARTITIONS", "REDIS_URL", "LEADLINE_MAX_AHEAD"])
+@pytest.mark.parametrize("words", [["tail", "alerts"], ["doctor"], ["asyncapi"], ["worker"], ["up"]], ids=" ".join)
+def test_a_setting_that_is_wrong_is_one_line(place, monkeypatch, capsys, words, name):
+    monkeypatch.setenv(name, HOSTILE)
+    assert run(words) == 1
+    _, err = capsys.readouterr()
+    assert (err.count("\n"), name.partition("_")[2].lower() in err.lower()) == (1, True), err
+
+
+def test_what_nobody_foresaw_is_one_line_and_debug_shows_where(place, monkeypatch, capsys):
+    def broken():
+        raise RuntimeError(f"sky\n{HOSTILE}")
+
+    monkeypatch.setattr("leadline.cli.tail.broker", broken)
+    assert run(["tail", "alerts"]) == 1
+    assert capsys.readouterr().err.startswith(r"error: RuntimeError: sky | [/b]\x1b[31m\u202e | (not foreseen")
+    monkeypatch.setenv("LEADLINE_DEBUG", "0")  # and is taken away again after the test
+    assert run(["--debug", "tail", "alerts"]) == 1
+    err = capsys.readouterr().err
+    assert "in broken" in err
+    assert "\x1b" not in err
+
+
+def test_a_user_without_home_needs_none(place, monkeypatch, capsys):
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", lambda _: {}[0])
+    assert run(["asyncapi"]) == 0
+
+
+def test_a_broker_that_accepts_and_stays_silent_is_left_in_time(place, monkeypatch, capsys):
+    monkeypatch.setattr(common, "ANSWERS_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("KAFKA_BOOTSTRAP", f"127.0.0.1:{silent.getsockname()[1]}")
+        assert run(["topics", "plan"]) == 1
+    assert "does not answer (not within 0 s)" in capsys.readouterr().err
+
+
+def started(*arguments, **more):
+    command = [sys.executable, "-m", "leadline", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    process = started("topics", "acls", env={**os.environ, "PYTHONUNBUFFERED": "1"})
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait(30)) == ("", 1)
+
+
+def test_ctrl_c_is_no_error():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        environment = {**os.environ, "KAFKA_BOOTSTRAP": f"127.0.0.1:{silent.getsockname()[1]}"}
+        process = started("tail", "alerts", env=environment)
+        accepted, _ = silent.accept()
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        assert (process.stderr.read(), process.wait(30)) == ("", 130)
+        accepted.close()
+
+
+def test_the_contract_is_json(place, capsys):
+    assert run(["asyncapi"]) == 0
+    assert json.loads(capsys.readouterr().out)["asyncapi"]
