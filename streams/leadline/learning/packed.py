@@ -1,7 +1,7 @@
 """What is packed in a model's file, looked at before anything of it is believed, and packed anew.
 
-A skops file is a zip of arrays (``.npy``, ``.npz``) and a ``schema.json`` that says which objects are made of them. Each can claim more than
-it has: all that is read here is bounded by what really comes out.
+A skops file is a zip of arrays (``.npy``, ``.npz``) and a ``schema.json`` that says which objects are made of them. Each can claim more
+than it has: all that is read here is bounded by what really comes out.
 """
 
 import io
