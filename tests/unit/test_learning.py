@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from leadline.learning import linear
-from leadline.learning.add import add_version
+from leadline.learning.add import add_file, add_version
 from leadline.learning.cached import CachedModels
 from leadline.learning.errors import RegistryError
 from leadline.learning.linear import Linear, linear_model, linear_of
@@ -353,7 +353,7 @@ def test_versions_are_numbered(tmp_path):
 def test_a_skops_file_is_added_byte_for_byte(tmp_path):
     path = tmp_path / "made.skops"
     path.write_bytes(skops.io.dumps(train(table(), SETTINGS, "y", "logistic")))
-    add_version(tmp_path, SETTINGS, "x", path, table(), "y")
+    add_file(tmp_path, SETTINGS, "x", path, table(), "y")
     assert (tmp_path / "loans" / "x" / "model.skops").read_bytes() == path.read_bytes()
 
 

@@ -29,13 +29,13 @@ def add(
     reason: Annotated[str, typer.Option(help="Why it is made champion.")] = "added",
 ) -> None:
     """Register FILE as a version of a model: its signature and reference profile are made from the reference data."""
-    from leadline.learning.add import add_version, read_reference
+    from leadline.learning.add import add_file, read_reference
 
     keep_private()
     where = load_settings()
     model = load_model_settings(settings)
     data = read_reference(reference, text=model.categorical)
-    added = add_version(where.models, model, version or None, file, data, outcome).version
+    added = add_file(where.models, model, version or None, file, data, outcome).version
     say(f"added {model.name} {added} in {where.models / model.name / added}")
     if champion:
         appoint(Rollout(model.name, added, int(time.time() * 1000), "leadline model add", reason))

@@ -13,23 +13,24 @@ import numpy as np
 import pyarrow as pa
 
 from leadline.core.columnar.columns import Floats
-from leadline.core.models import LoadedVersion, Signature
+from leadline.core.models import LoadedVersion, Signature, Version
 from leadline.core.windows.reference_bins import build_profile
+from leadline.learning.confined import examine_apart
 from leadline.learning.errors import RegistryError
-from leadline.learning.limits import LINEAR, MANIFEST, MODEL, PROFILE, SIGNATURE
-from leadline.learning.linear import linear_model, linear_of
+from leadline.learning.examine import Examined, examine
+from leadline.learning.limits import LIMITS, LINEAR, MANIFEST, MODEL, PROFILE, SIGNATURE
 from leadline.learning.manifest import manifest, to_json
 from leadline.learning.model_files import SETTINGS, ModelFiles, valid_name
-from leadline.learning.models import model_of, read_model
 from leadline.learning.quality import quality
 from leadline.learning.reference import matrix, read_reference, signature_of
 from leadline.learning.registry import Registry
 from leadline.learning.toml import settings_toml
 from leadline.learning.train import outcomes
 from leadline.settings import ModelSettings, load_model_settings
+from leadline.settings.files import read_file
 from leadline.settings.private import private_folder
 
-__all__ = ["add_version", "read_reference", "signature_of"]
+__all__ = ["add_file", "add_version", "read_reference", "signature_of"]
 
 
 def add_version(
@@ -43,25 +44,72 @@ def add_version(
 ) -> LoadedVersion:
     """Write a version and its model's settings below ``root``; returns it as workers will read it.
 
-    ``version``: None takes the next number. ``model``: a fitted estimator, or the path of a skops file. ``reference``:
-    data that stands for live data, with the column ``outcome``. ``signature``: by which the model was trained, since
-    that numbers the categories; None where it was trained on ``reference`` itself, or has no categories.
-    Raises RegistryError where the version exists, a name is not allowed, the settings differ from those on disk, or the
-    model does not fit; ValueError for a wrong reference.
+    ``version``: None takes the next number. ``model``: a fitted estimator. ``reference``: data that stands for live data, with the
+    column ``outcome``. ``signature``: by which the model was trained, since that numbers the categories; None where it was trained
+    on ``reference`` itself, or has no categories. Raises RegistryError where the version exists, a name is not allowed, the
+    settings differ from those on disk, or the model does not fit; ValueError for a wrong reference.
     """
-    model_files = ModelFiles(root)
-    version = Registry(model_files).next_version(settings.name) if version is None else version
-    _check_free(root, settings, version)
-    signature = signature_of(reference, settings) if signature is None else signature
-    _check_signature(signature, settings)
-    files = _files(settings, model, reference, outcome, signature)
-    files[MANIFEST] = manifest(settings.name, version, files, _facts(outcome, len(reference)))
+    new = _New(root, settings, version, reference, outcome, signature)
+    data = _dump(model)
+    new.write(data, examine(data, settings, new.rows, "the model"))
+    return ModelFiles(root).load(settings.name, new.version)
+
+
+def add_file(
+    root: Path, settings: ModelSettings, version: str | None, file: Path, reference: pa.Table, outcome: str
+) -> Version:
+    """The same for a skops file that somebody else may have made: it is read in a process of its own, with limits, and nowhere else.
+
+    Raises as `add_version`.
+    """
+    new = _New(root, settings, version, reference, outcome, None)
     try:
-        _write_settings(root / settings.name / SETTINGS, settings)
-        _write(root / settings.name / version, files)
+        data = read_file(file, LIMITS[MODEL])
     except OSError as error:
-        raise RegistryError(f"{root / settings.name / version} was not added: {error}; make room or rights") from error
-    return model_files.load(settings.name, version)
+        raise RegistryError(f"{file} cannot be read: {error.strerror}") from None
+    new.write(data, examine_apart(data, settings, new.rows, str(file)))
+    return ModelFiles(root).describe(settings.name, new.version)
+
+
+class _New:
+    """A version that is to be added: its name is free, and its reference fits the settings."""
+
+    def __init__(
+        self,
+        root: Path,
+        settings: ModelSettings,
+        version: str | None,
+        reference: pa.Table,
+        outcome: str,
+        signature: Signature | None,
+    ) -> None:
+        self.version = Registry(ModelFiles(root)).next_version(settings.name) if version is None else version
+        _check_free(root, settings, self.version)
+        self._signature = signature_of(reference, settings) if signature is None else signature
+        _check_signature(self._signature, settings)
+        self.rows = matrix(reference, self._signature)
+        self._outcomes = outcomes(reference, outcome)
+        self._root, self._settings = root, settings
+        self._facts = _facts(outcome, len(reference))
+
+    def write(self, data: bytes, examined: Examined) -> None:
+        """Write the version, whole or not at all."""
+        name, root = self._settings.name, self._root
+        files = self._files(data, examined)
+        files[MANIFEST] = manifest(name, self.version, files, self._facts)
+        try:
+            _write_settings(root / name / SETTINGS, self._settings)
+            _write(root / name / self.version, files)
+        except OSError as error:
+            raise RegistryError(f"{root / name / self.version} was not added: {error}; make room or rights") from error
+
+    def _files(self, data: bytes, examined: Examined) -> dict[str, bytes]:
+        """The files of the version but its manifest."""
+        scores = examined.scores
+        _check_scores(scores)
+        profile = build_profile(self._signature, self.rows, scores, quality(scores, self._outcomes, self._settings))
+        found = {MODEL: data, SIGNATURE: to_json(asdict(self._signature)), PROFILE: to_json(asdict(profile))}
+        return found if examined.linear is None else found | {LINEAR: to_json(asdict(examined.linear))}
 
 
 def _check_free(root: Path, settings: ModelSettings, version: str) -> None:
@@ -85,24 +133,6 @@ def _check_same(path: Path, settings: ModelSettings) -> None:
 def _check_signature(signature: Signature, settings: ModelSettings) -> None:
     if (signature.numeric, signature.categorical) != (settings.numeric, settings.categorical):
         raise RegistryError(f"the signature has {signature.names}: not the features of the settings, in their order")
-
-
-def _files(
-    settings: ModelSettings, model: Any, reference: pa.Table, outcome: str, signature: Signature
-) -> dict[str, bytes]:
-    """The files of a version but its manifest; the model is read back from its bytes, as a worker would."""
-    data = model.read_bytes() if isinstance(model, Path) else _dump(model)
-    estimator, features = read_model(data, "the model"), len(signature.names)
-    predictor = model_of(estimator, settings, features)
-    linear = linear_of(estimator, features) if settings.task == "binary" else None
-    if linear is not None:
-        predictor = linear_model(linear, settings, features)
-    rows = matrix(reference, signature)
-    scores = predictor.predict(rows)
-    _check_scores(scores)
-    profile = build_profile(signature, rows, scores, quality(scores, outcomes(reference, outcome), settings))
-    found = {MODEL: data, SIGNATURE: to_json(asdict(signature)), PROFILE: to_json(asdict(profile))}
-    return found if linear is None else found | {LINEAR: to_json(asdict(linear))}
 
 
 def _dump(model: Any) -> bytes:

@@ -13,3 +13,12 @@ LIMITS = {
     MODEL: 512 << 20,
 }
 """Bytes of each file."""
+
+SCHEMA = "schema.json"
+"""Inside a model's file: which objects are made of its arrays."""
+UNPACKED = 1 << 30
+"""Bytes of all that is packed in a model's file, and once more of what its objects read."""
+SCHEMA_BYTES, VALUES = 128 << 20, 4_000_000
+"""Of the schema; boosting with 3,000 trees has half of it."""
+MEMBERS = 65_535
+ARRAY_DIMENSION = 1 << 32

@@ -15,6 +15,7 @@ from leadline.learning.limits import LINEAR, MODEL, PROFILE, SIGNATURE
 from leadline.learning.linear import Linear, linear_model
 from leadline.learning.manifest import RESTORE, verified
 from leadline.learning.models import Model, model_of, read_model
+from leadline.learning.survive import surviving
 from leadline.settings import ModelSettings, SettingsError, explain, load_model_settings
 
 SETTINGS = "model.toml"
@@ -132,7 +133,8 @@ def _predictor(files: dict[str, bytes], settings: ModelSettings, signature: Sign
         path = folder / LINEAR
         return linear_model(_typed(Linear, files[LINEAR], path), settings, features, str(path))
     path = folder / MODEL
-    return model_of(read_model(files[MODEL], str(path)), settings, features, str(path))
+    found = model_of(read_model(files[MODEL], str(path)), settings, features, str(path))
+    return Model(surviving(found.scores, str(path)), found.takes_missing)
 
 
 def _signature(data: bytes, path: Path) -> Signature:

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from leadline.core.columnar.columns import Floats
+from leadline.learning.behaviour import BehaviourError, tame
 from leadline.learning.errors import RegistryError
+from leadline.learning.packed import PackedError, repacked
 from leadline.records import to_number
 from leadline.settings import ModelSettings
 
@@ -32,16 +34,21 @@ def read_model(data: bytes, name: str) -> Any:
 
     ``name``: what messages call the file. Raises RegistryError where the file is damaged or has a type that is not allowed.
     """
-    from skops.io import get_untrusted_types, loads
+    from skops.io import get_untrusted_types, load
     from skops.io.exceptions import UntrustedTypesFoundException
 
     try:
-        return loads(data, trusted=ALLOWED_TYPES)
+        packed = repacked(data)
+        estimator = load(packed, trusted=ALLOWED_TYPES)
+        tame(estimator)
     except UntrustedTypesFoundException as error:
-        refused = ", ".join(sorted(set(get_untrusted_types(data=data)) - set(ALLOWED_TYPES)))
+        refused = ", ".join(sorted(set(get_untrusted_types(data=packed.getvalue())) - set(ALLOWED_TYPES)))
         raise RegistryError(f"{name} has types that are not allowed: {refused}; use plain scikit-learn") from error
+    except (PackedError, BehaviourError) as error:
+        raise RegistryError(f"{name} is not allowed: {error}") from None
     except Exception as error:  # what is not a skops file fails in many ways
         raise RegistryError(f"{name} is no skops file ({type(error).__name__}: {error}); save it again") from error
+    return estimator
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,131 @@
+"""``leadline.learning.examine`` in a process of its own, which may use so much memory and time, and nothing else.
+
+The process is this module too: it gets a line of JSON, the rows and the model's bytes, and gives a line of JSON.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from leadline.core.columnar.columns import Floats
+from leadline.learning.errors import RegistryError
+from leadline.learning.examine import Examined, examine
+from leadline.learning.linear import Linear
+from leadline.learning.lockdown import Refusals, confine, warm_up
+from leadline.settings import ModelSettings
+
+_KEPT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ")
+"""Of the environment: it may hold passwords."""
+_ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")} | {"LOKY_MAX_CPU_COUNT": "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Memory beside the rows, which are counted four times; seconds of its processor, and on the wall."""
+
+    memory_bytes: int = 4 << 30
+    seconds: int = 600
+
+
+def examine_apart(
+    data: bytes, settings: ModelSettings, rows: Floats, name: str, limits: Limits | None = None
+) -> Examined:
+    """As `examine`. Raises RegistryError also where the process needs too much, dies, or tries what it may not."""
+    limits = limits or Limits()
+    rows = np.ascontiguousarray(rows, np.float64)
+    head = {"settings": settings.model_dump(), "shape": rows.shape, "name": name, "limits": asdict(limits)}
+    given = json.dumps(head).encode() + b"\n" + rows.tobytes() + data
+    answer = _answer(name, given, limits)
+    if "error" in answer:
+        raise RegistryError(answer["error"])
+    scores = np.frombuffer(b64decode(answer["scores"]), np.float64)
+    if len(scores) != len(rows):
+        raise RegistryError(f"{name} gives {len(scores)} scores for {len(rows)} rows of the reference")
+    return Examined(scores, TypeAdapter(Linear | None).validate_python(answer["linear"]))
+
+
+def _answer(name: str, given: bytes, limits: Limits) -> dict[str, Any]:
+    environment = {key: os.environ[key] for key in _KEPT if key in os.environ}
+    child = subprocess.Popen(
+        [sys.executable, "-P", "-m", __spec__.name],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment | _ONE_THREAD | {"PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    try:
+        said, _ = child.communicate(given, timeout=limits.seconds)
+    except subprocess.TimeoutExpired:
+        raise RegistryError(_too_long(name, limits)) from None
+    finally:
+        child.kill()
+        child.wait()
+    if child.returncode == -signal.SIGXCPU:
+        raise RegistryError(_too_long(name, limits))
+    try:
+        found: dict[str, Any] = json.loads(said)
+    except ValueError:
+        raise RegistryError(
+            f"{name} ended the process that read it ({_end(child.returncode)}); save it again"
+        ) from None
+    return found
+
+
+def _too_long(name: str, limits: Limits) -> str:
+    return f"{name} took longer than {limits.seconds} s to be read and to score the reference; give a smaller reference"
+
+
+def _end(code: int) -> str:
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+
+def main() -> None:
+    """What the process does."""
+    out = os.fdopen(os.dup(1), "wb")
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a model may print
+        os.dup2(nowhere.fileno(), 1)
+    head, rows, data = _given(sys.stdin.buffer)
+    settings, limits = ModelSettings.model_validate(head["settings"]), Limits(**head["limits"])
+    warm_up()
+    refusals = confine(limits.memory_bytes + 4 * rows.nbytes, limits.seconds)
+    out.write(json.dumps(_result(data, settings, rows, head["name"], refusals, limits)).encode() + b"\n")
+    out.flush()
+    os._exit(0)  # nothing of the model may run any more
+
+
+def _given(stream: BinaryIO) -> tuple[dict[str, Any], Floats, bytes]:
+    head = json.loads(stream.readline())
+    shape: Sequence[int] = head["shape"]
+    rows = np.frombuffer(stream.read(8 * shape[0] * shape[1]), np.float64).reshape(shape)
+    return head, rows, stream.read()
+
+
+def _result(
+    data: bytes, settings: ModelSettings, rows: Floats, name: str, refusals: Refusals, limits: Limits
+) -> dict[str, Any]:
+    try:
+        found = examine(data, settings, rows, name)
+        said = {"scores": b64encode(np.asarray(found.scores, np.float64).tobytes()).decode()}
+        result: dict[str, Any] = said | {"linear": found.linear and asdict(found.linear)}
+    except MemoryError:
+        result = {"error": f"{name} needs more than {limits.memory_bytes >> 20:,} MiB of memory; give a smaller model"}
+    except RegistryError as error:
+        result = {"error": str(error)}
+    except Exception as error:  # noqa: BLE001 - a model may raise anything
+        result = {"error": f"{name} does not score the reference ({type(error).__name__}: {error})"}
+    if refusals:
+        result = {"error": f"{name} tried what a model may not: {refusals[0]}; do not use it"}
+    return result
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""Models of allowed types that mean harm are refused by what they do, in little time and memory."""
+
+import time
+import tracemalloc
+
+import pytest
+import skops.io
+from sklearn.ensemble import RandomForestClassifier
+
+from hostile_models import HOSTILE, fitted
+from leadline.learning.errors import RegistryError
+from leadline.learning.models import read_model
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_it_is_refused(name):
+    make, why = HOSTILE[name]
+    data = make()
+    began = time.monotonic()
+    with pytest.raises(RegistryError, match=why) as refused:
+        read_model(data, "m/v1/model.skops")
+    assert "\n" not in str(refused.value)
+    assert time.monotonic() - began < 10
+
+
+def test_a_size_that_is_understated_is_not_unpacked():
+    data = HOSTILE["bomb_that_states_a_small_size"][0]()
+    tracemalloc.start()
+    with pytest.raises(RegistryError):
+        read_model(data, "m")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 16 << 20
+
+
+def test_a_model_uses_one_thread_and_prints_nothing():
+    read = read_model(skops.io.dumps(fitted(RandomForestClassifier(2, n_jobs=2, verbose=0).set_params(verbose=0))), "m")
+    assert (read.n_jobs, read.verbose) == (None, 0)
