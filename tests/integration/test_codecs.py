@@ -66,7 +66,7 @@ async def by_group(kafka, topic):
         await group.start()
         while len(rows) < len(ROWS):
             group.resume([Source("outcomes", 0)])
-            for run in await group.fetch([], 200, 1000):
+            for run in (await group.fetch([], 200, 1000)).runs:
                 rows += zip(run.keys, run.values, strict=True)
     finally:
         await group.stop()
