@@ -8,7 +8,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 import hosted
-from hostile import ROWS, send_bomb, send_row
+from hostile import ROWS, StandIn, send_bomb, send_row
 from leadline.cli import doctor, metrics, tail
 from leadline.demo.run import _watch
 from leadline.foreign_text import as_json
@@ -108,6 +108,19 @@ async def test_a_lane_goes_on_behind_hostile_records(talk, stateful):
     assert reasons.count("none") == 1  # the good one: the step refuses it by this reason
 
 
+@BOTH_LANES
+async def test_where_dead_letters_are_compacted_one_of_a_record_without_key_stops_nothing(talk, stateful):
+    """The broker refuses a batch with such a record, for ever; so the letter has the record's place as its key."""
+    step = hosted.refusing(stateful)
+    await talk.configure("dead-letters", {"cleanup.policy": "compact"})
+    await send_row(talk.bootstrap, f"{talk.prefix}.retrain-requests", 0, ROWS["no key"])
+    async with hosting(talk, step):
+        await settle(talk, step)
+    [record] = await talk.records("dead-letters")
+    assert record.key == b"retrain-requests/0/0"
+    assert dict(record.headers)["leadline-no-key"] == b"true"
+
+
 async def test_a_table_goes_on_behind_hostile_records(talk):
     await send_hostile(talk, "rollouts")
     table = HostedTable("rollouts", talk.settings, talk.bootstrap, WIRE)
@@ -143,31 +156,13 @@ class Screen:
         self.take = seen.put_nowait
 
 
-class Store:
-    """A task with a store that keeps what it loads."""
-
-    partition = 0
-
-    def __init__(self):
-        self.store, self.loaded, self.has_begun = self, {}, False
-
-    def restored_to(self):
-        return 0
-
-    def load(self, changes):
-        self.loaded |= changes
-
-    def begin(self):
-        self.has_begun = True
-
-
 async def test_a_state_is_restored_behind_hostile_records(talk):
     topic = "refusing-changelog"
     for row in ROWS.values():
         if row[0] is not None:
             await send_row(talk.bootstrap, f"{talk.prefix}.{topic}", 0, row)
     await send_row(talk.bootstrap, f"{talk.prefix}.{topic}", 0, (b"good", b"1", []))
-    task = Store()
+    task = StandIn()
     await restore(task, f"{talk.prefix}.{topic}", talk.bootstrap, lambda: True)
     assert task.has_begun
     assert task.loaded[b"good"] == b"1"
@@ -211,7 +206,7 @@ async def test_readers_and_tables_go_on_behind_a_batch_that_unpacks_to_too_much(
 async def test_a_changelog_with_a_batch_that_cannot_be_read_is_not_taken_for_whole(talk):
     topic_name = f"{talk.prefix}.refusing-changelog"
     await asyncio.to_thread(send_bomb, talk.bootstrap, topic_name, 0, TOO_LARGE)
-    task = Store()
+    task = StandIn()
     with pytest.raises(ChangelogError, match=f"{topic_name}/0: the batch of offsets 0 to 0 cannot be read"):
         await restore(task, topic_name, talk.bootstrap, lambda: True)
     assert not task.has_begun

@@ -30,6 +30,8 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "FetchResult": ("_partition_records",),
     "PartitionRecords": ("_consumer_record", "_records", "next_fetch_offset"),
     "BatchBuilder": ("_builder", "_relative_offset"),
+    "default_records": ("gzip_decode", "snappy_decode", "lz4_decode", "zstd_decode"),
+    "legacy_records": ("gzip_decode", "snappy_decode", "lz4_decode"),
 }
 """What is used of each class of aiokafka. Names without underscore are of classes that are not public."""
 
@@ -43,9 +45,8 @@ _MAGIC, _LAST_CODEC = 2, 4
 def bound_unpacking() -> None:
     """Have aiokafka unpack batches by functions that are bounded; its own write as much as the batch has."""
     for module in (default_records, legacy_records):
-        for codec in ("gzip", "snappy", "lz4", "zstd"):
-            if hasattr(module, f"{codec}_decode"):  # the legacy format knows no zstd
-                setattr(module, f"{codec}_decode", getattr(unpacking, codec))
+        for name in NAMES[module.__name__.rpartition(".")[2]]:
+            setattr(module, name, getattr(unpacking, name.removesuffix("_decode")))
 
 
 bound_unpacking()
