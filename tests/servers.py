@@ -68,9 +68,12 @@ class Talk:
 
     async def limit(self, topic, most):
         """From now on a topic takes batches of so many bytes."""
+        await self.configure(topic, {"max.message.bytes": str(most)})
+
+    async def configure(self, topic, configs):
+        """Give a topic other settings."""
         admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
         await admin.start()
-        configs = {"max.message.bytes": str(most)}
         await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, f"{self.prefix}.{topic}", configs)])
         await admin.close()
 

@@ -1,7 +1,6 @@
 """The stateless lane on a real broker: every request is scored, and none is acknowledged before its prediction is there."""
 
 import asyncio
-import struct
 import uuid
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.record.util import calc_crc32c
 
+from hostile import Spoilt
 from leadline.core.models import LoadedVersion, Signature
-from leadline.hosts import scoring
+from leadline.hosts import patience, scoring
 from leadline.hosts.contract import Installation
 from leadline.hosts.scoring import ScoringLane
 from leadline.hosts.tables import HostedTable, Tables
@@ -148,7 +147,7 @@ async def test_a_prediction_that_its_topic_does_not_take_is_a_dead_letter_and_no
 
 async def test_a_lane_that_joins_again_lets_go_of_its_clients(talk, monkeypatch):
     """Their threads would be as many as its failures."""
-    monkeypatch.setattr(scoring, "JOIN_AGAIN_S", 0.1)
+    monkeypatch.setattr(patience, "AGAIN_S", 0.1)
     await ask(talk, range(10))
 
     counts = []
@@ -178,18 +177,3 @@ async def test_a_header_that_is_not_utf_8_stops_nothing(talk, clock):
     async with running(talk) as lane:
         await talk.settle(lane, ["scoring"])
     assert await scores(talk) == expected(range(3))
-
-
-class Spoilt:
-    """A builder whose header names are no text."""
-
-    def __init__(self, builder):
-        self._builder = builder
-
-    def __getattr__(self, name):
-        return getattr(self._builder, name)
-
-    def build(self):
-        written = bytearray(bytes(self._builder.build()).replace(b"not-utf-8", b"not-utf-\xff"))
-        struct.pack_into(">I", written, 17, calc_crc32c(bytes(written[21:])))
-        return bytes(written)

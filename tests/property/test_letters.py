@@ -45,14 +45,19 @@ def test_a_letter_fits_and_says_what_was_cut(letter):
     said = dict(headers)
     assert len(said) == len(headers)
     assert max(map(len, said.values())) <= HEADER_BYTES
-    for whole, cut, name in ((letter.key, key, "leadline-key-bytes"), (letter.value, value, "leadline-value-bytes")):
+    given_key = letter.key
+    if given_key is None:
+        assert said["leadline-no-key"] == b"true"
+        given_key = f"prediction-requests/{letter.partition}/{letter.offset}".encode()
+    assert key is not None
+    for whole, cut, name in ((given_key, key, "leadline-key-bytes"), (letter.value, value, "leadline-value-bytes")):
         assert cut == (whole and whole[: len(cut)])
         assert said.get(name) == (b"%d" % len(whole) if whole != cut else None)
     bare = stub(*row)
     assert size_of(bare) <= 100 + 8 * (HEADER_BYTES + 50)
     assert not bare[0]
     assert not bare[1]
-    for whole, name in ((letter.key, "leadline-key-bytes"), (letter.value, "leadline-value-bytes")):
+    for whole, name in ((given_key, "leadline-key-bytes"), (letter.value, "leadline-value-bytes")):
         assert dict(bare[2]).get(name) == (b"%d" % len(whole) if whole else None)
 
 

@@ -6,6 +6,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer.fetcher import READ_COMMITTED, Fetcher, FetchResult, PartitionRecords
 from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.record._crecords import default_records, legacy_records
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
@@ -31,7 +32,8 @@ async def objects():
     records = PartitionRecords(partition, MemoryRecords(b""), [], 0, None, None, True, READ_COMMITTED)
     result = FetchResult(partition, assignment=None, partition_records=records, backoff=0)
     batch = BatchBuilder(1000, 0)
-    yield {type(each).__name__: each for each in (consumer, client, fetcher, result, records, batch)}
+    modules = {"default_records": default_records, "legacy_records": legacy_records}
+    yield modules | {type(each).__name__: each for each in (consumer, client, fetcher, result, records, batch)}
     await fetcher.close()
     await consumer.stop()
 

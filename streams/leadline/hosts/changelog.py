@@ -25,6 +25,10 @@ async def restore(task: HostedTask, topic_name: str, bootstrap: str, still_wante
         reader.from_offset(task.partition, max(start, (await reader.beginnings())[task.partition]))
         while still_wanted() and not await reader.has_reached(ends):
             for run in await reader.take():
+                for wrong in run.unreadable.values():
+                    raise ChangelogError(
+                        f"{topic_name}/{task.partition}: {wrong}. Delete the topic, this disk's state and the group's offsets to count anew"
+                    )
                 changes = {key: value for key, value in zip(run.keys, run.values, strict=True) if key}
                 task.store.load(changes | restored_mark(run.offsets[-1] + 1))
     task.begin()

@@ -1,6 +1,7 @@
 """What every lane does with a run: decode it before the processor, and make dead letters of what cannot be used."""
 
 from bisect import bisect_left
+from dataclasses import replace
 
 import structlog
 
@@ -19,7 +20,15 @@ def decode_run(run: Run, settings: Settings, wire: Wire) -> tuple[Batch, list[De
     """
     if settings.clock == "wall" and any(run.headers):
         run = run.without_headers()
-    return wire.decode(run, settings.record_bytes, settings.max_ahead)
+    batch, letters = wire.decode(run, settings.record_bytes, settings.max_ahead)
+    if run.unreadable:
+        letters = [_named(letter, run.unreadable.get(letter.offset)) for letter in letters]
+    return batch, letters
+
+
+def _named(letter: DeadLetter, wrong: str | None) -> DeadLetter:
+    """The letter of a batch that cannot be read says what is wrong with it."""
+    return letter if wrong is None else replace(letter, reason="unreadable-batch", detail=wrong)
 
 
 def refused_records(run: Run, batch: Batch, rejects: list[Reject]) -> list[DeadLetter]:

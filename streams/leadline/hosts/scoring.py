@@ -16,23 +16,28 @@ import structlog
 from leadline.core.processor import Output, Processor
 from leadline.hosts.contract import Installation, Need
 from leadline.hosts.decoding import decode_run, refused_records
+from leadline.hosts.patience import KAFKA, Patience
 from leadline.hosts.settling import Settling
-from leadline.kafka.failures import Failures, KafkaException, is_hopeless
+from leadline.kafka.errors import KafkaError, said
+from leadline.kafka.errors import is_lasting as is_lasting_error
+from leadline.kafka.failures import Failures, KafkaException, is_hopeless, is_lasting
 from leadline.kafka.quick_consumer import QuickConsumer
 from leadline.kafka.quick_producers import QuickProducers
+from leadline.kafka.second_reading import read_from
 from leadline.kafka.sender import arrival_headers
 from leadline.lookups.features import FeaturesAwayError, FeatureView
 from leadline.state.memory import MemoryStore
 from leadline.topology import Step, Task
 from leadline.wire.codec import FEW_REQUESTS, keys_of
 from leadline.wire.dead_letters import to_record
+from leadline.wire.limits import RUN_BYTES
 from leadline.wire.run import Run
 from leadline.wire.topics import DEAD_LETTERS
 
 log = structlog.get_logger("leadline.scoring")
 
 COMMIT_EVERY_S = 0.5
-JOIN_AGAIN_S = 1.0
+_FEATURES = "features"
 WAIT_S = 0.2
 """A lane that is stopped while nothing comes stops so late at most."""
 ARRIVE_S = 5.0
@@ -51,6 +56,7 @@ class ScoringLane:
         self.step = step
         self.installation = installation
         self.view = view
+        self.patience = Patience(step.name, installation.health)
         self.stopping = threading.Event()
 
     def stop(self) -> None:
@@ -60,8 +66,8 @@ class ScoringLane:
     async def run(self) -> None:
         """Work until stopped; raises what makes going on impossible, with nothing acknowledged that was not done.
 
-        It leaves the group and joins again when Kafka refuses something for now (a broker is away), and when features are needed and
-        cannot be had.
+        It leaves the group and joins again when Kafka refuses something (a broker is away), and when features are needed and cannot be had;
+        ever later, where that does not pass by itself. A partition of which a batch cannot be read waits alone.
         """
         working = asyncio.ensure_future(asyncio.to_thread(self._work))
         try:
@@ -74,11 +80,12 @@ class ScoringLane:
         while not self.stopping.is_set():
             try:
                 self._attend()
-            except (KafkaException, FeaturesAwayError) as error:
-                if isinstance(error, KafkaException) and is_hopeless(error):
+            except FeaturesAwayError as error:
+                self.stopping.wait(self.patience.failed(_FEATURES, str(error), lasting=False))
+            except KafkaException as error:
+                if is_hopeless(error):
                     raise
-                log.warning("joining again", step=self.step.name, error=repr(error))
-                self.stopping.wait(JOIN_AGAIN_S)
+                self.stopping.wait(self.patience.failed(KAFKA, str(error), is_lasting(error)))
 
     def _attend(self) -> None:
         """Be a member of the group until stopped, or something fails."""
@@ -107,10 +114,11 @@ class Member:
         self._processors: dict[int, Processor] = {}
         self._failures = Failures()
         [topic] = lane.step.reads
+        self._topic_name = installation.topic_name(topic)
         self._consumer = QuickConsumer(
             installation.bootstrap,
             installation.group(lane.step),
-            installation.topic_name(topic),
+            self._topic_name,
             topic,
             session_ms=installation.settings.session_timeout,
             most=installation.settings.run_records,
@@ -125,10 +133,8 @@ class Member:
         """Work on what has come; where nothing has, wait a little. Raises KafkaException, FeaturesAwayError."""
         for run, end in self._consumer.fetch(WAIT_S):
             if run.partition in self._processors:
-                if len(run):
-                    self._work(run)
-                    self._settling.has_sent(run)
-                self._processed[run.partition] = end
+                self._work_to(run.partition, [run], end)
+        self._read_otherwise()
         self._producers.poll()
         self._failures.check()
         if self._failures.too_large:
@@ -136,6 +142,33 @@ class Member:
         if time.monotonic() - self._committed_at > COMMIT_EVERY_S or self._settling.size > HELD_BYTES:
             self._committed_at = time.monotonic()
             self._commit()
+        self._lane.patience.calm(KAFKA)
+        self._lane.patience.calm(_FEATURES)
+
+    def _read_otherwise(self) -> None:
+        """Read by the reader of all other stages what librdkafka cannot read, or may not; and tell of what nobody can read for now."""
+        for partition, offset in list(self._consumer.unread.items()):
+            where = f"{self._topic_name}/{partition}"
+            if partition not in self._processors or self._lane.patience.must_wait(where):
+                continue
+            try:
+                runs, end = read_from(
+                    self._installation.bootstrap, self._topic_name, self._step.reads[0], partition, offset
+                )
+            except (KafkaError, TimeoutError) as error:
+                self._lane.patience.failed(where, said(error), is_lasting_error(error))
+            else:
+                self._lane.patience.over(where)
+                self._work_to(partition, runs, end)
+                self._consumer.go_on(partition, end)
+
+    def _work_to(self, partition: int, runs: list[Run], end: int) -> None:
+        """Work on runs of a partition, behind which the offset is ``end``."""
+        for run in runs:
+            for part in run.parts(self._installation.settings.run_records, RUN_BYTES):
+                self._work(part)
+                self._settling.has_sent(part)
+        self._processed[partition] = end
 
     def leave(self) -> None:
         """Commit what is done, give the partitions back, and give up what is still under way."""
@@ -160,6 +193,7 @@ class Member:
             self.on_lost()
 
     def on_lost(self) -> None:
+        self._lane.patience.keep({KAFKA, _FEATURES})
         self._processors.clear()
         self._processed.clear()
         self._committed.clear()

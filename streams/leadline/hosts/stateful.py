@@ -15,8 +15,9 @@ import structlog
 
 from leadline.hosts.contract import Installation, Need
 from leadline.hosts.membership import Membership
+from leadline.hosts.patience import KAFKA, Patience
 from leadline.hosts.work import OpenTask
-from leadline.kafka.errors import HOPELESS, KafkaError
+from leadline.kafka.errors import HOPELESS, KafkaError, is_lasting, said
 from leadline.kafka.group import Source
 from leadline.kafka.sender import TooLargeError
 from leadline.kafka.stop import is_cancelled
@@ -30,8 +31,6 @@ TIME_EVERY_S = 0.5
 WAIT_MS = 200
 REST_S = 0.5
 """A lane that is not behind rests so long after a round: a run is a transaction, which costs as much as a thousand records."""
-JOIN_AGAIN_S = 1.0
-TOO_LARGE_AGAIN_S = 30.0
 _TOO_LARGE = "what falls due"
 
 
@@ -46,6 +45,7 @@ class StatefulLane:
         self.step = step
         self._installation = installation
         self._stopping = asyncio.Event()
+        self._patience = Patience(step.name, installation.health)
         self._committed_at = 0.0
         self._timed_at = 0.0
 
@@ -56,8 +56,8 @@ class StatefulLane:
     async def run(self) -> None:
         """Work until stopped; raises what makes going on impossible, with nothing acknowledged that was not done.
 
-        It leaves the group and joins again when Kafka refuses something for now (a broker is away, another worker took a task over), and
-        when a client ended by itself.
+        It leaves the group and joins again when Kafka refuses something (a broker is away, another worker took a task over), and when a
+        client ended by itself; ever later, where that does not pass by itself. A partition of which a batch cannot be read waits alone.
         """
         while not self._stopping.is_set():
             try:
@@ -65,14 +65,11 @@ class StatefulLane:
             except HOPELESS:
                 raise
             except TooLargeError as error:  # and no record is the cause, which could become a dead letter
-                log.error("cannot go on", step=self.step.name, error=str(error))  # noqa: TRY400 - it is no fault of the code
-                self._installation.health.stuck(self.step.name, _TOO_LARGE, str(error))
-                await self._wait(TOO_LARGE_AGAIN_S)
+                await self._wait(self._patience.failed(_TOO_LARGE, str(error), lasting=True))
             except (KafkaError, asyncio.CancelledError) as error:
                 if isinstance(error, asyncio.CancelledError) and is_cancelled():
                     raise
-                log.warning("joining again", step=self.step.name, error=repr(error))
-                await self._wait(JOIN_AGAIN_S)
+                await self._wait(self._patience.failed(KAFKA, said(error), is_lasting(error)))
 
     async def _wait(self, seconds: float) -> None:
         with suppress(TimeoutError):
@@ -96,7 +93,7 @@ class StatefulLane:
             await member.open_tasks()
             opened = member.opened
             wanted = await self._to_fetch(member)
-        runs = await member.consumer.fetch(wanted, WAIT_MS, self._installation.settings.run_records)
+        runs = await self._fetch(member, wanted)
         for run in sorted(runs, key=lambda run: self.step.reads.index(run.topic)):
             async with member.turn:
                 if member.is_at_work(opened):
@@ -122,6 +119,24 @@ class StatefulLane:
             wanted += [source for source in sources if source not in unread or member.reached.get(source, 0) <= oldest]
         return wanted
 
+    async def _fetch(self, member: Membership, wanted: list[Source]) -> list[Run]:
+        """What has come of these sources; one of which a batch was refused is asked again later."""
+        if member.opened is not None:
+            self._patience.keep({KAFKA, _TOO_LARGE, *map(self._name, member.opened)})
+        asked = [source for source in wanted if not self._patience.must_wait(self._name(source))]
+        if wanted and not asked:
+            await self._wait(WAIT_MS / 1000)
+            return []
+        runs, refused = await member.consumer.fetch(asked, WAIT_MS, self._installation.settings.run_records)
+        for run in runs:
+            self._patience.over(self._name(Source(run.topic, run.partition)))
+        for source, why in refused.items():
+            self._patience.failed(self._name(source), why, lasting=True)
+        return runs
+
+    def _name(self, source: Source) -> str:
+        return f"{self._installation.topic_name(source.topic)}/{source.partition}"
+
     async def _work(self, member: Membership, run: Run) -> None:
         source = Source(run.topic, run.partition)
         task = member.tasks.task_of(source)
@@ -140,7 +155,8 @@ class StatefulLane:
         if time.monotonic() - self._committed_at > COMMIT_EVERY_S:
             self._committed_at = time.monotonic()
             member.start_commit()
-        self._installation.health.freed(self.step.name, _TOO_LARGE)
+        self._patience.calm(KAFKA)
+        self._patience.calm(_TOO_LARGE)
         return await member.left()
 
     async def _let_time_pass(self, member: Membership) -> None:

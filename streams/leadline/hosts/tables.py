@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 import structlog
 
 from leadline.core.tables import Table
-from leadline.kafka.errors import HOPELESS, KafkaError
+from leadline.hosts.health import Health
+from leadline.hosts.patience import Patience
+from leadline.kafka.errors import HOPELESS, KafkaError, RefusedError, is_lasting, said
 from leadline.kafka.reader import Reader, is_behind
 from leadline.settings import Settings
 from leadline.topology import Step
@@ -15,7 +17,6 @@ from leadline.wire.codec import Wire
 
 log = structlog.get_logger("leadline.tables")
 
-_AGAIN_S = 1.0
 _WAIT_MS = 200
 
 
@@ -26,36 +27,45 @@ class HostedTable:
     ``applied``, by partition, is the offset behind what the table contains, which may be the end of a transaction.
     """
 
-    def __init__(self, topic: str, settings: Settings, bootstrap: str, wire: Wire) -> None:
+    def __init__(
+        self, topic: str, settings: Settings, bootstrap: str, wire: Wire, health: Health | None = None
+    ) -> None:
         self.topic = topic
         self.table = Table()
         self._settings = settings
         self._bootstrap = bootstrap
         self._wire = wire
+        self._patience = Patience("tables", health or Health())
         self._reader: Reader | None = None
         self._applied: dict[int, int] = {}
         self._moved = asyncio.Condition()
 
     async def read_to_end(self) -> None:
-        """Read all that is there now."""
+        """Read all that is there now, however long a batch is refused. Raises other errors of Kafka."""
         reader = await self._open()
         ends = await reader.ends()
         self._applied = await reader.positions()
         while not is_behind(self._applied, ends):
-            await self._take(reader)
+            try:
+                await self._take(self._reader or await self._open())
+            except RefusedError as error:
+                await self._wait(error)
+        self._patience.over(self.topic)
 
     async def follow(self) -> None:
         """Go on reading until cancelled. A reader that fails is opened again where it was."""
         while True:
             try:
-                reader = self._reader or await self._open()
-                await self._take(reader)
+                await self._take(self._reader or await self._open())
+                self._patience.calm(self.topic)
             except HOPELESS:
                 raise
             except KafkaError as error:
-                log.warning("a table is read again", topic=self.topic, error=repr(error))
-                await self.stop()
-                await asyncio.sleep(_AGAIN_S)
+                await self._wait(error)
+
+    async def _wait(self, error: KafkaError) -> None:
+        await self.stop()
+        await asyncio.sleep(self._patience.failed(self.topic, said(error), is_lasting(error)))
 
     async def catch_up(self) -> None:
         """Wait until `follow` has read all that is there now. Raises KafkaError where nobody knows how much that is."""
@@ -82,7 +92,12 @@ class HostedTable:
     async def _take(self, reader: Reader) -> None:
         """Apply what has come; records that cannot be read are left out."""
         for run in await reader.take(_WAIT_MS):
-            batch, _ = self._wire.decode(run, self._settings.record_bytes, None)
+            batch, left_out = self._wire.decode(run, self._settings.record_bytes, None)
+            for letter in left_out:
+                wrong = run.unreadable.get(letter.offset, letter.detail)
+                log.warning(
+                    "left out of a table", topic=self.topic, offset=letter.offset, reason=letter.reason, detail=wrong
+                )
             self.table.apply(batch)
             self._applied[run.partition] = run.offsets[-1] + 1
         self._applied = await reader.positions()
@@ -119,7 +134,9 @@ class Tables:
             await asyncio.gather(*(each.stop() for each in self._hosted.values()))
 
 
-def tables_of(steps: Iterable[Step], settings: Settings, bootstrap: str, wire: Wire) -> Tables:
-    """The tables that some steps name; connects to nothing yet."""
+def tables_of(
+    steps: Iterable[Step], settings: Settings, bootstrap: str, wire: Wire, health: Health | None = None
+) -> Tables:
+    """The tables that some steps name, and whoever hears of what stops them; connects to nothing yet."""
     topics = sorted({topic for step in steps for topic in step.tables})
-    return Tables([HostedTable(topic, settings, bootstrap, wire) for topic in topics])
+    return Tables([HostedTable(topic, settings, bootstrap, wire, health) for topic in topics])

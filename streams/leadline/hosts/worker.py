@@ -17,6 +17,7 @@ from mode import Service
 
 from leadline.core.scoring.routing import Deployments, loaded_routes
 from leadline.hosts.contract import Installation, Lane, refuse_unsupported
+from leadline.hosts.health import Health
 from leadline.hosts.scoring import ScoringLane
 from leadline.hosts.stateful import StatefulLane
 from leadline.hosts.tables import tables_of
@@ -126,8 +127,9 @@ def worker(steps: Sequence[Step], settings: Settings, bootstrap: str, wire: Wire
     """
     for step in steps:
         lane_of(step)
-    models, tables = CachedModels(settings.models), tables_of(steps, settings, bootstrap, wire)
-    installation = Installation(settings, bootstrap, models, wire, tables)
+    models, health = CachedModels(settings.models), Health()
+    tables = tables_of(steps, settings, bootstrap, wire, health)
+    installation = Installation(settings, bootstrap, models, wire, tables, health)
     asyncio.run(_check(steps, installation))
     private_folder(settings.state)
     app = _App("leadline", broker=f"kafka://{bootstrap}", datadir=str(settings.state / "faust"), web_enabled=False)

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from leadline.kafka.unpacking import TooMuchError
+from leadline.wire.limits import BATCH_RECORDS
 from leadline.wire.run import Run
 
 _STAMPED_BY_BROKER = 1
 
 
 class _Unreadable(NamedTuple):
-    """A record that aiokafka cannot parse; it has no value, and so ends as a dead letter."""
+    """A record that aiokafka cannot parse, or the last of a batch that cannot be read; without value it ends as a dead letter."""
 
     offset: int
     timestamp: int
@@ -19,27 +21,49 @@ class _Unreadable(NamedTuple):
 
 
 class Columns:
-    """All records of one record batch from offset ``start`` on; ``offset`` is that of the last."""
+    """All records of one record batch from offset ``start`` on; ``offset`` is that of the last.
+
+    A batch that cannot be read is one record, its last; ``unreadable`` says of its offset what is wrong.
+    """
 
     def __init__(self, batch: Any, start: int) -> None:
-        records: list[Any] = []
-        try:
-            records.extend(batch)
-        except UnicodeDecodeError:  # the name of a header; the rest of this producer's batch cannot be read
-            first = records[-1].offset + 1 if records else batch.base_offset
-            records += [_Unreadable(offset, batch.max_timestamp) for offset in range(first, batch.next_offset)]
-        if start > batch.base_offset:
+        base = getattr(batch, "base_offset", start)  # batches of before Kafka 0.11 have none, nor a type of timestamps
+        records, self.unreadable = _read(batch, base)
+        if start > base:
             records = [record for record in records if record.offset >= start]
         self.offset = batch.next_offset - 1
         self.offsets = _offsets(records)
         self.timestamps = (
             [batch.max_timestamp] * len(records)
-            if batch.timestamp_type == _STAMPED_BY_BROKER
+            if getattr(batch, "timestamp_type", None) == _STAMPED_BY_BROKER
             else [record.timestamp for record in records]
         )
         self.keys = [record.key for record in records]
         self.values = [record.value for record in records]
         self.headers = [record.headers for record in records]
+
+
+def _read(batch: Any, base: int) -> tuple[list[Any], dict[int, str]]:
+    """The records of a batch, and what is wrong with it, by its last offset. Its checksum holds: what cannot be read now never can."""
+    records: list[Any] = []
+    try:
+        _check_size(batch.next_offset - base)
+        records.extend(batch)
+    except UnicodeDecodeError:  # the name of a header; the rest of this producer's batch cannot be read
+        first = records[-1].offset + 1 if records else base
+        return records + [_Unreadable(offset, batch.max_timestamp) for offset in range(first, batch.next_offset)], {}
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - each codec has errors of its own
+        last = batch.next_offset - 1
+        said = f"the batch of offsets {base} to {last} cannot be read: {error or type(error).__name__}"
+        return [_Unreadable(last, getattr(batch, "max_timestamp", -1))], {last: said}
+    return records, {}
+
+
+def _check_size(count: int) -> None:
+    if count > BATCH_RECORDS:
+        raise TooMuchError(f"it has more than {BATCH_RECORDS} records")
 
 
 def _offsets(records: list[Any]) -> list[int]:
@@ -54,4 +78,5 @@ def to_run(topic: str, partition: int, fetched: Sequence[Columns]) -> Run:
     run = Run(topic, partition, [], [], [], [], [])
     for each in fetched:
         run.extend(each.offsets, each.timestamps, each.keys, each.values, each.headers)
+        run.unreadable.update(each.unreadable)
     return run

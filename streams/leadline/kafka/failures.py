@@ -6,7 +6,7 @@ from confluent_kafka import KafkaError, KafkaException, Message
 
 from leadline.wire.run import Headers
 
-__all__ = ["Failures", "KafkaException", "Sent", "is_hopeless"]
+__all__ = ["Failures", "KafkaException", "Sent", "is_hopeless", "is_lasting", "is_unread"]
 
 _TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}
 
@@ -22,6 +22,30 @@ _HOPELESS = {
 def is_hopeless(error: KafkaException) -> bool:
     """Whether trying again does not help: somebody has to grant a right, or mend a password."""
     return error.args[0].code() in _HOPELESS
+
+
+_UNREAD = {KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION, KafkaError._NOT_IMPLEMENTED}
+_LASTING = _UNREAD | {
+    KafkaError.INVALID_RECORD,
+    KafkaError.INVALID_REQUEST,
+    KafkaError.POLICY_VIOLATION,
+    KafkaError.TOPIC_EXCEPTION,
+    KafkaError.UNKNOWN,
+    KafkaError.UNSUPPORTED_COMPRESSION_TYPE,
+    KafkaError.UNSUPPORTED_FOR_MESSAGE_FORMAT,
+    KafkaError.UNSUPPORTED_VERSION,
+    KafkaError._UNSUPPORTED_FEATURE,
+}
+
+
+def is_lasting(error: KafkaException) -> bool:
+    """Whether an error does not pass by itself, as far as anybody can tell: somebody has to look."""
+    return error.args[0].code() in _LASTING
+
+
+def is_unread(error: KafkaError) -> bool:
+    """Whether librdkafka says of a batch that it cannot read it; it then goes on behind it, or asks for it again."""
+    return error.code() in _UNREAD
 
 
 class Sent(NamedTuple):

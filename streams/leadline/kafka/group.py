@@ -27,6 +27,13 @@ class Source(NamedTuple):
     partition: int
 
 
+class Taken(NamedTuple):
+    """Runs, and why there is nothing more of some sources: a batch of theirs is refused for now."""
+
+    runs: list[Run]
+    refused: dict[Source, str]
+
+
 class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
     """A consumer of ``topic_names`` (the full name of each topic) that shares their partitions with the other members of its group.
 
@@ -48,6 +55,7 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._topics = {name: topic for topic, name in self._names.items()}
         self._on_assigned = on_assigned
         self._on_revoked = on_revoked
+        self._held: set[TopicPartition] = set()
         self._consumer = AIOKafkaConsumer(
             **connection(bootstrap),
             group_id=group,
@@ -79,17 +87,26 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._on_revoked()
 
     def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        self._held.clear()
         if assigned:
             self._consumer.pause(*assigned)
         self._on_assigned(frozenset(Source(self._topics[tp.topic], tp.partition) for tp in assigned))
 
     # -- records ------------------------------------------------------------------------------------------------------
 
-    async def fetch(self, sources: Iterable[Source], timeout_ms: int, max_records: int) -> list[Run]:
-        """What has come of these sources (none named: of all), or comes within the time; one run a source."""
-        asked = map(self._tp, sources)
+    async def fetch(self, sources: Iterable[Source], timeout_ms: int, max_records: int) -> Taken:
+        """What has come of these sources (none named: of all), or comes within the time; one run a source.
+
+        Nothing is fetched of a refused source until it is named again: what is then read is what the broker has then.
+        """
+        asked = list(map(self._tp, sources))
+        self._consumer.resume(*self._held.intersection(asked))
+        self._held.difference_update(asked)
         fetched = await fetch(self._consumer, *asked, timeout_ms=timeout_ms, max_records=max_records)
-        return [to_run(self._topics[tp.topic], tp.partition, batches) for tp, batches in fetched.items()]
+        self._consumer.pause(*fetched.refused)
+        self._held.update(fetched.refused)
+        runs = [to_run(self._topics[tp.topic], tp.partition, batches) for tp, batches in fetched.batches.items()]
+        return Taken(runs, {Source(self._topics[tp.topic], tp.partition): why for tp, why in fetched.refused.items()})
 
     def resume(self, sources: Iterable[Source]) -> None:
         """Hand over records of these sources from now on."""

@@ -9,13 +9,18 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import count, repeat
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.record._crecords import default_records, legacy_records
 from aiokafka.structs import TopicPartition
 
+from leadline.kafka import unpacking
 from leadline.kafka.columns import Columns
+from leadline.kafka.unpacking import unpacked
+from leadline.wire.limits import FETCH_UNPACKED_BYTES, RECORD_COST
 from leadline.wire.run import Headers
 
 NAMES: Mapping[str, tuple[str, ...]] = {
@@ -25,10 +30,26 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "FetchResult": ("_partition_records",),
     "PartitionRecords": ("_consumer_record", "_records", "next_fetch_offset"),
     "BatchBuilder": ("_builder", "_relative_offset"),
+    "default_records": ("gzip_decode", "snappy_decode", "lz4_decode", "zstd_decode"),
+    "legacy_records": ("gzip_decode", "snappy_decode", "lz4_decode"),
 }
 """What is used of each class of aiokafka. Names without underscore are of classes that are not public."""
 
 _ABANDON_S = 1.0
+_MAGIC, _LAST_CODEC = 2, 4
+
+
+# -- codecs ---------------------------------------------------------------------------------------------------------------
+
+
+def bound_unpacking() -> None:
+    """Have aiokafka unpack batches by functions that are bounded; its own write as much as the batch has."""
+    for module in (default_records, legacy_records):
+        for name in NAMES[module.__name__.rpartition(".")[2]]:
+            setattr(module, name, getattr(unpacking, name.removesuffix("_decode")))
+
+
+bound_unpacking()
 
 
 # -- consumers ------------------------------------------------------------------------------------------------------------
@@ -65,13 +86,28 @@ def by_batch(consumer: AIOKafkaConsumer) -> None:
     consumer._fetcher._records = Results()
 
 
+def allow(consumer: AIOKafkaConsumer, most_bytes: int) -> None:
+    """Let what is fetched next unpack to so many bytes; where it is more, a batch is the last that comes, and the rest is fetched again."""
+    consumer._fetcher._records.left.size = most_bytes
+
+
+class _Left:
+    """Bytes that may still be unpacked before what was fetched is worked on."""
+
+    size = FETCH_UNPACKED_BYTES
+
+
 class Results(OrderedDict[TopicPartition, Any]):
     """Takes the place of the dict in which aiokafka keeps what it has fetched, and makes each entry hand over batches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = _Left()
 
     def __setitem__(self, tp: TopicPartition, result: Any) -> None:
         fetched = getattr(result, "_partition_records", None)  # an error has none
         if fetched is not None:
-            fetched._records = _Batches(fetched)
+            fetched._records = _Batches(fetched, self.left)
             fetched._consumer_record = _as_it_is
         super().__setitem__(tp, result)
 
@@ -79,29 +115,82 @@ class Results(OrderedDict[TopicPartition, Any]):
 class _Batches:
     """The record batches of one fetch. A weak reference to ``fetched``, which holds this object, lets both go without a collection."""
 
-    def __init__(self, fetched: Any) -> None:
+    def __init__(self, fetched: Any, left: _Left) -> None:
         self._records = fetched._records
         self._fetched = weakref.proxy(fetched)
+        self._left = left
+        self._refused = False
 
     def has_next(self) -> bool:
-        return bool(self._records.has_next())
+        return not self._refused and self._left.size > 0 and bool(self._records.has_next())
 
-    def next_batch(self) -> "_Batch":
-        return _Batch(self._records.next_batch(), self._fetched)
+    def next_batch(self) -> "_Batch | _Refused":
+        try:
+            batch = self._records.next_batch()
+            reason = _damage(batch)
+        except KafkaError as error:
+            reason = str(error)
+        if not reason:
+            return _Batch(batch, self._fetched, self._left)
+        self._refused = True
+        return _Refused(Refusal(self._fetched.next_fetch_offset, reason))
+
+
+def _damage(batch: Any) -> str:
+    """Why a batch cannot be read here and now; empty where it can."""
+    if getattr(batch, "magic", _MAGIC) != _MAGIC:
+        return f"a format of records that is not known (magic {batch.magic}): update Leadline"
+    if not batch.validate_crc():
+        return "the checksum is wrong, so the broker's disk or the way from it damages records: let another replica lead, or mend the disk"
+    if getattr(batch, "compression_type", 0) > _LAST_CODEC:
+        return f"a codec that is not known (number {batch.compression_type}): update Leadline"
+    return ""
+
+
+class Refusal(NamedTuple):
+    """A batch that cannot be read here and now, and perhaps can later: where to read again, and the reason."""
+
+    offset: int
+    reason: str
+
+
+class _Refused:
+    """Stands for a batch that cannot be read, and hands over the refusal; nothing in the batch is believed."""
+
+    producer_id = None
+    is_control_batch = False
+
+    def __init__(self, refusal: Refusal) -> None:
+        self._refusal = refusal
+        self.next_offset = refusal.offset + 1
+
+    def validate_crc(self) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[Refusal]:
+        yield self._refusal
 
 
 class _Batch:
     """A record batch that iterates over one `Columns` in place of its records; all else is the batch's own."""
 
-    def __init__(self, batch: Any, fetched: Any) -> None:
+    def __init__(self, batch: Any, fetched: Any, left: _Left) -> None:
         self._batch = batch
         self._fetched = fetched
+        self._left = left
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._batch, name)
 
+    def validate_crc(self) -> bool:
+        """That was done."""
+        return True
+
     def __iter__(self) -> Iterator[Columns]:
+        before = unpacked.size
         columns = Columns(self._batch, self._fetched.next_fetch_offset)
+        if unpacked.size > before:
+            self._left.size -= unpacked.size - before + RECORD_COST * len(columns.offsets)
         if columns.offsets:  # compaction leaves empty batches
             yield columns
 

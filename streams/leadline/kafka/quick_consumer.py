@@ -12,7 +12,8 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from leadline.kafka.connections import librdkafka_connection
-from leadline.kafka.failures import Failures
+from leadline.kafka.failures import Failures, is_unread
+from leadline.wire.limits import BATCH_UNPACKED_BYTES
 from leadline.wire.run import Headers, Run
 
 log = structlog.get_logger("leadline.quick")
@@ -33,7 +34,10 @@ class Listener(Protocol):
 
 
 class QuickConsumer:
-    """A member of a group that reads one topic, as runs of ``topic``. ``with_headers``: else no run has any."""
+    """A member of a group that reads one topic, as runs of ``topic``. ``with_headers``: else no run has any.
+
+    ``unread``, by partition: the offset of a batch that librdkafka cannot read, or may not because it unpacks to too much.
+    """
 
     def __init__(
         self,
@@ -52,11 +56,12 @@ class QuickConsumer:
         self._most = most
         self._with_headers = with_headers
         self._listener = listener
+        self.unread: dict[int, int] = {}
         options = {"error_cb": failures.on_error, "on_commit": self._on_commit}
         self._consumer = Consumer(librdkafka_connection(bootstrap) | _consuming(group, session_ms, most) | options)
         self._consumer.subscribe(
             [topic_name],
-            on_assign=lambda _, assigned: listener.on_assigned(sorted(each.partition for each in assigned)),
+            on_assign=lambda _, assigned: self._on_assigned(sorted(each.partition for each in assigned)),
             on_revoke=lambda *_: listener.on_revoked(),
             on_lost=lambda *_: listener.on_lost(),
         )
@@ -65,22 +70,33 @@ class QuickConsumer:
         """What has come, or the first that comes within the time: runs, each with the offset behind it. Raises KafkaException.
 
         A run without records says that its partition has nothing left: its end lies behind the ends of transactions, which are in the log
-        and never handed over.
+        and never handed over. What librdkafka cannot read, `unread` names; nothing of that partition comes before `go_on`.
         """
         first = self._consumer.poll(wait_s)
         if first is None:
             return
         messages = [first, *self._consumer.consume(self._most - 1, 0)]
         errors = list(filter(None, map(Message.error, messages)))
-        for error in errors:
-            if error.code() != KafkaError._PARTITION_EOF:
-                raise KafkaException(error)
-        for _, found in groupby(messages, _partition_or_end if errors else Message.partition):
+        for _, found in groupby(messages, _partition_or_error if errors else Message.partition):
             part = list(found)
-            if part[0].error():
-                yield self._run(part[0].partition(), []), part[-1].offset()
+            partition, error = part[0].partition(), part[0].error()
+            if partition in self.unread:
+                continue  # librdkafka goes on behind what it cannot read
+            if error is None:
+                yield self._run(partition, part), part[-1].offset() + 1
+            elif error.code() == KafkaError._PARTITION_EOF:
+                yield self._run(partition, []), part[-1].offset()
+            elif is_unread(error):
+                self.unread[partition] = part[0].offset()
+                self._consumer.pause([TopicPartition(self._topic_name, partition)])
             else:
-                yield self._run(part[0].partition(), part), part[-1].offset() + 1
+                raise KafkaException(error)
+
+    def go_on(self, partition: int, offset: int) -> None:
+        """Hand over records of a partition again, from this offset on. Raises KafkaException."""
+        del self.unread[partition]
+        self._consumer.resume([TopicPartition(self._topic_name, partition)])
+        self._consumer.seek(TopicPartition(self._topic_name, partition, offset))
 
     def _run(self, partition: int, messages: Sequence[Message]) -> Run:
         return Run(
@@ -114,6 +130,10 @@ class QuickConsumer:
         except KafkaException as error:
             log.warning("left with an error", topic=self._topic, error=repr(error))
 
+    def _on_assigned(self, partitions: list[int]) -> None:
+        self.unread.clear()
+        self._listener.on_assigned(partitions)
+
     def _on_commit(self, error: KafkaError | None, _: list[TopicPartition]) -> None:
         if error is not None:
             self._listener.on_not_committed(error.str())
@@ -132,15 +152,17 @@ def _consuming(group: str, session_ms: int, most: int) -> dict[str, Any]:
         "check.crcs": True,
         "max.partition.fetch.bytes": 1 << 20,
         "fetch.max.bytes": 4 << 20,
+        "receive.message.max.bytes": BATCH_UNPACKED_BYTES,  # zstd also unpacks to no more
         "queued.max.messages.kbytes": 4 << 10,
         "queued.min.messages": most,
         "fetch.queue.backoff.ms": 10,
     }
 
 
-def _partition_or_end(message: Message) -> tuple[int, bool]:
-    """The same for what belongs together: records of one partition, or its end."""
-    return message.partition(), message.error() is None
+def _partition_or_error(message: Message) -> tuple[int, int]:
+    """The same for what belongs together: records of one partition, its end, or an error."""
+    error = message.error()
+    return message.partition(), 0 if error is None else error.code()
 
 
 def _headers(message: Message) -> Headers:

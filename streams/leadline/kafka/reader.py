@@ -10,7 +10,7 @@ from aiokafka.structs import TopicPartition
 from leadline.kafka import metadata
 from leadline.kafka.columns import to_run
 from leadline.kafka.connections import connection
-from leadline.kafka.fetch import fetch
+from leadline.kafka.fetch import RefusedError, fetch
 from leadline.kafka.private import by_batch
 from leadline.kafka.stop import stop
 from leadline.wire.run import Run
@@ -109,9 +109,14 @@ class Reader:
     # -- what comes ---------------------------------------------------------------------------------------------------
 
     async def take(self, timeout_ms: int = WAIT_MS) -> list[Run]:
-        """What has come, or comes within the time: at most one run a partition. Raises KafkaError where nothing will come any more."""
+        """What has come, or comes within the time: at most one run a partition.
+
+        Raises KafkaError where nothing will come any more, and RefusedError where a batch is refused and nothing else has come.
+        """
         fetched = await fetch(self._consumer, timeout_ms=timeout_ms)
-        return [to_run(self._topic, tp.partition, batches) for tp, batches in fetched.items()]
+        if fetched.refused and not fetched.batches:
+            raise RefusedError(next(iter(fetched.refused.values())))
+        return [to_run(self._topic, tp.partition, batches) for tp, batches in fetched.batches.items()]
 
     async def until(self, ends: Offsets) -> AsyncIterator[Run]:
         """All records before these offsets."""

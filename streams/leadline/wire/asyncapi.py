@@ -77,6 +77,7 @@ def _dead_letter() -> dict[str, Any]:
     return {
         "name": "DeadLetter",
         "summary": "The original bytes; headers leadline-reason and __connect.errors.* say where they stood and why they cannot be used. "
-        "Where leadline-value-bytes or leadline-key-bytes says how many there were, they are cut.",
+        "Where leadline-value-bytes or leadline-key-bytes says how many there were, they are cut. "
+        "A record without key has its place as key, and the header leadline-no-key.",
         "contentType": "application/octet-stream",
     }

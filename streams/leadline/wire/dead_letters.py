@@ -10,6 +10,8 @@ REASON_HEADER = "leadline-reason"
 VALUE_BYTES_HEADER = "leadline-value-bytes"
 KEY_BYTES_HEADER = "leadline-key-bytes"
 """The length that a value or key had before it was cut; on letters where that was done."""
+NO_KEY_HEADER = "leadline-no-key"
+"""On the letter of a record without key, which has the record's place as its key: a compacted topic refuses a batch with one that has none."""
 
 
 Row = tuple[bytes | None, bytes | None, Headers]
@@ -30,7 +32,11 @@ def to_record(letter: DeadLetter, prefix: str, step: str) -> Row:
         "__connect.errors.exception.message": letter.detail,
         REASON_HEADER: letter.reason,
     }
-    return _cut(letter.key, letter.value, [(name, _bounded(text)) for name, text in headers.items()])
+    key = letter.key
+    if key is None:
+        key = f"{letter.topic}/{letter.partition}/{letter.offset}".encode()
+        headers[NO_KEY_HEADER] = "true"
+    return _cut(key, letter.value, [(name, _bounded(text)) for name, text in headers.items()])
 
 
 def stub(key: bytes | None, value: bytes | None, headers: Headers) -> Row:

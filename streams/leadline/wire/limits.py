@@ -24,6 +24,17 @@ LETTER_KEY_BYTES = 16 << 10
 HEADER_BYTES = 1000
 """Each header of a dead letter, in UTF-8."""
 
+# -- batches of records that come in ----------------------------------------------------------------------------------------
+
+BATCH_UNPACKED_BYTES = 64 << 20
+"""What a compressed batch may unpack to: sixteen times what a topic takes packed."""
+BATCH_RECORDS = 1 << 20
+"""Offsets that a batch may span. An uncompressed batch of a changelog may have some hundred thousand."""
+FETCH_UNPACKED_BYTES = 64 << 20
+"""Where one fetch has unpacked so much, with `RECORD_COST` for each record, the rest of it is fetched again."""
+RECORD_COST = 200
+"""What a record that was fetched takes in memory besides its own bytes."""
+
 # -- what comes in --------------------------------------------------------------------------------------------------------
 
 MOST_RECORD_BYTES = 3 << 20

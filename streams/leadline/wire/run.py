@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 Headers = list[tuple[str, bytes]]
@@ -17,7 +17,10 @@ any producer could seal everybody's windows with it.
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one fetch brought of one partition, column by column, in log order; ``topic`` is its name without prefix."""
+    """What one fetch brought of one partition, column by column, in log order; ``topic`` is its name without prefix.
+
+    ``unreadable``: a whole batch that cannot be read is one record, with neither key nor value; by its offset, what is wrong.
+    """
 
     topic: str
     partition: int
@@ -26,6 +29,7 @@ class Run:
     keys: list[bytes | None]
     values: list[bytes | None]
     headers: list[Headers | tuple[tuple[str, bytes], ...]]
+    unreadable: dict[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -80,7 +84,7 @@ class Run:
         """The records from the ``start``-th to before the ``stop``-th."""
         cut = slice(start, stop)
         columns = (self.offsets, self.timestamps, self.keys, self.values, self.headers)
-        return Run(self.topic, self.partition, *(column[cut] for column in columns))  # type: ignore[arg-type]
+        return Run(self.topic, self.partition, *(column[cut] for column in columns), self.unreadable)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
