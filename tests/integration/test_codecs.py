@@ -20,6 +20,7 @@ from leadline.kafka.quick_consumer import QuickConsumer
 from leadline.records import Rollout
 from leadline.settings import load_settings
 from leadline.wire.codec import WIRE, key_of, value_of
+from leadline.wire.origins import Origin
 
 pytestmark = pytest.mark.integration
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
@@ -138,7 +139,10 @@ class Nobody:
 
 def by_quick_consumer(kafka, topic):
     """The rows as scoring reads them."""
-    consumer = QuickConsumer(kafka, f"{topic}.quick", topic, "outcomes", 6000, 1000, False, Failures(), Nobody())
+    unknown = Origin("", "")
+    consumer = QuickConsumer(
+        kafka, f"{topic}.quick", topic, "outcomes", unknown, 6000, 1000, False, Failures(), Nobody()
+    )
     rows = []
     while len(rows) < len(ROWS):
         for run, _ in consumer.fetch(0.2):

@@ -10,10 +10,10 @@ def topics(role, stages=STEPS):
 
 def test_a_worker_may_do_what_its_stages_do_and_no_more():
     assert topics("worker", [step("scoring")]) == {
-        "p.rollouts": ("Read", "Describe"),
-        "p.prediction-requests": ("Read", "Describe"),
+        "p.rollouts": ("Read", "Describe", "DescribeConfigs"),
+        "p.prediction-requests": ("Read", "Describe", "DescribeConfigs"),
         "p.dead-letters": ("Write", "Describe"),
-        "p.predictions": ("Write", "Describe"),
+        "p.predictions": ("Write", "Describe", "DescribeConfigs"),
     }
     assert topics("worker", [step("drift")]).keys() - {"p.rollouts", "p.dead-letters"} == {
         "p.window-profiles",
@@ -23,7 +23,7 @@ def test_a_worker_may_do_what_its_stages_do_and_no_more():
 
 
 def test_a_worker_with_all_stages_reads_back_what_it_wrote_for_itself():
-    assert topics("worker")["p.window-partials"] == ("Read", "Write", "Describe")
+    assert topics("worker")["p.window-partials"] == ("Read", "Write", "Describe", "DescribeConfigs")
 
 
 def test_people_send_requests_and_outcomes_and_read_what_is_meant_for_them():

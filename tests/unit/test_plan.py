@@ -2,8 +2,8 @@
 
 import pytest
 
-from leadline.topology import STEPS
-from leadline.wire.plan import plan, wanted
+from leadline.topology import STEPS, step
+from leadline.wire.plan import disagreements, plan, wanted
 
 STATEFUL = [step.name for step in STEPS if step.stateful]
 
@@ -49,3 +49,53 @@ def test_nobody_but_the_broker_stamps_what_people_send():
 def test_unknown_topics_are_an_error():
     with pytest.raises(ValueError, match="no such topics: outcome"):
         wanted([], ["outcome"])
+
+
+@pytest.mark.parametrize("name", [step.name for step in STEPS])
+def test_a_stage_may_work_on_what_apply_makes(name):
+    assert disagreements(step(name), existing(3), "p") == []
+
+
+@pytest.mark.parametrize(
+    "grown", ["prediction-requests", "predictions", "outcomes", "window-partials", "join-changelog"]
+)
+def test_partitions_added_to_one_topic_stop_the_stages_that_rely_on_it_and_no_others(grown):
+    found = existing(2)
+    found[f"p.{grown}"] = 4, found[f"p.{grown}"][1]
+    stopped = {each.name: disagreements(each, found, "p") for each in STEPS}
+    for each in STEPS:
+        relies = grown in (*each.reads, *each.writes, f"{each.name}-changelog")
+        assert bool(stopped[each.name]) == relies, each.name
+        assert all(line.startswith(f"p.{grown} has 4 partitions, wanted is 2: ") for line in stopped[each.name])
+
+
+def test_a_topic_that_is_gone_stops_its_stages():
+    found = existing()
+    del found["p.rollouts"]
+    assert disagreements(step("scoring"), found, "p") == [
+        "there is no topic p.rollouts: make it with `leadline topics apply`"
+    ]
+    assert disagreements(step("join"), found, "p") == []
+
+
+@pytest.mark.parametrize(
+    ("topic", "policy", "stopped"),
+    [
+        ("join-changelog", "delete", {"join"}),
+        ("join-changelog", "compact,delete", {"join"}),
+        ("rollouts", "delete", {"scoring", "retraining"}),
+        ("predictions", "compact", {"join"}),
+        ("labeled-predictions", "compact", set()),
+    ],
+)
+def test_a_topic_that_is_cleaned_up_otherwise_stops_who_reads_it(topic, policy, stopped):
+    found = existing()
+    found[f"p.{topic}"] = found[f"p.{topic}"][0], {"cleanup.policy": policy}
+    lines = {each.name: disagreements(each, found, "p") for each in STEPS}
+    assert {name for name, wrong in lines.items() if wrong} == stopped
+    assert all(f"p.{topic} has cleanup.policy={policy}, wanted is" in line for name in stopped for line in lines[name])
+
+
+def test_a_configuration_that_nobody_tells_is_not_judged():
+    found = {name: (count, {}) for name, (count, _) in existing().items()}
+    assert not any(disagreements(each, found, "p") for each in STEPS)

@@ -4,6 +4,7 @@ import aiokafka
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer.fetcher import READ_COMMITTED, Fetcher, FetchResult, PartitionRecords
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record._crecords import default_records, legacy_records
@@ -33,7 +34,9 @@ async def objects():
     result = FetchResult(partition, assignment=None, partition_records=records, backoff=0)
     batch = BatchBuilder(1000, 0)
     modules = {"default_records": default_records, "legacy_records": legacy_records}
-    yield modules | {type(each).__name__: each for each in (consumer, client, fetcher, result, records, batch)}
+    made = (consumer, client, fetcher, result, records, batch)
+    classes = {"GroupCoordinator": GroupCoordinator}
+    yield modules | classes | {type(each).__name__: each for each in made}
     await fetcher.close()
     await consumer.stop()
 

@@ -22,6 +22,10 @@ class Table:
         for key, arrival_ms, record in zip(batch.keys, batch.arrival_ms.tolist(), batch.records, strict=True):
             self._held[key] = (*self._held.get(key, ()), (arrival_ms, record))[-HISTORY:]
 
+    def become(self, other: "Table") -> None:
+        """Hold what another table holds: the topic was made anew, and that one has read it."""
+        self._held = other._held
+
     def newest(self, key: bytes) -> Record | None:
         """The newest record of a key."""
         held = self._held.get(key)

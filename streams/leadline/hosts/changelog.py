@@ -3,13 +3,13 @@
 from collections.abc import Callable
 
 from leadline.kafka.reader import Reader
-from leadline.state.task import HostedTask, restored_mark
+from leadline.state.task import HostedTask, StateError, restored_mark
 from leadline.wire.run import Run
 
 FETCH_BYTES = 16 << 20
 
 
-class ChangelogError(Exception):
+class ChangelogError(StateError):
     """The changelog cannot bring the state up to date; the message says which, and what to do."""
 
 
@@ -31,7 +31,7 @@ async def restore(task: HostedTask, topic_name: str, bootstrap: str, still_wante
                     )
                 changes = {key: value for key, value in zip(run.keys, run.values, strict=True) if key}
                 task.store.load(changes | restored_mark(run.offsets[-1] + 1))
-    task.begin()
+    task.undo()
 
 
 def check_new(task: HostedTask, topic_name: str, run: Run, committed: int) -> None:

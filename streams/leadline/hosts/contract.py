@@ -8,6 +8,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 from leadline.core.models import Models
 from leadline.hosts.health import Health
 from leadline.hosts.tables import Tables
+from leadline.kafka.inspector import Inspector
 from leadline.settings import Settings, SettingsError
 from leadline.topology import Step
 from leadline.wire.codec import WIRE, Wire
@@ -39,6 +40,10 @@ class Installation:
     wire: Wire = WIRE
     tables: Tables = field(default_factory=Tables)
     health: Health = field(default_factory=Health)
+    inspector: Inspector = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "inspector", Inspector(self.bootstrap))
 
     def topic_name(self, topic: str) -> str:
         """The full name of a topic."""

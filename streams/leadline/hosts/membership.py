@@ -5,11 +5,14 @@ import asyncio
 import structlog
 
 from leadline.hosts.contract import Installation
+from leadline.hosts.footing import Footing, Standing
 from leadline.hosts.tasks import Tasks
 from leadline.hosts.work import OpenTask
 from leadline.kafka.errors import KafkaError
 from leadline.kafka.group import GroupConsumer, Source
+from leadline.state.task import refuse_moved_keys
 from leadline.topology import Step
+from leadline.wire.origins import Origin
 from leadline.wire.run import Run
 
 log = structlog.get_logger("leadline.lane")
@@ -17,6 +20,8 @@ log = structlog.get_logger("leadline.lane")
 
 class Membership:
     """One membership in a group: what the group gives this worker, and how far this worker is. It ends with `leave`, and is not used again.
+
+    It is of one ``standing`` of the topics: with the next one another membership begins (`holds`).
 
     - ``assigned``: the sources that the group gives to this worker; None from when it takes them away until it gives others.
     - ``opened``: the ``assigned`` whose tasks are open; None while there are none. Records are worked on while both are one object.
@@ -29,9 +34,13 @@ class Membership:
     ``turn`` is held by whoever works on a run or changes tasks. So a rebalance waits for the end of a run, and never for a whole round.
     """
 
-    def __init__(self, step: Step, installation: Installation, stopping: asyncio.Event) -> None:
+    def __init__(
+        self, step: Step, installation: Installation, footing: Footing, standing: Standing, stopping: asyncio.Event
+    ) -> None:
         self.step = step
-        self.tasks = Tasks(step, installation)
+        self._footing = footing
+        self._standing = standing
+        self.tasks = Tasks(step, installation, standing)
         self.turn = asyncio.Lock()
         self.assigned: set[Source] | None = None
         self.opened: set[Source] | None = None
@@ -49,6 +58,11 @@ class Membership:
             self._on_revoked,
             one_member=step.gathers,
         )
+
+    @property
+    def holds(self) -> bool:
+        """Whether the topics are still those that it began with."""
+        return self._footing.standing is self._standing
 
     async def leave(self) -> None:
         """Leave the group, and close the tasks."""
@@ -82,15 +96,37 @@ class Membership:
         if assigned is None or assigned is self.opened:
             return
         await self._close_tasks()
+        await self._footing.look()
+        if not self.holds:
+            return
+        committed = await self._committed()
         if not await self.tasks.open_for(assigned, lambda: self.assigned is assigned and not self._stopping.is_set()):
             return
         for source in assigned:
-            self.committed[source] = await self.consumer.committed(source)
+            offset, known = committed.get(source, (0, None))
+            self.committed[source] = 0 if self._is_stale(source, known) else offset
             self.processed[source] = self._applied(source) + 1
             self.consumer.seek(source, self.processed[source])
         self.consumer.resume(assigned)
         self.opened = assigned
         log.info("assigned", step=self.step.name, partitions=sorted(self.tasks.open))
+
+    async def _committed(self) -> dict[Source, tuple[int, Origin | None]]:
+        """What the group has committed, and of which topics: of all sources, so that whoever has a part of them knows of moved keys."""
+        sources = [Source(topic, n) for topic in self.step.reads for n in range(self._standing[topic].partitions)]
+        found = {}
+        for source, (offset, tag) in (await self.consumer.committed(sources)).items():
+            known, now = Origin.read(tag), self._standing[source.topic]
+            if known is not None and not now.is_other(known):
+                refuse_moved_keys(self.step, source.topic, known, now)
+            found[source] = offset, known
+        return found
+
+    def _is_stale(self, source: Source, known: Origin | None) -> bool:
+        """Whether what the group has committed is of a topic that had this name before."""
+        if known is not None:
+            return self._standing[source.topic].is_other(known)
+        return source.topic in self.tasks.open[self.tasks.partition_of(source)].hosted.remade
 
     def _applied(self, source: Source) -> int:
         hosted = self.tasks.open[self.tasks.partition_of(source)].hosted
@@ -143,11 +179,12 @@ class Membership:
         await self._commit()
 
     async def _commit(self) -> None:
-        if self.processed == self.committed:
+        if self.processed == self.committed or not self.holds:
             return
         processed = dict(self.processed)
         try:
-            await self.consumer.commit(processed)
+            tags = {topic: self._standing[topic].tag for topic in self.step.reads}
+            await self.consumer.commit({source: (offset, tags[source.topic]) for source, offset in processed.items()})
             self.committed |= processed
         except KafkaError as error:
             log.warning("not committed", step=self.step.name, error=repr(error))

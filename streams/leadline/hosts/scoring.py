@@ -16,6 +16,7 @@ import structlog
 from leadline.core.processor import Output, Processor
 from leadline.hosts.contract import Installation, Need
 from leadline.hosts.decoding import decode_run, refused_records
+from leadline.hosts.footing import Footing, Standing
 from leadline.hosts.patience import KAFKA, Patience
 from leadline.hosts.settling import Settling
 from leadline.kafka.errors import KafkaError, said
@@ -57,6 +58,7 @@ class ScoringLane:
         self.installation = installation
         self.view = view
         self.patience = Patience(step.name, installation.health)
+        self.footing = Footing(step, installation)
         self.stopping = threading.Event()
 
     def stop(self) -> None:
@@ -67,14 +69,16 @@ class ScoringLane:
         """Work until stopped; raises what makes going on impossible, with nothing acknowledged that was not done.
 
         It leaves the group and joins again when Kafka refuses something (a broker is away), and when features are needed and cannot be had;
-        ever later, where that does not pass by itself. A partition of which a batch cannot be read waits alone.
+        ever later, where that does not pass by itself. A partition of which a batch cannot be read waits alone. It also joins again when its
+        topics are other ones than before, and waits while they do not agree.
         """
-        working = asyncio.ensure_future(asyncio.to_thread(self._work))
-        try:
-            await asyncio.shield(working)
-        finally:
-            self.stop()
-            await asyncio.wait([working])
+        async with self.footing.watched():
+            working = asyncio.ensure_future(asyncio.to_thread(self._work))
+            try:
+                await asyncio.shield(working)
+            finally:
+                self.stop()
+                await asyncio.wait([working])
 
     def _work(self) -> None:
         while not self.stopping.is_set():
@@ -88,10 +92,14 @@ class ScoringLane:
                 self.stopping.wait(self.patience.failed(KAFKA, str(error), is_lasting(error)))
 
     def _attend(self) -> None:
-        """Be a member of the group until stopped, or something fails."""
-        member = Member(self)
+        """Be a member of the group until stopped, or something fails, or its topics are others."""
+        standing = self.footing.standing
+        if standing is None:
+            self.stopping.wait(WAIT_S)
+            return
+        member = Member(self, standing)
         try:
-            while not self.stopping.is_set():
+            while not self.stopping.is_set() and self.footing.standing is standing:
                 member.round()
         finally:
             member.leave()
@@ -104,7 +112,7 @@ class Member:
     - ``committed``: the offset that the group was given last; empty after a commit that failed.
     """
 
-    def __init__(self, lane: ScoringLane) -> None:
+    def __init__(self, lane: ScoringLane, standing: Standing) -> None:
         self._lane = lane
         self._step = lane.step
         self._installation = installation = lane.installation
@@ -120,6 +128,7 @@ class Member:
             installation.group(lane.step),
             self._topic_name,
             topic,
+            standing[topic],
             session_ms=installation.settings.session_timeout,
             most=installation.settings.run_records,
             with_headers=installation.settings.clock == "records",

@@ -14,6 +14,7 @@ from typing import ClassVar
 import structlog
 
 from leadline.hosts.contract import Installation, Need
+from leadline.hosts.footing import Footing
 from leadline.hosts.membership import Membership
 from leadline.hosts.patience import KAFKA, Patience
 from leadline.hosts.work import OpenTask
@@ -21,6 +22,7 @@ from leadline.kafka.errors import HOPELESS, KafkaError, is_lasting, said
 from leadline.kafka.group import Source
 from leadline.kafka.sender import TooLargeError
 from leadline.kafka.stop import is_cancelled
+from leadline.state.task import StateError
 from leadline.topology import Step
 from leadline.wire.run import Run
 
@@ -32,6 +34,9 @@ WAIT_MS = 200
 REST_S = 0.5
 """A lane that is not behind rests so long after a round: a run is a transaction, which costs as much as a thousand records."""
 _TOO_LARGE = "what falls due"
+STATE_AGAIN_S = 10.0
+_STATE = "state"
+_STANDING_S = 0.2
 
 
 class StatefulLane:
@@ -44,6 +49,7 @@ class StatefulLane:
     def __init__(self, step: Step, installation: Installation) -> None:
         self.step = step
         self._installation = installation
+        self._footing = Footing(step, installation)
         self._stopping = asyncio.Event()
         self._patience = Patience(step.name, installation.health)
         self._committed_at = 0.0
@@ -57,8 +63,13 @@ class StatefulLane:
         """Work until stopped; raises what makes going on impossible, with nothing acknowledged that was not done.
 
         It leaves the group and joins again when Kafka refuses something (a broker is away, another worker took a task over), and when a
-        client ended by itself; ever later, where that does not pass by itself. A partition of which a batch cannot be read waits alone.
+        client ended by itself; ever later, where that does not pass by itself. A partition of which a batch cannot be read waits alone. It
+        also joins again when its topics are other ones than before, and waits while they do not agree, or its state cannot be worked on.
         """
+        async with self._footing.watched():
+            await self._run()
+
+    async def _run(self) -> None:
         while not self._stopping.is_set():
             try:
                 await self._attend()
@@ -66,6 +77,8 @@ class StatefulLane:
                 raise
             except TooLargeError as error:  # and no record is the cause, which could become a dead letter
                 await self._wait(self._patience.failed(_TOO_LARGE, str(error), lasting=True))
+            except StateError as error:
+                await self._wait(min(STATE_AGAIN_S, self._patience.failed(_STATE, str(error), lasting=True)))
             except (KafkaError, asyncio.CancelledError) as error:
                 if isinstance(error, asyncio.CancelledError) and is_cancelled():
                     raise
@@ -76,11 +89,14 @@ class StatefulLane:
             await asyncio.wait_for(self._stopping.wait(), seconds)
 
     async def _attend(self) -> None:
-        """Be a member of the group until stopped, or something fails."""
-        member = Membership(self.step, self._installation, self._stopping)
+        """Be a member of the group until stopped, or something fails, or its topics are others."""
+        standing = self._footing.standing
+        if standing is None:
+            return await self._wait(_STANDING_S)
+        member = Membership(self.step, self._installation, self._footing, standing, self._stopping)
         try:
             await member.consumer.start()
-            while not self._stopping.is_set():
+            while not self._stopping.is_set() and member.holds:
                 await self._round(member)
             async with member.turn:
                 await member.acknowledge()
@@ -157,6 +173,7 @@ class StatefulLane:
             member.start_commit()
         self._patience.calm(KAFKA)
         self._patience.calm(_TOO_LARGE)
+        self._patience.calm(_STATE)
         return await member.left()
 
     async def _let_time_pass(self, member: Membership) -> None:

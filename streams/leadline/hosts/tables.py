@@ -1,6 +1,7 @@
 """Tables of a worker: each compacted topic that its steps name is read once, to its end before any lane starts, and then followed."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
@@ -10,21 +11,26 @@ from leadline.core.tables import Table
 from leadline.hosts.health import Health
 from leadline.hosts.patience import Patience
 from leadline.kafka.errors import HOPELESS, KafkaError, RefusedError, is_lasting, said
+from leadline.kafka.inspector import Inspector
+from leadline.kafka.metadata import NoTopicError
 from leadline.kafka.reader import Reader, is_behind
 from leadline.settings import Settings
 from leadline.topology import Step
 from leadline.wire.codec import Wire
+from leadline.wire.origins import Origin
 
 log = structlog.get_logger("leadline.tables")
 
 _WAIT_MS = 200
+_LOOK_EVERY_S = 10.0
 
 
 class HostedTable:
     """A table and the reader of its topic.
 
     `follow` alone takes records. Who wants to know all that is there now (`catch_up`) asks for the end, and waits until `follow` is there:
-    ``applied``, by partition, is the offset behind what the table contains, which may be the end of a transaction.
+    ``applied``, by partition, is the offset behind what the table contains, which may be the end of a transaction. A topic that was made
+    anew under its name is read from its beginning, into a table that takes the place of what was there; until then that stays.
     """
 
     def __init__(
@@ -38,32 +44,48 @@ class HostedTable:
         self._patience = Patience("tables", health or Health())
         self._reader: Reader | None = None
         self._applied: dict[int, int] = {}
+        self._inspector = Inspector(bootstrap)
+        self._origin: Origin | None = None
+        self._whole = False
+        self._looked_at = 0.0
         self._moved = asyncio.Condition()
 
     async def read_to_end(self) -> None:
-        """Read all that is there now, however long a batch is refused. Raises other errors of Kafka."""
+        """Read all that is there now, however long a batch is refused; then it takes the place of what the table held.
+
+        Raises other errors of Kafka.
+        """
+        await self.stop()
+        self._whole, self._applied, table = False, {}, Table()
         reader = await self._open()
         ends = await reader.ends()
         self._applied = await reader.positions()
         while not is_behind(self._applied, ends):
             try:
-                await self._take(self._reader or await self._open())
+                await self._take(self._reader or await self._open(), table)
             except RefusedError as error:
                 await self._wait(error)
+        self.table.become(table)
+        self._whole = True
+        await self._tell()
         self._patience.over(self.topic)
 
     async def follow(self) -> None:
         """Go on reading until cancelled. A reader that fails is opened again where it was."""
         while True:
             try:
-                await self._take(self._reader or await self._open())
+                if self._reader is None or time.monotonic() - self._looked_at > _LOOK_EVERY_S:
+                    await self._look()  # a reader of a topic that is gone would ask for it all the time
+                if not self._whole:
+                    await self.read_to_end()
+                await self._take(self._reader or await self._open(), self.table)
                 self._patience.calm(self.topic)
             except HOPELESS:
                 raise
-            except KafkaError as error:
+            except (KafkaError, NoTopicError) as error:
                 await self._wait(error)
 
-    async def _wait(self, error: KafkaError) -> None:
+    async def _wait(self, error: KafkaError | NoTopicError) -> None:
         await self.stop()
         await asyncio.sleep(self._patience.failed(self.topic, said(error), is_lasting(error)))
 
@@ -73,14 +95,28 @@ class HostedTable:
             raise KafkaError(f"the table {self.topic} cannot be read for now")
         ends = await self._reader.ends()
         async with self._moved:
-            await self._moved.wait_for(lambda: is_behind(self._applied, ends))
+            await self._moved.wait_for(lambda: self._whole and is_behind(self._applied, ends))
 
     async def stop(self) -> None:
         reader, self._reader = self._reader, None
         if reader is not None:
             await reader.stop()
 
+    async def _look(self) -> None:
+        """Look which topic has the name now. Where it is another one than before, what the table holds is not whole any more."""
+        name = self._wire.topic(self._settings.prefix, self.topic)
+        seen = (await self._inspector.look([name])).get(name)
+        self._looked_at = time.monotonic()
+        if seen is None:
+            raise KafkaError(f"there is no topic {name}")
+        if seen.origin.is_other(self._origin):
+            log.warning("the topic of a table was made anew: it is read from its beginning", topic=self.topic)
+            self._whole = False
+        self._origin = seen.origin
+
     async def _open(self) -> Reader:
+        if self._origin is None:
+            await self._look()
         reader = Reader(self._bootstrap, self._wire.topic(self._settings.prefix, self.topic), self.topic)
         await reader.start()
         await reader.from_beginning()
@@ -89,7 +125,7 @@ class HostedTable:
         self._reader = reader
         return reader
 
-    async def _take(self, reader: Reader) -> None:
+    async def _take(self, reader: Reader, table: Table) -> None:
         """Apply what has come; records that cannot be read are left out."""
         for run in await reader.take(_WAIT_MS):
             batch, left_out = self._wire.decode(run, self._settings.record_bytes, None)
@@ -98,9 +134,12 @@ class HostedTable:
                 log.warning(
                     "left out of a table", topic=self.topic, offset=letter.offset, reason=letter.reason, detail=wrong
                 )
-            self.table.apply(batch)
+            table.apply(batch)
             self._applied[run.partition] = run.offsets[-1] + 1
         self._applied = await reader.positions()
+        await self._tell()
+
+    async def _tell(self) -> None:
         async with self._moved:
             self._moved.notify_all()
 

@@ -8,11 +8,12 @@ import structlog
 
 from leadline.hosts.changelog import restore
 from leadline.hosts.contract import Installation
+from leadline.hosts.footing import Standing
 from leadline.hosts.work import OpenTask
 from leadline.kafka.group import Source
 from leadline.kafka.sender import Sender, new_producer
-from leadline.state.rocksdb import RocksStore, discard_stale
-from leadline.state.task import HostedTask, state_path
+from leadline.state.rocksdb import RocksStore, discard_stale, set_aside
+from leadline.state.task import HostedTask, bind, state_path
 from leadline.topology import Step
 
 log = structlog.get_logger("leadline.tasks")
@@ -27,8 +28,9 @@ class Tasks:
     An ordinary task has its partition of each source topic. Of a step that gathers there is one, on partition 0, for all sources.
     """
 
-    def __init__(self, step: Step, installation: Installation) -> None:
+    def __init__(self, step: Step, installation: Installation, standing: Standing) -> None:
         self._step = step
+        self._standing = standing
         self._installation = installation
         self._changelog = installation.topic_name(f"{step.name}-changelog")
         self._open: dict[int, OpenTask] = {}
@@ -57,6 +59,7 @@ class Tasks:
             if not still_wanted():
                 await self.close()
                 return False
+            self._tell_remade(hosted)
         return True
 
     async def close(self) -> None:
@@ -79,11 +82,31 @@ class Tasks:
     def _hosted(self, partition: int) -> HostedTask:
         installation = self._installation
         store = self._store(partition)
-        return HostedTask(self._step, partition, store, installation.models, installation.tables.of(self._step))
+        tables = installation.tables.of(self._step)
+        return HostedTask(self._step, partition, store, installation.models, tables, self._standing)
+
+    def _tell_remade(self, hosted: HostedTask) -> None:
+        for topic in sorted(hosted.remade):
+            log.warning(
+                "a topic was made anew: it is read from its beginning, and the state stays",
+                step=self._step.name,
+                partition=hosted.partition,
+                topic=topic,
+            )
 
     def _store(self, partition: int) -> RocksStore:
         settings = self._installation.settings
         path = state_path(settings.state, settings.prefix, self._step.name, partition)
         if discard_stale(path, time.time() - STALE_S):
             log.warning("state on this disk is too old, and read anew from the changelog", path=str(path))
-        return RocksStore(path)
+        store = RocksStore(path)
+        changelog = self._standing[f"{self._step.name}-changelog"]
+        if not bind(store, changelog):
+            store.close()
+            log.warning(
+                "state on this disk is of another cluster or changelog: it is set aside, and read anew from the changelog",
+                now_in=str(set_aside(path, "other")),
+            )
+            store = RocksStore(path)
+            bind(store, changelog)
+        return store

@@ -5,13 +5,13 @@ from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.structs import TopicPartition
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from leadline.kafka.assignors import OneMemberAssignor
 from leadline.kafka.columns import to_run
 from leadline.kafka.connections import connection
 from leadline.kafka.fetch import fetch
-from leadline.kafka.private import by_batch
+from leadline.kafka.private import by_batch, committed
 from leadline.kafka.stop import stop
 from leadline.wire.run import Run
 
@@ -132,12 +132,15 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         end = self._consumer.last_stable_offset(self._tp(source))
         return 0 if end is None else max(0, end - await self.position(source))
 
-    async def committed(self, source: Source) -> int:
-        """The offset that the group has; 0 where it has none."""
-        return await self._consumer.committed(self._tp(source)) or 0
+    async def committed(self, sources: Iterable[Source]) -> dict[Source, tuple[int, str]]:
+        """The offset that the group has of each source, and what was committed beside it; 0 and nothing where it has none."""
+        by_tp = {self._tp(source): source for source in sources}
+        found = await committed(self._consumer, list(by_tp))
+        return {source: found.get(tp, (0, "")) for tp, source in by_tp.items()}
 
-    async def commit(self, offsets: Mapping[Source, int]) -> None:
-        await self._consumer.commit({self._tp(source): offset for source, offset in offsets.items()})
+    async def commit(self, offsets: Mapping[Source, tuple[int, str]]) -> None:
+        """Commit an offset of each source, and a text beside it."""
+        await self._consumer.commit({self._tp(source): OffsetAndMetadata(*each) for source, each in offsets.items()})
 
     def _tp(self, source: Source) -> TopicPartition:
         return TopicPartition(self._names[source.topic], source.partition)

@@ -26,6 +26,7 @@ from leadline.wire.run import Headers
 NAMES: Mapping[str, tuple[str, ...]] = {
     "AIOKafkaConsumer": ("_client", "_coordinator", "_fetcher"),
     "AIOKafkaClient": ("_wait_on_metadata",),
+    "GroupCoordinator": ("fetch_committed_offsets",),
     "Fetcher": ("_pending_tasks", "_records", "error_future"),
     "FetchResult": ("_partition_records",),
     "PartitionRecords": ("_consumer_record", "_records", "next_fetch_offset"),
@@ -63,6 +64,14 @@ async def wait_for_topic(consumer: AIOKafkaConsumer, topic_name: str) -> None:
 def fetching_has_ended(consumer: AIOKafkaConsumer) -> bool:
     """Whether the task that fetches has ended by itself. aiokafka then hands over nothing, for ever, and says so in its log alone."""
     return bool(consumer._fetcher.error_future.done())
+
+
+async def committed(
+    consumer: AIOKafkaConsumer, asked: Sequence[TopicPartition]
+) -> dict[TopicPartition, tuple[int, str]]:
+    """The offsets that a group has, with the text that was committed beside each; without those that it has not."""
+    found = await consumer._coordinator.fetch_committed_offsets(asked)
+    return {tp: (int(each.offset), str(each.metadata or "")) for tp, each in found.items() if each.offset >= 0}
 
 
 async def abandon(consumer: AIOKafkaConsumer) -> None:

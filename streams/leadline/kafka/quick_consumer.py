@@ -9,14 +9,17 @@ from itertools import groupby
 from typing import Any, Protocol
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from leadline.kafka.connections import librdkafka_connection
 from leadline.kafka.failures import Failures, is_unread
 from leadline.wire.limits import BATCH_UNPACKED_BYTES
+from leadline.wire.origins import Origin
 from leadline.wire.run import Headers, Run
 
 log = structlog.get_logger("leadline.quick")
+
+_COMMITTED_S = 10.0
 
 
 class Listener(Protocol):
@@ -36,6 +39,7 @@ class Listener(Protocol):
 class QuickConsumer:
     """A member of a group that reads one topic, as runs of ``topic``. ``with_headers``: else no run has any.
 
+    ``origin`` says which topic it is. An offset that was committed of another one, which had its name before, is not begun at.
     ``unread``, by partition: the offset of a batch that librdkafka cannot read, or may not because it unpacks to too much.
     """
 
@@ -45,6 +49,7 @@ class QuickConsumer:
         group: str,
         topic_name: str,
         topic: str,
+        origin: Origin,
         session_ms: int,
         most: int,
         with_headers: bool,
@@ -53,6 +58,7 @@ class QuickConsumer:
     ) -> None:
         self._topic_name = topic_name
         self._topic = topic
+        self._origin = origin
         self._most = most
         self._with_headers = with_headers
         self._listener = listener
@@ -61,10 +67,23 @@ class QuickConsumer:
         self._consumer = Consumer(librdkafka_connection(bootstrap) | _consuming(group, session_ms, most) | options)
         self._consumer.subscribe(
             [topic_name],
-            on_assign=lambda _, assigned: self._on_assigned(sorted(each.partition for each in assigned)),
+            on_assign=self._on_assign,
             on_revoke=lambda *_: listener.on_revoked(),
             on_lost=lambda *_: listener.on_lost(),
         )
+
+    def _on_assign(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
+        committed = consumer.committed(assigned, timeout=_COMMITTED_S)
+        stale = [each for each in committed if self._origin.is_other(Origin.read(each.metadata or ""))]
+        for each in stale:
+            each.offset = OFFSET_BEGINNING
+        if stale:
+            log.warning(
+                "a topic was made anew: it is read from its beginning", topic=self._topic, partitions=len(stale)
+            )
+        self.unread.clear()
+        self._listener.on_assigned(sorted(each.partition for each in assigned))
+        consumer.assign(committed)
 
     def fetch(self, wait_s: float) -> Iterator[tuple[Run, int]]:
         """What has come, or the first that comes within the time: runs, each with the offset behind it. Raises KafkaException.
@@ -111,7 +130,8 @@ class QuickConsumer:
 
     def commit(self, offsets: Mapping[int, int]) -> None:
         """Start to commit an offset for each partition."""
-        asked = [TopicPartition(self._topic_name, partition, offset) for partition, offset in offsets.items()]
+        beside = self._origin.tag
+        asked = [TopicPartition(self._topic_name, partition, offset, beside) for partition, offset in offsets.items()]
         try:
             self._consumer.commit(offsets=asked, asynchronous=True)
         except KafkaException as error:
@@ -129,10 +149,6 @@ class QuickConsumer:
             self._consumer.close()
         except KafkaException as error:
             log.warning("left with an error", topic=self._topic, error=repr(error))
-
-    def _on_assigned(self, partitions: list[int]) -> None:
-        self.unread.clear()
-        self._listener.on_assigned(partitions)
 
     def _on_commit(self, error: KafkaError | None, _: list[TopicPartition]) -> None:
         if error is not None:

@@ -97,10 +97,10 @@ def _open(path: Path) -> Rdict:
         raise _DamagedError(str(error)) from None
 
 
-def _set_aside(path: Path) -> Path:
-    """Rename the folder to the first free name."""
-    number = next(n for n in count(1) if not path.with_name(f"{path.name}.damaged-{n}").exists())
-    return path.rename(path.with_name(f"{path.name}.damaged-{number}"))
+def set_aside(path: Path, why: str) -> Path:
+    """Rename the folder to the first free name that says why."""
+    number = next(n for n in count(1) if not path.with_name(f"{path.name}.{why}-{n}").exists())
+    return path.rename(path.with_name(f"{path.name}.{why}-{number}"))
 
 
 def discard_stale(path: Path, before_s: float) -> bool:
@@ -168,7 +168,7 @@ class RocksStore(Overlay):
         try:
             self._db = _open(path)
         except _DamagedError as error:
-            aside = _set_aside(path)
+            aside = set_aside(path, "damaged")
             log.warning(
                 "damaged state is set aside, and read anew from the changelog", now_in=str(aside), why=str(error)
             )
@@ -197,7 +197,9 @@ class RocksStore(Overlay):
         """Set the files aside, so that the next start reads the changelog, and does not stumble again."""
         _memory.take(self)
         self._db.close()
-        return StoreError(f"{self.path}: state is damaged ({error}); it is now in {_set_aside(self.path)}: start again")
+        return StoreError(
+            f"{self.path}: state is damaged ({error}); it is now in {set_aside(self.path, 'damaged')}: start again"
+        )
 
     def _read_range(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
         return merged(self._held_range(start, stop), self._recent[start[0]], start, stop)

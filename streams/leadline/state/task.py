@@ -10,37 +10,59 @@ from leadline.core.processor import Processor
 from leadline.core.tables import Table
 from leadline.state.overlay import Changes, Overlay
 from leadline.topology import Step, Task
+from leadline.wire.origins import Origin
 from leadline.wire.run import Run
 
 APPLIED = b"\0applied"
 RESTORED = b"\0restored"
+CHANGELOG = b"\0changelog"
 FORMAT = 3
 """Of all that a processor keeps in its store. Rises when a worker of before could misread it."""
 
 
-class FormatError(Exception):
-    """The state is of another release; the message says which, and what to do."""
+class StateError(Exception):
+    """The state cannot be worked on; the message says why, and what to do."""
+
+
+class FormatError(StateError):
+    """The state is of another release."""
+
+
+class PartitionsError(StateError):
+    """The state was written when a topic had another number of partitions: keys have moved, and their state has not."""
 
 
 class HostedTask:
     """A processor with its store. ``applied`` is the last offset of each source that the state contains, by the source's name.
 
     A source is a topic, of which the task has its own partition. Of a step that gathers it is one partition: ``topic/partition``.
+
+    ``origins`` are the topics that the step reads now. What the state contains of a topic that was made anew under its name since, it
+    keeps; the offsets in it mean nothing any more. ``remade`` are such topics, until something of them is in the state.
     """
 
     def __init__(
-        self, step: Step, partition: int, store: Overlay, models: Models, tables: Mapping[str, Table] | None = None
+        self,
+        step: Step,
+        partition: int,
+        store: Overlay,
+        models: Models,
+        tables: Mapping[str, Table] | None = None,
+        origins: Mapping[str, Origin] | None = None,
     ) -> None:
         self.step = step
         self.partition = partition
         self.store = store
         self._models = models
         self._tables = tables or {}
+        self._origins = {topic: origin for topic, origin in (origins or {}).items() if topic in step.reads}
+        self._changelog = (origins or {}).get(f"{step.name}-changelog")
+        self.remade: frozenset[str] = frozenset()
         self.applied: dict[str, int] = {}
         self.processor = self.begin()
 
     def begin(self) -> Processor:
-        """Read what the store says, and start a processor on it. Raises FormatError."""
+        """Read what the store says, and start a processor on it. Raises FormatError, PartitionsError."""
         held = self.store.get(APPLIED)
         stored: dict[str, Any] = json.loads(held) if held else {"format": FORMAT, "offsets": {}}
         if stored.get("format") != FORMAT:
@@ -48,9 +70,25 @@ class HostedTask:
                 f"the state of {self.step.name}/{self.partition} has format {stored.get('format')}, and this release reads {FORMAT}: "
                 f"run the release that wrote it on all workers, or count anew with another LEADLINE_PREFIX"
             )
-        self.applied = stored["offsets"]
+        if self._changelog and self._changelog.is_other(Origin.read(stored.get("changelog", ""))):
+            self._empty()
+            stored = {"offsets": {}}
+        known = {topic: Origin(*origin) for topic, origin in stored.get("origins", {}).items()}
+        self._refuse_moved_keys(known)
+        self.remade = frozenset(topic for topic, origin in self._origins.items() if origin.is_other(known.get(topic)))
+        self.applied = {name: at for name, at in stored["offsets"].items() if name.split("/")[0] not in self.remade}
         self.processor = self.step.processor(Task(self.partition, self.store, self._models, self._tables))
         return self.processor
+
+    def _refuse_moved_keys(self, known: Mapping[str, Origin]) -> None:
+        for topic in known.keys() & self._origins.keys():
+            refuse_moved_keys(self.step, topic, known[topic], self._origins[topic])
+
+    def _empty(self) -> None:
+        """Delete all: it was written for a changelog that had this name before, by a worker that did not know of this one yet."""
+        for kind in range(1, 255):
+            for key, _ in list(self.store.scan(bytes([kind]), bytes([kind + 1]))):
+                self.store.delete(key)
 
     def undo(self) -> None:
         """Forget what the processor has done since the last commit."""
@@ -69,7 +107,10 @@ class HostedTask:
     def apply(self, source: str, offset: int) -> None:
         """The state contains the source up to ``offset``; part of the uncommitted changes."""
         self.applied[source] = offset
-        self.store.put(APPLIED, json.dumps({"format": FORMAT, "offsets": self.applied}).encode())
+        held: dict[str, Any] = {"format": FORMAT, "offsets": self.applied, "origins": self._origins}
+        if self._changelog:
+            held["changelog"] = self._changelog.tag
+        self.store.put(APPLIED, json.dumps(held).encode())
 
     def restored_to(self) -> int:
         """The changelog offset from which on this disk has to be brought up to date."""
@@ -79,6 +120,26 @@ class HostedTask:
     def commit(self, changelog_end: int) -> None:
         """Make the changes durable on this disk; ``changelog_end`` is the offset behind them."""
         self.store.commit(restored_mark(changelog_end))
+
+
+def refuse_moved_keys(step: Step, topic: str, known: Origin, now: Origin) -> None:
+    """Raise PartitionsError where the state of a step is of another number of partitions."""
+    if known.partitions != now.partitions and not step.gathers:
+        raise PartitionsError(
+            f"the state of {step.name} is of a time when {topic} had {known.partitions} partitions, and now it has {now.partitions}: keys "
+            f"have moved, and their state has not. Make the topics anew with {known.partitions}, or begin with another LEADLINE_PREFIX "
+            "(docs/guarantees.md)"
+        )
+
+
+def bind(store: Overlay, changelog: Origin) -> bool:
+    """Say on this disk of which changelog it holds the state; False where it is surely of another one."""
+    held = store.get(CHANGELOG)
+    if held is not None and changelog.is_other(Origin.read(held.decode())):
+        return False
+    if held != changelog.tag.encode():
+        store.load({CHANGELOG: changelog.tag.encode()})
+    return True
 
 
 def restored_mark(changelog_end: int) -> Changes:

@@ -5,6 +5,9 @@ from typing import NamedTuple
 
 from leadline.wire.topics import DEAD_LETTERS, TOPICS, Stage
 
+_LOOK = ("Describe", "DescribeConfigs")
+"""A worker looks whether its topics are the same as before, and cleaned up as they should be."""
+
 
 class Acl(NamedTuple):
     """What a role may do with one resource, or where ``prefixed`` with every resource whose name begins with ``name``."""
@@ -48,10 +51,11 @@ def _worker(prefix: str, stages: Sequence[Stage]) -> Iterator[Acl]:
     writes = dict.fromkeys([DEAD_LETTERS, *(topic for stage in stages for topic in stage.writes)])
     for topic in {**reads, **writes}:
         operations = [name for name, topics in (("Read", reads), ("Write", writes)) if topic in topics]
-        yield Acl("worker", "topic", f"{prefix}.{topic}", (*operations, "Describe"))
+        look = ("Describe",) if topic == DEAD_LETTERS else _LOOK
+        yield Acl("worker", "topic", f"{prefix}.{topic}", (*operations, *look))
     for stage in stages:
         if stage.stateful:
-            yield Acl("worker", "topic", f"{prefix}.{stage.name}-changelog", ("Read", "Write", "Describe"))
+            yield Acl("worker", "topic", f"{prefix}.{stage.name}-changelog", ("Read", "Write", *_LOOK))
     for stage in stages:
         yield Acl("worker", "group", f"{prefix}.{stage.name}", ("Read",))
         if stage.stateful:

@@ -1,10 +1,11 @@
 """What to do on a cluster so that every topic exists and is configured as it should be."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from leadline.wire.limits import CHANGELOG_MESSAGE_BYTES, MESSAGE_BYTES
-from leadline.wire.topics import BY_NAME, TOPICS, Topic
+from leadline.wire.topics import BY_NAME, DEAD_LETTERS, TOPICS, Stage, Topic
 
 DAY_MS = 86_400_000
 KEEP_MS = 30 * DAY_MS
@@ -77,9 +78,7 @@ def config_of(topic: Topic, retention_ms: int | None) -> dict[str, str]:
     return config
 
 
-def plan(
-    existing: Mapping[str, tuple[int, Mapping[str, str]]], topics: Iterable[Wanted], prefix: str, partitions: int
-) -> Plan:
+def plan(existing: "Existing", topics: Iterable[Wanted], prefix: str, partitions: int) -> Plan:
     """Compare the topics that exist (their partitions and configuration) with those that are wanted.
 
     >>> plan({"leadline.rollouts": (2, {})}, wanted([], ["rollouts"]), "leadline", 2).refuse[0]
@@ -99,6 +98,53 @@ def plan(
         if changes:
             made.alter.append(Alter(name, changes))
     return made
+
+
+Existing = Mapping[str, tuple[int, Mapping[str, str]]]
+"""By full name, the partitions and the configuration of a topic that exists."""
+
+
+def topics_of(stage: Stage) -> list[Wanted]:
+    """What a stage reads, writes and keeps its state in."""
+    named = {*stage.reads, *stage.writes, *stage.tables} - {DEAD_LETTERS}
+    return wanted([stage.name] if stage.stateful else [], named & set(BY_NAME))
+
+
+def disagreements(stage: Stage, existing: Existing, prefix: str) -> list[str]:
+    """Why a stage must not work on these topics, each with what to do; none where it may.
+
+    All that it reads and writes has as many partitions as most of it has; where two numbers are as frequent, as the smaller one, since
+    partitions can be added, and never taken away. What it reads, and its changelog, are cleaned up as the table says. A configuration that
+    is empty is not known, and not judged.
+    """
+    topics = topics_of(stage)
+    made = plan(existing, topics, prefix, _most(topics, existing, prefix))
+    counts = [f"{reason}. Make it anew with that many (docs/guarantees.md)" for reason in made.refuse]
+    judged = {
+        f"{prefix}.{topic.name}" for topic in topics if topic.name not in stage.writes or topic.name in stage.reads
+    }
+    return (
+        _missing(made.create) + counts + [_policy(each) for each in made.alter if each.name in judged and _policy(each)]
+    )
+
+
+def _missing(topics: Sequence[Create]) -> list[str]:
+    more = f" and {len(topics) - 1} more" if topics[1:] else ""
+    return [f"there is no topic {topics[0].name}{more}: make it with `leadline topics apply`"] if topics else []
+
+
+def _most(topics: Sequence[Wanted], existing: Existing, prefix: str) -> int:
+    names = [f"{prefix}.{topic.name}" for topic in topics if not topic.one_partition]
+    counts = Counter(existing[name][0] for name in names if name in existing)
+    return max(sorted(counts), key=counts.__getitem__, default=1)
+
+
+def _policy(topic: Alter) -> str:
+    """What is wrong with how a topic is cleaned up; nothing where that is right, or not known."""
+    found, right = topic.changes.get("cleanup.policy", (None, ""))
+    if found is None:
+        return ""
+    return f"{topic.name} has cleanup.policy={found}, wanted is {right}: records get lost. Mend it with `leadline topics apply`"
 
 
 def _counted(partitions: int) -> str:
