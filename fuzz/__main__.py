@@ -29,7 +29,7 @@ from leadline.embedded import progress_bar
 
 KINDS = {"records": check_run, "models": check_folders, "added": check_added}
 """What is fuzzed, and what checks a run of it."""
-_RUN_S = 60.0
+_RUN_S = 300.0
 _ENOUGH = 10
 """Failures after which there is no point in going on."""
 
