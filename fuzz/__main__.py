@@ -1,4 +1,7 @@
-"""``scripts/fuzz``: hostile records into the decoders, by seed, beside a naive reference; one JSON line of figures at the end."""
+"""``scripts/fuzz``: hostile records into the decoders beside a naive reference, or hostile model folders, by seed.
+
+One JSON line of figures at the end.
+"""
 
 import argparse
 import itertools
@@ -16,13 +19,17 @@ from typing import Any
 from rich.console import Console
 
 from fuzz.check import Found, check, check_run
+from fuzz.check_folder import check_added, check_folders
 from fuzz.child import Child, DiedError
+from fuzz.folders import FILES
 from fuzz.inputs import run
 from fuzz.reference import Raw
 from fuzz.shrink import from_text, shrink, to_text
 from leadline.embedded import progress_bar
 
-_RUN_S = 60.0
+KINDS = {"records": check_run, "models": check_folders, "added": check_added}
+"""What is fuzzed, and what checks a run of it."""
+_RUN_S = 300.0
 _ENOUGH = 10
 """Failures after which there is no point in going on."""
 
@@ -49,7 +56,8 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/fuzz", description=__doc__)
-    parser.add_argument("--inputs", type=int, default=1_000_000, help="records, of all topics together")
+    parser.add_argument("what", nargs="?", choices=KINDS, default="records", help="added: by the child of `model add`")
+    parser.add_argument("--inputs", type=int, default=1_000_000, help="records, of all topics together, or folders")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="the first run of the seed: to go on, or to repeat one")
     parser.add_argument("--minutes", type=float, default=math.inf, help="end after so long, whatever the inputs")
@@ -63,7 +71,7 @@ class Fuzz:
 
     def __init__(self, asked: argparse.Namespace) -> None:
         self.inputs = self.failures = 0
-        self._seed, self._wanted = asked.seed, asked.inputs
+        self._seed, self._wanted, self._kind = asked.seed, asked.inputs, asked.what
         self._began = time.monotonic()
         self._end = self._began + 60 * asked.minutes
         self._numbers = itertools.count(asked.first)
@@ -72,18 +80,20 @@ class Fuzz:
 
     def work(self) -> None:
         """Take one run after the other until all is done; one process, and one of these threads, for each core."""
-        child = Child(check_run)
+        child = Child(KINDS[self._kind])
         try:
             for number in self._due():
                 began = time.monotonic()
                 try:
                     found = child.ask(self._seed, number, seconds=_RUN_S)
                 except DiedError as died:
-                    found = Found(run(self._seed, number)[0], wrong=str(died), died=True)
+                    found = Found(self._topic(number), wrong=str(died), died=True)
                 with self._lock:
                     self._count(found, time.monotonic() - began)
-                if found.wrong:
+                if found.wrong and self._kind == "records":
                     self._tell(number, found)
+                elif found.wrong:
+                    self._say(number, found.wrong, self._repeat(number))
         finally:
             child.close()
 
@@ -103,6 +113,15 @@ class Fuzz:
         self.failures += bool(found.wrong)
         self._slowest_s = max(self._slowest_s, seconds)
 
+    def _topic(self, number: int) -> str:
+        return run(self._seed, number)[0] if self._kind == "records" else FILES[number % len(FILES)]
+
+    def _repeat(self, number: int) -> str:
+        return f"{self._kind} --seed {self._seed} --first {number} --inputs 1 --processes 1"
+
+    def _say(self, number: int, why: str, repeat: str) -> None:
+        print(json.dumps({"failure": why, "run": number, "repeat": f"scripts/fuzz {repeat}"}), flush=True)
+
     def _tell(self, number: int, found: Found) -> None:
         """A line that repeats it, as small as it gets."""
         child = Child(check)
@@ -112,10 +131,10 @@ class Fuzz:
             why = _ask(child, topic, least).wrong or found.wrong
         finally:
             child.close()
-        repeat = f"--seed {self._seed} --first {number} --inputs 1 --processes 1"
+        repeat = self._repeat(number)
         if len(least) < len(records):
             repeat = " ".join(f"--record {to_text(topic, record)}" for record in least)
-        print(json.dumps({"failure": why, "run": number, "repeat": f"scripts/fuzz {repeat}"}), flush=True)
+        self._say(number, why, repeat)
 
     def row(self) -> dict[str, Any]:
         """The figures of all runs."""

@@ -3,17 +3,21 @@
 import time
 import tracemalloc
 
+import numpy as np
 import pytest
 import skops.io
 from sklearn.ensemble import RandomForestClassifier
 
-from hostile_models import HOSTILE, fitted
+from hostile_models import HOSTILE, fitted, with_attribute
+from leadline.learning import packed
 from leadline.learning.errors import RegistryError
-from leadline.learning.models import read_model
+from leadline.learning.models import model_of, read_model
+from leadline.settings import ModelSettings
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_it_is_refused(name):
+def test_it_is_refused(name, monkeypatch):
+    monkeypatch.setattr(packed, "UNPACKED", 64 << 20)
     make, why = HOSTILE[name]
     data = make()
     began = time.monotonic()
@@ -21,6 +25,13 @@ def test_it_is_refused(name):
         read_model(data, "m/v1/model.skops")
     assert "\n" not in str(refused.value)
     assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("classes", [np.array(["2024-01-01", "2024-01-02"], "M8[s]"), np.eye(2), np.array(5)])
+def test_a_model_that_fails_as_it_is_asked_is_unsound(classes):
+    data = with_attribute(classes_=classes)
+    with pytest.raises(RegistryError, match=r"is no sound model|its classes are"):
+        model_of(read_model(data, "m"), ModelSettings(name="m", numeric=["a", "b"]), 2, "m")
 
 
 def test_a_size_that_is_understated_is_not_unpacked():

@@ -17,12 +17,15 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from leadline.core.columnar.columns import Floats
+from leadline.foreign_text import shown
 from leadline.learning.errors import RegistryError
 from leadline.learning.examine import Examined, examine
 from leadline.learning.linear import Linear
 from leadline.learning.lockdown import Refusals, confine, warm_up
 from leadline.settings import ModelSettings
 
+_MOST_CHARS = 1000
+"""Of what the process says: a file may name its types."""
 _KEPT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ")
 """Of the environment: it may hold passwords."""
 _ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")} | {"LOKY_MAX_CPU_COUNT": "1"}
@@ -46,7 +49,7 @@ def examine_apart(
     given = json.dumps(head).encode() + b"\n" + rows.tobytes() + data
     answer = _answer(name, given, limits)
     if "error" in answer:
-        raise RegistryError(answer["error"])
+        raise RegistryError(shown(" ".join(str(answer["error"]).split()), _MOST_CHARS))
     scores = np.frombuffer(b64decode(answer["scores"]), np.float64)
     if len(scores) != len(rows):
         raise RegistryError(f"{name} gives {len(scores)} scores for {len(rows)} rows of the reference")

@@ -5,7 +5,7 @@
 
 import re
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -24,6 +24,7 @@ Mark = tuple[int, ...]
 """A state of a file: another one once it has changed."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _T = TypeVar("_T")
+_TYPES: dict[type, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in (Linear, ReferenceProfile, Signature)}
 
 
 def valid_name(name: str) -> bool:
@@ -146,6 +147,7 @@ def _signature(data: bytes, path: Path) -> Signature:
 
 def _typed(kind: type[_T], data: bytes, path: Path) -> _T:
     try:
-        return TypeAdapter(kind).validate_json(data)
+        found: _T = _TYPES[kind].validate_json(data)
     except ValidationError as error:
         raise RegistryError(f"{path}: {explain(error)}; {RESTORE}") from None
+    return found

@@ -83,9 +83,14 @@ def model_of(estimator: Any, settings: ModelSettings, features: int, name: str =
 
     Raises RegistryError where it does not fit the settings: no such positive class, other number of features, no probabilities.
     """
-    scores = _binary(estimator, settings, name) if settings.task == "binary" else _regression(estimator, name)
-    _probe(scores, features, name)
-    return Model(scores, _takes_missing(scores, features))
+    try:
+        scores = _binary(estimator, settings, name) if settings.task == "binary" else _regression(estimator, name)
+        _probe(scores, features, name)
+        return Model(scores, _takes_missing(scores, features))
+    except RegistryError:
+        raise
+    except Exception as error:  # what was put together by hand fails in many ways
+        raise RegistryError(f"{name} is no sound model ({type(error).__name__}: {error}); save it again") from error
 
 
 def _binary(estimator: Any, settings: ModelSettings, name: str) -> Scores:

@@ -61,8 +61,11 @@ class _Room:
         self.left = UNPACKED
 
     def take(self, size: int) -> None:
+        self.check(size)
         self.left -= size
-        if self.left < 0:
+
+    def check(self, size: int) -> None:
+        if size > self.left:
             raise PackedError(f"it unpacks to more than {UNPACKED:,} bytes")
 
 
@@ -72,6 +75,7 @@ def _unpacked(data: bytes, room: _Room) -> dict[str, bytes]:
         raise PackedError(f"it has more than {MEMBERS:,} members")
     found: dict[str, bytes] = {}
     with zipfile.ZipFile(io.BytesIO(data)) as file:
+        room.check(sum(info.file_size for info in file.infolist()))
         for info in file.infolist():
             if not _NAME.fullmatch(info.filename) or info.filename in found:
                 raise PackedError(f"it has a member of the name {info.filename[:100]!r}, or has it twice")
