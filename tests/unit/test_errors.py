@@ -9,10 +9,9 @@ import sys
 import time
 
 import pytest
-import typer
 
-from leadline.cli import app, common
-from leadline.ending import exit_code
+from commands import ALL, NAMES_OF_SETTINGS, run
+from leadline.cli import common
 from leadline.foreign_text import shown
 
 HOSTILE = "[/b]\x1b[31m\u202e\n"
@@ -72,6 +71,13 @@ CASES = [
     (["tail", HOSTILE], 2, "choose from", NONE),
     (["tail", "predictions"], 1, "KAFKA_BOOTSTRAP is not set", NONE),
     (["tail", "predictions"], 1, "127.0.0.1:1 does not answer", GONE),
+    (["dead-letters", "list"], 1, "127.0.0.1:1 does not answer", GONE),
+    (["dead-letters", "list", "--since", HOSTILE], 2, "--since", GONE),
+    (["dead-letters", "list", "--until", "2026-01-01"], 2, "with zone", GONE),
+    (["dead-letters", "show", HOSTILE], 2, "such as 0/12", GONE),
+    (["dead-letters", "show", "0/1"], 1, "KAFKA_BOOTSTRAP is not set", NONE),
+    (["dead-letters", "replay", "--since", "h"], 2, "duration", GONE),
+    (["dead-letters", "replay", "--dry-run"], 1, "127.0.0.1:1 does not answer", GONE),
     (["metrics", "--windows", "0"], 2, "--windows", NONE),
     (["metrics", "--once"], 1, "127.0.0.1:1 does not answer", GONE),
     ([*REPLAY, "--outcomes", "none.csv"], 2, "none.csv", GONE),
@@ -94,32 +100,16 @@ FILES = {
 }  # fmt: skip
 
 
-def commands(group, path=()):
-    """Every command that there is, as words."""
-    for name, each in group.commands.items():
-        yield from commands(each, (*path, name)) if hasattr(each, "commands") else [(*path, name)]
-
-
-ALL = list(commands(typer.main.get_command(app)))
-
-
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """A folder with these files, and nobody's settings."""
-    for name in [name for name in os.environ if name.startswith(("LEADLINE_", "KAFKA_", "REDIS_"))]:
+    for name in [name for name in os.environ if name.startswith(NAMES_OF_SETTINGS)]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     for name, text in FILES.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     return tmp_path
-
-
-def run(arguments):
-    try:
-        return exit_code(lambda: app(arguments, standalone_mode=False), common.unreachable)
-    except SystemExit as ended:
-        return ended.code
 
 
 class NoSender:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Coroutine
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from rich.console import Console
@@ -49,6 +50,17 @@ async def _reach(bootstrap: str) -> None:
             await check_topics(bootstrap, ())
     except TimeoutError:
         raise SettingsError(unreachable(f"not within {ANSWERS_S:.0f} s")) from None
+
+
+def moment_ms(text: str) -> int:
+    """A moment of ISO-8601 with zone; raises ValueError."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise ValueError(f"{text!r} is not ISO-8601 with zone: write for example 2013-12-31T00:00:00Z")
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
 
 
 def unreachable(why: str = "") -> str:

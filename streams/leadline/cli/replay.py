@@ -2,13 +2,12 @@
 
 import json
 import tempfile
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from leadline.cli.common import err, say
+from leadline.cli.common import err, moment_ms, say
 from leadline.settings import duration_ms, load_settings
 
 
@@ -59,11 +58,6 @@ def _duration(name: str, value: str) -> int:
 
 def _moment(value: str) -> int:
     try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise typer.BadParameter(
-            f"--as-of: {value!r} is not ISO-8601 with zone: write for example 2013-12-31T00:00:00Z"
-        )
-    return round(moment.timestamp() * 1000)
+        return moment_ms(value)
+    except ValueError as error:
+        raise typer.BadParameter(f"--as-of: {error}") from None

@@ -1,0 +1,108 @@
+"""Every command on an installation in which all text is hostile: nothing acts on the terminal, nothing ends a command."""
+
+import asyncio
+import json
+import uuid
+from dataclasses import fields
+
+import pytest
+
+from commands import ALL, run
+from leadline.kafka import cluster
+from leadline.kafka.admin import apply_topics
+from leadline.kafka.sender import open_sender
+from leadline.records import Alert, PredictionRequest, Rollout, WindowMetrics
+from leadline.settings import load_settings
+from leadline.wire.codec import value_of
+from leadline.wire.topics import BY_NAME
+
+pytestmark = pytest.mark.integration
+HOSTILE = "[/b][link=http://evil]x\x1b]0;t\x07\x1b[31m\x9b31m\u202egnp\u2028\r\u200b\u3164"
+FILE = HOSTILE.replace("/", "")
+ACTS = "\x1b\x07\x9b\u202e\u2028\r\u200b\u3164"
+RAW = HOSTILE.encode() + b"\xff\xfe\x00"
+WINDOW = {
+    "model": HOSTILE, "model_version": HOSTILE, "segment": HOSTILE, "window_start": 0, "state": HOSTILE, "task": "binary",
+    "predictions": 1, "revision": 1,
+}  # fmt: skip
+
+RECORDS = {
+    "prediction-requests": PredictionRequest(HOSTILE, HOSTILE, 0, {HOSTILE: float("nan")}, HOSTILE, {HOSTILE: HOSTILE}),
+    "alerts": Alert("a", HOSTILE, "high", "opened", HOSTILE, "v1", HOSTILE, 0, 1, 1, {HOSTILE: HOSTILE}, HOSTILE),
+    "metrics": WindowMetrics(**{each.name: 0 if each.type is int else None for each in fields(WindowMetrics)} | WINDOW),
+    "rollouts": Rollout(HOSTILE, HOSTILE, 0, HOSTILE, HOSTILE),
+}
+LETTER = [
+    ("leadline-reason", HOSTILE.encode()), ("__connect.errors.exception.message", RAW), (HOSTILE, RAW), ("none", None),
+]  # fmt: skip
+REPLAY = ["--predictions", f"{FILE}.csv", "--outcomes", f"{FILE}.csv", "--horizon", "1d", "--window", "1d"]
+TAILED = [["tail", topic, "--from-beginning", "-n", "2" if topic in RECORDS else "1"] for topic in BY_NAME]
+
+RUN = {
+    "topics plan": [["topics", "plan"]],
+    "topics apply": [["topics", "apply"]],
+    "topics acls": [["topics", "acls", "--producer", HOSTILE]],
+    "asyncapi": [["asyncapi"]],
+    "model add": [["model", "add", f"{FILE}.skops", "--settings", f"{FILE}.toml", "--reference", f"{FILE}.csv"]],
+    "model promote": [["model", "promote", HOSTILE, HOSTILE]],
+    "send": [
+        ["send", f"{FILE}.csv", "--to", "outcomes"],
+        ["send", f"{FILE}.csv", "--to", "requests", "--model", HOSTILE],
+        ["send", f"{FILE}.csv", "--to", "requests", "--model", "m"],
+    ],
+    "tail": TAILED,
+    "metrics": [["metrics", "--once"], ["metrics", "--once", "--model", HOSTILE]],
+    "dead-letters list": [["dead-letters", "list"], ["dead-letters", "list", "--json"]],
+    "dead-letters show": [["dead-letters", "show", "0/0"], ["dead-letters", "show", "0/0", "--json"]],
+    "dead-letters replay": [["dead-letters", "replay"], ["dead-letters", "replay", "--json"]],
+    "replay": [["replay", *REPLAY]],
+    "doctor": [["doctor"]],
+}
+NOTHING_TO_SHOW = {"up", "worker", "simulate"}
+"""They show what they do themselves; what comes in, their log shows."""
+
+
+@pytest.fixture(scope="module")
+def hostile(kafka, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hostile")
+    settings = load_settings(prefix=f"test-{uuid.uuid4().hex[:8]}")
+    asyncio.run(fill(kafka, settings.prefix))
+    (folder / f"{FILE}.csv").write_text(f"{HOSTILE},request_id,outcome,outcome_time\n{HOSTILE},1,x,1\n")
+    (folder / "models" / FILE).mkdir(parents=True)
+    (folder / "models" / "m").mkdir()
+    (folder / "models" / "m" / "model.toml").write_text(f'name = "m"\n"{HOSTILE[:3]}\\u202e" = "[/b]"\n')
+    yield folder, settings.prefix
+    asyncio.run(cluster.remove(kafka, settings.prefix))
+
+
+async def fill(bootstrap, prefix):
+    await apply_topics(bootstrap, prefix, 1, 1, None, [])
+    async with open_sender(bootstrap, prefix) as sender:
+        for topic in BY_NAME:
+            headers = LETTER if topic == "dead-letters" else [(HOSTILE, RAW)]
+            await sender.send_and_wait(f"{prefix}.{topic}", 0, [(RAW, RAW, headers)])
+        for topic, record in RECORDS.items():
+            await sender.send_and_wait(f"{prefix}.{topic}", 0, [(RAW, value_of(record), [])])
+
+
+def test_every_command_is_here():
+    assert {" ".join(words) for words in ALL} == RUN.keys() | NOTHING_TO_SHOW
+
+
+@pytest.mark.parametrize(
+    "arguments", [pytest.param(each, id=" ".join(each)[:40]) for many in RUN.values() for each in many]
+)
+def test_nothing_acts_on_the_terminal(hostile, kafka, monkeypatch, capsys, arguments):
+    folder, prefix = hostile
+    for name, value in {"KAFKA_BOOTSTRAP": kafka, "LEADLINE_PREFIX": prefix, "LEADLINE_MODELS": "models"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(folder)
+    assert run(arguments) in (0, 1, 2)
+    out, err = capsys.readouterr()
+    assert not set(ACTS) & set(out + err), out + err
+    assert "Traceback" not in err
+    assert "not foreseen" not in err
+    if arguments[0] == "tail" or "--json" in arguments:
+        for line in out.splitlines():
+            json.loads(line, parse_constant=lambda name: pytest.fail(name))
+        assert out.count("\n") >= 1
