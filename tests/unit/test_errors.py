@@ -84,7 +84,8 @@ CASES = [
     ([*REPLAY, "--horizon", HOSTILE], 2, "--horizon", GONE),
     ([*REPLAY, "--as-of", "today"], 2, "--as-of", GONE),
     ([*REPLAY, "--policy", "last"], 2, "--policy", GONE),
-    (REPLAY, 1, "p.csv: not a log with the columns", GONE),
+    (REPLAY, 1, "127.0.0.1:1 does not answer", GONE),
+    (REPLAY, 1, "p.csv: not a log with the columns", THERE),
     (["simulate", "--seeds", "0"], 2, "--seeds", NONE),
     (["doctor", "--no-such"], 2, "--no-such", NONE),
 ]  # fmt: skip
@@ -192,11 +193,12 @@ def test_a_user_without_home_needs_none(place, monkeypatch, capsys):
     assert run(["asyncapi"]) == 0
 
 
-def test_a_broker_that_accepts_and_stays_silent_is_left_in_time(place, monkeypatch, capsys):
+@pytest.mark.parametrize("words", [["topics", "plan"], ["up"], REPLAY], ids=lambda words: words[0])
+def test_a_broker_that_accepts_and_stays_silent_is_left_in_time(place, monkeypatch, capsys, words):
     monkeypatch.setattr(common, "ANSWERS_S", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("KAFKA_BOOTSTRAP", f"127.0.0.1:{silent.getsockname()[1]}")
-        assert run(["topics", "plan"]) == 1
+        assert run(words) == 1
     assert "does not answer (not within 0 s)" in capsys.readouterr().err
 
 

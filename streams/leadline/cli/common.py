@@ -38,11 +38,12 @@ def broker() -> tuple[Settings, str]:
     settings = load_settings()
     if settings.kafka_bootstrap is None:
         raise SettingsError("KAFKA_BOOTSTRAP is not set: name your broker's host:port, or start one with `leadline up`")
-    wait_for(_reach(settings.kafka_bootstrap))
+    wait_for(reach(settings.kafka_bootstrap))
     return settings, settings.kafka_bootstrap
 
 
-async def _reach(bootstrap: str) -> None:
+async def reach(bootstrap: str) -> None:
+    """Raise SettingsError, or KafkaConnectionError, where the broker does not answer in time."""
     from leadline.kafka.cluster import check_topics
 
     try:

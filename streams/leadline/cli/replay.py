@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from leadline.cli.common import err, moment_ms, say
+from leadline.cli.common import err, moment_ms, reach, say, wait_for
 from leadline.settings import duration_ms, load_settings
 
 
@@ -43,6 +43,7 @@ def replay(
     )  # fmt: skip
     folder = Path(tempfile.mkdtemp(prefix="leadline-replay-"))
     with servers(settings, redis=False) as reached, progress_bar(err) as progress:
+        wait_for(reach(reached.bootstrap))
         metrics, counted = run(asked, settings, reached.bootstrap, folder, say, progress)
     out.write_text(metrics, "utf-8")
     summary.write_text(json.dumps(counted, indent=2) + "\n", "utf-8")

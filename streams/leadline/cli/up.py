@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from leadline.cli.common import err, keep_private, say
+from leadline.cli.common import err, keep_private, reach, say, wait_for
 from leadline.settings import Settings, load_model_settings, load_settings
 
 
@@ -33,6 +33,7 @@ def up(
             reached = stack.enter_context(
                 servers(settings, redis=wants_redis(settings), folder=data, port=port, progress=progress)
             )
+            wait_for(reach(reached.bootstrap))
             make_topics(settings, reached.bootstrap)
         environment = {
             "KAFKA_BOOTSTRAP": reached.bootstrap,

@@ -9,6 +9,7 @@ def private_folder(folder: Path) -> Path:
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     for each in reversed(missing):
         each.mkdir(0o700, exist_ok=True)
+    folder.mkdir(exist_ok=True)  # which it may be, and no folder
     return folder
 
 
