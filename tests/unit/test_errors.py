@@ -224,6 +224,15 @@ def test_ctrl_c_is_no_error():
         accepted.close()
 
 
+def test_a_worker_logs_what_a_command_leaves_out():
+    said = "structlog.get_logger('leadline.x').info('assigned'); structlog.get_logger('leadline.x').warning('odd')"
+    as_command = f"import structlog; from leadline.logs import *; log_to_standard_error(); {said}"
+    as_worker = f"import structlog; from leadline.logs import *; log_to_standard_error(); configure_logs(); {said}"
+    for code, lines in ((as_command, 1), (as_worker, 2)):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert (done.stdout, done.stderr.count("\n"), "odd" in done.stderr) == ("", lines, True)
+
+
 def test_the_contract_is_json(place, capsys):
     assert run(["asyncapi"]) == 0
     assert json.loads(capsys.readouterr().out)["asyncapi"]
