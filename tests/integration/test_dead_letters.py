@@ -130,6 +130,8 @@ async def test_only_what_people_send_goes_back_and_only_whole(talk, capsys):
     ]:
         letter = DeadLetter(topic, partition, offset, key, value, "why", "because")
         await send(talk, [to_record(letter, talk.prefix, "join")], "dead-letters")
+    keyless = DeadLetter("outcomes", 1, 10**6, None, b"no key", "why", "because")
+    await send(talk, [to_record(keyless, talk.prefix, "join")], "dead-letters")
     await send(talk, [(b"stranger", b"?", [("leadline-reason", None)])], "dead-letters")
     gone = offsets[lost]
     admin, ends = AdminClient({"bootstrap.servers": talk.bootstrap}), gone.offset + 1
@@ -141,13 +143,15 @@ async def test_only_what_people_send_goes_back_and_only_whole(talk, capsys):
     }
 
     code, lines = await command(capsys, "replay")
-    refused = {line["key"][:10]: line["why"] for line in lines if line["done"] == "refused"}
+    refused = {(line["key"] or "")[:10]: line["why"] for line in lines if line["done"] == "refused"}
     assert code == 1
     assert refused["inner"].startswith("metrics is not written by people")
     assert refused["null"] == "its record had no value"
     assert refused["stranger"] == "it does not say where its record was"
     assert refused["l" * 10].startswith("its bytes were cut, and its record is not at outcomes")
     sent = {each.key: each for each in await talk.records("outcomes") if dict(each.headers).get(REPLAYED_HEADER)}
+    nobody = sent.pop(None)
+    assert (nobody.value, nobody.partition) == (b"no key", 1)
     assert set(sent) == ({long} & still_there) | {b"small"}
     assert {key: each.value for key, each in sent.items()} == {key: offsets[key].value for key in sent}
     assert {key: each.partition for key, each in sent.items()} == {key: offsets[key].partition for key in sent}

@@ -45,7 +45,7 @@ CASES = [
     ([*ADD, "--settings", "."], 1, "cannot be read", NONE),
     ([*ADD, "--reference", "none.csv"], 1, "none.csv: cannot be read", NONE),
     ([*ADD, "--reference", "ref.txt"], 1, "ref.txt: write the reference as", NONE),
-    ([*ADD, "--outcome", HOSTILE], 1, "", NONE),
+    ([*ADD, "--outcome", HOSTILE], 1, "error: ", NONE),
     (ADD, 1, "skops", NONE),
     ([*ADD, "--version", "../v1"], 1, "cannot name a version", NONE),
     (["model", "promote", "../st", "x"], 1, "has no version x", GONE),

@@ -34,8 +34,11 @@ def add(
     keep_private()
     where = load_settings()
     model = load_model_settings(settings)
-    data = read_reference(reference, text=model.categorical)
-    added = add_file(where.models, model, version or None, file, data, outcome).version
+    try:
+        data = read_reference(reference, text=model.categorical)
+        added = add_file(where.models, model, version or None, file, data, outcome).version
+    except ValueError as error:
+        raise SettingsError(f"--reference {reference} does not fit: {error}") from None
     say(f"added {model.name} {added} in {where.models / model.name / added}")
     if champion:
         appoint(Rollout(model.name, added, int(time.time() * 1000), "leadline model add", reason))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from leadline.foreign_text import as_text
-from leadline.wire.dead_letters import KEY_BYTES_HEADER, REASON_HEADER, VALUE_BYTES_HEADER
+from leadline.wire.dead_letters import KEY_BYTES_HEADER, NO_KEY_HEADER, REASON_HEADER, VALUE_BYTES_HEADER
 from leadline.wire.run import Run
 from leadline.wire.topics import JSON_TOPICS
 
@@ -79,9 +79,10 @@ def letters_of(run: Run, prefix: str) -> Iterator[Letter]:
     columns = zip(run.offsets, run.timestamps, run.keys, run.values, run.headers, strict=True)
     for offset, timestamp, key, value, given in columns:
         headers = {name: as_text(said) for name, said in given}
+        key = None if NO_KEY_HEADER in headers else key
         here = _length(key), _length(value)
         said_key, said_value = (_number(headers.get(name)) for name in (KEY_BYTES_HEADER, VALUE_BYTES_HEADER))
-        lengths = said_key or here[0], said_value or here[1]
+        lengths = None if key is None else said_key or here[0], said_value or here[1]
         origin = _origin(headers, prefix)
         yield Letter(
             run.partition, offset, timestamp, key, value, tuple(headers.items()), origin, lengths, lengths != here
