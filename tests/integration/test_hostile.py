@@ -6,12 +6,16 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import UnknownError
+from confluent_kafka import KafkaError, KafkaException
+from structlog.testing import capture_logs
 
 import hosted
 from hostile import ROWS, StandIn, send_bomb, send_row
 from leadline.cli import doctor, metrics, tail
 from leadline.demo.run import _watch
 from leadline.foreign_text import as_json
+from leadline.hosts import patience
 from leadline.hosts.changelog import ChangelogError, restore
 from leadline.hosts.contract import Installation
 from leadline.hosts.tables import HostedTable, tables_of
@@ -19,6 +23,8 @@ from leadline.hosts.worker import new_lane
 from leadline.kafka import cluster, private
 from leadline.kafka.admin import apply_topics
 from leadline.kafka.fetch import RefusedError
+from leadline.kafka.quick_producers import QuickProducers
+from leadline.kafka.sender import Sender
 from leadline.lookups.features import FeatureView
 from leadline.records import JoinCounts, RetrainRequest, Rollout
 from leadline.settings import load_settings
@@ -237,3 +243,36 @@ async def test_a_batch_that_cannot_be_read_for_now_holds_up_its_partition_alone(
         await settle(talk, step)
         assert installation.health.troubles() == []
     assert len(await letters(talk)) == 4
+
+
+# -- other errors ---------------------------------------------------------------------------------------------------------
+
+
+@BOTH_LANES
+async def test_an_error_that_does_not_pass_is_told_once_and_tried_again_ever_later(talk, stateful, monkeypatch):
+    attempts, step = [], hosted.refusing(stateful)
+    sending = (Sender, "send_letters") if stateful else (QuickProducers, "send")
+    send = getattr(*sending)
+
+    def refuse(*_):
+        attempts.append(1)
+        raise UnknownError if stateful else KafkaException(KafkaError(KafkaError.INVALID_RECORD))
+
+    monkeypatch.setattr(patience, "CALM_S", 3)
+    monkeypatch.setattr(*sending, refuse)
+    await send_good(talk, "retrain-requests")
+    with capture_logs() as logs:
+        async with hosting(talk, step) as installation:
+            while len(attempts) < 3:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+            [trouble] = installation.health.troubles()
+            assert trouble.what == "Kafka"
+            monkeypatch.setattr(*sending, send)
+            await settle(talk, step)
+            while installation.health.troubles():  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+    assert [line["event"] for line in logs if line["event"] in ("cannot go on", "goes on")] == [
+        "cannot go on",
+        "goes on",
+    ]
+    assert len(await letters(talk)) == 1

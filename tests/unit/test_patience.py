@@ -44,7 +44,12 @@ def test_what_should_pass_is_tried_each_second_and_told_when_it_has_not_passed()
     assert len(health.troubles()) == 1
     patience.calm(KAFKA)
     assert len(health.troubles()) == 1
-    clock.now += CALM_S + 2
+    clock.now += CALM_S + 1
+    patience.failed(KAFKA, "the broker is away", lasting=False)
+    for _ in range(2):
+        patience.calm(KAFKA)
+        assert len(health.troubles()) == 1
+        clock.now += CALM_S / 2 + 1
     patience.calm(KAFKA)
     assert health.troubles() == []
 

@@ -33,7 +33,11 @@ async def objects():
     records = PartitionRecords(partition, MemoryRecords(b""), [], 0, None, None, True, READ_COMMITTED)
     result = FetchResult(partition, assignment=None, partition_records=records, backoff=0)
     batch = BatchBuilder(1000, 0)
-    modules = {"default_records": default_records, "legacy_records": legacy_records}
+    modules = {
+        "fetcher": aiokafka.consumer.fetcher,
+        "default_records": default_records,
+        "legacy_records": legacy_records,
+    }
     made = (consumer, client, fetcher, result, records, batch)
     classes = {"GroupCoordinator": GroupCoordinator}
     yield modules | classes | {type(each).__name__: each for each in made}

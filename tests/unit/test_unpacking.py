@@ -10,12 +10,11 @@ import pytest
 from aiokafka import codec
 from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
 from leadline.kafka import private, unpacking
 from leadline.kafka.columns import to_run
-from leadline.kafka.private import Refusal, Results
+from leadline.kafka.private import Packed, Refusal, Results
 from leadline.wire.limits import BATCH_UNPACKED_BYTES, FETCH_UNPACKED_BYTES
 
 CODECS = {"gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
@@ -70,7 +69,7 @@ class Fetched:
 def fetched(data, left=FETCH_UNPACKED_BYTES):
     """What a consumer hands over of these bytes, and the offset at which it goes on."""
     partition, results = TopicPartition("t", 0), Results()
-    records = PartitionRecords(partition, MemoryRecords(data), [], 0, None, None, True, READ_COMMITTED)
+    records = PartitionRecords(partition, Packed(data), [], 0, None, None, True, READ_COMMITTED)
     results.left.size = left
     results[partition] = Fetched(records)
     return list(records), records.next_fetch_offset

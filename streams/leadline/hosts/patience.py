@@ -15,7 +15,7 @@ MOST_S = 30.0
 LASTING_S = 30.0
 """An error that should pass and comes again for so long is told too."""
 CALM_S = 10.0
-"""So long after the last try nothing may fail until an error counts as over, where nobody says so."""
+"""So long a lane must have been at work again without it until an error counts as over, where nobody says so."""
 
 
 class _Error:
@@ -24,6 +24,7 @@ class _Error:
         self.since = now
         self.wait_s = 0.0
         self.again_at = now
+        self.calm_since: float | None = None
 
 
 class Patience:
@@ -50,6 +51,7 @@ class Patience:
             self._health.stuck(self._step, what, message)
         error.wait_s = min(MOST_S, 2 * error.wait_s or AGAIN_S) if lasting else AGAIN_S
         error.again_at = now + error.wait_s
+        error.calm_since = None
         return error.wait_s
 
     def must_wait(self, what: str) -> bool:
@@ -63,9 +65,13 @@ class Patience:
             self._health.freed(self._step, what)
 
     def calm(self, what: str) -> None:
-        """Nothing failed just now: an error is over where that has been so for some time."""
+        """A lane is at work and nothing fails: an error is over where that has been so for some time."""
         error = self._errors.get(what)
-        if error is not None and self._clock() > error.again_at + CALM_S:
+        if error is None:
+            return
+        if error.calm_since is None:
+            error.calm_since = self._clock()
+        elif self._clock() > error.calm_since + CALM_S:
             self.over(what)
 
     def keep(self, wanted: Collection[str]) -> None:

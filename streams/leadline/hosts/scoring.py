@@ -120,6 +120,7 @@ class Member:
         self._committed: dict[int, int] = {}
         self._committed_at = 0.0
         self._processors: dict[int, Processor] = {}
+        self._is_assigned = False
         self._failures = Failures()
         [topic] = lane.step.reads
         self._topic_name = installation.topic_name(topic)
@@ -151,8 +152,9 @@ class Member:
         if time.monotonic() - self._committed_at > COMMIT_EVERY_S or self._settling.size > HELD_BYTES:
             self._committed_at = time.monotonic()
             self._commit()
-        self._lane.patience.calm(KAFKA)
-        self._lane.patience.calm(_FEATURES)
+        if self._is_assigned:
+            self._lane.patience.calm(KAFKA)
+            self._lane.patience.calm(_FEATURES)
 
     def _read_otherwise(self) -> None:
         """Read by the reader of all other stages what librdkafka cannot read, or may not; and tell of what nobody can read for now."""
@@ -193,6 +195,7 @@ class Member:
         self._processors = {
             partition: self._step.processor(Task(partition, MemoryStore(), models, tables)) for partition in partitions
         }
+        self._is_assigned = True
         log.info("assigned", step=self._step.name, partitions=partitions)
 
     def on_revoked(self) -> None:
@@ -202,6 +205,7 @@ class Member:
             self.on_lost()
 
     def on_lost(self) -> None:
+        self._is_assigned = False
         self._lane.patience.keep({KAFKA, _FEATURES})
         self._processors.clear()
         self._processed.clear()

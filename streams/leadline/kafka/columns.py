@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from leadline.kafka import lenient
 from leadline.kafka.unpacking import TooMuchError
 from leadline.wire.limits import BATCH_RECORDS
 from leadline.wire.run import Run
@@ -11,7 +12,7 @@ _STAMPED_BY_BROKER = 1
 
 
 class _Unreadable(NamedTuple):
-    """A record that aiokafka cannot parse, or the last of a batch that cannot be read; without value it ends as a dead letter."""
+    """The last record of a batch that cannot be read; without value it ends as a dead letter."""
 
     offset: int
     timestamp: int
@@ -23,12 +24,12 @@ class _Unreadable(NamedTuple):
 class Columns:
     """All records of one record batch from offset ``start`` on; ``offset`` is that of the last.
 
-    A batch that cannot be read is one record, its last; ``unreadable`` says of its offset what is wrong.
+    ``packed`` are the bytes of the batch. One that cannot be read is one record, its last; ``unreadable`` says of its offset what is wrong.
     """
 
-    def __init__(self, batch: Any, start: int) -> None:
+    def __init__(self, batch: Any, start: int, packed: bytes | memoryview) -> None:
         base = getattr(batch, "base_offset", start)  # batches of before Kafka 0.11 have none, nor a type of timestamps
-        records, self.unreadable = _read(batch, base)
+        records, self.unreadable = _read(batch, base, packed)
         if start > base:
             records = [record for record in records if record.offset >= start]
         self.offset = batch.next_offset - 1
@@ -43,15 +44,15 @@ class Columns:
         self.headers = [record.headers for record in records]
 
 
-def _read(batch: Any, base: int) -> tuple[list[Any], dict[int, str]]:
+def _read(batch: Any, base: int, packed: bytes | memoryview) -> tuple[list[Any], dict[int, str]]:
     """The records of a batch, and what is wrong with it, by its last offset. Its checksum holds: what cannot be read now never can."""
     records: list[Any] = []
     try:
         _check_size(batch.next_offset - base)
-        records.extend(batch)
-    except UnicodeDecodeError:  # the name of a header; the rest of this producer's batch cannot be read
-        first = records[-1].offset + 1 if records else base
-        return records + [_Unreadable(offset, batch.max_timestamp) for offset in range(first, batch.next_offset)], {}
+        try:
+            records.extend(batch)
+        except UnicodeDecodeError:  # the name of a header
+            return list(lenient.records(packed)), {}
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - each codec has errors of its own

@@ -12,9 +12,11 @@ from itertools import count, repeat
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka.consumer import fetcher
 from aiokafka.errors import KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record._crecords import default_records, legacy_records
+from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
 from leadline.kafka import unpacking
@@ -31,6 +33,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "FetchResult": ("_partition_records",),
     "PartitionRecords": ("_consumer_record", "_records", "next_fetch_offset"),
     "BatchBuilder": ("_builder", "_relative_offset"),
+    "fetcher": ("MemoryRecords",),
     "default_records": ("gzip_decode", "snappy_decode", "lz4_decode", "zstd_decode"),
     "legacy_records": ("gzip_decode", "snappy_decode", "lz4_decode"),
 }
@@ -38,6 +41,8 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 
 _ABANDON_S = 1.0
 _MAGIC, _LAST_CODEC = 2, 4
+_LENGTH, _LENGTH_END = 8, 12
+"""Where a batch says how long it is."""
 
 
 # -- codecs ---------------------------------------------------------------------------------------------------------------
@@ -121,6 +126,29 @@ class Results(OrderedDict[TopicPartition, Any]):
         super().__setitem__(tp, result)
 
 
+class Packed:
+    """Takes the place of aiokafka's ``MemoryRecords``: it hands over each batch with its bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        self._records = MemoryRecords(data)
+        self._data = memoryview(data)
+        self._at = 0
+
+    def size_in_bytes(self) -> int:
+        return len(self._data)
+
+    def has_next(self) -> bool:
+        return bool(self._records.has_next())
+
+    def next_batch(self) -> tuple[memoryview, Any]:
+        start = self._at
+        self._at += _LENGTH_END + int.from_bytes(self._data[start + _LENGTH : start + _LENGTH_END])
+        return self._data[start : self._at], self._records.next_batch()
+
+
+fetcher.MemoryRecords = Packed
+
+
 class _Batches:
     """The record batches of one fetch. A weak reference to ``fetched``, which holds this object, lets both go without a collection."""
 
@@ -135,12 +163,12 @@ class _Batches:
 
     def next_batch(self) -> "_Batch | _Refused":
         try:
-            batch = self._records.next_batch()
+            packed, batch = self._records.next_batch()
             reason = _damage(batch)
         except KafkaError as error:
             reason = str(error)
         if not reason:
-            return _Batch(batch, self._fetched, self._left)
+            return _Batch(batch, packed, self._fetched, self._left)
         self._refused = True
         return _Refused(Refusal(self._fetched.next_fetch_offset, reason))
 
@@ -183,8 +211,9 @@ class _Refused:
 class _Batch:
     """A record batch that iterates over one `Columns` in place of its records; all else is the batch's own."""
 
-    def __init__(self, batch: Any, fetched: Any, left: _Left) -> None:
+    def __init__(self, batch: Any, packed: memoryview, fetched: Any, left: _Left) -> None:
         self._batch = batch
+        self._packed = packed
         self._fetched = fetched
         self._left = left
 
@@ -197,7 +226,7 @@ class _Batch:
 
     def __iter__(self) -> Iterator[Columns]:
         before = unpacked.size
-        columns = Columns(self._batch, self._fetched.next_fetch_offset)
+        columns = Columns(self._batch, self._fetched.next_fetch_offset, self._packed)
         if unpacked.size > before:
             self._left.size -= unpacked.size - before + RECORD_COST * len(columns.offsets)
         if columns.offsets:  # compaction leaves empty batches

@@ -26,7 +26,7 @@ Offsets = Mapping[int, int]
 class Reader:
     """Reads the committed records of a topic (of all its partitions, or of those named), as runs that say they are of ``topic``.
 
-    A record whose headers cannot be parsed comes without value. Use it as a context, or `start` and `stop` it; say where to begin; then
+    A batch that cannot be read comes as one record without value. Use it as a context, or `start` and `stop` it; say where to begin; then
     take what comes. Before that it reads nothing.
     """
 

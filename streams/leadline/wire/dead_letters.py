@@ -11,7 +11,7 @@ VALUE_BYTES_HEADER = "leadline-value-bytes"
 KEY_BYTES_HEADER = "leadline-key-bytes"
 """The length that a value or key had before it was cut; on letters where that was done."""
 NO_KEY_HEADER = "leadline-no-key"
-"""On the letter of a record without key, which has the record's place as its key: a compacted topic refuses a batch with one that has none."""
+"""On the letter of a record without key. The letter has the record's place as its key: a compacted topic refuses what has none."""
 
 
 Row = tuple[bytes | None, bytes | None, Headers]

@@ -83,8 +83,14 @@ class Run:
     def part(self, start: int, stop: int) -> "Run":
         """The records from the ``start``-th to before the ``stop``-th."""
         cut = slice(start, stop)
-        columns = (self.offsets, self.timestamps, self.keys, self.values, self.headers)
-        return Run(self.topic, self.partition, *(column[cut] for column in columns), self.unreadable)  # type: ignore[arg-type]
+        return replace(
+            self,
+            offsets=self.offsets[cut],
+            timestamps=self.timestamps[cut],
+            keys=self.keys[cut],
+            values=self.values[cut],
+            headers=self.headers[cut],
+        )
 
 
 @dataclass(frozen=True, slots=True)
