@@ -68,9 +68,9 @@ class ScoringLane:
     async def run(self) -> None:
         """Work until stopped; raises what makes going on impossible, with nothing acknowledged that was not done.
 
-        It leaves the group and joins again when Kafka refuses something (a broker is away), and when features are needed and cannot be had;
-        ever later, where that does not pass by itself. A partition of which a batch cannot be read waits alone. It also joins again when its
-        topics are other ones than before, and waits while they do not agree.
+        It leaves the group and joins again when Kafka refuses something (a broker is away), when features are needed and cannot be had, and
+        when its topics are other ones than before; ever later, where that does not pass by itself. It waits while its topics do not agree.
+        A partition of which a batch cannot be read waits alone.
         """
         async with self.footing.watched():
             working = asyncio.ensure_future(asyncio.to_thread(self._work))
