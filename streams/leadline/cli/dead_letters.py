@@ -13,7 +13,7 @@ from leadline.cli.common import broker, moment_ms, put, say, wait_for
 from leadline.foreign_text import as_json, as_text, shown
 from leadline.records import iso
 from leadline.settings import SettingsError, duration_ms
-from leadline.wire.letters import Letter, Wanted, once, why_not
+from leadline.wire.letters import Letter, Origin, Wanted, once, why_not
 
 if TYPE_CHECKING:
     from leadline.wire.letters import Seen
@@ -185,9 +185,13 @@ def _fields(letter: Letter) -> dict[str, Any]:
     key_bytes, value_bytes = letter.lengths
     return {
         "partition": letter.partition, "offset": letter.offset, "time": iso(letter.timestamp),
-        "record": letter.origin and letter.origin._asdict(), "reason": letter.reason, "detail": letter.detail,
+        "record": _place(letter.origin), "reason": letter.reason, "detail": letter.detail,
         "key": as_text(letter.key), "key_bytes": key_bytes, "value_bytes": value_bytes, "cut": letter.is_cut,
     }  # fmt: skip
+
+
+def _place(origin: Origin | None) -> dict[str, Any] | None:
+    return origin and {"topic": origin.topic, "partition": origin.partition, "offset": origin.offset}
 
 
 def _value(letter: Letter) -> Any:
