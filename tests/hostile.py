@@ -68,7 +68,7 @@ class StandIn:
     partition = 0
 
     def __init__(self):
-        self.store, self.loaded, self.has_begun = self, {}, False
+        self.store, self.loaded, self.is_whole = self, {}, False
 
     def restored_to(self):
         return 0
@@ -76,5 +76,6 @@ class StandIn:
     def load(self, changes):
         self.loaded |= changes
 
-    def begin(self):
-        self.has_begun = True
+    def undo(self):
+        """All is loaded: its processor begins anew."""
+        self.is_whole = True

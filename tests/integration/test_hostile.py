@@ -170,7 +170,7 @@ async def test_a_state_is_restored_behind_hostile_records(talk):
     await send_row(talk.bootstrap, f"{talk.prefix}.{topic}", 0, (b"good", b"1", []))
     task = StandIn()
     await restore(task, f"{talk.prefix}.{topic}", talk.bootstrap, lambda: True)
-    assert task.has_begun
+    assert task.is_whole
     assert task.loaded[b"good"] == b"1"
 
 
@@ -215,7 +215,7 @@ async def test_a_changelog_with_a_batch_that_cannot_be_read_is_not_taken_for_who
     task = StandIn()
     with pytest.raises(ChangelogError, match=f"{topic_name}/0: the batch of offsets 0 to 0 cannot be read"):
         await restore(task, topic_name, talk.bootstrap, lambda: True)
-    assert not task.has_begun
+    assert not task.is_whole
 
 
 @BOTH_LANES

@@ -138,7 +138,7 @@ class StatefulLane:
     async def _fetch(self, member: Membership, wanted: list[Source]) -> list[Run]:
         """What has come of these sources; one of which a batch was refused is asked again later."""
         if member.opened is not None:
-            self._patience.keep({KAFKA, _TOO_LARGE, *map(self._name, member.opened)})
+            self._patience.keep({KAFKA, _TOO_LARGE, _STATE, *map(self._name, member.opened)})
         asked = [source for source in wanted if not self._patience.must_wait(self._name(source))]
         if wanted and not asked:
             await self._wait(WAIT_MS / 1000)
