@@ -76,5 +76,5 @@ class StandIn:
     def load(self, changes):
         self.loaded |= changes
 
-    def begin(self):
+    def undo(self):
         self.has_begun = True
