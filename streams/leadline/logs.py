@@ -42,6 +42,8 @@ def configure_logs(level: int = logging.INFO) -> None:
     root.setLevel(level)
     for chatty in ("aiokafka", "faust", "mode"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # it says thousands of times a second that a topic is gone; the stages say it once
+    logging.getLogger("aiokafka.cluster").setLevel(logging.CRITICAL)
 
 
 def log_to_standard_error() -> None:

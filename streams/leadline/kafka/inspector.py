@@ -93,4 +93,6 @@ async def _those_there(asked: Mapping[Any, Any]) -> dict[Any, Any]:
 
 async def _answer(asked: Any) -> Any:
     """The answer to one question. Who does not wait for it any more leaves it to the client."""
-    return await asyncio.shield(asyncio.wrap_future(asked))
+    answer: asyncio.Future[Any] = asyncio.wrap_future(asked)
+    answer.add_done_callback(lambda done: done.cancelled() or done.exception())  # that nobody waited for it is no error
+    return await asyncio.shield(answer)
