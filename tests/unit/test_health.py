@@ -45,8 +45,8 @@ def test_a_stage_says_what_it_does_and_how_often_it_joined_again(monkeypatch) ->
     [stage] = health.stages()
     assert (stage.partitions, stage.lag, stage.since_ms) == ([0, 1], 7, 1_180_000)
     assert (stage.moved_ms, stage.round_ms) == (1_180_000, 1_181_000)
-    assert (stage.joined_again(1_181_000), stage.reason) == (3, "a broker\\x1b is away")
-    assert stage.joined_again(1_721_000) == 1
+    assert (stage.joined_again(1_181_000), stage.reason) == ([1_060_000, 1_120_000, 1_180_000], "a broker\\x1b is away")
+    assert stage.joined_again(1_721_000) == [1_180_000]
 
 
 def test_only_what_changes_is_counted_as_a_change() -> None:

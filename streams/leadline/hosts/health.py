@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from leadline.foreign_text import shown
+from leadline.records import WorkerHealth
 
 LATELY_MS = 600_000
 """A stage that joined its group again is said to have done so for this long."""
@@ -58,12 +59,19 @@ class Stage:
     joins: deque[int] = field(default_factory=lambda: deque(maxlen=_MOST_JOINS))
     reason: str = ""
 
-    def joined_again(self, now_ms: int) -> int:
-        """How often it joined its group again lately."""
-        return sum(at > now_ms - LATELY_MS for at in self.joins)
+    def joined_again(self, now_ms: int) -> list[int]:
+        """When it joined its group again lately."""
+        return [at for at in self.joins if at > now_ms - LATELY_MS]
 
     def copy(self) -> "Stage":
         return replace(self, joins=self.joins.copy())
+
+
+class Told(NamedTuple):
+    """What a worker told last, and when, by the broker's clock."""
+
+    health: WorkerHealth
+    at_ms: int
 
 
 class Health:

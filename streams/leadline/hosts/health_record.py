@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
 
 import structlog
 
 from leadline.foreign_text import shown
 from leadline.hosts.contract import Installation
-from leadline.hosts.health import Health
+from leadline.hosts.health import Health, Told
 from leadline.kafka.cluster import check_topics, read_runs
 from leadline.kafka.errors import KafkaError
 from leadline.kafka.metadata import NoTopicError
@@ -41,13 +40,6 @@ _WITHIN_S = 20.0
 _GOODBYE_S = 1.5
 _MOST, _CHARS = 50, 500
 _MOST_VERSIONS = 1000
-
-
-class Told(NamedTuple):
-    """What a worker told last, and when, by the broker's clock."""
-
-    health: WorkerHealth
-    at_ms: int
 
 
 async def told(bootstrap: str, topic_name: str) -> dict[bytes, Told]:
@@ -147,7 +139,7 @@ def _stages(health: Health, now_ms: int) -> list[StageHealth]:
     return [
         StageHealth(
             each.name, each.state.value, each.since_ms, each.partitions, each.lag, each.round_ms, each.moved_ms,
-            each.joined_again(now_ms), each.reason,
+            len(joins := each.joined_again(now_ms)), min(joins, default=None), each.reason,
         )
         for each in health.stages()
     ]  # fmt: skip

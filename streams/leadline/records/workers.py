@@ -15,6 +15,7 @@ class StageHealth:
     round_at: int | None
     moved_at: int | None
     joined_again: int
+    failing_since: int | None
     reason: str
 
 
