@@ -4,9 +4,11 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 
+from leadline.hosts.contract import Installation
 from leadline.hosts.health import Health, StageState
 from leadline.hosts.health_http import served
-from leadline.hosts.health_record import worker_id
+from leadline.hosts.health_record import Teller, worker_id
+from leadline.learning.cached import CachedModels
 from leadline.settings import Address, SettingsError, load_settings
 
 
@@ -128,3 +130,24 @@ def test_what_is_no_address_is_refused(value, monkeypatch) -> None:
     monkeypatch.setenv("LEADLINE_HEALTH", value)
     with pytest.raises(SettingsError, match="health: "):
         load_settings()
+
+
+class Unreadable(CachedModels):
+    """Models whose folder has become unreadable."""
+
+    def names(self) -> list[str]:
+        raise OSError("no right to look")
+
+
+async def test_what_goes_wrong_with_telling_ends_no_worker(tmp_path) -> None:
+    models = Unreadable(tmp_path)
+    teller = Teller("w", Installation(load_settings(), "127.0.0.1:1", models), models)
+
+    def refresh() -> None:
+        models.names()
+
+    telling = asyncio.create_task(teller.run(refresh))
+    assert await asyncio.wait([telling], timeout=1.5) == (set(), {telling})
+    telling.cancel()
+    await asyncio.wait([telling])
+    assert telling.cancelled()

@@ -24,6 +24,7 @@ _PORTS = 100
 """So many are tried, from the one that is set on: several workers may share a machine."""
 _CONNECTIONS = 64
 _IDLE_S = 5.0
+_END_S = 1.0
 _LINE_BYTES = 2048
 
 
@@ -42,7 +43,7 @@ async def served(health: Health, address: Address | None, is_alive: Callable[[],
     if address is None:
         yield None
         return
-    runner = web.ServerRunner(_server(health, is_alive))
+    runner = web.ServerRunner(_server(health, is_alive), shutdown_timeout=_END_S)
     await runner.setup()
     try:
         port = await _listen(runner, address)

@@ -19,8 +19,6 @@ from leadline.foreign_text import shown
 from leadline.hosts.contract import Installation
 from leadline.hosts.health import Health, Told
 from leadline.kafka.cluster import check_topics, read_runs
-from leadline.kafka.errors import KafkaError
-from leadline.kafka.metadata import NoTopicError
 from leadline.kafka.sender import open_sender
 from leadline.kafka.stop import is_cancelled
 from leadline.learning.cached import CachedModels
@@ -70,9 +68,8 @@ class Teller:
     async def run(self, refresh: Callable[[], None]) -> None:
         """Tell until cancelled. ``refresh`` is called in a thread before it tells what a minute brought."""
         while True:
-            await asyncio.to_thread(refresh)
             changes = self._installation.health.changes
-            await self._try_to_tell()
+            await self._try_to_tell(refresh=refresh)
             before = time.monotonic()
             while time.monotonic() - before < EVERY_S:
                 await asyncio.sleep(_LOOK_S)
@@ -84,14 +81,18 @@ class Teller:
         if self._is_there:
             await self._try_to_tell("stopped", _GOODBYE_S)
 
-    async def _try_to_tell(self, state: str = "running", within_s: float = _WITHIN_S) -> None:
+    async def _try_to_tell(
+        self, state: str = "running", within_s: float = _WITHIN_S, refresh: Callable[[], None] | None = None
+    ) -> None:
         try:
+            if refresh is not None:
+                await asyncio.to_thread(refresh)
             async with asyncio.timeout(within_s):
                 if not self._is_there:
                     await self._begin()
                 await self._tell(state)
             self._warned = ""
-        except (KafkaError, NoTopicError, OSError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the worker works on
             self._warn(str(error) or type(error).__name__)
         except asyncio.CancelledError:
             if is_cancelled():
