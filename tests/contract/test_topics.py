@@ -48,7 +48,7 @@ RECORDS = {
     ("retrain-requests", "RetrainRequest"): lambda r: (r.model, r.model),
 }
 """Key and route of each kind of record, said once more and without the table: text, or a list that is written as JSON."""
-NOT_BY_STAGES = {("rollouts", "Rollout")}
+NOT_BY_STAGES = {("rollouts", "Rollout"), ("workers", "WorkerHealth")}
 
 
 class Curve:

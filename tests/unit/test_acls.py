@@ -11,11 +11,12 @@ def topics(role, stages=STEPS):
 def test_a_worker_may_do_what_its_stages_do_and_no_more():
     assert topics("worker", [step("scoring")]) == {
         "p.rollouts": ("Read", "Describe", "DescribeConfigs"),
+        "p.workers": ("Read", "Write", "Describe"),
         "p.prediction-requests": ("Read", "Describe", "DescribeConfigs"),
         "p.dead-letters": ("Write", "Describe"),
         "p.predictions": ("Write", "Describe", "DescribeConfigs"),
     }
-    assert topics("worker", [step("drift")]).keys() - {"p.rollouts", "p.dead-letters"} == {
+    assert topics("worker", [step("drift")]).keys() - {"p.workers", "p.dead-letters"} == {
         "p.window-profiles",
         "p.drift",
         "p.drift-changelog",
@@ -29,7 +30,7 @@ def test_a_worker_with_all_stages_reads_back_what_it_wrote_for_itself():
 def test_people_send_requests_and_outcomes_and_read_what_is_meant_for_them():
     assert set(topics("producer")) == {"p.prediction-requests", "p.outcomes"}
     assert set(topics("reader")) == {
-        "p.predictions", "p.labeled-predictions", "p.metrics", "p.drift", "p.alerts", "p.retrain-requests", "p.dead-letters",
+        "p.predictions", "p.labeled-predictions", "p.metrics", "p.drift", "p.alerts", "p.retrain-requests", "p.workers", "p.dead-letters",
     }  # fmt: skip
 
 

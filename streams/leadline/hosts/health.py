@@ -1,8 +1,31 @@
-"""What is wrong with the stages of this worker, as they themselves know it."""
+"""How the stages of this worker are, and what is wrong with them, as they themselves know it."""
 
 import threading
 import time
+from collections import deque
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import NamedTuple
+
+from leadline.foreign_text import shown
+from leadline.records import WorkerHealth
+
+LATELY_MS = 600_000
+"""A stage that joined its group again is said to have done so for this long."""
+_MOST_JOINS = 1000
+_REASON_CHARS = 300
+
+
+class StageState(StrEnum):
+    """What a stage is doing. JOINING: its group has not said what it is to work on, as at a rebalance."""
+
+    STARTING = "starting"
+    JOINING = "joining"
+    RESTORING = "restoring"
+    RUNNING = "running"
+    JOINING_AGAIN = "joining-again"
+    STOPPED = "stopped"
 
 
 class Trouble(NamedTuple):
@@ -17,26 +40,116 @@ class Trouble(NamedTuple):
     since_ms: int
 
 
+@dataclass(slots=True)
+class Stage:
+    """How a stage is.
+
+    ``since_ms``: when it came into its state. ``round_ms``: when it last asked for records; ``moved_ms``: when it last worked on some.
+    ``lag``: records that are known to be there, and not worked on yet. ``joins``: when it joined its group again because something failed,
+    and ``reason``, why it did so last.
+    """
+
+    name: str
+    state: StageState
+    since_ms: int
+    partitions: list[int] = field(default_factory=list)
+    lag: int | None = None
+    round_ms: int | None = None
+    moved_ms: int | None = None
+    joins: deque[int] = field(default_factory=lambda: deque(maxlen=_MOST_JOINS))
+    reason: str = ""
+
+    def joined_again(self, now_ms: int) -> list[int]:
+        """When it joined its group again lately."""
+        return [at for at in self.joins if at > now_ms - LATELY_MS]
+
+    def copy(self) -> "Stage":
+        return replace(self, joins=self.joins.copy())
+
+
+class Told(NamedTuple):
+    """What a worker told last, and when, by the broker's clock."""
+
+    health: WorkerHealth
+    at_ms: int
+
+
 class Health:
-    """The troubles that are open now; lanes on any thread open and close them."""
+    """The stages of a worker, and the troubles that are open now; lanes on any thread say how they are.
+
+    ``changes`` counts what somebody should hear of soon: another state of a stage, and a trouble that is opened or closed.
+    """
 
     def __init__(self) -> None:
+        self.changes = 0
         self._open: dict[tuple[str, str], Trouble] = {}
+        self._stages: dict[str, Stage] = {}
         self._lock = threading.Lock()
+
+    # -- stages -------------------------------------------------------------------------------------------------------
+
+    def expect(self, steps: Iterable[str]) -> None:
+        """This worker hosts these steps."""
+        for step in steps:
+            self.is_now(step, StageState.STARTING)
+
+    def is_now(self, step: str, state: StageState, partitions: Collection[int] = ()) -> None:
+        """A stage is in this state, and works on these partitions."""
+        now_ms, held = _now_ms(), sorted(partitions)
+        with self._lock:
+            stage = self._stages.get(step) or Stage(step, StageState.STARTING, 0)
+            if (stage.state, stage.partitions) != (state, held) or not stage.since_ms:
+                stage.state, stage.partitions, stage.since_ms, stage.lag = state, held, now_ms, None
+                self.changes += 1
+            self._stages[step] = stage
+
+    def joins_again(self, step: str, reason: str) -> None:
+        """Something failed that may pass by itself, and a stage tries again."""
+        self.is_now(step, StageState.JOINING_AGAIN)
+        with self._lock:
+            self._stages[step].joins.append(_now_ms())
+            self._stages[step].reason = shown(reason, _REASON_CHARS)
+
+    def round(self, step: str, moved: bool, lag: int | None = None) -> None:
+        """A stage asked for records, and worked on those that came."""
+        stage, now_ms = self._stages.get(step), _now_ms()
+        if stage is None:
+            return
+        with self._lock:
+            stage.round_ms = now_ms
+            stage.moved_ms = now_ms if moved else stage.moved_ms
+            stage.lag = stage.lag if lag is None else lag
+
+    def stages(self) -> list[Stage]:
+        """All stages as they are now."""
+        with self._lock:
+            return [stage.copy() for stage in self._stages.values()]
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether all stages are members of their groups and have read their state. A trouble is no reason against it."""
+        stages = self.stages()
+        return bool(stages) and all(stage.state is StageState.RUNNING for stage in stages)
+
+    # -- troubles -----------------------------------------------------------------------------------------------------
 
     def stuck(self, step: str, what: str, message: str) -> None:
         """A step cannot go on with ``what`` until somebody mends it. Said again, it keeps the time at which it was said first."""
         with self._lock:
             known = self._open.get((step, what))
-            since_ms = known.since_ms if known else int(time.time() * 1000)
-            self._open[step, what] = Trouble(step, what, message, since_ms)
+            self.changes += known is None
+            self._open[step, what] = Trouble(step, what, message, known.since_ms if known else _now_ms())
 
     def freed(self, step: str, what: str) -> None:
         """A step goes on with ``what``; nothing where it was not stuck."""
         with self._lock:
-            self._open.pop((step, what), None)
+            self.changes += self._open.pop((step, what), None) is not None
 
     def troubles(self) -> list[Trouble]:
         """All that is open, the oldest first."""
         with self._lock:
             return sorted(self._open.values(), key=lambda trouble: trouble.since_ms)
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

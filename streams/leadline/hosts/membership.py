@@ -6,6 +6,7 @@ import structlog
 
 from leadline.hosts.contract import Installation
 from leadline.hosts.footing import Footing, Standing
+from leadline.hosts.health import StageState
 from leadline.hosts.tasks import Tasks
 from leadline.hosts.work import OpenTask
 from leadline.kafka.errors import KafkaError
@@ -47,6 +48,7 @@ class Membership:
         self.processed: dict[Source, int] = {}
         self.committed: dict[Source, int] = {}
         self.reached: dict[Source, int] = {}
+        self._health = installation.health
         self._stopping = stopping
         self._committing: asyncio.Task[None] | None = None
         self.consumer = GroupConsumer(
@@ -72,6 +74,7 @@ class Membership:
             await self.consumer.stop()
         finally:
             await self._close_tasks()
+            self._health.is_now(self.step.name, StageState.JOINING)
 
     # -- rebalance ----------------------------------------------------------------------------------------------------
 
@@ -85,6 +88,7 @@ class Membership:
         async with self.turn:
             await self.acknowledge()
             await self._close_tasks()
+            self._health.is_now(self.step.name, StageState.JOINING)
 
     def is_at_work(self, opened: set[Source] | None) -> bool:
         """Whether the tasks that were open are so still, and nobody waits to take them away."""
@@ -99,6 +103,7 @@ class Membership:
         await self._footing.look()
         if not self.holds:
             return
+        self._health.is_now(self.step.name, StageState.RESTORING, {self.tasks.partition_of(each) for each in assigned})
         committed = await self._committed()
         if not await self.tasks.open_for(assigned, lambda: self.assigned is assigned and not self._stopping.is_set()):
             return
@@ -109,6 +114,7 @@ class Membership:
             self.consumer.seek(source, self.processed[source])
         self.consumer.resume(assigned)
         self.opened = assigned
+        self._health.is_now(self.step.name, StageState.RUNNING, self.tasks.open)
         log.info("assigned", step=self.step.name, partitions=sorted(self.tasks.open))
 
     async def _committed(self) -> dict[Source, tuple[int, Origin | None]]:

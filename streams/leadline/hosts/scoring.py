@@ -17,6 +17,7 @@ from leadline.core.processor import Output, Processor
 from leadline.hosts.contract import Installation, Need
 from leadline.hosts.decoding import decode_run, refused_records
 from leadline.hosts.footing import Footing, Standing
+from leadline.hosts.health import StageState
 from leadline.hosts.patience import KAFKA, Patience
 from leadline.hosts.settling import Settling
 from leadline.kafka.errors import KafkaError, said
@@ -38,6 +39,7 @@ from leadline.wire.topics import DEAD_LETTERS
 log = structlog.get_logger("leadline.scoring")
 
 COMMIT_EVERY_S = 0.5
+TELL_EVERY_S = 1.0
 _FEATURES = "features"
 WAIT_S = 0.2
 """A lane that is stopped while nothing comes stops so late at most."""
@@ -85,11 +87,14 @@ class ScoringLane:
             try:
                 self._attend()
             except FeaturesAwayError as error:
+                self.installation.health.joins_again(self.step.name, str(error))
                 self.stopping.wait(self.patience.failed(_FEATURES, str(error), lasting=False))
             except KafkaException as error:
                 if is_hopeless(error):
                     raise
+                self.installation.health.joins_again(self.step.name, str(error))
                 self.stopping.wait(self.patience.failed(KAFKA, str(error), is_lasting(error)))
+        self.installation.health.is_now(self.step.name, StageState.STOPPED)
 
     def _attend(self) -> None:
         """Be a member of the group until stopped, or something fails, or its topics are others."""
@@ -119,6 +124,7 @@ class Member:
         self._processed: dict[int, int] = {}
         self._committed: dict[int, int] = {}
         self._committed_at = 0.0
+        self._told_at = 0.0
         self._processors: dict[int, Processor] = {}
         self._is_assigned = False
         self._failures = Failures()
@@ -141,8 +147,10 @@ class Member:
 
     def round(self) -> None:
         """Work on what has come; where nothing has, wait a little. Raises KafkaException, FeaturesAwayError."""
+        moved = False
         for run, end in self._consumer.fetch(WAIT_S):
             if run.partition in self._processors:
+                moved = moved or len(run) > 0
                 self._work_to(run.partition, [run], end)
         self._read_otherwise()
         self._producers.poll()
@@ -155,6 +163,13 @@ class Member:
         if self._is_assigned:
             self._lane.patience.calm(KAFKA)
             self._lane.patience.calm(_FEATURES)
+        self._tell(moved)
+
+    def _tell(self, moved: bool) -> None:
+        """Say how far it is: each time it worked on something, and now and then while nothing comes."""
+        if moved or time.monotonic() - self._told_at > TELL_EVERY_S:
+            self._told_at = time.monotonic()
+            self._installation.health.round(self._step.name, moved, self._consumer.left(self._processed))
 
     def _read_otherwise(self) -> None:
         """Read by the reader of all other stages what librdkafka cannot read, or may not; and tell of what nobody can read for now."""
@@ -196,6 +211,7 @@ class Member:
             partition: self._step.processor(Task(partition, MemoryStore(), models, tables)) for partition in partitions
         }
         self._is_assigned = True
+        self._installation.health.is_now(self._step.name, StageState.RUNNING, partitions)
         log.info("assigned", step=self._step.name, partitions=partitions)
 
     def on_revoked(self) -> None:
@@ -207,6 +223,7 @@ class Member:
     def on_lost(self) -> None:
         self._is_assigned = False
         self._lane.patience.keep({KAFKA, _FEATURES})
+        self._installation.health.is_now(self._step.name, StageState.JOINING)
         self._processors.clear()
         self._processed.clear()
         self._committed.clear()

@@ -7,6 +7,7 @@ takes the task over aborts what its former owner has not finished, and fences it
 """
 
 import asyncio
+import math
 import time
 from contextlib import suppress
 from typing import ClassVar
@@ -15,6 +16,7 @@ import structlog
 
 from leadline.hosts.contract import Installation, Need
 from leadline.hosts.footing import Footing
+from leadline.hosts.health import StageState
 from leadline.hosts.membership import Membership
 from leadline.hosts.patience import KAFKA, Patience
 from leadline.hosts.work import OpenTask
@@ -76,13 +78,19 @@ class StatefulLane:
             except HOPELESS:
                 raise
             except TooLargeError as error:  # and no record is the cause, which could become a dead letter
-                await self._wait(self._patience.failed(_TOO_LARGE, str(error), lasting=True))
+                await self._join_again(_TOO_LARGE, str(error), lasting=True)
             except StateError as error:
-                await self._wait(min(STATE_AGAIN_S, self._patience.failed(_STATE, str(error), lasting=True)))
+                await self._join_again(_STATE, str(error), lasting=True, at_most_s=STATE_AGAIN_S)
             except (KafkaError, asyncio.CancelledError) as error:
                 if isinstance(error, asyncio.CancelledError) and is_cancelled():
                     raise
-                await self._wait(self._patience.failed(KAFKA, said(error), is_lasting(error)))
+                await self._join_again(KAFKA, said(error), is_lasting(error))
+        self._installation.health.is_now(self.step.name, StageState.STOPPED)
+
+    async def _join_again(self, what: str, message: str, lasting: bool, at_most_s: float = math.inf) -> None:
+        """Tell what failed, and wait until it may be tried again."""
+        self._installation.health.joins_again(self.step.name, message)
+        await self._wait(min(at_most_s, self._patience.failed(what, message, lasting)))
 
     async def _wait(self, seconds: float) -> None:
         with suppress(TimeoutError):
@@ -118,6 +126,7 @@ class StatefulLane:
         async with member.turn:
             left = await self._finish_round(member, idle=not runs) if member.is_at_work(opened) else 0
         count = sum(map(len, runs))
+        self._installation.health.round(self.step.name, bool(count), left)
         if count and left <= 2 * count:  # the end of a transaction counts as a record
             await self._wait(REST_S)
 

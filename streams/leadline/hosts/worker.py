@@ -7,6 +7,7 @@ and web server stay off (docs/decisions/0001): the lanes have consumers of their
 import asyncio
 import gc
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import closing
 
@@ -18,6 +19,8 @@ from mode import Service
 from leadline.core.scoring.routing import Deployments, loaded_routes
 from leadline.hosts.contract import Installation, Lane, refuse_unsupported
 from leadline.hosts.health import Health
+from leadline.hosts.health_http import served
+from leadline.hosts.health_record import Teller, worker_id
 from leadline.hosts.scoring import ScoringLane
 from leadline.hosts.stateful import StatefulLane
 from leadline.hosts.tables import tables_of
@@ -52,21 +55,39 @@ class _App(faust.App):
 class Lanes(Service):
     """Runs a lane for each step; if one fails all stop, and the process with them."""
 
-    def __init__(self, steps: Sequence[Step], installation: Installation) -> None:
+    def __init__(self, steps: Sequence[Step], installation: Installation, models: CachedModels) -> None:
         super().__init__()
         self._steps = steps
         self._installation = installation
+        self._models = models
+        self._teller: Teller | None = None
+        self._loading = threading.Lock()
         self._lanes: list[Lane] = []
         self._running: list[asyncio.Task[None]] = []
 
     @Service.task
     async def _work(self) -> None:
-        view = FeatureView(self._installation.settings, self._installation.models)
+        health, settings = self._installation.health, self._installation.settings
+        health.expect(step.name for step in self._steps)
+        with worker_id(settings.state) as name:
+            self._teller = Teller(name, self._installation, self._models)
+            async with served(health, settings.health, self._is_alive):
+                telling = asyncio.create_task(self._teller.run(self._load_champions))
+                try:
+                    await self._run_lanes()
+                finally:
+                    telling.cancel()
+                    await asyncio.wait([telling])
+
+    def _is_alive(self) -> bool:
+        """Whether no lane has ended."""
+        return not any(lane.done() for lane in self._running)
+
+    async def _run_lanes(self) -> None:
+        view = FeatureView(self._installation.settings, self._models)
         with closing(view):
             async with self._installation.tables.followed():
-                for step in self._steps:
-                    if step.name == "scoring":
-                        self._load_champions(step)
+                await asyncio.to_thread(self._load_champions)
                 tune_collector()
                 sys.setswitchinterval(HAND_OVER_S)
                 self._lanes = [new_lane(step, self._installation, view) for step in self._steps]
@@ -74,18 +95,27 @@ class Lanes(Service):
                     self._running = [group.create_task(lane.run()) for lane in self._lanes]
                     await asyncio.wait(self._running, return_when=asyncio.FIRST_EXCEPTION)
 
-    def _load_champions(self, scoring: Step) -> None:
-        """Read the models now, so that the first request does not wait for it."""
-        models, deployments = self._installation.models, Deployments(self._installation.tables.of(scoring)["rollouts"])
-        for model in models.names():
-            loaded_routes(models, deployments, model)
+    def _load_champions(self) -> None:
+        """Read the models that answer, so that no request waits for it, and what cannot be read is known."""
+        with self._loading:
+            for step in self._steps:
+                if step.name == "scoring":
+                    deployments = Deployments(self._installation.tables.of(step)["rollouts"])
+                    for model in self._models.names():
+                        loaded_routes(self._models, deployments, model)
 
     async def on_stop(self) -> None:
         """Let the lanes finish. What still runs after this is cancelled, and a group that it did not leave waits for its session to end."""
         for lane in self._lanes:
             lane.stop()
         if self._running:
-            await asyncio.wait(self._running, timeout=FINISH_S)
+            _, still_running = await asyncio.wait(self._running, timeout=FINISH_S)
+            if self._teller is not None and not still_running and all(map(_ended_well, self._running)):
+                await self._teller.say_goodbye()
+
+
+def _ended_well(lane: asyncio.Task[None]) -> bool:
+    return not lane.cancelled() and lane.exception() is None
 
 
 def lane_of(step: Step) -> type[StatefulLane] | type[ScoringLane]:
@@ -135,7 +165,7 @@ def worker(steps: Sequence[Step], settings: Settings, bootstrap: str, wire: Wire
     app = _App("leadline", broker=f"kafka://{bootstrap}", datadir=str(settings.state / "faust"), web_enabled=False)
     host = faust.Worker(
         app,
-        Lanes(steps, installation),
+        Lanes(steps, installation, models),
         quiet=True,
         override_logging=False,
         redirect_stdouts=False,

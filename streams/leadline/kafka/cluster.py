@@ -39,6 +39,11 @@ async def check_topics(bootstrap: str, topic_names: Iterable[str]) -> None:
 
 async def lag(bootstrap: str, prefix: str, step: Step) -> dict[NamedPartition, int]:
     """Records that the group of a step has not committed yet, for each partition that it reads; those of open transactions too."""
+    return {partition: end - offset for partition, (offset, end) in (await progress(bootstrap, prefix, step)).items()}
+
+
+async def progress(bootstrap: str, prefix: str, step: Step) -> dict[NamedPartition, tuple[int, int]]:
+    """The offset that the group of a step has committed (0: none), and the end, for each partition that it reads."""
     admin = AIOKafkaAdminClient(**connection(bootstrap))
     await admin.start()
     try:
@@ -49,7 +54,7 @@ async def lag(bootstrap: str, prefix: str, step: Step) -> dict[NamedPartition, i
         await admin.close()
     committed = {(tp.topic, tp.partition): max(0, meta.offset) for tp, meta in offsets.items()}
     ends = await sizes(bootstrap, [f"{prefix}.{topic}" for topic in step.reads], _WITH_OPEN)
-    return {partition: end - committed.get(partition, 0) for partition, end in ends.items()}
+    return {partition: (committed.get(partition, 0), end) for partition, end in ends.items()}
 
 
 async def sizes(

@@ -137,6 +137,15 @@ class QuickConsumer:
         except KafkaException as error:
             self._listener.on_not_committed(error.args[0].str())
 
+    def left(self, processed: Mapping[int, int]) -> int | None:
+        """Records behind these offsets, as far as the client knows the ends of their partitions; it asks nobody. None: of none it does."""
+        ends = [
+            (offset, self._consumer.get_watermark_offsets(TopicPartition(self._topic_name, partition), cached=True)[1])
+            for partition, offset in processed.items()
+        ]
+        known = [max(0, end - offset) for offset, end in ends if end >= 0]
+        return sum(known) if known else None
+
     def close(self, within_s: float) -> bool:
         """Leave the group; False where that is not done in time, as when the broker is away."""
         closing = threading.Thread(target=self._close, daemon=True)

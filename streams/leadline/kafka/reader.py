@@ -98,6 +98,12 @@ class Reader:
         """The present end of each partition, before transactions that are open."""
         return _by_partition(await self._consumer.end_offsets(self._assigned))
 
+    async def offsets_at(self, time_ms: int) -> dict[int, int]:
+        """The offset of the first record of each partition that is not older than a time; where there is none, the end."""
+        found = await self._consumer.offsets_for_times(dict.fromkeys(self._assigned, time_ms))
+        ends = await self.ends()
+        return {tp.partition: ends[tp.partition] if at is None else at.offset for tp, at in found.items()}
+
     async def positions(self) -> dict[int, int]:
         """The offset of the next record of each partition; ends of transactions are passed over."""
         return {tp.partition: await self._consumer.position(tp) for tp in self._assigned}

@@ -57,6 +57,10 @@ class CachedModels:
         models = {model: why for model, (_, why) in list(self._broken.items())}
         return models | {f"{model} {version}": why for (model, version), why in list(self._broken_versions.items())}
 
+    def in_use(self) -> list[str]:
+        """The versions that are loaded, as `model version`."""
+        return sorted(f"{model} {version}" for model, version in list(self._loaded))
+
     def version(self, model: str, version: str) -> Version | None:
         """The description of a version; None where it cannot be used."""
         key = model, version

@@ -16,6 +16,7 @@ from leadline.records.windows import (
     WindowPartial,
     WindowProfile,
 )
+from leadline.records.workers import StageHealth, StageTrouble, WorkerHealth
 
 __all__ = [
     "Alert",
@@ -30,9 +31,12 @@ __all__ = [
     "Record",
     "RetrainRequest",
     "Rollout",
+    "StageHealth",
+    "StageTrouble",
     "WindowMetrics",
     "WindowPartial",
     "WindowProfile",
+    "WorkerHealth",
     "brief",
     "identity",
     "iso",
@@ -52,4 +56,5 @@ Record = (
     | Alert
     | RetrainRequest
     | Rollout
+    | WorkerHealth
 )

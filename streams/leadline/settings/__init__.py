@@ -2,9 +2,10 @@
 
 from leadline.settings.installation import Security, Settings, load_security, load_settings
 from leadline.settings.model import AlertLimits, DriftLimits, Lookup, ModelSettings, load_model_settings
-from leadline.settings.values import SettingsError, duration_ms, explain
+from leadline.settings.values import Address, SettingsError, duration_ms, explain
 
 __all__ = [
+    "Address",
     "AlertLimits",
     "DriftLimits",
     "Lookup",

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, BeforeValidator, Field, FilePath, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from leadline.settings.values import DurationMs, SettingsError, duration_ms, explain
+from leadline.settings.values import Address, DurationMs, SettingsError, address, duration_ms, explain
 
 
 def _redis_url(value: str | None) -> str | None:
@@ -92,6 +92,7 @@ class Settings(BaseSettings):
     """Settings of one installation, from the environment (prefix ``LEADLINE_``).
 
     ``KAFKA_BOOTSTRAP``, ``REDIS_URL`` and ``KAFKA_JARS_DIR`` keep the names that everybody uses.
+    ``health``: where a worker tells its health over HTTP.
     ``max_ahead``: how far ahead of its arrival an event, or an outcome, may have happened.
     """
 
@@ -113,6 +114,7 @@ class Settings(BaseSettings):
     record_bytes: int = Field(1_048_576, ge=1024, le=3 << 20)
     max_ahead: DurationMs = duration_ms("1d")
     session_timeout: DurationMs = duration_ms("6s")
+    health: Annotated[Address | None, BeforeValidator(address), NoDecode] = Address("127.0.0.1", 8088)
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -1,7 +1,7 @@
 """What all settings share: durations, and errors that a person can mend."""
 
 import re
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import BeforeValidator, Field, ValidationError
 
@@ -37,6 +37,29 @@ def explain(error: ValidationError, prefix: str = "") -> str:
 def _field(path: tuple[int | str, ...], prefix: str) -> str:
     name = ".".join(map(str, path)) or ("" if prefix else "settings")
     return name and f"{prefix + name.upper() if prefix and name.islower() else name}: "
+
+
+class Address(NamedTuple):
+    """Where a server listens; port 0 is any free one."""
+
+    host: str
+    port: int
+
+
+def address(value: object) -> object:
+    """An address from ``host:port`` (an IPv6 address in brackets); None from ``none``.
+
+    >>> address("127.0.0.1:8088"), address("[::1]:0"), address("none")
+    (Address(host='127.0.0.1', port=8088), Address(host='::1', port=0), None)
+    """
+    if not isinstance(value, str) or value.strip().lower() == "none":
+        return None if isinstance(value, str) else value
+    host, _, port = value.strip().rpartition(":")
+    if not re.fullmatch(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+", host) or not re.fullmatch("[0-9]{1,5}", port):
+        raise ValueError(f"{value!r} is not an address: write for example 127.0.0.1:8088, or none")
+    if int(port) > 65_535:
+        raise ValueError(f"{port} is no port: they end at 65535")
+    return Address(host.strip("[]"), int(port))
 
 
 DurationMs = Annotated[int, BeforeValidator(duration_ms)]

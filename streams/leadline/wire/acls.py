@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from leadline.wire.topics import DEAD_LETTERS, TOPICS, Stage
+from leadline.wire.topics import DEAD_LETTERS, TOPICS, WORKERS, Stage
 
 _LOOK = ("Describe", "DescribeConfigs")
 """A worker looks whether its topics are the same as before, and cleaned up as they should be."""
@@ -46,12 +46,12 @@ def _producer(prefix: str) -> Iterator[Acl]:
 
 
 def _worker(prefix: str, stages: Sequence[Stage]) -> Iterator[Acl]:
-    """What the stages read and write, their tables included. A worker writes dead letters, whatever its stages are."""
-    reads = dict.fromkeys([topic for stage in stages for topic in (*stage.tables, *stage.reads)])
-    writes = dict.fromkeys([DEAD_LETTERS, *(topic for stage in stages for topic in stage.writes)])
+    """What the stages read and write, their tables included. A worker writes dead letters and its health, whatever its stages are."""
+    reads = dict.fromkeys([WORKERS, *(topic for stage in stages for topic in (*stage.tables, *stage.reads))])
+    writes = dict.fromkeys([WORKERS, DEAD_LETTERS, *(topic for stage in stages for topic in stage.writes)])
     for topic in {**reads, **writes}:
         operations = [name for name, topics in (("Read", reads), ("Write", writes)) if topic in topics]
-        look = ("Describe",) if topic == DEAD_LETTERS else _LOOK
+        look = ("Describe",) if topic in (DEAD_LETTERS, WORKERS) else _LOOK
         yield Acl("worker", "topic", f"{prefix}.{topic}", (*operations, *look))
     for stage in stages:
         if stage.stateful:

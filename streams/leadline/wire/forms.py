@@ -1,12 +1,13 @@
 """Records as plain dicts, which the reference codec reads and writes."""
 
+import re
 from collections.abc import Callable
 from dataclasses import fields
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 from leadline import records
-from leadline.records import FeatureCounts, Metric, Prediction, Record
+from leadline.records import Metric, Prediction, Record
 
 _CLASSES: dict[str, Any] = {
     name: kind
@@ -61,10 +62,10 @@ def _converters(name: str, kind: str) -> tuple[Convert, Convert] | None:
         return _read_decimal, _write_decimal
     if "Metric" in kind:
         return lambda value: value and Metric(**value), lambda value: value and to_dict(value)
-    if "FeatureCounts" in kind:
-        return lambda values: [FeatureCounts(**value) for value in values], lambda values: [
-            to_dict(value) for value in values
-        ]
+    of_list = re.fullmatch(r"list\[.*\.(\w+)\]", kind)
+    if of_list is not None:
+        item = _CLASSES[of_list[1]]
+        return lambda values: [item(**value) for value in values], lambda values: list(map(to_dict, values))
     if "Prediction" in kind:
         return lambda value: Prediction(**value), to_dict
     return None

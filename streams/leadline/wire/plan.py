@@ -82,7 +82,7 @@ def plan(existing: "Existing", topics: Iterable[Wanted], prefix: str, partitions
     """Compare the topics that exist (their partitions and configuration) with those that are wanted.
 
     >>> plan({"leadline.rollouts": (2, {})}, wanted([], ["rollouts"]), "leadline", 2).refuse[0]
-    'leadline.rollouts has 2 partitions, wanted is 1: rollouts of all models are read in one order'
+    'leadline.rollouts has 2 partitions, wanted is 1: the rollouts are few, and read as a whole in one order'
     """
     made = Plan()
     for topic in topics:
@@ -153,5 +153,5 @@ def _counted(partitions: int) -> str:
 
 def _why(topic: Wanted) -> str:
     if topic.one_partition:
-        return "rollouts of all models are read in one order"
+        return f"the {topic.name} are few, and read as a whole in one order"
     return "a request, its prediction, its outcome and the state that joins them must have the same partition number"

@@ -22,10 +22,12 @@ from leadline.records import (
     WindowMetrics,
     WindowPartial,
     WindowProfile,
+    WorkerHealth,
 )
 from leadline.wire.keys import Key, array, by_class, text
 
 DEAD_LETTERS = "dead-letters"
+WORKERS = "workers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Topic:
     cleanup: Literal["delete", "compact"] = "delete"
     description: str = ""
     columnar: bool = False
-    sent_by: Literal["producer", "admin"] | None = None
+    sent_by: Literal["producer", "admin", "worker"] | None = None
     internal: bool = False
     log_append_time: bool = False
     one_partition: bool = False
@@ -57,8 +59,8 @@ class Topic:
 
     @property
     def for_readers(self) -> bool:
-        """Whether an application reads it: what stages write, and not for each other alone."""
-        return self.sent_by is None and not self.internal
+        """Whether an application reads it: what workers and their stages write, and not for each other alone."""
+        return self.sent_by in (None, "worker") and not self.internal
 
     @property
     def key_words(self) -> str:
@@ -181,6 +183,16 @@ TOPICS = (
         cleanup="compact",
         description="Which version of each model answers; the last one of a model holds.",
         sent_by="admin",
+        one_partition=True,
+    ),
+    Topic(
+        WORKERS,
+        records=(WorkerHealth,),
+        key=text("worker_id"),
+        cleanup="compact",
+        description="How each worker is, each minute and when that changes.",
+        sent_by="worker",
+        log_append_time=True,
         one_partition=True,
     ),
     Topic(

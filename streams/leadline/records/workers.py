@@ -1,0 +1,45 @@
+"""What workers say of themselves."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class StageHealth:
+    """One stage of a worker; see `leadline.hosts.health` for its states."""
+
+    stage: str
+    state: str
+    since: int
+    partitions: list[int]
+    lag: int | None
+    round_at: int | None
+    moved_at: int | None
+    joined_again: int
+    failing_since: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageTrouble:
+    """Something that keeps a stage from going on, and does not pass by itself."""
+
+    stage: str
+    what: str
+    message: str
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerHealth:
+    """How a worker is; the newest of a worker holds."""
+
+    worker_id: str
+    release: str
+    state: str
+    started_at: int
+    told_at: int
+    stages: list[StageHealth]
+    versions: list[str]
+    unusable: dict[str, str]
+    troubles: list[StageTrouble]
+    free_bytes: dict[str, int]
