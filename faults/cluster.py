@@ -10,8 +10,9 @@ from typing import Any
 from confluent_kafka import TopicCollection
 from confluent_kafka.admin import AdminClient
 
+from faults.topics import PARTITIONS
 from faults.traffic import Traffic
-from faults.world import PARTITIONS, World
+from faults.world import World
 from leadline.embedded.cluster import EmbeddedCluster
 from leadline.settings import load_settings
 

@@ -10,15 +10,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from faults import logs
 from faults.traffic import GRACE_MS, HORIZON_MS, WINDOW_MS
-from faults.world import STEPS, WIND, World
+from faults.world import WIND, World
 from leadline.core.windows.latest import keep
 from leadline.kafka import cluster
 from leadline.records import LabeledPrediction, PredictionRequest
 from leadline.testing import oracle
 from leadline.topology import step
 from leadline.wire.codec import read
-from leadline.wire.run import ARRIVAL_HEADER
 
 _EXACT = ("predictions", "matched", "pending", "expired", "tp", "fp", "fn", "tn")
 _AFTER = ("outcomes_after_grace", "outcomes_orphan", "outcomes_retractions")
@@ -113,16 +113,11 @@ def _peak_mb(pid: int) -> int:
     return next((int(line.split()[1]) // 1024 for line in status.splitlines() if line.startswith("VmHWM")), 0)
 
 
-async def left(world: World) -> int:
-    """Records that no group has worked on."""
-    return sum([sum((await cluster.lag(world.bootstrap, world.prefix, step(name))).values()) for name in STEPS])
-
-
 async def judge(world: World) -> Verdict:
     """Read all topics, and compare."""
-    predictions = await _rows(world, "predictions")
-    letters = await _letters(world)
-    outcomes = [row for row in await _rows(world, "outcomes") if ("outcomes", *row["position"]) not in letters]
+    predictions = await logs.rows(world.bootstrap, world.prefix, "predictions")
+    letters = await logs.letters(world.bootstrap, world.prefix)
+    outcomes = world.former_outcomes + await world.outcomes()
     joined, wrong = _without_forgotten(world, predictions, letters)
     counts, windows, labels = oracle.join(
         joined,
@@ -153,16 +148,6 @@ async def judge(world: World) -> Verdict:
     events = len(world.traffic.asked) + len(predictions) + len(outcomes)
     bare = sum(row["feature_age_ms"] is None for row in predictions)
     return Verdict(events, lost, doubled, _wrong_scores(world, predictions), wrong, bad, len(letters), bare)
-
-
-async def _letters(world: World) -> dict[tuple[str, int, int], str]:
-    """The reason of each dead letter, by where its record stood: scoring may write one twice."""
-    letters = {}
-    async for record in cluster.read_all(world.bootstrap, f"{world.prefix}.dead-letters"):
-        headers = {name: value.decode() for name, value in record.headers}
-        topic, partition, offset = (headers[f"__connect.errors.{name}"] for name in ("topic", "partition", "offset"))
-        letters[topic.removeprefix(f"{world.prefix}."), int(partition), int(offset)] = headers["leadline-reason"]
-    return letters
 
 
 def _without_forgotten(
@@ -218,33 +203,11 @@ def _as_asked(row: dict[str, Any], asked: PredictionRequest, kinds: list[str]) -
     )
 
 
-def _fields(record: Any) -> dict[str, Any]:
-    """The fields of a record by name; `asdict` copies each value too, which takes as long as all else here."""
-    return {name: getattr(record, name) for name in record.__dataclass_fields__}
-
-
-async def _rows(world: World, topic: str) -> list[dict[str, Any]]:
-    rows = []
-    async for record in cluster.read_all(world.bootstrap, f"{world.prefix}.{topic}"):
-        try:
-            row = _fields(read(topic, record.value)) if record.value is not None else None
-        except ValueError:
-            continue
-        if row is None or row["request_id"].encode() != record.key:
-            continue
-        row["position"] = record.partition, record.offset
-        row["arrival_time"] = int(dict(record.headers)[ARRIVAL_HEADER])
-        if topic == "predictions":
-            row |= {"label_pred": row["predicted_label"], "segment": row["segments"][0]}
-        rows.append(row)
-    return rows
-
-
 async def _emitted(world: World) -> dict[bytes, dict[str, Any]]:
     held: dict[bytes, Any] = {}
     async for record in cluster.read_all(world.bootstrap, f"{world.prefix}.metrics"):
         keep(held, record.key, read("metrics", record.value))
-    return {key: _fields(record) for key, record in held.items()}
+    return {key: logs.fields(record) for key, record in held.items()}
 
 
 def _differs(live: dict[str, Any] | None, row: dict[str, Any]) -> bool:

@@ -11,8 +11,9 @@ from aiokafka.errors import KafkaError
 
 from faults.cluster import ClusterWorld
 from faults.kinds import BROKERS, KINDS
-from faults.ledger import Verdict, Watch, judge, left
+from faults.ledger import Verdict, Watch, judge
 from faults.world import World
+from leadline.kafka.metadata import NoTopicError
 
 EVENTS, SOAK_EVENTS, SECONDS = 150_000, 8_000, 12.0
 _HEAL_S, _DONE_S = 30.0, 180.0
@@ -61,8 +62,8 @@ async def _settled(world: World, watch: Watch) -> bool:
     while time.monotonic() < deadline:
         world.tend()
         await _looked(watch)
-        with suppress(KafkaError):
-            if not await left(world):
+        with suppress(KafkaError, NoTopicError):
+            if not await world.left():
                 return True
         await asyncio.sleep(0.3)
     return False
@@ -84,5 +85,5 @@ async def _strike(world: World, name: str, watch: Watch, minutes: float) -> None
 
 
 async def _looked(watch: Watch) -> None:
-    with suppress(KafkaError, TimeoutError):
+    with suppress(KafkaError, NoTopicError, TimeoutError):
         await asyncio.wait_for(watch.look(), 5)

@@ -67,6 +67,8 @@ class Traffic:
     refused: int = 0
     asked: dict[str, PredictionRequest] = field(default_factory=dict)
     _awake: int = 0
+    _waiting: int = 0
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def calm(self) -> None:
         """Be as usual again."""
@@ -83,16 +85,26 @@ class Traffic:
 
         A night comes after each half of so many events.
         """
-        async with AsyncExitStack() as stack:
-            senders = {codec: await stack.enter_async_context(self._sender(codec)) for codec in CODECS}
-            await self._publish(senders, events // 3)
-            each = max(1, int(events * 2 / 3 * _TICK_S / seconds))
-            while self.sent < events or striking():
-                began = time.monotonic()
-                if self._awake >= events // 2:
-                    self.sleep()
-                await self._publish(senders, int(each * self.speed))
-                await asyncio.sleep(max(0.0, _TICK_S - (time.monotonic() - began)))
+        each = events // 3
+        while self.sent < events or striking():
+            async with self._turn, AsyncExitStack() as stack:
+                senders = {codec: await stack.enter_async_context(self._sender(codec)) for codec in CODECS}
+                while (self.sent < events or striking()) and not self._waiting:
+                    began = time.monotonic()
+                    if self._awake >= events // 2:
+                        self.sleep()
+                    await self._publish(senders, int(each * self.speed))
+                    each = max(1, int(events * 2 / 3 * _TICK_S / seconds))
+                    await asyncio.sleep(max(0.0, _TICK_S - (time.monotonic() - began)))
+            await asyncio.sleep(0)  # who waits for a pause comes first
+
+    @asynccontextmanager
+    async def paused(self) -> AsyncIterator[None]:
+        """Nothing is published until the context ends; then by new producers."""
+        self._waiting += 1
+        async with self._turn:
+            self._waiting -= 1
+            yield
 
     @asynccontextmanager
     async def _sender(self, codec: str | None) -> AsyncIterator[Sender]:

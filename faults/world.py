@@ -8,8 +8,8 @@ import shutil
 import signal
 import time
 import uuid
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,26 +18,24 @@ import pyarrow as pa
 import redis.asyncio as redis
 from aiokafka import AIOKafkaProducer
 
+from faults import logs, topics
 from faults.proxy import Proxy
+from faults.topics import PARTITIONS
 from faults.traffic import CATEGORIES, GRACE_MS, HORIZON_MS, STATIONS, WINDOW_MS, Traffic
 from leadline.embedded import EmbeddedKafka, EmbeddedRedis
 from leadline.embedded.child import free_ports
 from leadline.embedded.workers import Workers
-from leadline.kafka.admin import apply_topics
+from leadline.kafka import cluster
 from leadline.learning.add import add_version
 from leadline.learning.manifest import MODEL
 from leadline.learning.train import train
 from leadline.lookups.features import put_features
 from leadline.records import Rollout
 from leadline.settings import ModelSettings, SettingsError, load_settings
+from leadline.topology import step
 from leadline.wire.codec import key_of, value_of
 
 STEPS = ("scoring", "join", "performance")
-TOPICS = (
-    "prediction-requests", "predictions", "outcomes", "labeled-predictions", "window-partials", "window-profiles", "metrics",
-    "dead-letters", "rollouts",
-)  # fmt: skip
-PARTITIONS = 4
 _JOINS_S = 60.0
 WIND = {station: float(n) for n, station in enumerate(STATIONS)}
 _MODEL = {
@@ -73,6 +71,7 @@ class World:
         self.folder, self.rng = folder, random.Random(seed)  # noqa: S311 - a simulation of bad luck
         self.prefix = f"leadline-faults-{uuid.uuid4().hex[:8]}"
         self.held = False
+        self.former_outcomes: list[dict[str, Any]] = []
         self._estimators: dict[str, Any] = {}
         self.kinds: dict[str, list[str]] = {}
         self._count, self._stack = workers, ExitStack()
@@ -122,11 +121,12 @@ class World:
 
     async def _prepare(self) -> None:
         self.add_version("v1")
-        await apply_topics(
-            self.bootstrap, self.prefix, PARTITIONS, self.replication, None, ["join", "performance"], TOPICS
-        )
-        await self.promote("v1")
+        await self._make_topics()
         await self.fill_redis()
+
+    async def _make_topics(self) -> None:
+        await topics.make(self.bootstrap, self.prefix, self.replication)
+        await self.promote("v1")
 
     def _start(self, count: int, name: str, more: Mapping[str, str] = {}) -> Workers:
         environment = {
@@ -150,6 +150,59 @@ class World:
         """Start workers again that have died, unless a fault keeps them dead."""
         if not self.held:
             self.workers.tend()
+
+    @asynccontextmanager
+    async def quiet(self) -> AsyncIterator[None]:
+        """Nothing comes, and all that came is worked on, until the context ends."""
+        async with self.traffic.paused():
+            while await self.left():  # noqa: ASYNC110 - nobody says when
+                await asyncio.sleep(0.3)
+            yield
+
+    @asynccontextmanager
+    async def away(self, wanted: bool) -> AsyncIterator[None]:
+        """All workers are dead until the context ends, where that is wanted."""
+        self.held = wanted
+        for pid in self.workers.pids if wanted else ():
+            self.kill(pid)
+        yield
+        self.held = False
+
+    async def left(self) -> int:
+        """Records that no group has worked on; raises KafkaError."""
+        return sum([sum((await cluster.lag(self.bootstrap, self.prefix, step(name))).values()) for name in STEPS])
+
+    async def wait_for_log(self, text: str, seconds: float) -> None:
+        """Until a worker has said so; raises TimeoutError."""
+        async with asyncio.timeout(seconds):
+            while not any(text in log.read_text("utf-8", "replace") for log in self._worker_logs()):  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
+
+    def _worker_logs(self) -> list[Path]:
+        return list(self.folder.glob("workers/logs/*.log"))
+
+    # -- topics --------------------------------------------------------------------------------------------------------
+
+    async def remake(self, names: Sequence[str]) -> None:
+        """Delete topics and make them anew; what was in them counts no more, but outcomes whose predictions stay."""
+        if "predictions" in names:
+            self.forget()
+        else:
+            self.former_outcomes += await self.outcomes()
+        await topics.delete(self.bootstrap, self.prefix, names)
+        await self._make_topics()
+
+    async def outcomes(self) -> list[dict[str, Any]]:
+        """The outcomes that are there, without those that became dead letters."""
+        letters = await logs.letters(self.bootstrap, self.prefix)
+        rows = await logs.rows(self.bootstrap, self.prefix, "outcomes")
+        return [row for row in rows if ("outcomes", *row["position"]) not in letters]
+
+    def forget(self) -> None:
+        """What came until now counts no more."""
+        self.traffic.asked.clear()
+        self.traffic.refused = 0
+        self.former_outcomes.clear()
 
     # -- workers -------------------------------------------------------------------------------------------------------
 
@@ -205,6 +258,17 @@ class World:
             await asyncio.sleep(0.05)
         await asyncio.sleep(away_s)
         await asyncio.to_thread(self.kafka.start)
+
+    async def begin_anew(self) -> None:
+        """Kill the broker, and delete its disk; another cluster comes up on its port."""
+        assert self.kafka.pid is not None
+        os.kill(self.kafka.pid, signal.SIGKILL)
+        while self.kafka.pid is not None:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        shutil.rmtree(self.folder / "kafka" / "data")
+        self.forget()
+        await asyncio.to_thread(self.kafka.start)
+        await self._make_topics()
 
     async def restart_redis(self, away_s: float) -> None:
         """Kill Redis; it comes back with what it had."""
