@@ -3,11 +3,13 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from leadline.state.memory import MemoryStore
 from leadline.state.task import APPLIED, FORMAT, FormatError, HostedTask, PartitionsError, bind
 from leadline.topology import step
+from leadline.wire.codec import decode
 from leadline.wire.origins import Origin
 from leadline.wire.run import Run
 from stages import Models
@@ -87,6 +89,18 @@ def test_a_source_that_was_made_anew_is_read_from_its_beginning_and_the_state_st
     again = opened(store, gathers, predictions=other)
     assert not again.remade
     assert again.applied[again.source("predictions", 0)] == 3
+
+
+def test_offsets_go_on_rising_for_the_processor_when_a_source_is_made_anew_twice():
+    store, seen = written(JOIN), []
+    for number, topic_id in enumerate(["2", "8", "9"]):
+        task = opened(store, outcomes=Origin("c", topic_id, 2))
+        run = Run("outcomes", 0, [8 * (number == 0), 9], [0, 0], [b"", b""], [None, None], [(), ()])
+        batch = replace(decode(run, 1000)[0], offsets=np.array(run.offsets))
+        seen += task.in_order(batch).offsets.tolist()
+        task.apply("outcomes", 9)
+        task.commit(number)
+    assert seen == [8, 9, 10, 19, 20, 29]
 
 
 def test_what_was_written_for_another_changelog_is_deleted_in_this_one():

@@ -98,7 +98,7 @@ class OpenTask:
         if attempt.too_large is not None:
             return Effects(), [letter_of(run, 0, attempt.too_large.reason, str(attempt.too_large))]
         batch, letters = decode_run(run, self._installation.settings, self._installation.wire)
-        effects = self.hosted.processor.on_batch(batch)
+        effects = self.hosted.processor.on_batch(self.hosted.in_order(batch))
         return effects, letters + refused_records(run, batch, effects.rejects)
 
     async def _run_again(self, run: Run, attempt: Attempt, error: TooLargeError) -> None:

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from leadline.core.models import Models
-from leadline.core.processor import Processor
+from leadline.core.processor import Batch, Processor
 from leadline.core.tables import Table
 from leadline.state.overlay import Changes, Overlay
 from leadline.topology import Step, Task
@@ -38,7 +39,8 @@ class HostedTask:
     A source is a topic, of which the task has its own partition. Of a step that gathers it is one partition: ``topic/partition``.
 
     ``origins`` are the topics that the step reads now. What the state contains of a topic that was made anew under its name since, it
-    keeps; the offsets in it mean nothing any more. ``remade`` are such topics, until something of them is in the state.
+    keeps; the offsets in it mean nothing any more. ``remade`` are such topics, until something of them is in the state. To the processor
+    the offsets of a source go on rising (`in_order`): it orders records by them, and numbers revisions.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class HostedTask:
         self._origins = {topic: origin for topic, origin in (origins or {}).items() if topic in step.reads}
         self._changelog = (origins or {}).get(f"{step.name}-changelog")
         self.remade: frozenset[str] = frozenset()
+        self._firsts: dict[str, int] = {}
         self.applied: dict[str, int] = {}
         self.processor = self.begin()
 
@@ -76,7 +79,10 @@ class HostedTask:
         known = {topic: Origin(*origin) for topic, origin in stored.get("origins", {}).items()}
         self._refuse_moved_keys(known)
         self.remade = frozenset(topic for topic, origin in self._origins.items() if origin.is_other(known.get(topic)))
-        self.applied = {name: at for name, at in stored["offsets"].items() if name.split("/")[0] not in self.remade}
+        former = {name: at for name, at in stored["offsets"].items() if name.split("/")[0] in self.remade}
+        self.applied = {name: at for name, at in stored["offsets"].items() if name not in former}
+        firsts = stored.get("firsts", {})
+        self._firsts = firsts | {name: firsts.get(name, 0) + at + 1 for name, at in former.items()}
         self.processor = self.step.processor(Task(self.partition, self.store, self._models, self._tables))
         return self.processor
 
@@ -100,6 +106,11 @@ class HostedTask:
         applied = self.applied.get(self.source(run.topic, run.partition), -1)
         return run if not len(run) or run.offsets[0] > applied else run.after(applied)
 
+    def in_order(self, batch: Batch) -> Batch:
+        """The batch with offsets above all that came of topics which had its topic's name before."""
+        first = self._firsts.get(self.source(batch.topic, batch.partition), 0)
+        return replace(batch, offsets=batch.offsets + first) if first else batch
+
     def source(self, topic: str, partition: int) -> str:
         """The name of a source in ``applied``."""
         return f"{topic}/{partition}" if self.step.gathers else topic
@@ -108,6 +119,8 @@ class HostedTask:
         """The state contains the source up to ``offset``; part of the uncommitted changes."""
         self.applied[source] = offset
         held: dict[str, Any] = {"format": FORMAT, "offsets": self.applied, "origins": self._origins}
+        if self._firsts:
+            held["firsts"] = self._firsts
         if self._changelog:
             held["changelog"] = self._changelog.tag
         self.store.put(APPLIED, json.dumps(held).encode())
