@@ -72,13 +72,19 @@ def _topics(plan: Plan) -> list[Finding]:
     ]
     for topic in plan.alter:
         for entry, (is_now, wanted) in topic.changes.items():
-            if entry != "retention.ms":  # how long records are kept, whoever made the topics chose
+            if not _may_differ(entry, is_now, wanted):
                 mend = "`leadline topics apply` mends it"
                 found.append(wrong(f"topic {topic.name}", f"{entry} is {is_now}, wanted is {wanted}", mend))
     missing = len(plan.create)
     if missing:
         return [*found, wrong("topics", f"{missing} missing", "create them with `leadline topics apply`")]
     return found or [Finding("topics", "all there, with the partitions and settings that they need")]
+
+
+def _may_differ(entry: str, is_now: str | None, wanted: str) -> bool:
+    """How long records are kept, whoever made the topics chose; and whether they take larger ones than are written."""
+    larger = entry == "max.message.bytes" and is_now is not None and int(is_now) > int(wanted)
+    return entry == "retention.ms" or larger
 
 
 async def _traffic(bootstrap: str, settings: Settings, models: list[str]) -> list[Finding]:
