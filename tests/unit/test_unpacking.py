@@ -15,7 +15,9 @@ from aiokafka.structs import TopicPartition
 from leadline.kafka import private, unpacking
 from leadline.kafka.columns import to_run
 from leadline.kafka.private import Packed, Refusal, Results
+from leadline.wire.codec import decode
 from leadline.wire.limits import BATCH_UNPACKED_BYTES, FETCH_UNPACKED_BYTES
+from leadline.wire.run import ARRIVAL_HEADER, Run
 
 CODECS = {"gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
 PACK = {
@@ -110,3 +112,12 @@ def test_of_many_bombs_one_is_unpacked_at_a_time():
         tracemalloc.stop()
     assert (len(batches), end) == (1, 1)
     assert peak < 200 << 20
+
+
+def test_what_cannot_be_read_does_not_say_what_time_it_is():
+    """In a log that is replayed its broker's time may be years after those of the records."""
+    arrival = [(ARRIVAL_HEADER, b"1000")]
+    run = Run("outcomes", 0, [7, 8], [10**13, 10**13], [None, b""], [None, None], [(), arrival], {7: "of all kinds"})
+    batch, letters = decode(run, 1 << 20)
+    assert batch.arrival_max_ms == 1000
+    assert [letter.offset for letter in letters] == [7]

@@ -77,13 +77,14 @@ def _present(column: list[bytes | None]) -> list[bytes]:
 
 
 def _arrivals(run: Run) -> list[int]:
-    """The arrival time of each record: its header, or else the time that the log gives it."""
-    if not any(run.headers):
+    """The arrival time of each record: its header, or else the time that the log gives it.
+
+    What cannot be read has none: its headers may say another time than the log, years away where that is replayed.
+    """
+    if not any(run.headers) and not run.unreadable:
         return run.timestamps
-    return [
-        time if not headers else _arrival(time, headers)
-        for time, headers in zip(run.timestamps, run.headers, strict=True)
-    ]
+    columns = zip(run.offsets, run.timestamps, run.headers, strict=True)
+    return [NO_TIME if offset in run.unreadable else _arrival(time, headers) for offset, time, headers in columns]
 
 
 def _arrival(time: int, headers: Sequence[tuple[str, bytes]]) -> int:
