@@ -12,7 +12,8 @@ from structlog.testing import capture_logs
 
 import hosted
 from hostile import ROWS, StandIn, send_bomb, send_row
-from leadline.cli import doctor, metrics, tail
+from leadline.cli import metrics, tail
+from leadline.cli.checkup import look_at_cluster
 from leadline.demo.run import _watch
 from leadline.foreign_text import as_json
 from leadline.hosts import patience
@@ -149,7 +150,7 @@ async def test_metrics_demo_and_doctor_go_on_behind_hostile_records(talk):
     runs = [run async for run in cluster.read_runs(talk.bootstrap, f"{talk.prefix}.metrics", "metrics")]
     assert [record for run in runs for record in WIRE.decode(run, 1 << 30, None)[0].records] == [GOOD["metrics"]]
     await metrics._show(talk.bootstrap, talk.prefix, "", "", 3, once=True)
-    assert (await doctor._keys(talk.bootstrap, f"{talk.prefix}.metrics")).what
+    assert (await look_at_cluster._feed(talk.bootstrap, f"{talk.prefix}.metrics")).newest_ms
     seen = asyncio.Queue()
     async with asyncio.timeout(30):
         watching = asyncio.create_task(_watch(talk.bootstrap, talk.prefix, "metrics", Screen(seen)))

@@ -114,20 +114,20 @@ async def test_the_command_line_makes_topics_sends_files_and_shows_them(kafka, p
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "code", "says"),
     [
-        (("send", "missing.csv", "--to", "outcomes"), "there is no topic test-errors.outcomes"),
-        (("tail", "alert"), "no topic is called alert: choose from"),
-        (("metrics",), "there is no topic test-errors.metrics"),
-        (("send", "missing.csv", "--to", "nowhere"), "say requests or outcomes"),
-        (("topics", "apply", "--retention", "soon"), "--retention"),
-        (("worker", "--step", "juggling"), "no stage is called juggling"),
-        (("model", "promote", "m", "v9"), "no such version"),
+        (("send", "missing.csv", "--to", "outcomes"), 1, "there is no topic test-errors.outcomes"),
+        (("tail", "alert"), 2, "no topic is called alert: choose from"),
+        (("metrics",), 1, "there is no topic test-errors.metrics"),
+        (("send", "missing.csv", "--to", "nowhere"), 2, "'nowhere' is not one of 'requests', 'outcomes'"),
+        (("topics", "apply", "--retention", "soon"), 2, "--retention"),
+        (("worker", "--step", "juggling"), 2, "no stage is called juggling"),
+        (("model", "promote", "m", "v9"), 1, "has no version v9 of a model m"),
     ],
 )
-def test_an_error_is_one_clear_line(kafka, tmp_path, words, says):
+def test_an_error_is_one_clear_line(kafka, tmp_path, words, code, says):
     emitted = leadline(kafka, "test-errors", *words, LEADLINE_MODELS=str(tmp_path))
-    assert emitted.returncode == 1
+    assert emitted.returncode == code
     assert says in emitted.stderr
     assert "Traceback" not in emitted.stderr
     assert len(emitted.stderr.strip().splitlines()) == 1

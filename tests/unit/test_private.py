@@ -3,11 +3,13 @@
 import aiokafka
 import pytest
 from aiokafka import AIOKafkaConsumer
+from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import READ_COMMITTED, Fetcher, FetchResult, PartitionRecords
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record._crecords import default_records, legacy_records
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
@@ -52,3 +54,13 @@ async def test_all_are_there(objects):
 async def test_one_that_is_gone_is_named_with_the_version(objects):
     [line] = gone({"Fetcher": ("_records", "_of_another_release")}, objects)
     assert line.startswith(f"aiokafka {aiokafka.__version__} has no Fetcher._of_another_release")
+
+
+def test_other_consumers_of_the_process_read_batches_as_aiokafka_has_them():
+    written = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1000)
+    written.append(0, 5, b"k", b"v", [])
+    records = fetcher.MemoryRecords(bytes(written.build()))
+    batch = records.next_batch()
+    assert batch.validate_crc()
+    assert [(record.key, record.value) for record in batch] == [(b"k", b"v")]
+    assert not records.has_next()

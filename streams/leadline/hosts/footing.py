@@ -52,7 +52,9 @@ class Footing:
     async def look(self) -> None:
         """Look now. Raises KafkaError where no broker answers; then ``standing`` is what it was."""
         seen = await self._installation.inspector.look(self._names.values())
-        wrong = disagreements(self._step, existing(seen), self._installation.settings.prefix)
+        prefix = self._installation.settings.prefix
+        found = {f"{prefix}.{topic}": seen[name] for topic, name in self._names.items() if name in seen}
+        wrong = disagreements(self._step, existing(found), prefix)
         self._say("; ".join(wrong))
         if wrong:
             self.standing = None

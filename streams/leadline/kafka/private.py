@@ -127,7 +127,7 @@ class Results(OrderedDict[TopicPartition, Any]):
 
 
 class Packed:
-    """Takes the place of aiokafka's ``MemoryRecords``: it hands over each batch with its bytes."""
+    """Takes the place of aiokafka's ``MemoryRecords`` for all consumers of the process: it can hand over each batch with its bytes."""
 
     def __init__(self, data: bytes) -> None:
         self._records = MemoryRecords(data)
@@ -140,7 +140,11 @@ class Packed:
     def has_next(self) -> bool:
         return bool(self._records.has_next())
 
-    def next_batch(self) -> tuple[memoryview, Any]:
+    def next_batch(self) -> Any:
+        return self.next_with_bytes()[1]
+
+    def next_with_bytes(self) -> tuple[memoryview, Any]:
+        """The bytes of the next batch, and the batch."""
         start = self._at
         self._at += _LENGTH_END + int.from_bytes(self._data[start + _LENGTH : start + _LENGTH_END])
         return self._data[start : self._at], self._records.next_batch()
@@ -163,7 +167,7 @@ class _Batches:
 
     def next_batch(self) -> "_Batch | _Refused":
         try:
-            packed, batch = self._records.next_batch()
+            packed, batch = self._records.next_with_bytes()
             reason = _damage(batch)
         except KafkaError as error:
             reason = str(error)

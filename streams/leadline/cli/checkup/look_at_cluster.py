@@ -182,7 +182,7 @@ async def _feed(bootstrap: str, topic_name: str) -> Feed:
 async def _silence(reader: Reader, newest_ms: int) -> int:
     """The longest silence in the day before the newest record, as far back as there are records; in steps of ten minutes."""
     beginnings = await reader.beginnings()
-    instants = [newest_ms - step * _STEP_MS for step in range(_DAY_STEPS)]
+    instants = [max(0, newest_ms - step * _STEP_MS) for step in range(_DAY_STEPS)]
     offsets = await asyncio.gather(*map(reader.offsets_at, instants))
     behind = [sum(each.values()) for each in offsets if not is_behind(beginnings, each)]
     return max((len(list(same)) - 1 for _, same in groupby(behind)), default=0) * _STEP_MS
