@@ -1,7 +1,9 @@
 """Log lines of the process: readable on a terminal, JSON elsewhere."""
 
 import logging
+import math
 import sys
+import time
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -10,6 +12,7 @@ import structlog
 from leadline.foreign_text import lines_shown, shown
 
 _LIMIT = 2000
+_AGAIN_S, _LINES = 10.0, 1000
 
 
 def configure_logs(level: int = logging.INFO) -> None:
@@ -37,13 +40,37 @@ def configure_logs(level: int = logging.INFO) -> None:
     )
     handler = logging.StreamHandler()
     handler.setFormatter(formatter)
+    handler.addFilter(_Seldom())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
     for chatty in ("aiokafka", "faust", "mode"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    # it says thousands of times a second that a topic is gone; the stages say it once
-    logging.getLogger("aiokafka.cluster").setLevel(logging.CRITICAL)
+
+
+class _Seldom(logging.Filter):
+    """Lets a line of a library through once in ten seconds: while a broker or a topic is away they say the same hundreds of times a second.
+
+    >>> line = logging.LogRecord("aiokafka", logging.ERROR, "", 0, "no node %s", (1,), None)
+    >>> seldom = _Seldom()
+    >>> seldom.filter(line), seldom.filter(line)
+    (True, False)
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._at: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith("aiokafka"):
+            return True
+        line, now = (record.name, str(record.msg)[:_LIMIT]), time.monotonic()
+        if now - self._at.get(line, -math.inf) < _AGAIN_S:
+            return False
+        if len(self._at) >= _LINES:
+            self._at.clear()
+        self._at[line] = now
+        return True
 
 
 def log_to_standard_error() -> None:

@@ -17,6 +17,8 @@ from leadline.wire.plan import Existing
 log = structlog.get_logger("leadline.inspector")
 
 _WITHIN_S = 5.0
+_AWAY = {"enable.sparse.connections": "false"}
+"""Else a question to brokers that are away keeps librdkafka's threads busy, with nearly a core, until it is given up."""
 _NO_ID = {"", "None", "A" * 22}
 _NOT_THERE = {Code.UNKNOWN_TOPIC_OR_PART, Code.TOPIC_AUTHORIZATION_FAILED}
 
@@ -43,7 +45,7 @@ class Inspector:
 
     async def look(self, names: Iterable[str]) -> dict[str, Seen]:
         """Those of the topics that are there (and that this client may see). Raises KafkaError where no broker answers."""
-        client = self._client = self._client or AdminClient(librdkafka_connection(self._bootstrap))
+        client = self._client = self._client or AdminClient(librdkafka_connection(self._bootstrap) | _AWAY)
         asked = list(names)
         try:
             cluster, topics, configs = await asyncio.gather(
