@@ -7,7 +7,7 @@ import fastavro
 
 from leadline.records import Record
 from leadline.wire.forms import to_dict, to_record
-from leadline.wire.json_form import JsonError, read_json
+from leadline.wire.json_form import JsonError, is_json, read_json
 from leadline.wire.schemas import HEAD_BYTES, Schema, head, parsed, released
 from leadline.wire.topics import FEW, JSON_TOPICS, MANY
 
@@ -52,7 +52,7 @@ def body_of(value: bytes | None, topic: str, name: str, max_bytes: int) -> bytes
         raise UnreadableError("record-too-large", f"{len(value)} bytes, over the limit of {max_bytes}")
     if value[:HEAD_BYTES] == head(name):
         return value[HEAD_BYTES:]
-    if topic in JSON_TOPICS and value.lstrip()[:1] == b"{":
+    if topic in JSON_TOPICS and is_json(value):
         return _body_of_json(name, value)
     older = released().get(value[:HEAD_BYTES])
     if older is None or older[0] != name:
