@@ -80,9 +80,13 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class LoadedVersion(Version):
-    """A version with its model, ready to score."""
+    """A version with its model, ready to score.
+
+    ``takes_missing``: whether a missing feature is a value to the model. Where not, such a request is refused whatever the settings say.
+    """
 
     predictor: Predictor
+    takes_missing: bool = True
 
 
 class Models(Protocol):

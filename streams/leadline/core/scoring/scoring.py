@@ -1,18 +1,23 @@
 """Scoring: a run of requests becomes one matrix, one call of the model, and a run of predictions."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from leadline.core.columnar.columns import Floats, Ints, pick
+from leadline.core.columnar.columns import Bools, Floats, Ints, pick
 from leadline.core.models import LoadedVersion, Models, no_settings
 from leadline.core.processor import Batch, Effects, EventDriven, Lookups, Reject
 from leadline.core.scoring.features import Features
 from leadline.core.scoring.request_forms import Requests, Scored, requests_of, to_matrix
 from leadline.core.scoring.routing import Deployments, loaded_routes
 from leadline.records import Rollout, brief
+from leadline.settings import ModelSettings
 from leadline.wire.limits import SEGMENT_BYTES
+
+_SHOWN, _LONG = 10, 60
+"""So many names are told, and of so many characters."""
 
 
 class Scoring(EventDriven):
@@ -60,7 +65,11 @@ class Scoring(EventDriven):
         rows, requests = _with_short_segments(rows, requests, version.settings.segments, effects)
         lookups = _lookups(batch.lookups, rows)
         matrix = to_matrix(requests, features, lookups)
-        if version.settings.missing == "refuse":
+        gone = nothing_given(matrix, features, version.settings)
+        if gone.any():
+            _refuse_without_features(effects, rows, requests, gone, features)
+            rows, requests, matrix, lookups = _kept(np.flatnonzero(~gone), rows, requests, matrix, lookups)
+        if version.settings.missing == "refuse" or not version.takes_missing:
             rows, requests, matrix, lookups = _complete(rows, requests, matrix, lookups, features, effects)
         if not len(rows):
             return
@@ -89,6 +98,28 @@ class _Serving(NamedTuple):
 
 def _refuse(effects: Effects, rows: Ints, reason: str, detail: str) -> None:
     effects.rejects.extend(Reject(i, reason, detail) for i in rows.tolist())
+
+
+def nothing_given(matrix: Floats, features: Features, settings: ModelSettings) -> Bools:
+    """The rows in which no feature is there of those that a request has to give: all that are not looked up."""
+    looked_up = {name for lookup in settings.lookups.values() for name in lookup.features}
+    own = [at for at, name in enumerate(features.names) if name not in looked_up]
+    gone: Bools = np.isnan(matrix[:, own[0]]) if own else np.zeros(len(matrix), bool)
+    rows = np.flatnonzero(gone)
+    gone[rows] = np.isnan(matrix[rows][:, own]).all(axis=1)
+    return gone
+
+
+def _refuse_without_features(effects: Effects, rows: Ints, requests: Requests, gone: Bools, features: Features) -> None:
+    wanted, at = _listed(features.names), np.flatnonzero(gone)
+    for row, names in zip(rows[at].tolist(), requests.take(at).names(), strict=True):
+        given = f"it has {_listed(names)}" if names else "it has none"
+        effects.rejects.append(Reject(row, "features-missing", f"no feature of the model is there: {wanted}; {given}"))
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = [name if len(name) < _LONG else brief(name) for name in names[:_SHOWN]]
+    return ", ".join(shown) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
 def _with_short_segments(rows: Ints, requests: Requests, names: list[str], effects: Effects) -> tuple[Ints, Requests]:
