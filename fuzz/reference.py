@@ -104,7 +104,7 @@ def _json(topic: str, given: Any) -> dict[str, Any]:
     if topic == "outcomes":
         outcome = given["outcome"] if "outcome" in given else _wrong()
         return {
-            "request_id": _id(given.get("request_id")) or _wrong(),
+            "request_id": _known(_id(given.get("request_id"))),
             "outcome": _float(outcome),
             "outcome_time": _millis(given.get("outcome_time")),
         }
@@ -113,7 +113,7 @@ def _json(topic: str, given: Any) -> dict[str, Any]:
         _wrong()
     texts = {_string(key): _category(each) for key, each in _map(given.get("categories")).items()}
     return {
-        "request_id": _id(given.get("request_id")) or _wrong(),
+        "request_id": _known(_id(given.get("request_id"))),
         "model": _string(given.get("model")),
         "user_id": _id(given.get("user_id")) or "",
         "event_time": _millis(given.get("event_time")),
@@ -124,6 +124,10 @@ def _json(topic: str, given: Any) -> dict[str, Any]:
 
 def _wrong() -> Any:
     raise ValueError
+
+
+def _known(value: str | None) -> str:
+    return _wrong() if value is None else value
 
 
 def _string(value: Any) -> str:
