@@ -44,7 +44,7 @@ SLOPES = {"v1": 1.0, "v2": 2.0}
 _CLOSE = 1e-9
 _TALLIES = ("predictions", "matched", "pending", "expired", "tp", "fp", "fn", "tn")
 _MEANS = ("accuracy", "precision", "recall", "f1", "logloss", "brier", "mean_score", "outcome_rate")
-_OUTCOME_CLASSES = ("used", "duplicate", "conflicting", "late", "orphan", "after_grace", "retractions")
+_OUTCOME_CLASSES = ("used", "duplicate", "conflicting", "late", "orphan", "after_grace", "retractions", "not_a_class")
 
 
 class _Score:

@@ -1,6 +1,7 @@
 """One record of any topic as bytes and back, by fastavro: the reference, which also reads what the columnar decoder refuses."""
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import fastavro
@@ -40,8 +41,16 @@ def value_of(record: Record) -> bytes:
 def read_record(value: bytes | None, topic: str, max_bytes: int) -> Record:
     """One record of a topic in any known form; raises UnreadableError."""
     names = (MANY[topic],) if topic in MANY else FEW[topic]
-    name = next((each for each in names if value is not None and value[:HEAD_BYTES] == head(each)), names[0])
+    name = _name(value, names)
     return to_record(name, read_body(parsed(name), body_of(value, topic, name, max_bytes)))
+
+
+def _name(value: bytes | None, names: Sequence[str]) -> str:
+    """Which of these schemas a value is of, today's or a released one; the first where it is of none."""
+    start = (value or b"")[:HEAD_BYTES]
+    older = released().get(start)
+    found = (each for each in names if start == head(each) or (older is not None and older[0] == each))
+    return next(found, names[0])
 
 
 def body_of(value: bytes | None, topic: str, name: str, max_bytes: int) -> bytes:
