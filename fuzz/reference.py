@@ -25,7 +25,7 @@ REASONS = {
     "empty-value", "record-too-large", "unknown-schema", "json-not-a-record", "undecodable", "trailing-bytes",
     "request-id-empty", "request-id-too-long", "key-mismatch", "time-out-of-range", "score-not-finite",
     "outcome-not-finite", "unknown-state", "counts-out-of-range", "counts-disagree", "too-long", "event-time-unit",
-    "event-time-ahead",
+    "event-time-ahead", "outcome-not-a-class",
 }  # fmt: skip
 AHEAD = 86_400_000
 """How far ahead of its arrival an event may be."""
@@ -105,7 +105,7 @@ def _json(topic: str, given: Any) -> dict[str, Any]:
         outcome = given["outcome"] if "outcome" in given else _wrong()
         return {
             "request_id": _known(_id(given.get("request_id"))),
-            "outcome": _float(outcome),
+            "outcome": _outcome(outcome),
             "outcome_time": _millis(given.get("outcome_time")),
         }
     numbers = {key: _float(each) for key, each in _map(given.get("features")).items()}
@@ -120,6 +120,15 @@ def _json(topic: str, given: Any) -> dict[str, Any]:
         "features": {_string(key): each for key, each in numbers.items() if each is not None and not math.isnan(each)},
         "categories": {key: each for key, each in texts.items() if each},
     }
+
+
+def _outcome(value: Any) -> float | None:
+    try:
+        return _float(value)
+    except ValueError:
+        if isinstance(value, str):
+            raise Unreadable("outcome-not-a-class") from None
+        raise
 
 
 def _wrong() -> Any:

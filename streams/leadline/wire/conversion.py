@@ -26,6 +26,10 @@ class ConversionError(ValueError):
     """A value is not what its field takes; the message names the field, and says what the value is."""
 
 
+class NoClassError(ConversionError):
+    """An outcome is a text that is no number."""
+
+
 # -- values -----------------------------------------------------------------------------------------------------------
 
 
@@ -111,7 +115,12 @@ def outcome(value: Any) -> float | None:
     >>> outcome(True), outcome("1"), outcome(0.5), outcome(None), outcome("")
     (1.0, 1.0, 0.5, None, None)
     """
-    return _number(value)
+    try:
+        return _number(value)
+    except ConversionError as error:
+        if isinstance(value, str):
+            raise NoClassError(f"{error}: write the positive class as 1 and the other one as 0") from None
+        raise
 
 
 def _is_missing(value: Any) -> bool:
@@ -230,7 +239,7 @@ def _field(given: Given, name: str, convert: Callable[[Any], Any]) -> Any:
     try:
         return convert(given.get(name))
     except ConversionError as error:
-        raise ConversionError(f"{name if len(name) < 60 else brief(name)} {error}") from None
+        raise type(error)(f"{name if len(name) < 60 else brief(name)} {error}") from None
 
 
 def _object(given: Given, name: str) -> Given:

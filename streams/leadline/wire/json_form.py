@@ -6,13 +6,17 @@ Values become fields by `leadline.wire.conversion`. Fields that are not known ar
 import json
 from typing import Any
 
-from leadline.wire.conversion import ConversionError, outcome_fields, request_fields
+from leadline.wire.conversion import ConversionError, NoClassError, outcome_fields, request_fields
 
 _MARK = b"\xef\xbb\xbf"
 
 
 class JsonError(ValueError):
-    """The JSON is not the record; the message names the field."""
+    """The JSON is not the record; the message names the field. ``reason`` is that of the dead letter."""
+
+    def __init__(self, message: str, reason: str = "json-not-a-record") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 def read_json(name: str, value: bytes) -> dict[str, Any]:
@@ -29,6 +33,8 @@ def read_json(name: str, value: bytes) -> dict[str, Any]:
         raise JsonError("not an object")
     try:
         return outcome_fields(given) if name == "Outcome" else request_fields(given)
+    except NoClassError as error:
+        raise JsonError(str(error), "outcome-not-a-class") from None
     except ConversionError as error:
         raise JsonError(str(error)) from None
 

@@ -66,7 +66,7 @@ class Cohorts:
     """The cohorts of one task. A cohort keeps its number.
 
     ``most_windows``: in how many windows a prediction of any of them counts at most: one of each segment. ``has_classes``: whether the
-    classes of any are known.
+    classes of any are known. ``common_classes``: the outcomes that are classes of all.
     """
 
     def __init__(self, store: Store, models: Models) -> None:
@@ -78,6 +78,7 @@ class Cohorts:
         self._versions: dict[tuple[str, str], int] = {}
         self.most_windows = 1
         self.has_classes = False
+        self.common_classes = frozenset[float]()
         self._cohorts: list[Cohort] = []
         self._table: NDArray[Any] = np.zeros(0, _TABLE)
         for _, value in store.scan(JoinKeys.COHORT, JoinKeys.COHORT + b"\xff" * 5):
@@ -196,7 +197,9 @@ class Cohorts:
         self._bytes_of_version[model, version] += _size(segments)
         self._versions.setdefault((model, version), len(self._versions))
         self._cohorts.append(Cohort(model, version, tuple(dict.fromkeys(("*", *segments))), settings, classes))
-        self.has_classes = self.has_classes or classes is not None
+        if classes is not None:
+            self.common_classes = self.common_classes.intersection(classes) if self.has_classes else frozenset(classes)
+            self.has_classes = True
         self.most_windows = max(self.most_windows, len(self._cohorts[-1].segments))
         return number
 

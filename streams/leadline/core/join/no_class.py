@@ -11,7 +11,8 @@ from leadline.core.processor import Reject
 
 def refuse(requests: Requests, rows: Ints, outcomes: NDArray[np.void], changes: Changes) -> None:
     """Tell of the outcomes (`OUTCOME`, one a row of the batch) that are no class. Where no prediction has come yet, nobody knows."""
-    if not changes.cohorts.has_classes:
+    cohorts, values = changes.cohorts, outcomes["value"]
+    if not cohorts.has_classes or (np.isnan(values) | np.isin(values, list(cohorts.common_classes))).all():
         return
     for i in np.flatnonzero(_no_class(requests, outcomes, changes)).tolist():
         detail = f"{outcomes['value'][i]:g} is no class of the model: {_classes(requests, i, changes)}"
