@@ -65,8 +65,7 @@ class Cohort:
 class Cohorts:
     """The cohorts of one task. A cohort keeps its number.
 
-    ``most_windows``: in how many windows a prediction of any of them counts at most: one of each segment. ``has_classes``: whether the
-    classes of any are known. ``common_classes``: the outcomes that are classes of all.
+    ``most_windows``: in how many windows a prediction of any of them counts at most: one of each segment.
     """
 
     def __init__(self, store: Store, models: Models) -> None:
@@ -77,8 +76,8 @@ class Cohorts:
         self._bytes_of_version: Counter[tuple[str, str]] = Counter()
         self._versions: dict[tuple[str, str], int] = {}
         self.most_windows = 1
-        self.has_classes = False
-        self.common_classes = frozenset[float]()
+        self._has_classes = False
+        self._common_classes = frozenset[float]()
         self._cohorts: list[Cohort] = []
         self._table: NDArray[Any] = np.zeros(0, _TABLE)
         for _, value in store.scan(JoinKeys.COHORT, JoinKeys.COHORT + b"\xff" * 5):
@@ -119,9 +118,14 @@ class Cohorts:
         """The outcome that each cohort's model calls yes."""
         return self._column("positive", numbers)
 
+    def are_classes_of_all(self, outcomes: Floats) -> bool:
+        """Whether each outcome surely is a class, whichever cohort it belongs to: so it is nearly always."""
+        common = list(self._common_classes)
+        return not self._has_classes or bool((np.isnan(outcomes) | np.isin(outcomes, common)).all())
+
     def is_class(self, numbers: Ints, outcomes: Floats) -> Bools:
         """Whether each outcome is a class of the cohort beside it; NaN, which takes back, is."""
-        if not self.has_classes:
+        if self.are_classes_of_all(outcomes):
             return np.ones(len(outcomes), bool)
         known = self._column("classes", numbers)
         found: Bools = (
@@ -198,8 +202,8 @@ class Cohorts:
         self._versions.setdefault((model, version), len(self._versions))
         self._cohorts.append(Cohort(model, version, tuple(dict.fromkeys(("*", *segments))), settings, classes))
         if classes is not None:
-            self.common_classes = self.common_classes.intersection(classes) if self.has_classes else frozenset(classes)
-            self.has_classes = True
+            common = self._common_classes.intersection(classes) if self._has_classes else frozenset(classes)
+            self._common_classes, self._has_classes = common, True
         self.most_windows = max(self.most_windows, len(self._cohorts[-1].segments))
         return number
 

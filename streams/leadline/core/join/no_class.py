@@ -11,8 +11,7 @@ from leadline.core.processor import Reject
 
 def refuse(requests: Requests, rows: Ints, outcomes: NDArray[np.void], changes: Changes) -> None:
     """Tell of the outcomes (`OUTCOME`, one a row of the batch) that are no class. Where no prediction has come yet, nobody knows."""
-    cohorts, values = changes.cohorts, outcomes["value"]
-    if not cohorts.has_classes or (np.isnan(values) | np.isin(values, list(cohorts.common_classes))).all():
+    if changes.cohorts.are_classes_of_all(outcomes["value"]):
         return
     for i in np.flatnonzero(_no_class(requests, outcomes, changes)).tolist():
         detail = f"{outcomes['value'][i]:g} is no class of the model: {_classes(requests, i, changes)}"

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -13,7 +13,6 @@ from leadline.core.scoring.features import Features
 from leadline.core.scoring.request_forms import Requests, Scored, requests_of, to_matrix
 from leadline.core.scoring.routing import Deployments, loaded_routes
 from leadline.records import Rollout, brief
-from leadline.settings import ModelSettings
 from leadline.wire.limits import SEGMENT_BYTES
 
 _SHOWN, _LONG = 10, 60
@@ -56,16 +55,16 @@ class Scoring(EventDriven):
         known = self._serving.get(model)
         if known is None or known[0] is not newest:
             routes = loaded_routes(self._models, self._deployments, model)
-            serving = [_Serving(version, role, Features(version.signature)) for version, role in routes]
+            serving = [_Serving.of(version, role) for version, role in routes]
             known = self._serving[model] = newest, serving
         return known[1]
 
     def _score(self, batch: Batch, rows: Ints, requests: Requests, serving: "_Serving", effects: Effects) -> None:
-        version, role, features = serving
+        version, role, features, _ = serving
         rows, requests = _with_short_segments(rows, requests, version.settings.segments, effects)
         lookups = _lookups(batch.lookups, rows)
         matrix = to_matrix(requests, features, lookups)
-        gone = nothing_given(matrix, features, version.settings)
+        gone = _nothing_given(matrix, serving.own)
         if gone.any():
             _refuse_without_features(effects, rows, requests, gone, features)
             rows, requests, matrix, lookups = _kept(np.flatnonzero(~gone), rows, requests, matrix, lookups)
@@ -89,24 +88,37 @@ class Scoring(EventDriven):
 
 
 class _Serving(NamedTuple):
-    """A version that answers, in its role, and how its features become numbers."""
+    """A version that answers, in its role, and how its features become numbers.
+
+    ``own``: those that a request has to give, since they are not looked up.
+    """
 
     version: LoadedVersion
     role: str
     features: Features
+    own: Ints
+
+    @classmethod
+    def of(cls, version: LoadedVersion, role: str) -> Self:
+        """A version in its role."""
+        features = Features(version.signature)
+        looked_up = {name for lookup in version.settings.lookups.values() for name in lookup.features}
+        own = [at for at, name in enumerate(features.names) if name not in looked_up]
+        return cls(version, role, features, np.array(own, np.int64))
 
 
 def _refuse(effects: Effects, rows: Ints, reason: str, detail: str) -> None:
     effects.rejects.extend(Reject(i, reason, detail) for i in rows.tolist())
 
 
-def nothing_given(matrix: Floats, features: Features, settings: ModelSettings) -> Bools:
-    """The rows in which no feature is there of those that a request has to give: all that are not looked up."""
-    looked_up = {name for lookup in settings.lookups.values() for name in lookup.features}
-    own = [at for at, name in enumerate(features.names) if name not in looked_up]
-    gone: Bools = np.isnan(matrix[:, own[0]]) if own else np.zeros(len(matrix), bool)
+def _nothing_given(matrix: Floats, own: Ints) -> Bools:
+    """The rows in which no feature is there of those that a request has to give: the columns ``own``."""
+    if not len(own):
+        return np.zeros(len(matrix), bool)
+    gone: Bools = np.isnan(matrix[:, own[0]])
     rows = np.flatnonzero(gone)
-    gone[rows] = np.isnan(matrix[rows][:, own]).all(axis=1)
+    if len(rows):
+        gone[rows] = np.isnan(matrix[rows][:, own]).all(axis=1)
     return gone
 
 
