@@ -92,6 +92,7 @@ def logs_of(tmp_path, rows, positive=None):
         ([("0.0", 0), ("1.0", 1)], None),
         ([("False", "0"), (1, "True")], None),
         ([("no", "no"), ("yes", "yes")], "yes"),
+        ([(0, "no"), (1, "yes")], "yes"),
     ],
 )
 def test_labels_of_two_classes_are_one_and_zero(tmp_path, rows, positive):
