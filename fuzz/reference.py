@@ -25,7 +25,7 @@ REASONS = {
     "empty-value", "record-too-large", "unknown-schema", "json-not-a-record", "undecodable", "trailing-bytes",
     "request-id-empty", "request-id-too-long", "key-mismatch", "time-out-of-range", "score-not-finite",
     "outcome-not-finite", "unknown-state", "counts-out-of-range", "counts-disagree", "too-long", "event-time-unit",
-    "event-time-ahead",
+    "event-time-ahead", "outcome-not-a-class",
 }  # fmt: skip
 AHEAD = 86_400_000
 """How far ahead of its arrival an event may be."""
@@ -75,12 +75,16 @@ def _fields(topic: str, value: bytes | None) -> tuple[str, dict[str, Any]]:
     for name in (MANY[topic],) if topic in MANY else FEW[topic]:
         if value.startswith(head(name)):
             return name, body(name, value[10:])
-    if topic in ("prediction-requests", "outcomes") and value.strip(b" \t\n\r\v\f").startswith(b"{"):
+    if topic in ("prediction-requests", "outcomes") and _without_mark(value).strip(b" \t\n\r\v\f").startswith(b"{"):
         try:
-            return MANY[topic], _json(topic, json.loads(value))
+            return MANY[topic], _json(topic, json.loads(_without_mark(value)))
         except (ValueError, RecursionError, OverflowError):
             raise Unreadable("json-not-a-record") from None
     raise Unreadable("unknown-schema")
+
+
+def _without_mark(value: bytes) -> bytes:
+    return value[3:] if value.startswith(b"\xef\xbb\xbf") else value
 
 
 def body(name: str, written: bytes) -> dict[str, Any]:
@@ -100,25 +104,39 @@ def _json(topic: str, given: Any) -> dict[str, Any]:
     if topic == "outcomes":
         outcome = given["outcome"] if "outcome" in given else _wrong()
         return {
-            "request_id": _string(given.get("request_id")),
-            "outcome": None if outcome is None else _float(outcome),
+            "request_id": _known(_id(given.get("request_id"))),
+            "outcome": _outcome(outcome),
             "outcome_time": _millis(given.get("outcome_time")),
         }
-    numbers = {key: _float(each) for key, each in _map(given.get("features")).items() if each is not None}
+    numbers = {key: _float(each) for key, each in _map(given.get("features")).items()}
+    if any(each is not None and math.isinf(each) for each in numbers.values()):
+        _wrong()
+    texts = {_string(key): _category(each) for key, each in _map(given.get("categories")).items()}
     return {
-        "request_id": _string(given.get("request_id")),
+        "request_id": _known(_id(given.get("request_id"))),
         "model": _string(given.get("model")),
-        "user_id": _string(given.get("user_id", "")),
+        "user_id": _id(given.get("user_id")) or "",
         "event_time": _millis(given.get("event_time")),
-        "features": {_string(key): each for key, each in numbers.items() if not math.isnan(each)},
-        "categories": {
-            _string(key): _string(each) for key, each in _map(given.get("categories")).items() if each is not None
-        },
+        "features": {_string(key): each for key, each in numbers.items() if each is not None and not math.isnan(each)},
+        "categories": {key: each for key, each in texts.items() if each},
     }
+
+
+def _outcome(value: Any) -> float | None:
+    try:
+        return _float(value)
+    except ValueError:
+        if isinstance(value, str):
+            raise Unreadable("outcome-not-a-class") from None
+        raise
 
 
 def _wrong() -> Any:
     raise ValueError
+
+
+def _known(value: str | None) -> str:
+    return _wrong() if value is None else value
 
 
 def _string(value: Any) -> str:
@@ -128,8 +146,33 @@ def _string(value: Any) -> str:
     return str(value)
 
 
-def _float(value: Any) -> float:
-    return float(value) if type(value) in (int, float) else _wrong()
+def _id(value: Any) -> str | None:
+    if value is None or value != value:
+        return None
+    if (type(value) is float and value.is_integer()) or type(value) is int:
+        return str(int(value))
+    return _string(value)
+
+
+def _category(value: Any) -> str | None:
+    if value is None or value != value:
+        return None
+    text = str(value) if type(value) in (int, float, bool) else _string(value)
+    if re.fullmatch("-?[0-9]+[.]0+", text):
+        text = text.split(".")[0]
+        return "0" if text == "-0" else text
+    return text.lower() if text in ("True", "TRUE", "False", "FALSE") else text
+
+
+def _float(value: Any) -> float | None:
+    if value in (None, ""):
+        return None
+    if isinstance(value, str):
+        word = value.strip()
+        if word in ("true", "True", "TRUE", "false", "False", "FALSE"):
+            return float(word.lower() == "true")
+        return _wrong() if "_" in value or not value.isascii() else float(value)
+    return float(value) if type(value) in (int, float, bool) else _wrong()
 
 
 def _map(value: Any) -> dict[str, Any]:
@@ -137,8 +180,10 @@ def _map(value: Any) -> dict[str, Any]:
 
 
 def _millis(value: Any) -> int:
-    if type(value) is int and -(2**63) < value < 2**63:
-        return value
+    if isinstance(value, str) and re.fullmatch("-?[0-9]{1,18}([.][0-9]{1,18})?", value):
+        value = float(value) if "." in value else int(value)
+    if type(value) in (int, float) and -(2**63) < value < 2**63:
+        return int(value // 1)
     moment = datetime.fromisoformat(value) if isinstance(value, str) else _wrong()
     if moment.utcoffset() is None:
         _wrong()

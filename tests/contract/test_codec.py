@@ -255,7 +255,10 @@ ASKED = PredictionRequest("r1", "m", 5, {"a": 1.0})
         ("outcomes", b"r1", value_of(Outcome("r1", 1.0, 2**60)), "time-out-of-range"),
         ("outcomes", b"r1", b" " * (LIMIT + 1), "record-too-large"),
         ("outcomes", b"r1", b'{"request_id": "r1", "outcome_time": 5}', "json-not-a-record"),
-        ("outcomes", b"r1", b'{"request_id": "r1", "outcome": true, "outcome_time": 5}', "json-not-a-record"),
+        ("outcomes", b"r1", b'{"request_id": "r1", "outcome": "1_0", "outcome_time": 5}', "outcome-not-a-class"),
+        ("outcomes", b"r1", b'{"request_id": "r1", "outcome": "yes", "outcome_time": 5}', "outcome-not-a-class"),
+        ("outcomes", b"r1", b'{"request_id": "r1", "outcome": [1], "outcome_time": 5}', "json-not-a-record"),
+        ("outcomes", b"r1", b'{"request_id": "r1", "outcome": 1, "outcome_time": true}', "json-not-a-record"),
         (
             "outcomes",
             b"r1",

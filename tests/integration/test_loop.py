@@ -185,7 +185,7 @@ async def test_what_cannot_be_used_becomes_a_dead_letter_and_the_stages_go_on(lo
         b"segment": (value_of(replace(request(rng, "segment", at), categories={"country": "é" * 500})), "too-long"),
         b"name": (value_of(replace(request(rng, "name", at), model="\x7f" * 1_000_000)), "too-long"),
         b"ahead": (value_of(request(rng, "ahead", at + 25 * HOUR)), "event-time-ahead"),
-        b"infinite": (as_json(request(rng, "infinite", at)).replace(b'"amount": ', b'"amount": 1e999, "x": '), "score-not-finite"),
+        b"infinite": (as_json(request(rng, "infinite", at)).replace(b'"amount": ', b'"amount": 1e999, "x": '), "json-not-a-record"),
     }  # fmt: skip
     longest = request(rng, "longest", at)
     big = PredictionRequest(

@@ -81,6 +81,35 @@ def test_the_latest_outcome_on_four_partitions_and_two_workers(kafka, logs, tmp_
     assert replays.differences(tmp_path, replays.expected(*logs, "12h", "1d", "latest"), "1d") == []
 
 
+def small(folder, outcomes_of="r"):
+    """Six requests with labels of words, and their outcomes."""
+    times = [START + timedelta(hours=n) for n in range(6)]
+    predictions = [[f"r{n}", t, "v1", 0.9 - n % 2 * 0.8, ("yes", "no")[n % 2], "", t] for n, t in enumerate(times)]
+    outcomes = [[f"{outcomes_of}{n}", ("yes", "no")[n % 2], t, t] for n, t in enumerate(times)]
+    return (
+        write(
+            folder / "p.csv.gz",
+            "request_id,event_time,model_version,score,label_pred,segment,arrival_time",
+            predictions,
+        ),
+        write(folder / "o.csv.gz", "request_id,outcome,outcome_time,arrival_time", outcomes),
+    )
+
+
+def test_labels_of_words(kafka, tmp_path):
+    finish(replays.start(tmp_path, kafka, *small(tmp_path), *ASK, "--positive", "yes"), tmp_path)
+    with (tmp_path / "metrics.csv").open(encoding="utf-8", newline="") as rows:
+        [window] = [row for row in csv.DictReader(rows) if row["segment"] == "*"]
+    assert (window["tp"], window["tn"], window["accuracy"]) == ("3", "3", "1.0")
+
+
+def test_a_replay_in_which_nothing_counts_fails_and_says_why(kafka, tmp_path):
+    process = replays.start(tmp_path, kafka, *small(tmp_path, "s"), *ASK, "--positive", "yes")
+    assert process.wait(180) == 1
+    said = (tmp_path / "said.txt").read_text("utf-8")
+    assert "nothing counted: 6 predictions, none with an outcome; 6 outcomes of no prediction" in said
+
+
 def test_as_of_a_moment_in_between(kafka, logs, tmp_path):
     moment = START + timedelta(days=3)
     finish(replays.start(tmp_path, kafka, *logs, *ASK, "--as-of", moment.isoformat()), tmp_path)

@@ -12,6 +12,7 @@ from leadline.learning.reference import matrix, read_reference, signature_of
 from leadline.records import PredictionRequest
 from leadline.settings import ModelSettings
 from leadline.wire.codec import FEW_REQUESTS, decode, value_of
+from leadline.wire.conversion import category
 from leadline.wire.run import Run
 
 NUMERIC, CATEGORICAL = ["int", "big", "float", "half", "flag", "gone", "price"], ["town", "kind"]
@@ -47,7 +48,7 @@ def request(number, row):
         event_time=number,
         features=numbers,
         user_id="",
-        categories={n: known[n] for n in CATEGORICAL if n in known},
+        categories={n: text for n in CATEGORICAL if (text := category(row[n])) is not None},
     )
 
 
@@ -98,7 +99,7 @@ def naive(table, signature):
     rows = []
     for row in table.to_pylist():
         numbers = [np.nan if row[name] is None else float(row[name]) for name in signature.numeric]
-        texts = [(row[name], signature.categories[name]) for name in signature.categorical]
+        texts = [(category(row[name]), signature.categories[name]) for name in signature.categorical]
         rows.append([*numbers, *(np.nan if t is None else known.index(t) if t in known else -1 for t, known in texts)])
     return np.array(rows, np.float64)
 

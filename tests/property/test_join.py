@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadline.core.join import schedule
+from leadline.core.models import ReferenceProfile, Signature, Version
 from leadline.core.store_keys import JoinKeys
 from leadline.core.windows import live_profiles, partials
 from leadline.core.windows.aggregates.by_score import EDGES
 from leadline.settings import ModelSettings
 from leadline.testing import oracle
-from logs import JoinRun, differences, feed_all
+from logs import JoinRun, Models, differences, feed_all
 
 HORIZON, OTHER_HORIZON, WINDOW = 200, 80, 100
 TIMES = st.integers(-300, 900)
@@ -49,17 +50,24 @@ def scored(draw):
 PREDICTIONS = st.lists(scored(), max_size=12).map(
     lambda requests: [prediction for own in requests for prediction in own]
 )
-OUTCOMES = st.lists(
-    st.fixed_dictionaries(
-        {
-            "request_id": IDS | st.just("r99"),
-            "outcome": st.sampled_from([0.0, 1.0, 1.0, None]),
-            "outcome_time": TIMES,
-            "arrival_time": TIMES,
-        }
-    ),
-    max_size=15,
-)
+
+
+def outcome_logs(values):
+    return st.lists(
+        st.fixed_dictionaries(
+            {
+                "request_id": IDS | st.just("r99"),
+                "outcome": st.sampled_from(values),
+                "outcome_time": TIMES,
+                "arrival_time": TIMES,
+            }
+        ),
+        max_size=15,
+    )
+
+
+OUTCOMES = outcome_logs([0.0, 1.0, 1.0, None])
+ODD_OUTCOMES = outcome_logs([0.0, 1.0, 2.0, 0.7, None])
 
 
 def by_arrival(log):
@@ -98,6 +106,43 @@ def test_equals_the_batch_join_at_every_moment(predictions, outcomes, random, po
     feed_all(run, predictions, outcomes, random.randint, most, reopen)
     run.pass_time(as_of)
     assert not differences(run, expected(predictions, outcomes, policy, other_policy, as_of=as_of))
+
+
+CLASSES = {"m": [0.0, 1.0], "n": [0.0, 3.0]}
+
+
+class WithClasses(Models):
+    """Each version knows the two classes of its model."""
+
+    def version(self, model, version):
+        return Version(
+            self.settings(model), version, Signature("s", [], [], {}), ReferenceProfile(0, [], {}, CLASSES[model])
+        )
+
+
+@given(PREDICTIONS, ODD_OUTCOMES, RANDOMS, POLICIES, POLICIES, st.integers(1, 12), st.booleans(), st.integers(0, 2000))
+@settings(max_examples=200)
+def test_an_outcome_that_is_no_class_labels_nothing(
+    predictions, outcomes, random, policy, other_policy, most, reopen, wait
+):
+    predictions = [p | {"classes": CLASSES[p["model"]]} for p in by_arrival(predictions)]
+    outcomes = by_arrival(outcomes)
+    as_of = max([r["arrival_time"] for r in [*predictions, *outcomes]], default=0) + wait
+    run = JoinRun(models=WithClasses(*two_models(policy, other_policy)))
+    feed_all(run, predictions, outcomes, random.randint, most, reopen)
+    run.pass_time(as_of)
+    assert not differences(run, expected(predictions, outcomes, policy, other_policy, as_of=as_of))
+    run = JoinRun(models=WithClasses(*two_models(policy, other_policy)))
+    for topic, log in (("predictions", predictions), ("outcomes", outcomes)):
+        if log:
+            run.feed(topic, log)
+    known = {(p["request_id"], value) for p in predictions for value in p["classes"]}
+    predicted = {p["request_id"] for p in predictions}
+    assert [request for request, reason in run.rejects if reason == "outcome-not-a-class"] == [
+        o["request_id"]
+        for o in outcomes
+        if o["request_id"] in predicted and o["outcome"] is not None and (o["request_id"], o["outcome"]) not in known
+    ]
 
 
 @given(PREDICTIONS, OUTCOMES, RANDOMS, POLICIES, st.integers(0, 300), st.integers(1, 12))

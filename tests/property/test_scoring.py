@@ -15,7 +15,7 @@ from leadline.core.scoring.request_forms import Few, Many, requests_of, to_matri
 from leadline.core.scoring.routing import Deployments
 from leadline.core.scoring.scoring import Scoring
 from leadline.records import PredictionRequest
-from leadline.settings import ModelSettings
+from leadline.settings import Lookup, ModelSettings
 from leadline.wire.codec import encode, read
 from stages import Models, rolled_out, version
 
@@ -94,8 +94,8 @@ def naive_row(features, categories):
     return row
 
 
-def scoring(settings=SETTINGS):
-    scored = replace(version(settings, signature=SIGNATURE), predictor=Total())
+def scoring(settings=SETTINGS, takes_missing=True):
+    scored = replace(version(settings, signature=SIGNATURE), predictor=Total(), takes_missing=takes_missing)
     models = Models({"m": settings, "bare": settings}, {("m", "v1"): scored})
     return Scoring(models, Deployments(rolled_out(m="v1")))
 
@@ -127,10 +127,11 @@ def test_each_request_is_a_prediction_or_a_reject(form, requests):
     rejected = {reject.index: reject.reason for reject in effects.rejects}
     assert sorted([*rejected, *(int(row["request_id"][1:]) for row in rows)]) == list(range(len(requests)))
     for i, (features, categories) in enumerate(requests):
+        row = naive_row(features, categories)
         with np.errstate(all="ignore"):
-            score = Total().predict(np.array([naive_row(features, categories)]))[0]
+            score = Total().predict(np.array([row]))[0]
         assert (i in rejected) == (not np.isfinite(score))
-        assert rejected.get(i, "score-not-finite") == "score-not-finite"
+        assert rejected.get(i) in (None, "features-missing" if np.isnan(row).all() else "score-not-finite")
     for row in rows:
         i = int(row["request_id"][1:])
         said = dict(requests[i][1])
@@ -146,7 +147,39 @@ def test_missing_features_are_refused_where_the_model_says_so(form, requests):
     strict = SETTINGS.model_copy(update={"missing": "refuse"})
     effects = scoring(strict).on_batch(form(requests))
     incomplete = {i for i, each in enumerate(requests) if np.isnan(naive_row(*each)).any()}
-    assert {r.index for r in effects.rejects if r.reason == "feature-missing"} == incomplete
+    refused = {r.index for r in effects.rejects if r.reason in ("feature-missing", "features-missing")}
+    assert refused == incomplete
+
+
+@FORMS
+def test_a_request_without_features_says_which_there_are_and_which_it_has(form):
+    """What is looked up need not be there; a category that was never seen is there."""
+    requests = [([], []), ([("A", 1.0), ("zz", 2.0)], [("C", "x")]), ([], [("c", "never")]), ([("a", np.nan)], [])]
+    effects = scoring().on_batch(form(requests))
+    wanted = "no feature of the model is there: a, b, ä, c, d; "
+    assert [
+        (each.index, each.reason, each.detail) for each in effects.rejects if each.reason == "features-missing"
+    ] == [
+        (0, "features-missing", wanted + "it has none"),
+        (1, "features-missing", wanted + "it has A, zz, C"),
+        (3, "features-missing", wanted + "it has a"),
+    ]
+    looked_up = SETTINGS.model_copy(update={"lookups": {"v": Lookup(key="city", features=[*SIGNATURE.names])}})
+    assert not [
+        each for each in scoring(looked_up).on_batch(form(requests)).rejects if each.reason == "features-missing"
+    ]
+
+
+@FORMS
+def test_a_model_that_takes_nothing_missing_refuses_such_requests_and_names_the_feature(form):
+    requests = [
+        ([("a", 1.0), ("b", 1.0), ("ä", 1.0)], [("c", "x"), ("d", "")]),
+        ([("a", 1.0)], [("c", "x"), ("d", "")]),
+    ]
+    effects = scoring(takes_missing=False).on_batch(form(requests))
+    assert [(each.index, each.reason, each.detail) for each in effects.rejects] == [
+        (1, "feature-missing", "missing: b, ä")
+    ]
 
 
 @FORMS

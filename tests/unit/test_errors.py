@@ -18,8 +18,9 @@ HOSTILE = "[/b]\x1b[31m\u202e\n"
 DEEP = "a = " + "[" * 100_000
 REQUEST = '{"request_id": "r", "event_time": 1767225600000, "features": {"x": %s}, "user_id": "%s"}'
 OUTCOME = '{"request_id": "r", "outcome": %s, "outcome_time": %s}'
+LOG = "request_id,event_time,model_version,score,label_pred,segment,arrival_time,outcome,outcome_time\n"
 ADD = ["model", "add", "m.skops", "--settings", "good.toml", "--reference", "ref.csv"]
-REPLAY = ["replay", "--predictions", "p.csv", "--outcomes", "p.csv", "--horizon", "1d", "--window", "1d"]
+REPLAY = ["replay", "--predictions", "log.csv", "--outcomes", "log.csv", "--horizon", "1d", "--window", "1d"]
 REQUESTS = ["send", "--to", "requests", "--model", "good"]
 OUTCOMES = ["send", "--to", "outcomes"]
 NONE, GONE, THERE = None, "127.0.0.1:1", "there"
@@ -62,6 +63,15 @@ CASES = [
     ([*OUTCOMES, "deep.jsonl"], 1, "deep.jsonl, line 1: not JSON", THERE),
     ([*OUTCOMES, "list.jsonl"], 1, "list.jsonl, line 1: not an object", THERE),
     ([*OUTCOMES, "rows.csv"], 1, "rows.csv, row 2: outcome is 'x'", THERE),
+    ([*OUTCOMES, "ragged.csv"], 1, "ragged.csv: cannot be read: CSV parse error: Row #3", THERE),
+    ([*OUTCOMES, "log.csv.gz"], 1, "log.csv.gz: cannot be read", THERE),
+    ([*OUTCOMES, "column.csv"], 1, "column.csv: no column outcome; it has request_id, Outcome, outcome_time", THERE),
+    ([*OUTCOMES, "semicolon.csv"], 1, 'separated by ";"', THERE),
+    ([*OUTCOMES, "latin1.csv"], 1, "latin1.csv, line 2: not UTF-8", THERE),
+    ([*OUTCOMES, "twice.csv"], 1, "twice.csv: column outcome is there twice", THERE),
+    ([*OUTCOMES, "local.csv"], 1, "local.csv, row 1: outcome_time is 2026-10-25 02:30:00, which has no zone", THERE),
+    ([*OUTCOMES, "unit.csv"], 1, "unit.csv, row 1: event-time-unit: outcome_time looks like seconds", THERE),
+    ([*REQUESTS, "other.jsonl"], 1, "other.jsonl: no column x; it has request_id, event_time, X", THERE),
     ([*OUTCOMES, "late.jsonl"], 1, "late.jsonl, line 1: time-out-of-range", THERE),
     ([*OUTCOMES, "huge.jsonl"], 1, "huge.jsonl, line 1: outcome is", THERE),
     ([*OUTCOMES, "int64.jsonl"], 1, "int64.jsonl, line 1: outcome_time is", THERE),
@@ -85,7 +95,12 @@ CASES = [
     ([*REPLAY, "--as-of", "today"], 2, "--as-of", GONE),
     ([*REPLAY, "--policy", "last"], 2, "--policy", GONE),
     (REPLAY, 1, "127.0.0.1:1 does not answer", GONE),
-    (REPLAY, 1, "p.csv: not a log with the columns", THERE),
+    ([*REPLAY, "--predictions", "p.csv"], 1, "p.csv: not a log with the columns", GONE),
+    ([*REPLAY, "--out", "none/m.csv"], 2, "none/m.csv cannot be written", GONE),
+    ([*REPLAY, "--predictions", "two.csv", "--outcomes", "two.csv"], 1, "the labels are 1, 2: say which", GONE),
+    ([*REPLAY, "--positive", "x"], 1, "--positive x: the labels", GONE),
+    ([*REPLAY, "--predictions", "empty.csv"], 1, "empty.csv: has no rows", GONE),
+    ([*REPLAY, "--predictions", "seconds.csv"], 1, "row 1: looks like seconds", GONE),
     (["simulate", "--seeds", "0"], 2, "--seeds", NONE),
     (["doctor", "--no-such"], 2, "--no-such", NONE),
 ]  # fmt: skip
@@ -94,6 +109,17 @@ FILES = {
     "ref.csv": "x,outcome\n1,0\n2,1\n", "ref.txt": "", "p.csv": "a,b\n1,2\n", "models/good/model.toml": 'name = "good"\nnumeric = ["x"]\n',
     "models/good/v1/manifest.json": "", "bad.parquet": "no", "bad.jsonl.gz": "no", "deep.jsonl": "[" * 100_000, "list.jsonl": "[]",
     "rows.csv": "request_id,outcome,outcome_time\nr1,1,1767225600000\nr2,x,1767225600000\n", "rows.jsonl": "{}",
+    "ragged.csv": "request_id,outcome,outcome_time\nr1,1,1767225600000\nr2,1\n",
+    "column.csv": "request_id,Outcome,outcome_time\nr1,1,1767225600000\n", "log.csv.gz": "no",
+    "semicolon.csv": "request_id;outcome;outcome_time\nr1;1;1767225600000\n",
+    "latin1.csv": "request_id,outcome,outcome_time,city\nr1,1,1767225600000,M\udce1laga\n",
+    "twice.csv": "request_id,outcome,outcome_time,outcome\nr1,1,1767225600000,0\n",
+    "local.csv": "request_id,outcome,outcome_time\nr1,1,2026-10-25 02:30:00\n",
+    "unit.csv": "request_id,outcome,outcome_time\nr1,1,1767225600\n",
+    "other.jsonl": '{"request_id": "r", "event_time": 1767225600000, "X": 1}',
+    "log.csv": LOG + "r1,1767225600000,v,0.5,1,s,1767225600000,1,1767225600000\n", "empty.csv": LOG,
+    "two.csv": LOG + "r1,1767225600000,v,0.5,1,s,1767225600000,2,1767225600000\n",
+    "seconds.csv": LOG + "r1,1767225600,v,0.5,1,s,1767225600,1,1767225600\n",
     "huge.jsonl": OUTCOME % ("9" * 400, 1),
     "int64.jsonl": OUTCOME % (1, str(2**63)),
     "late.jsonl": OUTCOME % (1, str(2**61)),
@@ -109,7 +135,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name, text in FILES.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
+        (tmp_path / name).write_bytes(text.encode(errors="surrogateescape"))
     return tmp_path
 
 

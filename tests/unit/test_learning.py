@@ -134,8 +134,8 @@ def test_matrix_of_chunks_integers_and_nothing_known():
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"age": [1]}, "'town' is missing"),
-        ({"town": ["a"], "age": ["x"]}, "'age' is string"),
+        ({"age": [1]}, "no column town; it has age"),
+        ({"town": ["a"], "age": ["x"]}, "'age', row 1: is 'x', not a number"),
         ({"town": [[1]], "age": [1]}, "'town' is list"),
     ],
 )
@@ -383,7 +383,7 @@ def test_what_is_refused_leaves_nothing(tmp_path):
     holes = table().set_column(2, "age", pa.array([None, *[1.0] * 399]))
     with pytest.raises(ValueError, match="no score to 1 of 400 rows"):
         add_version(tmp_path, SETTINGS, "v1", train(table(), SETTINGS, "y", "logistic"), holes, "y")
-    with pytest.raises(ValueError, match="'z' is missing"):
+    with pytest.raises(ValueError, match="no column z;"):
         add_version(tmp_path, SETTINGS, "v1", train(table(), SETTINGS, "y", "logistic"), table(), "z")
     assert not list(tmp_path.iterdir())
 

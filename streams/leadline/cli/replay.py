@@ -26,6 +26,10 @@ def replay(
         str | None, typer.Option(help="The moment to answer for, ISO-8601. Default: the latest time in the logs.")
     ] = None,
     model: Annotated[str, typer.Option(help="Name of the model.")] = "default",
+    task: Annotated[Literal["binary", "regression"], typer.Option(help="What the scores are.")] = "binary",
+    positive: Annotated[
+        str | None, typer.Option(help="The label that counts as yes, where labels are not 0 and 1.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Where the metrics of each window go.")] = Path("metrics.csv"),
     summary: Annotated[Path, typer.Option(help="Where the counts go.")] = Path("summary.json"),
     partitions: Annotated[int, typer.Option(min=1, help="Partitions of the topics.")] = 2,
@@ -34,20 +38,35 @@ def replay(
 ) -> None:
     """Replay two logs through the real pipeline on Kafka, and write what its live metrics say."""
     from leadline.embedded import progress_bar, servers
+    from leadline.replay.errors import NothingCountedError
+    from leadline.replay.logs import read_logs
+    from leadline.replay.report import problem, told
     from leadline.replay.run import Replay, run
 
     settings = load_settings()
     asked = Replay(
-        predictions, outcomes, model, _duration("horizon", horizon), _duration("window", window), policy,
+        model, task, _duration("horizon", horizon), _duration("window", window), policy,
         None if grace is None else _duration("grace", grace), None if as_of is None else _moment(as_of), partitions, workers, keep,
     )  # fmt: skip
+    _check_places(out, summary)
+    logs = read_logs(predictions, outcomes, model, task, positive)
     folder = Path(tempfile.mkdtemp(prefix="leadline-replay-"))
     with servers(settings, redis=False) as reached, progress_bar(err) as progress:
         wait_for(reach(reached.bootstrap))
-        metrics, counted = run(asked, settings, reached.bootstrap, folder, say, progress)
-    out.write_text(metrics, "utf-8")
-    summary.write_text(json.dumps(counted, indent=2) + "\n", "utf-8")
+        answer = run(asked, logs, settings, reached.bootstrap, folder, say, progress)
+    out.write_text(answer.metrics, "utf-8")
+    summary.write_text(json.dumps(answer.summary, indent=2) + "\n", "utf-8")
     say(f"wrote {out} and {summary}")
+    if nothing := problem(answer.counts, answer.letters):
+        raise NothingCountedError(nothing)
+    if answer.letters:
+        say(told(answer.letters))
+
+
+def _check_places(*files: Path) -> None:
+    for file in files:
+        if file.is_dir() or not file.absolute().parent.is_dir():
+            raise typer.BadParameter(f"{file} cannot be written: name a file in a folder that is there")
 
 
 def _duration(name: str, value: str) -> int:

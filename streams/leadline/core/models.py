@@ -1,7 +1,7 @@
 """What there is to serve: the models that a worker knows, their versions and how each was trained; `scoring.routing` says who answers."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Protocol, Self
 
@@ -30,11 +30,15 @@ class FeatureProfile:
 
 @dataclass(frozen=True, slots=True)
 class ReferenceProfile:
-    """The data that a version was trained on, in bins, and how well it did there (metric name -> value)."""
+    """The data that a version was trained on, in bins, and how well it did there (metric name -> value).
+
+    ``classes``: the outcomes that there are, as numbers on the wire; empty where any is one, or nobody knows.
+    """
 
     predictions: int
     features: list[FeatureProfile]
     metrics: dict[str, float]
+    classes: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +84,13 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class LoadedVersion(Version):
-    """A version with its model, ready to score."""
+    """A version with its model, ready to score.
+
+    ``takes_missing``: whether a missing feature is a value to the model. Where not, such a request is refused whatever the settings say.
+    """
 
     predictor: Predictor
+    takes_missing: bool = True
 
 
 class Models(Protocol):

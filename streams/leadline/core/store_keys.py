@@ -4,6 +4,8 @@
 class JoinKeys:
     """The join, on one partition."""
 
+    CLASSES = b"k"
+    """The outcomes that are classes of a cohort's model, by its number."""
     COHORT = b"g"
     """The name of each cohort, by its number."""
     DEADLINE = b"d"

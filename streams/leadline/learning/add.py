@@ -4,7 +4,7 @@ import os
 import platform
 import secrets
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -108,8 +108,15 @@ class _New:
         scores = examined.scores
         _check_scores(scores)
         profile = build_profile(self._signature, self.rows, scores, quality(scores, self._outcomes, self._settings))
+        profile = replace(profile, classes=_classes(self._outcomes, self._settings))
         found = {MODEL: data, SIGNATURE: to_json(asdict(self._signature)), PROFILE: to_json(asdict(profile))}
         return found if examined.linear is None else found | {LINEAR: to_json(asdict(examined.linear))}
+
+
+def _classes(outcomes: Floats, settings: ModelSettings) -> list[float]:
+    """The outcomes that are the two classes of a binary model; empty where the reference does not have both."""
+    found: list[float] = np.unique(outcomes).tolist()
+    return found if settings.task == "binary" and len(found) == 2 and settings.positive in found else []
 
 
 def _check_free(root: Path, settings: ModelSettings, version: str) -> None:

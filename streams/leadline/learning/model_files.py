@@ -113,7 +113,9 @@ class ModelFiles:
         """A version with its model. Raises as `describe`."""
         found, files = self._described(model, version)
         predictor = _predictor(files, found.settings, found.signature, self.root / model / version)
-        return LoadedVersion(found.settings, version, found.signature, found.profile, predictor)
+        return LoadedVersion(
+            found.settings, version, found.signature, found.profile, predictor, takes_missing=predictor.takes_missing
+        )
 
     def _described(self, model: str, version: str) -> tuple[Version, dict[str, bytes]]:
         """A version without its model, and its verified files."""

@@ -1,18 +1,22 @@
 """The reference: a table of past requests with their outcomes, and the matrix that a model sees."""
 
 import gzip
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv, json, parquet
 
-from leadline.core.columnar.columns import Floats, floats
+from leadline.core.columnar.columns import Floats
 from leadline.core.models import Signature
 from leadline.core.scoring.features import Columns, Features, Texts
 from leadline.settings import ModelSettings
+from leadline.wire.column_conversion import categories_of, numbers_of
+from leadline.wire.conversion import ConversionError, missing_columns
 
+_T = TypeVar("_T")
 _MAX_BLOCK = 2**31 - 1
 
 
@@ -45,8 +49,8 @@ def _csv(data: bytes, text: Iterable[str]) -> pa.Table:
     options = csv.ConvertOptions(
         column_types=dict.fromkeys(text, pa.string()), null_values=[""], strings_can_be_null=True
     )
-    block = csv.ReadOptions(block_size=_block(data))
-    return csv.read_csv(pa.BufferReader(data), block, convert_options=options)
+    block, parse = csv.ReadOptions(block_size=_block(data)), csv.ParseOptions(newlines_in_values=True)
+    return csv.read_csv(pa.BufferReader(data), block, parse, options)
 
 
 def _json(data: bytes) -> pa.Table:
@@ -94,26 +98,24 @@ def matrix(table: pa.Table, signature: Signature) -> Floats:
 
 def numbers(table: pa.Table, name: str) -> Floats:
     """A column as floats, null is NaN; a boolean is 0 or 1. Raises ValueError where it is missing or not numeric."""
-    column = _column(table, name)
-    if pa.types.is_decimal(column.type):
-        column = column.cast(pa.string()).cast(pa.float64())  # by its digits: straight, its last bit would be another
-    if pa.types.is_boolean(column.type) or pa.types.is_null(column.type):
-        column = column.cast(pa.float64())
-    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
-        raise ValueError(f"column {name!r} is {column.type}, and should be numbers")
-    return floats(column)
+    return _converted(table, name, numbers_of)
 
 
 def _texts(table: pa.Table, name: str) -> pa.Array:
-    column = _column(table, name)
-    try:
-        return column.cast(pa.string())
-    except pa.ArrowException:
-        raise ValueError(f"column {name!r} is {column.type}, and should be text") from None
+    return _converted(table, name, categories_of)
 
 
-def _column(table: pa.Table, name: str) -> pa.Array:
-    if name not in table.column_names:
-        raise ValueError(f"column {name!r} is missing; the table has {', '.join(table.column_names)}")
+def _converted(table: pa.Table, name: str, convert: Callable[[pa.Array], _T]) -> _T:
+    """A column by the rules that hold for records too."""
+    repeated = table.column_names.count(name) > 1
+    problem = f"column {name!r} is there twice" if repeated else missing_columns([name], table.column_names)
+    if problem:
+        raise ValueError(problem)
     column = table.column(name).combine_chunks()
-    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+    column = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+    try:
+        return convert(column)
+    except ConversionError as error:
+        raise ValueError(f"column {name!r}, {error}") from None
+    except pa.ArrowException:
+        raise ValueError(f"column {name!r} is {column.type}: neither numbers nor texts") from None

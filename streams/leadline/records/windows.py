@@ -62,6 +62,7 @@ class JoinCounts:
     outcomes_orphan: int
     outcomes_after_grace: int
     outcomes_retractions: int
+    outcomes_not_a_class: int = 0
 
 
 @dataclass(frozen=True, slots=True)

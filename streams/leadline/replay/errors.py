@@ -9,3 +9,7 @@ class LogError(LeadlineError):
 
 class StallError(LeadlineError):
     """Nothing moves any more; the message says what is left to do."""
+
+
+class NothingCountedError(LeadlineError):
+    """No prediction of a replay met its outcome; the message says what became of the records."""

@@ -6,10 +6,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
-from numpy.typing import NDArray
 
+from leadline.core.columnar.columns import Ints
 from leadline.replay.errors import LogError
+from leadline.replay.labels import labels_of, numbered
+from leadline.replay.tables import convert, read_table
+from leadline.wire.column_conversion import converted, moments_of, numbers_of, untyped_identifiers_of
+from leadline.wire.conversion import outcome
 
 PREDICTION_COLUMNS = ("request_id", "event_time", "model_version", "score", "label_pred", "segment", "arrival_time")
 OUTCOME_COLUMNS = ("request_id", "outcome", "outcome_time", "arrival_time")
@@ -22,7 +25,7 @@ class Log:
     topic: str
     keys: list[bytes]
     columns: pa.RecordBatch
-    arrival_ms: NDArray[np.int64]
+    arrival_ms: Ints
     latest_ms: int
 
     def __len__(self) -> int:
@@ -36,80 +39,69 @@ class Log:
         return Log(self.topic, keys, self.columns.take(pa.array(order)), self.arrival_ms[order], self.latest_ms)
 
 
-def read_predictions(path: Path, model: str) -> Log:
-    """A log of predictions; columns ``request_id, event_time, model_version, score, label_pred, segment, arrival_time``."""
-    table = _read(path, PREDICTION_COLUMNS)
+def read_logs(predictions: Path, outcomes: Path, model: str, task: str, positive: str | None) -> tuple[Log, Log]:
+    """Both logs of a model. Raises LogError that names the file, the row and what is wrong; also where a log has no rows.
+
+    ``positive``: the label that counts as yes, where labels are not 0 and 1.
+    """
+    predicted, known = read_table(predictions, _prediction_columns(task)), read_table(outcomes, OUTCOME_COLUMNS)
+    if task == "regression":
+        said = pa.nulls(len(predicted), pa.int64())
+        truth = convert(outcomes, known, "outcome", lambda column: converted(column, outcome, pa.float64()))
+    else:
+        labels = (
+            convert(predictions, predicted, "label_pred", labels_of),
+            convert(outcomes, known, "outcome", labels_of),
+        )
+        said, truth = numbered(labels, positive)
+    return _predictions(predictions, predicted, model, said.cast(pa.int64())), _outcomes(outcomes, known, truth)
+
+
+def _prediction_columns(task: str) -> tuple[str, ...]:
+    return tuple(name for name in PREDICTION_COLUMNS if name != "label_pred" or task == "binary")
+
+
+def _predictions(path: Path, table: pa.RecordBatch, model: str, labels: pa.Array) -> Log:
     count = len(table)
-    event_time = _times(path, table, "event_time")
-    arrival_ms = _times(path, table, "arrival_time")
+    event_time, arrival_ms = _times(path, table, "event_time"), _times(path, table, "arrival_time")
     empty = pa.array([""] * count)
-    offsets = pa.array(np.arange(count + 1, dtype=np.int32))
     columns = {
-        "request_id": table["request_id"],
+        "request_id": _ids(path, table),
         "model": pa.array([model] * count),
         "model_version": table["model_version"],
         "role": pa.array(["champion"] * count),
         "user_id": empty,
         "event_time": pa.array(event_time),
         "scored_at": pa.array(arrival_ms),
-        "score": pc.fill_null(_numbers(path, table, "score", pa.float64()), float("nan")),
-        "predicted_label": _numbers(path, table, "label_pred", pa.int64()),
+        "score": pa.array(convert(path, table, "score", numbers_of)),
+        "predicted_label": labels,
         "features": pa.ListArray.from_arrays(pa.array(np.zeros(count + 1, np.int32)), pa.array([], pa.float64())),
         "signature": empty,
-        "segments": pa.ListArray.from_arrays(offsets, table["segment"]),
+        "segments": pa.ListArray.from_arrays(pa.array(np.arange(count + 1, dtype=np.int32)), table["segment"]),
         "feature_age_ms": pa.nulls(count, pa.int64()),
     }
-    return _log("predictions", table, columns, arrival_ms, event_time)
+    return _log("predictions", columns, arrival_ms, event_time)
 
 
-def read_outcomes(path: Path) -> Log:
-    """A log of outcomes; columns ``request_id, outcome, outcome_time, arrival_time``, an empty outcome takes back."""
-    table = _read(path, OUTCOME_COLUMNS)
+def _outcomes(path: Path, table: pa.RecordBatch, truth: pa.Array) -> Log:
     outcome_time, arrival_ms = _times(path, table, "outcome_time"), _times(path, table, "arrival_time")
-    outcome = _numbers(path, table, "outcome", pa.float64())
-    columns = {"request_id": table["request_id"], "outcome": outcome, "outcome_time": pa.array(outcome_time)}
-    return _log("outcomes", table, columns, arrival_ms, outcome_time)
+    columns = {"request_id": _ids(path, table), "outcome": truth, "outcome_time": pa.array(outcome_time)}
+    return _log("outcomes", columns, arrival_ms, outcome_time)
 
 
-def _log(
-    topic: str,
-    table: pa.RecordBatch,
-    columns: dict[str, pa.Array],
-    arrival_ms: NDArray[np.int64],
-    times: NDArray[np.int64],
-) -> Log:
-    keys = [key.encode() for key in table["request_id"].to_pylist()]
+def _log(topic: str, columns: dict[str, pa.Array], arrival_ms: Ints, times: Ints) -> Log:
+    keys = [key.encode() for key in columns["request_id"].to_pylist()]
     latest = int(max(arrival_ms.max(initial=-(2**62)), times.max(initial=-(2**62))))
     return Log(topic, keys, pa.record_batch(columns), arrival_ms, latest)
 
 
-def _read(path: Path, names: tuple[str, ...]) -> pa.RecordBatch:
-    types = dict.fromkeys(names, pa.string())
-    convert = pyarrow.csv.ConvertOptions(column_types=types, include_columns=list(names), strings_can_be_null=False)
-    try:
-        table = pyarrow.csv.read_csv(
-            path, parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True), convert_options=convert
-        )
-    except FileNotFoundError:
-        raise LogError(f"{path}: no such file") from None
-    except (pa.ArrowInvalid, pa.ArrowKeyError, OSError) as error:
-        raise LogError(f"{path}: not a log with the columns {', '.join(names)}: {error}") from None
-    batches = table.combine_chunks().to_batches()
-    return batches[0] if batches else pa.record_batch([pa.array([], pa.string())] * len(names), names=list(names))
+def _ids(path: Path, table: pa.RecordBatch) -> pa.Array:
+    return convert(path, table, "request_id", untyped_identifiers_of)
 
 
-def _times(path: Path, table: pa.RecordBatch, name: str) -> NDArray[np.int64]:
+def _times(path: Path, table: pa.RecordBatch, name: str) -> Ints:
     """Times in ms; digits behind the milliseconds are cut off."""
-    try:
-        times: NDArray[np.int64] = pc.cast(table[name], pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy()
-    except pa.ArrowInvalid as error:
-        raise LogError(f"{path}: {name}: {error}; write ISO-8601 with zone, such as 2013-04-01T00:00:00Z") from None
-    return times // 1000
-
-
-def _numbers(path: Path, table: pa.RecordBatch, name: str, kind: pa.DataType) -> pa.Array:
-    present = pc.if_else(pc.equal(table[name], ""), pa.scalar(None, pa.string()), table[name])
-    try:
-        return pc.cast(present, kind)
-    except pa.ArrowInvalid as error:
-        raise LogError(f"{path}: {name}: {error}") from None
+    seconds = pc.match_substring_regex(table[name], "^[0-9]{10}$").to_numpy(zero_copy_only=False)
+    if seconds.any():
+        raise LogError(f"{path}: {name}, row {np.flatnonzero(seconds)[0] + 1}: looks like seconds: write milliseconds")
+    return convert(path, table, name, moments_of)

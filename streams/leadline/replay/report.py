@@ -53,3 +53,26 @@ def _cell(value: Any, name: str) -> Any:
     if isinstance(value, Metric):
         return repr(value.value)
     return iso(value) if name in ("window_start", "window_end") else value
+
+
+def problem(counted: dict[str, int], letters: dict[str, int]) -> str | None:
+    """What to say where no prediction met its outcome; None where one did.
+
+    >>> problem({"predictions": 0, "matched": 0}, {"score-not-finite": 3})
+    'nothing counted: 0 predictions, none with an outcome; 3 records could not be used: score-not-finite 3'
+    """
+    if counted["matched"]:
+        return None
+    unused = [
+        f"{counted[name]} outcomes {words}"
+        for name, words in (("outcomes_orphan", "of no prediction"), ("outcomes_late", "after the horizon"))
+        if counted.get(name)
+    ]
+    parts = [f"nothing counted: {counted['predictions']} predictions, none with an outcome", *unused]
+    return "; ".join([*parts, told(letters)] if letters else parts)
+
+
+def told(letters: dict[str, int]) -> str:
+    """The dead letters in words."""
+    named = ", ".join(f"{reason} {number}" for reason, number in letters.items())
+    return f"{sum(letters.values())} records could not be used: {named}"

@@ -5,9 +5,11 @@ import json
 import shutil
 import time
 import uuid
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from leadline.core.processor import Output
 from leadline.embedded.workers import Workers
@@ -16,11 +18,12 @@ from leadline.kafka.admin import apply_topics
 from leadline.kafka.sender import open_sender
 from leadline.records import JoinCounts, WindowMetrics
 from leadline.replay.errors import StallError
-from leadline.replay.logs import Log, read_outcomes, read_predictions
+from leadline.replay.logs import Log
 from leadline.replay.report import counts, metrics_csv, newest
 from leadline.settings import Settings
 from leadline.topology import step
 from leadline.wire.codec import decode
+from leadline.wire.letters import letters_of, once
 from leadline.wire.limits import CHANGELOG_BYTES
 
 STEPS = ("join", "performance")
@@ -36,9 +39,8 @@ _CHUNK = 20_000
 class Replay:
     """What is asked for. Durations in ms; ``as_of_ms`` None is the latest time in either log."""
 
-    predictions: Path
-    outcomes: Path
     model: str
+    task: str
     horizon_ms: int
     window_ms: int
     policy: str
@@ -49,15 +51,29 @@ class Replay:
     keep: bool
 
 
+class Answer(NamedTuple):
+    """What a replay says: the metrics as CSV, the summary, and the dead letters by their reason."""
+
+    metrics: str
+    summary: dict[str, object]
+    counts: dict[str, int]
+    letters: dict[str, int]
+
+
 Report = Callable[[str], None]
 Progress = Callable[[str, int, int], None]
 
 
 def run(
-    replay: Replay, settings: Settings, bootstrap: str, folder: Path, report: Report, progress: Progress
-) -> tuple[str, dict[str, object]]:
-    """The metrics as CSV, and the summary; raises LogError, StallError, EmbeddedError."""
-    logs = read_predictions(replay.predictions, replay.model), read_outcomes(replay.outcomes)
+    replay: Replay,
+    logs: Sequence[Log],
+    settings: Settings,
+    bootstrap: str,
+    folder: Path,
+    report: Report,
+    progress: Progress,
+) -> Answer:
+    """Replay logs that were read; raises StallError, EmbeddedError."""
     as_of_ms = max(log.latest_ms for log in logs) if replay.as_of_ms is None else replay.as_of_ms
     prefix = f"leadline-replay-{uuid.uuid4().hex[:8]}"
     own = settings.model_copy(
@@ -82,6 +98,7 @@ def _write_model(replay: Replay, models: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     lines = {
         "name": json.dumps(replay.model),
+        "task": json.dumps(replay.task),
         "horizon": replay.horizon_ms,
         "window": replay.window_ms,
         "policy": json.dumps(replay.policy),
@@ -99,7 +116,7 @@ async def _replay(
     as_of_ms: int,
     report: Report,
     progress: Progress,
-) -> tuple[str, dict[str, object]]:
+) -> Answer:
     await apply_topics(bootstrap, own.prefix, replay.partitions, own.replication, None, STEPS, TOPICS)
     environment = {
         "KAFKA_BOOTSTRAP": bootstrap,
@@ -175,18 +192,28 @@ class _Waiting:
         return not any(left.values())
 
 
-async def _answer(bootstrap: str, prefix: str, replay: Replay, as_of_ms: int) -> tuple[str, dict[str, object]]:
+async def _answer(bootstrap: str, prefix: str, replay: Replay, as_of_ms: int) -> Answer:
     runs = [run async for run in cluster.read_runs(bootstrap, f"{prefix}.metrics", "metrics")]
     records = [record for run in runs for record in decode(run, CHANGELOG_BYTES)[0].records]
     windows, totals = newest([record for record in records if isinstance(record, WindowMetrics | JoinCounts)])
-    dead_letters = sum([1 async for _ in cluster.read_all(bootstrap, f"{prefix}.dead-letters")])
+    letters = await _letters(bootstrap, prefix)
+    counted = counts(totals, sum(letters.values()))
     summary: dict[str, object] = {
         "model": replay.model,
+        "task": replay.task,
         "policy": replay.policy,
         "horizon_ms": replay.horizon_ms,
         "window_ms": replay.window_ms,
         "grace_ms": replay.grace_ms,
         "as_of_ms": as_of_ms,
-        "counts": counts(totals, dead_letters),
+        "counts": counted,
+        "dead_letters": letters,
     }
-    return metrics_csv(windows), summary
+    return Answer(metrics_csv(windows), summary, counted, letters)
+
+
+async def _letters(bootstrap: str, prefix: str) -> dict[str, int]:
+    """How many dead letters there are of each reason, the most frequent first."""
+    runs = [run async for run in cluster.read_runs(bootstrap, f"{prefix}.dead-letters")]
+    reasons = Counter(letter.reason for letter in once(letter for run in runs for letter in letters_of(run, prefix)))
+    return dict(reasons.most_common())

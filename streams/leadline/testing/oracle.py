@@ -1,9 +1,9 @@
 """Naive answers for comparison: plain loops over plain dicts, sharing no code with the product.
 
 `join` is a batch join of two logs; `retrain` says which alerts ask for training. A log is a list of dicts. Predictions: request_id,
-model_version, event_time, score, label_pred, segment, arrival_time; one may have its own horizon, window, policy and grace, as one of
-another model has. Outcomes: request_id, outcome (None takes back), outcome_time, arrival_time. Alerts and rollouts: their fields, and
-arrival_time. Times are milliseconds.
+model_version, event_time, score, label_pred, segment, arrival_time; one may have its own horizon, window, policy, grace and classes
+(None: any outcome is one), as one of another model has. Outcomes: request_id, outcome (None takes back), outcome_time, arrival_time.
+Alerts and rollouts: their fields, and arrival_time. Times are milliseconds.
 """
 
 import math
@@ -28,7 +28,7 @@ def join(
     grace: int | None = None,
 ) -> Answer:
     """Counts, windows {(version, start, segment): row} and labels {(request, version): outcome} as of a moment."""
-    rules = {"horizon": horizon, "window": window, "policy": policy, "grace": grace}
+    rules = {"horizon": horizon, "window": window, "policy": policy, "grace": grace, "classes": None}
     predictions = [rules | p for p in predictions if as_of is None or p["arrival_time"] <= as_of]
     outcomes = [o for o in outcomes if as_of is None or o["arrival_time"] <= as_of]
     first: dict[tuple[str, str], dict[str, Any]] = {}
@@ -46,7 +46,7 @@ def join(
     counts = dict.fromkeys(
         "prediction_records predictions duplicate_predictions matched pending expired expired_no_outcome expired_late_outcome "
         "negative_delay outcome_records outcomes_used outcomes_duplicate outcomes_conflicting outcomes_late outcomes_orphan "
-        "outcomes_after_grace outcomes_retractions".split(),
+        "outcomes_after_grace outcomes_retractions outcomes_not_a_class".split(),
         0,
     )
     counts |= {
@@ -82,7 +82,12 @@ def _sealed(p: dict[str, Any], o: dict[str, Any]) -> bool:
     return p["grace"] is not None and bool(o["arrival_time"] > p["event_time"] + p["horizon"] + p["grace"])
 
 
+def _is_class(p: dict[str, Any], o: dict[str, Any]) -> bool:
+    return o["outcome"] is None or p["classes"] is None or o["outcome"] in p["classes"]
+
+
 def _winner(p: dict[str, Any], entries: list[Entry]) -> Entry | None:
+    entries = [e for e in entries if _is_class(p, e[1])]
     usable = [e for e in entries if e[1]["outcome_time"] <= p["event_time"] + p["horizon"] and not _sealed(p, e[1])]
     if p["policy"] == "latest":
         best = max(usable, key=lambda e: (e[1]["outcome_time"], e[0]), default=None)
@@ -98,7 +103,8 @@ def _state(p: dict[str, Any], label: Entry | None, entries: list[Entry], as_of: 
         return "matched"
     if as_of is None or as_of <= deadline:
         return "pending"
-    late = any(o["outcome"] is not None and o["outcome_time"] > deadline and not _sealed(p, o) for _, o in entries)
+    known = [o for _, o in entries if _is_class(p, o)]
+    late = any(o["outcome"] is not None and o["outcome_time"] > deadline and not _sealed(p, o) for o in known)
     return "expired_late_outcome" if late else "expired_no_outcome"
 
 
@@ -113,7 +119,10 @@ def _outcome_class(entry: Entry, predictions: Log, labels: dict[tuple[str, str],
     winners = [labels[p["request_id"], p["model_version"]] for p in predictions]
     if any(w and w[0] == number for w in winners):
         return "outcomes_used"
-    if all(o["outcome_time"] > p["event_time"] + p["horizon"] for p in predictions):
+    takers = [p for p in predictions if _is_class(p, o)]
+    if not takers:
+        return "outcomes_not_a_class"
+    if all(o["outcome_time"] > p["event_time"] + p["horizon"] for p in takers):
         return "outcomes_late"
     return "outcomes_duplicate" if winners[0] and winners[0][1]["outcome"] == o["outcome"] else "outcomes_conflicting"
 

@@ -8,7 +8,7 @@ is quiet, `wrong` says what is not so. The same seed gives the same world.
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,8 @@ SLOPES = {"v1": 1.0, "v2": 2.0}
 _CLOSE = 1e-9
 _TALLIES = ("predictions", "matched", "pending", "expired", "tp", "fp", "fn", "tn")
 _MEANS = ("accuracy", "precision", "recall", "f1", "logloss", "brier", "mean_score", "outcome_rate")
-_OUTCOME_CLASSES = ("used", "duplicate", "conflicting", "late", "orphan", "after_grace", "retractions")
+CLASSES = [0.0, 1.0]
+_OUTCOME_CLASSES = ("used", "duplicate", "conflicting", "late", "orphan", "after_grace", "retractions", "not_a_class")
 
 
 class _Score:
@@ -68,6 +69,7 @@ class _Models:
         self.versions = {}
         for name, slope in SLOPES.items():
             profile = build_profile(signature, values, _Score(slope).predict(values), {"accuracy": 0.8})
+            profile = replace(profile, classes=CLASSES)
             self.versions[name] = LoadedVersion(settings, name, signature, profile, _Score(slope))
 
     def names(self) -> list[str]:
@@ -175,7 +177,7 @@ class World:
     def _outcome(self, number: int) -> Any:
         rng = self._random
         time = self.now_ms - rng.randint(-30, 90)
-        record = Outcome(f"r{max(0, number - rng.randint(0, 12))}", rng.choice([0.0, 1.0, 1.0, None]), time)
+        record = Outcome(f"r{max(0, number - rng.randint(0, 12))}", rng.choice([0.0, 1.0, 1.0, 2.0, None]), time)
         return lambda: self.driver.publish("outcomes", key_of("outcomes", record), value_of(record), self.now_ms)
 
     # -- what happens -------------------------------------------------------------------------------------------------
@@ -245,7 +247,7 @@ class World:
     def _logs(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         predictions, outcomes = self.driver.log("predictions"), self.driver.log("outcomes")
         for row in predictions:
-            row |= {"label_pred": row["predicted_label"], "segment": row["segments"][0]}
+            row |= {"label_pred": row["predicted_label"], "segment": row["segments"][0], "classes": CLASSES}
         return predictions, outcomes
 
     def _wrong_profiles(self) -> Iterator[str]:

@@ -1,13 +1,14 @@
 """One record of any topic as bytes and back, by fastavro: the reference, which also reads what the columnar decoder refuses."""
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import fastavro
 
 from leadline.records import Record
 from leadline.wire.forms import to_dict, to_record
-from leadline.wire.json_form import JsonError, read_json
+from leadline.wire.json_form import JsonError, is_json, read_json
 from leadline.wire.schemas import HEAD_BYTES, Schema, head, parsed, released
 from leadline.wire.topics import FEW, JSON_TOPICS, MANY
 
@@ -40,8 +41,16 @@ def value_of(record: Record) -> bytes:
 def read_record(value: bytes | None, topic: str, max_bytes: int) -> Record:
     """One record of a topic in any known form; raises UnreadableError."""
     names = (MANY[topic],) if topic in MANY else FEW[topic]
-    name = next((each for each in names if value is not None and value[:HEAD_BYTES] == head(each)), names[0])
+    name = _name(value, names)
     return to_record(name, read_body(parsed(name), body_of(value, topic, name, max_bytes)))
+
+
+def _name(value: bytes | None, names: Sequence[str]) -> str:
+    """Which of these schemas a value is of, today's or a released one; the first where it is of none."""
+    start = (value or b"")[:HEAD_BYTES]
+    older = released().get(start)
+    found = (each for each in names if start == head(each) or (older is not None and older[0] == each))
+    return next(found, names[0])
 
 
 def body_of(value: bytes | None, topic: str, name: str, max_bytes: int) -> bytes:
@@ -52,7 +61,7 @@ def body_of(value: bytes | None, topic: str, name: str, max_bytes: int) -> bytes
         raise UnreadableError("record-too-large", f"{len(value)} bytes, over the limit of {max_bytes}")
     if value[:HEAD_BYTES] == head(name):
         return value[HEAD_BYTES:]
-    if topic in JSON_TOPICS and value.lstrip()[:1] == b"{":
+    if topic in JSON_TOPICS and is_json(value):
         return _body_of_json(name, value)
     older = released().get(value[:HEAD_BYTES])
     if older is None or older[0] != name:
@@ -66,7 +75,7 @@ def _body_of_json(name: str, value: bytes) -> bytes:
     try:
         return write_body(name, read_json(name, value))
     except JsonError as error:
-        raise UnreadableError("json-not-a-record", str(error)) from None
+        raise UnreadableError(error.reason, str(error)) from None
     except UnicodeEncodeError:
         raise UnreadableError("json-not-a-record", "a string has half a surrogate pair: it is no Unicode") from None
 

@@ -42,7 +42,8 @@ class Changes:
     def labels(self, predictions: PredictionColumns, outcomes: NDArray[np.void]) -> LabelColumns:
         """The label of each prediction, whose request has the one outcome that stands beside it."""
         seals = predictions.event_time + self.cohorts.seal(predictions.cohort)
-        return LabelColumns.of(self.deadlines(predictions), seals, outcomes)
+        is_class = self.cohorts.is_class(predictions.cohort, outcomes["value"])
+        return LabelColumns.of(self.deadlines(predictions), seals, outcomes, is_class)
 
     def count(self, cohort: Ints, name: str, sign: int = 1) -> None:
         """Count a class of records once for each of these cohort numbers."""

@@ -31,18 +31,25 @@ _TABLE = np.dtype(
         ("binary", np.bool_),
         ("threshold", np.float64),
         ("positive", np.float64),
+        ("any_class", np.bool_),
+        ("classes", np.float64, (2,)),
     ]
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
-    """Predictions that fall into the same windows; ``segments`` starts with ``*``."""
+    """Predictions that fall into the same windows; ``segments`` starts with ``*``.
+
+    ``classes``: the two outcomes that there are; None where any number is one, or nobody knows. They stay as they were at the first
+    prediction.
+    """
 
     model: str
     version: str
     segments: tuple[str, ...]
     settings: ModelSettings
+    classes: tuple[float, ...] | None = None
 
     @property
     def seal_ms(self) -> int:
@@ -69,11 +76,14 @@ class Cohorts:
         self._bytes_of_version: Counter[tuple[str, str]] = Counter()
         self._versions: dict[tuple[str, str], int] = {}
         self.most_windows = 1
+        self._has_classes = False
+        self._common_classes = frozenset[float]()
         self._cohorts: list[Cohort] = []
         self._table: NDArray[Any] = np.zeros(0, _TABLE)
         for _, value in store.scan(JoinKeys.COHORT, JoinKeys.COHORT + b"\xff" * 5):
             model, version, *segments = json.loads(value)
-            self._append(model, version, tuple(segments))
+            classes = store.get(_classes_key(len(self._cohorts)))
+            self._append(model, version, tuple(segments), tuple(json.loads(classes)) if classes else None)
 
     def __getitem__(self, number: int) -> Cohort:
         return self._cohorts[number]
@@ -108,6 +118,21 @@ class Cohorts:
         """The outcome that each cohort's model calls yes."""
         return self._column("positive", numbers)
 
+    def are_classes_of_all(self, outcomes: Floats) -> bool:
+        """Whether each outcome surely is a class, whichever cohort it belongs to: so it is nearly always."""
+        common = list(self._common_classes)
+        return not self._has_classes or bool((np.isnan(outcomes) | np.isin(outcomes, common)).all())
+
+    def is_class(self, numbers: Ints, outcomes: Floats) -> Bools:
+        """Whether each outcome is a class of the cohort beside it; NaN, which takes back, is."""
+        if self.are_classes_of_all(outcomes):
+            return np.ones(len(outcomes), bool)
+        known = self._column("classes", numbers)
+        found: Bools = (
+            self._column("any_class", numbers) | np.isnan(outcomes) | (known == outcomes[:, None]).any(axis=1)
+        )
+        return found
+
     def version(self, numbers: Ints) -> Ints:
         """A number for the (model, version) of each cohort."""
         return self._column("version", numbers)
@@ -124,11 +149,12 @@ class Cohorts:
         column: NDArray[Any] = self._table[name][numbers]
         return column
 
-    def _row(self, cohort: Cohort) -> tuple[float, ...]:
+    def _row(self, cohort: Cohort) -> tuple[Any, ...]:
         """What `_TABLE` holds of a cohort."""
         own, version = cohort.settings, self._versions[cohort.model, cohort.version]
         times = own.horizon, cohort.seal_ms, cohort.forget_ms, own.window
-        return version, *times, own.task == "binary", own.threshold, own.positive
+        classes = cohort.classes is None, cohort.classes or (0.0, 0.0)
+        return version, *times, own.task == "binary", own.threshold, own.positive, *classes
 
     def number(self, columns: pa.RecordBatch) -> NDArray[np.int64]:
         """Cohort of each prediction of a batch; -1 where the model is not known."""
@@ -145,11 +171,19 @@ class Cohorts:
         if number is None and settings is not None:
             if segments not in ((), OTHER) and self._is_full(model, version, segments, settings.segment_limit):
                 return self._known(model, version, OTHER)
-            number = self._append(model, version, segments)
+            classes = self._classes(model, version, settings)
+            number = self._append(model, version, segments, classes)
+            if classes is not None:
+                self._store.put(_classes_key(number), json.dumps(classes).encode())
             self._store.put(
                 JoinKeys.COHORT + number.to_bytes(4, "big"), json.dumps([model, version, *segments]).encode()
             )
         return -1 if number is None else number
+
+    def _classes(self, model: str, version: str, settings: ModelSettings) -> tuple[float, ...] | None:
+        described = self._models.version(model, version) if settings.task == "binary" else None
+        profile = described and described.profile
+        return tuple(profile.classes) if profile and len(profile.classes) == 2 else None
 
     def why_unusable(self, model: str) -> str | None:
         """As `Models.why_unusable`."""
@@ -160,15 +194,22 @@ class Cohorts:
         size = self._bytes_of_version[model, version] + _size(segments)
         return self._of_version[model, version] >= limit or size > SEGMENTS_BYTES
 
-    def _append(self, model: str, version: str, segments: tuple[str, ...]) -> int:
+    def _append(self, model: str, version: str, segments: tuple[str, ...], classes: tuple[float, ...] | None) -> int:
         settings = self._models.settings(model) or ModelSettings(name=model)
         number = self._numbers[model, version, segments] = len(self._cohorts)
         self._of_version[model, version] += 1
         self._bytes_of_version[model, version] += _size(segments)
         self._versions.setdefault((model, version), len(self._versions))
-        self._cohorts.append(Cohort(model, version, tuple(dict.fromkeys(("*", *segments))), settings))
+        self._cohorts.append(Cohort(model, version, tuple(dict.fromkeys(("*", *segments))), settings, classes))
+        if classes is not None:
+            common = self._common_classes.intersection(classes) if self._has_classes else frozenset(classes)
+            self._common_classes, self._has_classes = common, True
         self.most_windows = max(self.most_windows, len(self._cohorts[-1].segments))
         return number
+
+
+def _classes_key(number: int) -> bytes:
+    return JoinKeys.CLASSES + number.to_bytes(4, "big")
 
 
 def _size(segments: tuple[str, ...]) -> int:

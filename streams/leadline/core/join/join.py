@@ -10,7 +10,7 @@ import numpy as np
 
 from leadline.core.columnar.columns import pick
 from leadline.core.columnar.progress import Progress
-from leadline.core.join import by_columns, one_by_one
+from leadline.core.join import by_columns, no_class, one_by_one
 from leadline.core.join.changes import Changes
 from leadline.core.join.cohorts import Cohorts
 from leadline.core.join.reading import outcomes_of, predictions_of
@@ -104,6 +104,7 @@ class Join:
     def _outcomes(self, batch: Batch, changes: Changes) -> None:
         rows, outcomes = outcomes_of(batch, changes)
         requests = Requests.read(self._store, pick(batch.keys, rows))
+        no_class.refuse(requests, rows, outcomes, changes)
         simple = by_columns.simple_for_outcomes(requests)
         by_columns.add_outcomes(requests, simple, outcomes, self._store, changes)
         part, others = requests.part(~simple)

@@ -22,6 +22,7 @@ OUTCOME_CLASSES = (
     "outcomes_orphan",
     "outcomes_after_grace",
     "outcomes_retractions",
+    "outcomes_not_a_class",
 )
 """The classes of outcome records, named as in `leadline.records.JoinCounts`; each record is in exactly one."""
 
@@ -36,11 +37,15 @@ class StoredOutcome(NamedTuple):
 
 
 class LabelRule(NamedTuple):
-    """What labeling needs of one prediction; ``seal_ms`` is the last arrival that still counts (None: every arrival counts)."""
+    """What labeling needs of one prediction; ``seal_ms`` is the last arrival that still counts (None: every arrival counts).
+
+    ``classes``: the outcomes that its model knows (None: any).
+    """
 
     deadline_ms: int
     seal_ms: int | None
     policy: str
+    classes: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +69,23 @@ def in_horizon(rule: LabelRule, outcome: StoredOutcome) -> bool:
     return outcome.outcome_time <= rule.deadline_ms
 
 
+def is_class(rule: LabelRule, outcome: StoredOutcome) -> bool:
+    """Whether the outcome is one that the prediction's model knows, or takes back."""
+    return rule.classes is None or isnan(outcome.value) or outcome.value in rule.classes
+
+
 def label(rule: LabelRule, outcomes: Sequence[StoredOutcome]) -> Label:
     """The label of one prediction.
 
-    An outcome is usable if it is in the horizon and in time. Policy ``first``: smallest outcome time, ties to the first in the log; a
-    retraction withdraws all outcomes up to its own time. Policy ``latest``: largest outcome time, ties to the last, and a retraction
+    An outcome is usable if it is a class, in the horizon and in time. Policy ``first``: smallest outcome time, ties to the first in the
+    log; a retraction withdraws all outcomes up to its own time. Policy ``latest``: largest outcome time, ties to the last, and a retraction
     that wins leaves the prediction without a label.
 
     >>> one, two = StoredOutcome(0, 10, 10, 1.0), StoredOutcome(1, 20, 20, 0.0)
     >>> [label(LabelRule(30, None, policy), [one, two]).outcome.value for policy in ("first", "latest")]
     [1.0, 0.0]
     """
-    timely = [outcome for outcome in outcomes if in_time(rule, outcome)]
+    timely = [outcome for outcome in outcomes if in_time(rule, outcome) and is_class(rule, outcome)]
     late = any(not in_horizon(rule, outcome) and not isnan(outcome.value) for outcome in timely)
     usable = [outcome for outcome in timely if in_horizon(rule, outcome)]
     return Label(_first(usable) if rule.policy == "first" else _latest(usable), late)
@@ -116,7 +126,10 @@ def _class(outcome: StoredOutcome, rules: Sequence[LabelRule], used: set[int], f
         return "outcomes_used"
     if not rules:
         return "outcomes_orphan"
-    if not any(in_horizon(rule, outcome) for rule in rules):
+    takers = [rule for rule in rules if is_class(rule, outcome)]
+    if not takers:
+        return "outcomes_not_a_class"
+    if not any(in_horizon(rule, outcome) for rule in takers):
         return "outcomes_late"
     return "outcomes_duplicate" if outcome.value == first else "outcomes_conflicting"
 
@@ -128,18 +141,22 @@ class LabelColumns(NamedTuple):
     """`label` of predictions by columns, each with the one outcome of its request; policies do not matter then."""
 
     in_time: Bools
+    is_class: Bools
     in_horizon: Bools
     used: Bools
     late: Bools
 
     @classmethod
-    def of(cls, deadline_ms: Ints, seal_ms: Ints, outcomes: NDArray[np.void]) -> "LabelColumns":
-        """``outcomes`` has the fields of `StoredOutcome`; ``seal_ms`` is after all times where nothing is sealed."""
+    def of(cls, deadline_ms: Ints, seal_ms: Ints, outcomes: NDArray[np.void], is_class: Bools) -> "LabelColumns":
+        """``outcomes`` has the fields of `StoredOutcome`; ``seal_ms`` is after all times where nothing is sealed.
+
+        ``is_class``: whether each outcome is one that the prediction's model knows; what is none is in no horizon.
+        """
         in_time = outcomes["arrival_ms"] <= seal_ms
-        in_horizon = outcomes["outcome_time"] <= deadline_ms
-        labels = in_time & ~np.isnan(outcomes["value"])
+        in_horizon = (outcomes["outcome_time"] <= deadline_ms) & is_class
+        labels = in_time & is_class & ~np.isnan(outcomes["value"])
         used = labels & in_horizon
-        return cls(in_time, in_horizon, used, labels & ~used)
+        return cls(in_time, is_class, in_horizon, used, labels & ~used)
 
     def take(self, rows: Ints | Bools) -> "LabelColumns":
         """Some of the predictions."""
@@ -150,14 +167,15 @@ class LabelColumns(NamedTuple):
 
         ``request`` is the index of each prediction's request; a request may have no prediction.
         """
-        known, in_time, in_horizon, used = (
-            _requests_with(rows, len(outcomes)) for rows in (request, *(request[each] for each in self[:3]))
+        known, in_time, is_class, in_horizon, used = (
+            _requests_with(rows, len(outcomes)) for rows in (request, *(request[each] for each in self[:4]))
         )
         rules = (
             (known & ~in_time, "outcomes_after_grace"),
             (np.isnan(outcomes["value"]), "outcomes_retractions"),
             (used, "outcomes_used"),
             (~known, "outcomes_orphan"),
+            (~is_class, "outcomes_not_a_class"),
             (~in_horizon, "outcomes_late"),
         )
         codes = [np.int64(OUTCOME_CLASSES.index(name)) for _, name in rules]

@@ -167,5 +167,6 @@ def _rules(state: RequestState, cohorts: Cohorts) -> list[LabelRule]:
     for prediction in state.predictions:
         cohort = cohorts[prediction.cohort]
         seal = None if cohort.settings.grace is None else prediction.event_time + cohort.seal_ms
-        rules.append(LabelRule(prediction.event_time + cohort.settings.horizon, seal, cohort.settings.policy))
+        deadline = prediction.event_time + cohort.settings.horizon
+        rules.append(LabelRule(deadline, seal, cohort.settings.policy, cohort.classes))
     return rules

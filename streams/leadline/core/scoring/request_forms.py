@@ -47,6 +47,10 @@ class Requests(Protocol):
         """What each request says for one category; empty where it says nothing."""
         ...
 
+    def names(self) -> list[list[str]]:
+        """The names of the features and categories of each request, each once."""
+        ...
+
     def longest_category(self) -> int:
         """Bytes of the longest value of any category, or more."""
         ...
@@ -97,6 +101,9 @@ class Few:
 
     def category(self, name: str) -> list[str]:
         return [record.categories.get(name, "") for record in self.records]
+
+    def names(self) -> list[list[str]]:
+        return [list(dict.fromkeys([*record.features, *record.categories])) for record in self.records]
 
     def longest_category(self) -> int:
         return 4 * max((len(value) for record in self.records for value in record.categories.values()), default=0)
@@ -174,6 +181,13 @@ class Many:
         for row, value in zip(rows.tolist(), items.take(pa.array(own)).to_pylist(), strict=True):
             said[row] = value
         return said
+
+    def names(self) -> list[list[str]]:
+        features, categories = (self.columns[name].to_pylist() for name in ("features", "categories"))
+        return [
+            list(dict.fromkeys(name for name, _ in (*one, *other)))
+            for one, other in zip(features, categories, strict=True)
+        ]
 
     def longest_category(self) -> int:
         return int(lengths(_entries(self.columns["categories"])[1]).max(initial=0))

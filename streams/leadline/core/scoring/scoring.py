@@ -1,11 +1,12 @@
 """Scoring: a run of requests becomes one matrix, one call of the model, and a run of predictions."""
 
 from collections import defaultdict
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, Self
 
 import numpy as np
 
-from leadline.core.columnar.columns import Floats, Ints, pick
+from leadline.core.columnar.columns import Bools, Floats, Ints, pick
 from leadline.core.models import LoadedVersion, Models, no_settings
 from leadline.core.processor import Batch, Effects, EventDriven, Lookups, Reject
 from leadline.core.scoring.features import Features
@@ -13,6 +14,9 @@ from leadline.core.scoring.request_forms import Requests, Scored, requests_of, t
 from leadline.core.scoring.routing import Deployments, loaded_routes
 from leadline.records import Rollout, brief
 from leadline.wire.limits import SEGMENT_BYTES
+
+_SHOWN, _LONG = 10, 60
+"""So many names are told, and of so many characters."""
 
 
 class Scoring(EventDriven):
@@ -51,16 +55,20 @@ class Scoring(EventDriven):
         known = self._serving.get(model)
         if known is None or known[0] is not newest:
             routes = loaded_routes(self._models, self._deployments, model)
-            serving = [_Serving(version, role, Features(version.signature)) for version, role in routes]
+            serving = [_Serving.of(version, role) for version, role in routes]
             known = self._serving[model] = newest, serving
         return known[1]
 
     def _score(self, batch: Batch, rows: Ints, requests: Requests, serving: "_Serving", effects: Effects) -> None:
-        version, role, features = serving
+        version, role, features, _ = serving
         rows, requests = _with_short_segments(rows, requests, version.settings.segments, effects)
         lookups = _lookups(batch.lookups, rows)
         matrix = to_matrix(requests, features, lookups)
-        if version.settings.missing == "refuse":
+        gone = _nothing_given(matrix, serving.own)
+        if gone.any():
+            _refuse_without_features(effects, rows, requests, gone, features)
+            rows, requests, matrix, lookups = _kept(np.flatnonzero(~gone), rows, requests, matrix, lookups)
+        if version.settings.missing == "refuse" or not version.takes_missing:
             rows, requests, matrix, lookups = _complete(rows, requests, matrix, lookups, features, effects)
         if not len(rows):
             return
@@ -80,15 +88,50 @@ class Scoring(EventDriven):
 
 
 class _Serving(NamedTuple):
-    """A version that answers, in its role, and how its features become numbers."""
+    """A version that answers, in its role, and how its features become numbers.
+
+    ``own``: those that a request has to give, since they are not looked up.
+    """
 
     version: LoadedVersion
     role: str
     features: Features
+    own: Ints
+
+    @classmethod
+    def of(cls, version: LoadedVersion, role: str) -> Self:
+        """A version in its role."""
+        features = Features(version.signature)
+        looked_up = {name for lookup in version.settings.lookups.values() for name in lookup.features}
+        own = [at for at, name in enumerate(features.names) if name not in looked_up]
+        return cls(version, role, features, np.array(own, np.int64))
 
 
 def _refuse(effects: Effects, rows: Ints, reason: str, detail: str) -> None:
     effects.rejects.extend(Reject(i, reason, detail) for i in rows.tolist())
+
+
+def _nothing_given(matrix: Floats, own: Ints) -> Bools:
+    """The rows in which no feature is there of those that a request has to give: the columns ``own``."""
+    if not len(own):
+        return np.zeros(len(matrix), bool)
+    gone: Bools = np.isnan(matrix[:, own[0]])
+    rows = np.flatnonzero(gone)
+    if len(rows):
+        gone[rows] = np.isnan(matrix[rows][:, own]).all(axis=1)
+    return gone
+
+
+def _refuse_without_features(effects: Effects, rows: Ints, requests: Requests, gone: Bools, features: Features) -> None:
+    wanted, at = _listed(features.names), np.flatnonzero(gone)
+    for row, names in zip(rows[at].tolist(), requests.take(at).names(), strict=True):
+        given = f"it has {_listed(names)}" if names else "it has none"
+        effects.rejects.append(Reject(row, "features-missing", f"no feature of the model is there: {wanted}; {given}"))
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = [name if len(name) < _LONG else brief(name) for name in names[:_SHOWN]]
+    return ", ".join(shown) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
 def _with_short_segments(rows: Ints, requests: Requests, names: list[str], effects: Effects) -> tuple[Ints, Requests]:
