@@ -43,7 +43,7 @@ def read_predictions(path: Path, model: str) -> Log:
     event_time = _times(path, table, "event_time")
     arrival_ms = _times(path, table, "arrival_time")
     empty = pa.array([""] * count)
-    offsets = pa.array(np.arange(count + 1, dtype=np.int32))
+    none, offsets = pa.array(np.zeros(count + 1, np.int32)), pa.array(np.arange(count + 1, dtype=np.int32))
     columns = {
         "request_id": table["request_id"],
         "model": pa.array([model] * count),
@@ -54,10 +54,11 @@ def read_predictions(path: Path, model: str) -> Log:
         "scored_at": pa.array(arrival_ms),
         "score": pc.fill_null(_numbers(path, table, "score", pa.float64()), float("nan")),
         "predicted_label": _numbers(path, table, "label_pred", pa.int64()),
-        "features": pa.ListArray.from_arrays(pa.array(np.zeros(count + 1, np.int32)), pa.array([], pa.float64())),
+        "features": pa.ListArray.from_arrays(none, pa.array([], pa.float64())),
         "signature": empty,
         "segments": pa.ListArray.from_arrays(offsets, table["segment"]),
         "feature_age_ms": pa.nulls(count, pa.int64()),
+        "categories": pa.ListArray.from_arrays(none, pa.array([], pa.string())),
     }
     return _log("predictions", table, columns, arrival_ms, event_time)
 

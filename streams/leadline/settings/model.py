@@ -58,6 +58,10 @@ class DriftLimits(_Strict):
 class ModelSettings(_Strict):
     """Everything that Leadline knows about one model; read from one TOML file, versioned with the model.
 
+    ``positive``: the class whose probability is the score; needed where the classes are not 0 and 1, or false and true. ``threshold``: a
+    score from which on the model says yes; without one, what the model itself says counts. ``categories``: for a model that was trained on
+    whole numbers in place of categories, which category has the number 0, 1 and so on. ``trusted``: types of your own, as
+    ``package.module.Class``, that the model's file may have.
     ``horizon``: how long after the event an outcome time may be. ``grace``: how much longer a record may take to arrive before its window
     is sealed; ``never`` seals, and keeps all state for ever. ``segments``: names of categories. ``segment_limit``: how many combinations of
     their values a partition counts for each version; predictions of further ones count under ``*`` and ``other``.
@@ -65,10 +69,12 @@ class ModelSettings(_Strict):
 
     name: str = Field(min_length=1, max_length=200)
     task: Literal["binary", "regression"] = "binary"
-    positive: float = 1.0
-    threshold: float = 0.5
+    positive: float | bool | str | None = None
+    threshold: float | None = None
     numeric: list[str] = []
     categorical: list[str] = []
+    categories: dict[str, list[str]] = {}
+    trusted: list[str] = []
     lookups: dict[str, Lookup] = {}
     missing: Literal["nan", "refuse"] = "nan"
     horizon: LongestMs = duration_ms("7d")
@@ -81,6 +87,16 @@ class ModelSettings(_Strict):
     drift: DriftLimits = DriftLimits()
     retrain_cooldown: DurationMs = duration_ms("7d")
     runbook: str = ""
+
+    @property
+    def positive_outcome(self) -> float:
+        """The number that is a positive outcome on the wire."""
+        return float(self.positive) if isinstance(self.positive, (bool, float)) else 1.0
+
+    @property
+    def known_threshold(self) -> float:
+        """The threshold, or the usual one."""
+        return 0.5 if self.threshold is None else self.threshold
 
 
 def load_model_settings(path: Path, root: Path | None = None) -> ModelSettings:

@@ -128,7 +128,7 @@ class Cohorts:
         """What `_TABLE` holds of a cohort."""
         own, version = cohort.settings, self._versions[cohort.model, cohort.version]
         times = own.horizon, cohort.seal_ms, cohort.forget_ms, own.window
-        return version, *times, own.task == "binary", own.threshold, own.positive
+        return version, *times, own.task == "binary", own.known_threshold, own.positive_outcome
 
     def number(self, columns: pa.RecordBatch) -> NDArray[np.int64]:
         """Cohort of each prediction of a batch; -1 where the model is not known."""

@@ -1,4 +1,4 @@
-"""Scoring: a run of requests becomes one matrix, one call of the model, and a run of predictions."""
+"""Scoring: a run of requests becomes one matrix or data frame, one call of the model, and a run of predictions."""
 
 from collections import defaultdict
 from typing import NamedTuple
@@ -8,8 +8,8 @@ import numpy as np
 from leadline.core.columnar.columns import Floats, Ints, pick
 from leadline.core.models import LoadedVersion, Models, no_settings
 from leadline.core.processor import Batch, Effects, EventDriven, Lookups, Reject
-from leadline.core.scoring.features import Features
-from leadline.core.scoring.request_forms import Requests, Scored, requests_of, to_matrix
+from leadline.core.scoring.features import Features, Inputs
+from leadline.core.scoring.request_forms import Requests, Scored, requests_of, to_inputs
 from leadline.core.scoring.routing import Deployments, loaded_routes
 from leadline.records import Rollout, brief
 from leadline.wire.limits import SEGMENT_BYTES
@@ -59,24 +59,37 @@ class Scoring(EventDriven):
         version, role, features = serving
         rows, requests = _with_short_segments(rows, requests, version.settings.segments, effects)
         lookups = _lookups(batch.lookups, rows)
-        matrix = to_matrix(requests, features, lookups)
+        inputs = to_inputs(requests, features, lookups)
         if version.settings.missing == "refuse":
-            rows, requests, matrix, lookups = _complete(rows, requests, matrix, lookups, features, effects)
+            rows, requests, inputs, lookups = _complete(rows, requests, inputs, lookups, features, effects)
         if not len(rows):
             return
-        scores = np.asarray(version.predictor.predict(matrix), np.float64)
+        scores = np.asarray(version.predictor.predict(*inputs), np.float64)
         finite = np.isfinite(scores)
         if not finite.all():
             detail = f"{version.settings.name} {version.version} gave NaN or infinity"
             _refuse(effects, rows[~finite], "score-not-finite", detail)
             kept = np.flatnonzero(finite)
-            rows, requests, matrix, lookups = _kept(kept, rows, requests, matrix, lookups)
+            rows, requests, inputs, lookups = _kept(kept, rows, requests, inputs, lookups)
             scores = scores[kept]
         if not len(rows):
             return
         arrival_ms = batch.arrival_ms[rows]
-        scored = Scored(matrix, scores, arrival_ms, None if lookups is None else arrival_ms - lookups.updated_ms)
+        labels = predicted_labels(version, inputs, scores)
+        scored = Scored(
+            inputs, scores, labels, arrival_ms, None if lookups is None else arrival_ms - lookups.updated_ms
+        )
         effects.outputs.append(requests.predictions(pick(batch.keys, rows), batch.partition, scored, version, role))
+
+
+def predicted_labels(version: LoadedVersion, inputs: Inputs, scores: Floats) -> Ints | None:
+    """1 where a version says yes: by the threshold of its settings, or else by its own judgement; None for regression."""
+    settings = version.settings
+    if settings.task != "binary":
+        return None
+    if settings.threshold is None and version.own_labels is not None:
+        return version.own_labels(*inputs, scores)
+    return (scores >= settings.known_threshold).astype(np.int64)
 
 
 class _Serving(NamedTuple):
@@ -113,21 +126,21 @@ def _lookups(lookups: Lookups | None, rows: Ints) -> Lookups | None:
 
 
 def _complete(
-    rows: Ints, requests: Requests, matrix: Floats, lookups: Lookups | None, features: Features, effects: Effects
-) -> tuple[Ints, Requests, Floats, Lookups | None]:
+    rows: Ints, requests: Requests, inputs: Inputs, lookups: Lookups | None, features: Features, effects: Effects
+) -> tuple[Ints, Requests, Inputs, Lookups | None]:
     """The rows in which nothing is missing; the others are refused, naming what is."""
-    missing = np.isnan(matrix)
+    missing = np.isnan(inputs.matrix)
     whole = ~missing.any(axis=1)
     for i in np.flatnonzero(~whole).tolist():
         names = ", ".join(name for name, gone in zip(features.names, missing[i], strict=True) if gone)
         effects.rejects.append(Reject(int(rows[i]), "feature-missing", f"missing: {names}"))
-    return _kept(np.flatnonzero(whole), rows, requests, matrix, lookups)
+    return _kept(np.flatnonzero(whole), rows, requests, inputs, lookups)
 
 
 def _kept(
-    kept: Ints, rows: Ints, requests: Requests, matrix: Floats, lookups: Lookups | None
-) -> tuple[Ints, Requests, Floats, Lookups | None]:
-    return rows[kept], requests.take(kept), matrix[kept], _lookups(lookups, kept)
+    kept: Ints, rows: Ints, requests: Requests, inputs: Inputs, lookups: Lookups | None
+) -> tuple[Ints, Requests, Inputs, Lookups | None]:
+    return rows[kept], requests.take(kept), inputs.take(kept), _lookups(lookups, kept)
 
 
 def lookup_keys(batch: Batch, models: Models) -> dict[tuple[str, str], tuple[Ints, list[str]]]:
