@@ -11,13 +11,17 @@ import pyarrow as pa
 import pytest
 import skops.io
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier, VotingClassifier
+from sklearn.feature_selection import SelectKBest, f_classif
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, PolynomialFeatures, SplineTransformer, StandardScaler
 
 from leadline.core.scoring.features import Inputs
 from leadline.core.texts import Texts
@@ -259,3 +263,37 @@ def test_only_a_data_frame_needs_pandas(tmp_path):
         from leadline.learning.model_files import ModelFiles
         print(ModelFiles(Path({str(tmp_path)!r})).load("m", "v1").predictor.predict.__name__)"""
     assert subprocess.check_output([sys.executable, "-c", said], text=True).split() == ["predict"]
+
+
+ORDINARY = {
+    "imputed": make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression()),
+    "polynomial": make_pipeline(PolynomialFeatures(), LogisticRegression(max_iter=5000)),
+    "spline": make_pipeline(SplineTransformer(), LogisticRegression(max_iter=1000)),
+    "calibrated": CalibratedClassifierCV(RandomForestClassifier(5), method="isotonic"),
+    "grid": GridSearchCV(LogisticRegression(), {"C": [0.1, 1]}, scoring="roc_auc"),
+    "chosen": make_pipeline(SelectKBest(f_classif, k=1), LogisticRegression()),
+    "voting": VotingClassifier([("a", LogisticRegression()), ("b", GaussianNB())], voting="soft"),
+    "neighbours": KNeighborsClassifier(4, algorithm="ball_tree"),
+}
+
+
+@pytest.mark.parametrize("name", ORDINARY)
+@pytest.mark.filterwarnings("ignore")
+def test_an_ordinary_pipeline_of_numbers(tmp_path, name):
+    settings, rows = ModelSettings(name="m", numeric=["age", "amount"]), live(2000)
+    model = ORDINARY[name].fit(FRAME[["age", "amount"]].to_numpy(float), FRAME.label)
+    version = served(tmp_path, model, settings)
+    given, own = inputs(version, rows), rows[["age", "amount"]].to_numpy(float)
+    scores = version.predictor.predict(*given)
+    np.testing.assert_allclose(scores, model.predict_proba(own)[:, 1], rtol=0, atol=1e-9)
+    np.testing.assert_array_equal(version.own_labels(*given, scores), model.predict(own))
+
+
+@pytest.mark.parametrize("encoder", [OneHotEncoder(handle_unknown="ignore"), OrdinalEncoder()])
+def test_text_by_its_place_reaches_the_encoder_in_the_file(tmp_path, encoder):
+    """Fitted to rows of numbers and text without names: the order is that of model.toml."""
+    columns = ColumnTransformer([("texts", encoder, [1])], remainder="passthrough")
+    own = FRAME[["amount", "city"]].astype(object).to_numpy()
+    model = make_pipeline(columns, RandomForestClassifier(5)).fit(own, FRAME.label)
+    version = served(tmp_path, model, ModelSettings(name="m", numeric=["amount"], categorical=["city"]))
+    np.testing.assert_array_equal(version.predictor.predict(*inputs(version, FRAME)), model.predict_proba(own)[:, 1])

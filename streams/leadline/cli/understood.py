@@ -18,13 +18,17 @@ def understood(added: Added, compared: bool) -> Iterator[str]:
         yield f"  {_category(name, version.signature.categories[name], name in served.codes)}"
     if served.classes:
         threshold = version.settings.threshold
-        yield f"  its classes are {_list(served.classes)}; the score is the probability of {shown(served.positive, _MOST)}"
+        yield f"  its classes are {_list(served.classes)}; the score is {_score(version.settings.score)} {shown(served.positive, _MOST)}"
         yield "  it says yes " + ("as it does itself" if threshold is None else f"from a score of {threshold:g} on")
     yield f"  on the reference: {_metrics(version.profile.metrics if version.profile else {})}"
     if compared:
         yield f"  its {len(added.examined.scores):,} scores are yours, to 1e-9"
     elif served.classes:
         yield from _majority(added)
+
+
+def _score(kind: str) -> str:
+    return "the probability of" if kind == "probability" else "its decision function, no probability, for"
 
 
 def _category(name: str, categories: list[str], coded: bool) -> str:

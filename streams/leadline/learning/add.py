@@ -140,7 +140,7 @@ class _New:
             return errors(examined.scores, values(table, outcome))
         positive = truth(table, outcome, served.classes, served.positive)
         self.majority = max(float(positive.mean()), 1 - float(positive.mean()))
-        return quality(examined.scores, examined.labels, positive)
+        return quality(examined.scores, examined.labels, positive, self._settings.score == "probability")
 
 
 def _check_free(root: Path, settings: ModelSettings, version: str) -> None:

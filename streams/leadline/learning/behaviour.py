@@ -75,7 +75,7 @@ def _held(path: str, value: Any) -> Iterator[tuple[str, Any]]:
             yield from ((_below(path, f"[{i}]"), each) for i, each in enumerate(value.ravel()))
     elif isinstance(value, partial):
         yield from ((_below(path, part), getattr(value, part)) for part in ("func", "args", "keywords"))
-    if hasattr(value, "__dict__") and not isinstance(value, type):
+    if hasattr(value, "__dict__") and not isinstance(value, (type, FunctionType)):
         yield from ((_below(path, f".{name}"), each) for name, each in vars(value).items())
 
 

@@ -42,7 +42,8 @@ def decide(estimator: Any, settings: ModelSettings, sample: Sample, name: str) -
     codes = _codes(own, settings, sample, named=names is not None, name=name)
     form = _form(estimator, names is not None, codes, columns, sample)
     classes, positive = _classes(estimator, settings, name)
-    label = "half" if type(_last(estimator)).__name__ in _BY_HALF or not classes else "asked"
+    half = settings.score == "probability" and type(_last(estimator)).__name__ in _BY_HALF
+    label = "half" if half or not classes else "asked"
     return Served(form, columns, codes, classes, positive, label)  # type: ignore[arg-type]
 
 
@@ -126,10 +127,7 @@ def _takes_matrix(estimator: Any, columns: list[str], sample: Sample) -> bool:
 def _classes(estimator: Any, settings: ModelSettings, name: str) -> tuple[list[str], str]:
     if settings.task != "binary":
         return [], ""
-    if not hasattr(estimator, "predict_proba"):
-        raise RegistryError(
-            f"{name}: a {type(estimator).__name__} has no predict_proba; a binary model needs it: wrap it in CalibratedClassifierCV"
-        )
+    _check_scores(estimator, settings, name)
     try:
         classes = list(getattr(estimator, "classes_", ()))
         positive = positive_of(classes, settings, name)
@@ -137,6 +135,18 @@ def _classes(estimator: Any, settings: ModelSettings, name: str) -> tuple[list[s
         raise RegistryError(f"{name} is no sound model ({type(error).__name__}: {error}); save it again") from None
     said = [str(text_of(each)) for each in classes]
     return said, said[positive]
+
+
+def _check_scores(estimator: Any, settings: ModelSettings, name: str) -> None:
+    what = f"{name}: a {type(estimator).__name__} has no"
+    if settings.score == "decision" and not hasattr(estimator, "decision_function"):
+        raise RegistryError(f"{what} decision_function, and model.toml says score = decision")
+    if settings.score == "probability" and not hasattr(estimator, "predict_proba"):
+        has = hasattr(estimator, "decision_function")
+        way = 'say score = "decision" in model.toml, which gives no probability' if has else "it gives labels alone"
+        raise RegistryError(
+            f"{what} predict_proba: wrap it in CalibratedClassifierCV{', or ' + way if has else '; ' + way}"
+        )
 
 
 def _last(estimator: Any) -> Any:

@@ -40,7 +40,7 @@ def examine(data: bytes, settings: ModelSettings, sample: Sample, name: str) -> 
     served = decide(estimator, settings, sample, name)
     predictor = model_of(estimator, settings, signature, served, name)
     linear = None
-    if settings.task == "binary" and served.form == "matrix":
+    if settings.counted_as == "binary" and served.form == "matrix":
         linear = linear_of(estimator, [signature.names.index(each) for each in served.columns])
     if linear is not None:
         predictor = linear_model(linear, settings, len(signature.names), name)

@@ -44,7 +44,12 @@ class Golden:
 
     def check(self, predictor: Predictor, width: int, name: str) -> None:
         """Raises RegistryError where another score is given than when the version was added."""
-        found = predictor.predict(*self.inputs(width))
+        try:
+            found = predictor.predict(*self.inputs(width))
+        except Exception as error:  # a file that was put together by hand
+            raise RegistryError(
+                f"{name}: its golden sample cannot be scored ({type(error).__name__}: {error})"
+            ) from error
         at = worst(found, np.array(self.scores))
         if at is not None:
             raise RegistryError(

@@ -144,7 +144,7 @@ def _predictor(files: dict[str, bytes], settings: ModelSettings, signature: Sign
 
 
 def _linear(files: dict[str, bytes], settings: ModelSettings, signature: Signature, folder: Path) -> Model | None:
-    if LINEAR not in files or settings.task != "binary":  # of another task, the model's file is refused
+    if LINEAR not in files or settings.counted_as != "binary":  # of another task, the model's file is refused
         return None
     path = folder / LINEAR
     return linear_model(_typed(Linear, files[LINEAR], path), settings, len(signature.names), str(path))

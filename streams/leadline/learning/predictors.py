@@ -82,7 +82,9 @@ def model_of(
             forget_names(estimator)
         take = taker(served, signature, own)
         scores = (
-            _binary(estimator, served, take, name) if settings.task == "binary" else _regression(estimator, take, name)
+            _binary(estimator, settings, served, take, name)
+            if settings.task == "binary"
+            else _regression(estimator, take, name)
         )
         known = {each: frozenset(map(text_of, own[each].tolist())) for each in signature.categorical if each in own}
         return _ready(scores, _own_labels(estimator, served, take), signature, served, known, name)
@@ -92,14 +94,18 @@ def model_of(
         raise RegistryError(f"{name} is no sound model ({type(error).__name__}: {error}); save it again") from error
 
 
-def _binary(estimator: Any, served: Served, take: Take, name: str) -> Scores:
+def _binary(estimator: Any, settings: ModelSettings, served: Served, take: Take, name: str) -> Scores:
     column = _column(estimator, served, name)
+    sign = 1 if column else -1
 
-    def scores(inputs: Inputs) -> Floats:
+    def probabilities(inputs: Inputs) -> Floats:
         found: Floats = estimator.predict_proba(take(inputs))[:, column]
         return found
 
-    return scores
+    def decisions(inputs: Inputs) -> Floats:
+        return sign * np.asarray(estimator.decision_function(take(inputs)), np.float64).reshape(len(inputs.matrix))
+
+    return probabilities if settings.score == "probability" else decisions
 
 
 def _column(estimator: Any, served: Served, name: str) -> int:

@@ -18,9 +18,10 @@ def errors(scores: Floats, outcomes: Floats) -> dict[str, float]:
     return _regression(scores - outcomes)
 
 
-def quality(scores: Floats, said: Bools, positive: Bools) -> dict[str, float]:
+def quality(scores: Floats, said: Bools, positive: Bools, probabilities: bool = True) -> dict[str, float]:
     """Metrics of a binary model by the same names, from its scores, its labels and the truth; what is not defined is left out."""
-    found = {**_labels(said, positive), **_probabilities(scores, positive)}
+    found = {**_labels(said, positive), "auc": _auc(scores, positive)}
+    found |= _probabilities(scores, positive) if probabilities else {}
     return {name: float(value) for name, value in found.items() if value is not None}
 
 
@@ -51,7 +52,6 @@ def _probabilities(scores: Floats, positive: Bools) -> dict[str, float | None]:
     return {
         "logloss": -float(np.log(np.where(positive, safe, 1 - safe)).mean()),
         "brier": float(np.square(scores - positive).mean()),
-        "auc": _auc(scores, positive),
     }
 
 

@@ -12,6 +12,7 @@ from leadline.core.columnar.columns import Floats, floats
 from leadline.core.models import Signature
 from leadline.core.scoring.features import Columns, Features, Inputs
 from leadline.core.texts import Texts
+from leadline.records import brief, to_number
 from leadline.settings import ModelSettings
 
 _MAX_BLOCK = 2**31 - 1
@@ -108,8 +109,18 @@ def numbers(table: pa.Table, name: str) -> Floats:
     if pa.types.is_boolean(column.type) or pa.types.is_null(column.type):
         column = column.cast(pa.float64())
     if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
-        raise ValueError(f"column {name!r} is {column.type}, and should be numbers")
+        raise ValueError(f"column {name!r} is {column.type}, and should be numbers{_first_text(column)}")
     return floats(column)
+
+
+def _first_text(column: pa.Array) -> str:
+    """Where a column of text has something that is no number."""
+    for row, text in enumerate(column.to_pylist() if pa.types.is_string(column.type) else [], 1):
+        try:
+            to_number(text or "0")
+        except ValueError:
+            return f": row {row} has {brief(text)}"
+    return ""
 
 
 def texts(table: pa.Table, name: str) -> pa.Array:
@@ -124,5 +135,7 @@ def texts(table: pa.Table, name: str) -> pa.Array:
 def _column(table: pa.Table, name: str) -> pa.Array:
     if name not in table.column_names:
         raise ValueError(f"column {name!r} is missing; the table has {', '.join(table.column_names)}")
+    if table.column_names.count(name) > 1:
+        raise ValueError(f"column {name!r} is there {table.column_names.count(name)} times; leave one")
     column = table.column(name).combine_chunks()
     return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column

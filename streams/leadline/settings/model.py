@@ -59,7 +59,8 @@ class ModelSettings(_Strict):
     """Everything that Leadline knows about one model; read from one TOML file, versioned with the model.
 
     ``positive``: the class whose probability is the score; needed where the classes are not 0 and 1, or false and true. ``threshold``: a
-    score from which on the model says yes; without one, what the model itself says counts. ``categories``: for a model that was trained on
+    score from which on the model says yes; without one, what the model itself says counts. ``score``: ``decision`` where the model has a
+    decision function and no probabilities: logloss, brier and mean_score are null then. ``categories``: for a model that was trained on
     whole numbers in place of categories, which category has the number 0, 1 and so on. ``trusted``: types of your own, as
     ``package.module.Class``, that the model's file may have.
     ``horizon``: how long after the event an outcome time may be. ``grace``: how much longer a record may take to arrive before its window
@@ -71,6 +72,7 @@ class ModelSettings(_Strict):
     task: Literal["binary", "regression"] = "binary"
     positive: float | bool | str | None = None
     threshold: float | None = None
+    score: Literal["probability", "decision"] = "probability"
     numeric: list[str] = []
     categorical: list[str] = []
     categories: dict[str, list[str]] = {}
@@ -96,7 +98,13 @@ class ModelSettings(_Strict):
     @property
     def known_threshold(self) -> float:
         """The threshold, or the usual one."""
-        return 0.5 if self.threshold is None else self.threshold
+        usual = 0.0 if self.score == "decision" else 0.5
+        return usual if self.threshold is None else self.threshold
+
+    @property
+    def counted_as(self) -> str:
+        """The task by which windows are measured: that of a binary model without probabilities is ``decision``."""
+        return "decision" if self.task == "binary" and self.score == "decision" else self.task
 
 
 def load_model_settings(path: Path, root: Path | None = None) -> ModelSettings:
