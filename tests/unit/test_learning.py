@@ -267,7 +267,7 @@ def test_the_numbers_of_a_logistic_regression_give_the_scores_of_scikit_learn(sc
 
 def test_numbers_that_give_other_scores_than_scikit_learn_are_not_used(monkeypatch):
     estimator, _, _ = logistic(1, StandardScaler())
-    monkeypatch.setattr(linear, "_expit", lambda values: 1 / (1 + np.exp(-values)) + 1e-8)
+    monkeypatch.setattr(linear, "logistic", lambda values: 1 / (1 + np.exp(-values)) + 1e-8)
     assert linear_of(estimator, [0, 1]) is None
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import structlog
 
-from leadline.core.columnar.columns import Floats
+from leadline.core.columnar.columns import Floats, logistic
 from leadline.core.scoring.features import Inputs
 from leadline.learning.classes import number, positive_of
 from leadline.learning.errors import RegistryError
@@ -73,7 +73,7 @@ def _scores(linear: Linear, sign: int = 1) -> Scores:
     weights, intercept = sign * np.array(linear.weights), sign * linear.intercept
 
     def scores(inputs: Inputs) -> Floats:
-        return _expit((inputs.matrix - mean) / scale @ weights + intercept)
+        return logistic((inputs.matrix - mean) / scale @ weights + intercept)
 
     return scores
 
@@ -97,15 +97,4 @@ def _parity_rows(scaler: Any, features: int) -> Floats:
     if scaler is None:
         return rows
     found: Floats = scaler.inverse_transform(rows)
-    return found
-
-
-def _expit(values: Floats) -> Floats:
-    """The logistic function, without overflow.
-
-    >>> _expit(np.array([-1e4, 0.0, 1e4])).tolist()
-    [0.0, 0.5, 1.0]
-    """
-    small = np.exp(-np.abs(values))
-    found: Floats = np.where(values >= 0, 1.0, small) / (1.0 + small)
     return found

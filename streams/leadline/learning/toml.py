@@ -14,6 +14,7 @@ def settings_toml(settings: ModelSettings) -> str:
     name = "fraud"
     task = "binary"
     positive = "yes"
+    score = "probability"
     """
     values = settings.model_dump()
     if values["grace"] is None:

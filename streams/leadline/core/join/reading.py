@@ -3,9 +3,8 @@
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy.special import expit
 
-from leadline.core.columnar.columns import Bools, Floats, Ints, floats, ints
+from leadline.core.columnar.columns import Bools, Floats, Ints, floats, ints, logistic
 from leadline.core.columnar.progress import NEVER
 from leadline.core.join.changes import Changes
 from leadline.core.join.request_state import OUTCOME
@@ -57,7 +56,7 @@ def _usable(cohort: Ints, event_time: Ints, score: Floats, changes: Changes) -> 
 def _counted(predictions: PredictionColumns, changes: Changes) -> Floats:
     """The scores as they are counted: those of a decision function by their logistic function, which keeps their order."""
     decision = changes.cohorts.decision(predictions.cohort)
-    return np.where(decision, expit(predictions.score), predictions.score) if decision.any() else predictions.score
+    return np.where(decision, logistic(predictions.score), predictions.score) if decision.any() else predictions.score
 
 
 def _labels(predictions: PredictionColumns, changes: Changes) -> Ints:
