@@ -141,6 +141,7 @@ def _predictions(
         "signature": pa.array(["0123456789abcdef"] * count),
         "segments": pa.ListArray.from_arrays(pa.array(ends.astype(np.int32)), _in_turn(segments, int(ends[-1]))),
         "feature_age_ms": pa.nulls(count, pa.int64()),
+        "categories": pa.array([[]] * count, pa.list_(pa.string())),
     }
     return Output("predictions", [i.encode() for i in ids], columns=pa.record_batch(columns))
 

@@ -49,6 +49,7 @@ def _prediction(row: dict[str, Any], values: list[float], score: float) -> dict[
         "signature": "",
         "segments": [],
         "feature_age_ms": None,
+        "categories": [],
     }
 
 

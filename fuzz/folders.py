@@ -20,12 +20,13 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from leadline.learning.add import add_version
-from leadline.learning.limits import LINEAR, MANIFEST, MODEL, PROFILE, SIGNATURE
+from leadline.learning.limits import GOLDEN, LINEAR, MANIFEST, MODEL, PROFILE, SERVED, SIGNATURE
 from leadline.learning.model_files import SETTINGS as TOML
 from leadline.settings import ModelSettings
 
-SETTINGS = ModelSettings(name="m", numeric=["a"], categorical=["b"], segments=["b"])
-FILES = [MANIFEST, SIGNATURE, PROFILE, LINEAR, TOML, *[MODEL] * 5]
+CODES = {"b": ["c0", "c1", "c2"]}
+SETTINGS = ModelSettings(name="m", numeric=["a"], categorical=["b"], categories=CODES, segments=["b"])
+FILES = [MANIFEST, SIGNATURE, PROFILE, LINEAR, SERVED, GOLDEN, TOML, *[MODEL] * 5]
 """Inputs go round these."""
 _ESTIMATORS: list[Callable[[], Any]] = [
     lambda: make_pipeline(StandardScaler(), LogisticRegression()),
@@ -95,11 +96,13 @@ def changed(pool: list[Good], seed: int, number: int) -> tuple[str, dict[str, by
     files = dict(rng.choice([each for each in pool if name in each.files]).files)
     if name != LINEAR and rng.random() < 0.7:
         _forget(files, LINEAR)
+    if name != GOLDEN:  # it would refuse what answers otherwise
+        _forget(files, GOLDEN)
     other = rng.choice(pool).files[MODEL]
     for _ in range(rng.choice([1, 1, 1, 2, 5])):
         change = _skops if name == MODEL else _text
         files[name] = change(files[name], other, rng)
-    if name in (MODEL, LINEAR, PROFILE, SIGNATURE) and rng.random() < 0.95:
+    if name in (MODEL, LINEAR, PROFILE, SIGNATURE, SERVED, GOLDEN) and rng.random() < 0.95:
         _seal(files, name)
     return name, files
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from leadline.core.models import Signature
 from leadline.core.processor import Batch, Lookups
 from leadline.core.scoring.features import Features
-from leadline.core.scoring.request_forms import Few, Many, requests_of, to_matrix
+from leadline.core.scoring.request_forms import Few, Many, requests_of, to_inputs
 from leadline.core.scoring.routing import Deployments
 from leadline.core.scoring.scoring import Scoring
 from leadline.records import PredictionRequest
@@ -39,7 +39,7 @@ REQUESTS = st.lists(
 class Total:
     """Scores a row by its first three numbers; NaN where one is missing."""
 
-    def predict(self, matrix):
+    def predict(self, matrix, texts=None):
         return 1 / (1 + np.exp(-matrix[:, :3].sum(axis=1)))
 
 
@@ -104,7 +104,7 @@ def scoring(settings=SETTINGS, takes_missing=True):
 def test_the_matrix_equals_a_loop(requests, start):
     expected = np.array([naive_row(*each) for each in requests[start:]]).reshape(-1, 5)
     for part in (Many(batch(requests).columns.slice(start)), Few(few(requests).records[start:])):
-        assert np.array_equal(to_matrix(part, Features(SIGNATURE)), expected, equal_nan=True)
+        assert np.array_equal(to_inputs(part, Features(SIGNATURE)).matrix, expected, equal_nan=True)
 
 
 @FORMS
@@ -137,8 +137,9 @@ def test_each_request_is_a_prediction_or_a_reject(form, requests):
         said = dict(requests[i][1])
         assert row["segments"] == [f"d={said.get('d', '')}", f"city={said.get('city', '')}"]
         assert np.array_equal(row["features"], naive_row(*requests[i]), equal_nan=True)
+        assert row["categories"] == [said.get(name, "") for name in SIGNATURE.categorical]
         assert (row["scored_at"], row["event_time"]) == (100 + i, i)
-        assert row["predicted_label"] == (row["score"] >= SETTINGS.threshold)
+        assert row["predicted_label"] == (row["score"] >= 0.5)
 
 
 @FORMS
@@ -187,7 +188,7 @@ def test_a_model_that_takes_nothing_missing_refuses_such_requests_and_names_the_
 def test_what_the_request_says_comes_before_what_is_looked_up(form, requests, data):
     found = data.draw(st.lists(NUMBERS, min_size=len(requests), max_size=len(requests)))
     lookups = Lookups({"b": np.array(found)}, np.zeros(len(requests), np.int64))
-    matrix = to_matrix(requests_of(form(requests)), Features(SIGNATURE), lookups)
+    matrix = to_inputs(requests_of(form(requests)), Features(SIGNATURE), lookups).matrix
     for row, (features, _), looked_up in zip(matrix, requests, found, strict=True):
         own = dict(features).get("b", np.nan)
         assert np.array_equal(row[1], looked_up if np.isnan(own) else own, equal_nan=True)

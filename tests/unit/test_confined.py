@@ -13,7 +13,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from hostile_models import HOSTILE, X, Y, fitted
+from leadline.core.models import Signature
+from leadline.core.scoring.features import Inputs
 from leadline.learning.confined import Limits, examine_apart
+from leadline.learning.deciding import Sample
 from leadline.learning.errors import RegistryError
 from leadline.learning.examine import examine
 from leadline.learning.survive import surviving
@@ -22,10 +25,17 @@ from leadline.settings import ModelSettings
 SETTINGS = ModelSettings(name="m", numeric=["a", "b"])
 
 
+def sample(rows):
+    return Sample(Signature.of(["a", "b"], [], {}), Inputs(rows, {}))
+
+
+SAMPLE = sample(X)
+
+
 @pytest.mark.parametrize("model", [LogisticRegression(), HistGradientBoostingClassifier(max_iter=3)])
 def test_it_says_what_is_said_here(model):
     data = skops.io.dumps(fitted(model))
-    here, there = examine(data, SETTINGS, X, "m"), examine_apart(data, SETTINGS, X, "m")
+    here, there = examine(data, SETTINGS, SAMPLE, "m"), examine_apart(data, SETTINGS, SAMPLE, "m")
     np.testing.assert_array_equal(there.scores, here.scores)
     assert there.linear == here.linear
 
@@ -39,24 +49,24 @@ def wide() -> bytes:
 @pytest.mark.filterwarnings("ignore:lbfgs")
 def test_too_much_memory_is_one_line():
     with pytest.raises(RegistryError, match=r"m needs more than 4,096 MiB of memory"):
-        examine_apart(wide(), SETTINGS, np.zeros((20_000, 2)), "m")
+        examine_apart(wide(), SETTINGS, sample(np.zeros((20_000, 2))), "m")
 
 
 def test_too_much_time_is_one_line():
     with pytest.raises(RegistryError, match=r"m took longer than 0 s"):
-        examine_apart(b"", SETTINGS, X, "m", Limits(seconds=0))
+        examine_apart(b"", SETTINGS, SAMPLE, "m", Limits(seconds=0))
 
 
 def test_a_crash_is_one_line(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setattr("leadline.learning.confined.sys.executable", "/bin/false")
     with pytest.raises(RegistryError, match=r"m ended the process that read it \(exit code 1\)"):
-        examine_apart(b"", SETTINGS, X, "m")
+        examine_apart(b"", SETTINGS, SAMPLE, "m")
 
 
 def test_what_is_refused_here_is_refused_there():
     with pytest.raises(RegistryError, match=HOSTILE["reads_files"][1]):
-        examine_apart(HOSTILE["reads_files"][0](), SETTINGS, X, "m")
+        examine_apart(HOSTILE["reads_files"][0](), SETTINGS, SAMPLE, "m")
 
 
 LOCKED = """
@@ -121,7 +131,7 @@ def test_a_row_on_which_a_model_fails_is_nan_alone():
 
     matrix = np.arange(1000.0).reshape(500, 2) + 100
     matrix[123, 1] = 7
-    found = surviving(scores, "m")(matrix)
+    found = surviving(lambda inputs: scores(inputs.matrix), "m")(Inputs(matrix, {}))
     assert np.flatnonzero(np.isnan(found)).tolist() == [123]
     np.testing.assert_array_equal(np.delete(found, 123), np.delete(matrix[:, 0], 123))
-    assert np.isnan(surviving(lambda rows: rows, "m")(matrix)).all()
+    assert np.isnan(surviving(lambda inputs: inputs.matrix, "m")(Inputs(matrix, {}))).all()

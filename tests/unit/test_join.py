@@ -5,9 +5,12 @@ import random
 from pathlib import Path
 
 import pytest
+from scipy.special import logit
 
 from leadline.core.join.request_state import RequestState
+from leadline.core.performance.metrics import measure
 from leadline.core.processor import drain
+from leadline.core.windows.counts import WindowCounts
 from leadline.records import WindowPartial
 from leadline.settings import ModelSettings
 from leadline.testing import oracle
@@ -45,6 +48,26 @@ def test_the_conformance_case(policy, expected, seed):
         partial = run.windows[row["model_version"], ms(row["window_start"]), row["segment"]]
         for name in ("predictions", "matched", "expired", "tp", "fp", "fn", "tn"):
             assert getattr(partial, name) == row[name]
+
+
+def test_a_decision_function_is_counted_by_its_order_and_has_no_metrics_of_probabilities():
+    """Its windows are those of the probabilities of which it is the logit."""
+    as_of = ms(MOMENTS[0][1]["counts"]["as_of"])
+    predictions, outcomes = case_logs(as_of)
+    decisions = [row | {"score": float(logit(row["score"])), "label_pred": None} for row in predictions]
+    runs = JoinRun(model()), JoinRun(model(score="decision"))
+    for run, log in zip(runs, ([row | {"label_pred": None} for row in predictions], decisions), strict=True):
+        feed_all(run, log, outcomes, random.Random(1).randint, 6)
+        run.pass_time(as_of)
+        assert run.rejects == []
+    for key, partial in runs[0].windows.items():
+        found = runs[1].windows[key]
+        assert found.task == "decision"
+        for name in ("tp", "fp", "fn", "tn", "matched", "score_bins", "positives", "negatives"):
+            assert getattr(found, name) == getattr(partial, name)
+        measured, usual = (measure(WindowCounts.of(each), each.task) for each in (found, partial))
+        assert {name for name in usual if usual[name] != measured[name]} <= {"logloss", "brier", "mean_score"}
+        assert measured["logloss"] is measured["brier"] is measured["mean_score"] is None
 
 
 @pytest.mark.parametrize(("policy", "expected"), MOMENTS, ids=lambda value: str(value)[:10])

@@ -19,14 +19,17 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from leadline.core.models import Signature
+from leadline.core.scoring.features import Inputs
 from leadline.learning import linear
 from leadline.learning.add import add_file, add_version
 from leadline.learning.cached import CachedModels
+from leadline.learning.deciding import Sample, decide
 from leadline.learning.errors import RegistryError
 from leadline.learning.linear import Linear, linear_model, linear_of
 from leadline.learning.model_files import ModelFiles
-from leadline.learning.models import model_of
-from leadline.learning.quality import quality
+from leadline.learning.predictors import model_of
+from leadline.learning.quality import errors, quality
 from leadline.learning.reference import matrix, read_reference, signature_of
 from leadline.learning.registry import Registry
 from leadline.learning.toml import settings_toml
@@ -35,6 +38,14 @@ from leadline.settings import AlertLimits, Lookup, ModelSettings, SettingsError
 
 SETTINGS = ModelSettings(name="loans", numeric=["age"], categorical=["town"])
 RNG = np.random.default_rng(5)
+
+
+def ready(estimator, settings, features):
+    """A model of so many numbers, as it is served."""
+    names = [f"f{i}" for i in range(features)]
+    signature = Signature.of(names, [], {})
+    sample = Sample(signature, Inputs(np.zeros((2, features)), {}))
+    return model_of(estimator, settings, signature, decide(estimator, settings, sample, "it"), "it")
 
 
 def table(rows: int = 400, seed: int = 1) -> pa.Table:
@@ -161,19 +172,20 @@ def test_binary_quality_is_that_of_scikit_learn(seed):
         "brier": metrics.brier_score_loss(truth, scores),
         "auc": metrics.roc_auc_score(truth, scores),
     }
-    assert quality(scores, truth, ModelSettings(name="m", threshold=0.4)) == pytest.approx(expected, rel=1e-12)
+    assert quality(scores, scores >= 0.4, truth == 1) == pytest.approx(expected, rel=1e-12)
 
 
 def test_regression_quality_is_that_of_scikit_learn():
     truth, scores = RNG.normal(size=300), RNG.normal(size=300)
-    found = quality(scores, truth, ModelSettings(name="m", task="regression"))
+    found = errors(scores, truth)
     assert found["mae"] == pytest.approx(metrics.mean_absolute_error(truth, scores))
     assert found["rmse"] == pytest.approx(metrics.root_mean_squared_error(truth, scores))
     assert found["bias"] == pytest.approx(scores.mean() - truth.mean())
 
 
 def test_what_is_not_defined_is_left_out():
-    found = quality(np.array([0.0, 1.0]), np.array([0.0, 0.0]), ModelSettings(name="m", threshold=2))
+    none = np.zeros(2, bool)
+    found = quality(np.array([0.0, 1.0]), none, none)
     assert found.keys() == {"accuracy", "logloss", "brier"}
     assert np.isfinite(list(found.values())).all()
 
@@ -248,44 +260,44 @@ def logistic(positive: float, scaler: StandardScaler | None = None, labels=(0.0,
 )
 def test_the_numbers_of_a_logistic_regression_give_the_scores_of_scikit_learn(scaler, positive, labels):
     estimator, settings, rows = logistic(positive, None if scaler is None else StandardScaler(**scaler), labels)
-    model = linear_model(linear_of(estimator, 2), settings, 2)
+    model = linear_model(linear_of(estimator, [0, 1]), settings, 2)
     column = [float(label) for label in estimator.classes_].index(positive)
     np.testing.assert_allclose(model.predict(rows), estimator.predict_proba(rows)[:, column], rtol=0, atol=1e-9)
 
 
 def test_numbers_that_give_other_scores_than_scikit_learn_are_not_used(monkeypatch):
     estimator, _, _ = logistic(1, StandardScaler())
-    monkeypatch.setattr(linear, "_expit", lambda values: 1 / (1 + np.exp(-values)) + 1e-8)
-    assert linear_of(estimator, 2) is None
+    monkeypatch.setattr(linear, "logistic", lambda values: 1 / (1 + np.exp(-values)) + 1e-8)
+    assert linear_of(estimator, [0, 1]) is None
 
 
 def test_other_models_have_no_such_numbers():
     rows = RNG.normal(size=(300, 2))
     for classes in (RNG.integers(0, 3, 300), np.where(rows[:, 0] > 0, "yes", "no")):
-        assert linear_of(LogisticRegression().fit(rows, classes), 2) is None
-    assert linear_of(HistGradientBoostingClassifier(max_iter=3).fit(rows, rows[:, 0] > 0), 2) is None
+        assert linear_of(LogisticRegression().fit(rows, classes), [0, 1]) is None
+    assert linear_of(HistGradientBoostingClassifier(max_iter=3).fit(rows, rows[:, 0] > 0), [0, 1]) is None
 
 
-def test_three_classes():
+def test_three_classes_are_never_taken_as_one_against_the_rest():
     rows = RNG.normal(size=(300, 2))
     estimator = LogisticRegression().fit(rows, RNG.integers(0, 3, 300))
-    model = model_of(estimator, ModelSettings(name="m", positive=2), 2)
-    np.testing.assert_array_equal(model.predict(rows), estimator.predict_proba(rows)[:, 2])
+    with pytest.raises(RegistryError, match=r"classes \[0, 1, 2\]: models of exactly two"):
+        ready(estimator, ModelSettings(name="m", positive=2), 2)
 
 
 def regression():
     rows = RNG.normal(size=(500, 2))
-    return model_of(LinearRegression().fit(rows, rows[:, 0]), ModelSettings(name="m", task="regression"), 2), rows
+    return ready(LinearRegression().fit(rows, rows[:, 0]), ModelSettings(name="m", task="regression"), 2), rows
 
 
 def classification():
     estimator, settings, rows = logistic(1, StandardScaler())
-    return model_of(estimator, settings, 2), rows
+    return ready(estimator, settings, 2), rows
 
 
 def numbers():
     estimator, settings, rows = logistic(1, StandardScaler())
-    return linear_model(linear_of(estimator, 2), settings, 2), rows
+    return linear_model(linear_of(estimator, [0, 1]), settings, 2), rows
 
 
 @pytest.mark.parametrize("made", [regression, classification, numbers])
@@ -302,7 +314,7 @@ def test_a_row_that_cannot_be_scored_is_nan_alone(made):
 def test_missing_is_a_value_to_boosting():
     rows = RNG.normal(size=(200, 2))
     estimator = HistGradientBoostingClassifier(max_iter=3).fit(rows, rows[:, 0] > 0)
-    model = model_of(estimator, ModelSettings(name="m"), 2)
+    model = ready(estimator, ModelSettings(name="m"), 2)
     assert model.takes_missing
     assert np.isnan(model.predict(np.array([[np.nan, np.nan], [np.inf, 0]]))).tolist() == [False, True]
 
@@ -310,22 +322,22 @@ def test_missing_is_a_value_to_boosting():
 def test_a_model_that_does_not_fit_the_settings_is_refused():
     estimator, settings, rows = logistic(3)
     with pytest.raises(RegistryError, match=r"positive = 3\.0"):
-        model_of(estimator, settings, 2)
+        ready(estimator, settings, 2)
     line = LinearRegression().fit(rows, rows[:, 0])
     with pytest.raises(RegistryError, match="no predict_proba"):
-        model_of(line, settings, 2)
+        ready(line, settings, 2)
     with pytest.raises(RegistryError, match="no regressor"):
-        model_of(estimator, ModelSettings(name="m", task="regression"), 2)
+        ready(estimator, ModelSettings(name="m", task="regression"), 2)
     with pytest.raises(RegistryError, match="does not score"):
-        model_of(estimator, settings.model_copy(update={"positive": 1.0}), 3)
-    with pytest.raises(RegistryError, match=r"classes are \[\]"):
-        model_of(LogisticRegression(), settings, 2)
+        ready(estimator, settings.model_copy(update={"positive": 1.0}), 3)
+    with pytest.raises(RegistryError, match=r"has the classes \[\]"):
+        ready(LogisticRegression(), settings, 2)
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"classes": [0.0, 2.0]}, r"positive = 1\.0"),
+        ({"classes": [0.0, 2.0]}, "say in model.toml which one is positive"),
         ({"weights": [1.0]}, "does not score a matrix of 2 features"),
         ({"mean": [1.0, 2.0, 3.0]}, "does not score a matrix of 2 features"),
         ({"intercept": float("nan")}, "not finite"),

@@ -35,7 +35,7 @@ from leadline.core.tables import Table
 from leadline.learning.add import add_version
 from leadline.learning.cached import CachedModels
 from leadline.learning.errors import RegistryError
-from leadline.learning.limits import LINEAR, MANIFEST, MODEL
+from leadline.learning.limits import GOLDEN, LINEAR, MANIFEST, MODEL, SERVED
 from leadline.learning.manifest import FILES
 from leadline.learning.model_files import ModelFiles
 from leadline.learning.models import read_model
@@ -142,7 +142,7 @@ def test_what_is_registered(tmp_path):
     assert registry.next_version("fraud") == "v11"
 
 
-@pytest.mark.parametrize("name", [*FILES, LINEAR, MANIFEST])
+@pytest.mark.parametrize("name", [*FILES, LINEAR, SERVED, GOLDEN, MANIFEST])
 @pytest.mark.parametrize("harm", ["flip", "truncate", "empty", "append", "remove"])
 def test_harm_to_any_file_is_refused_by_name(tmp_path, name, harm):
     add(tmp_path)
@@ -476,7 +476,9 @@ def test_a_classifier_is_no_regressor_after_its_settings_were_changed(tmp_path):
 
 def test_other_models_have_no_numbers(tmp_path):
     add(tmp_path, model=tree())
-    assert sorted(path.name for path in (tmp_path / "fraud" / "v1").iterdir()) == sorted([*FILES, MANIFEST])
+    assert sorted(path.name for path in (tmp_path / "fraud" / "v1").iterdir()) == sorted(
+        [*FILES, MANIFEST, SERVED, GOLDEN]
+    )
 
 
 def break_settings(root: Path, how: str) -> None:
@@ -545,7 +547,7 @@ def test_settings_that_cannot_be_reached_are_broken_and_not_an_end(tmp_path, mon
     assert "Permission denied" in models.broken()["fraud"]
 
 
-@pytest.mark.parametrize("name", [*FILES, LINEAR, MANIFEST])
+@pytest.mark.parametrize("name", [*FILES, LINEAR, SERVED, GOLDEN, MANIFEST])
 @pytest.mark.parametrize("how", ["fifo", "folder", "link"])
 def test_only_regular_files_are_read(tmp_path, name, how):
     add(tmp_path)

@@ -24,11 +24,13 @@ def add(
     settings: Annotated[Path, typer.Option(help="The model's settings, a .toml file.")],
     reference: Annotated[Path, typer.Option(help="Labelled data of the training period (.csv, .jsonl, .parquet).")],
     outcome: Annotated[str, typer.Option(help="The column of the reference that holds the outcome.")] = "outcome",
+    scores: Annotated[str, typer.Option(help="A column with your own scores: they have to be the same to 1e-9.")] = "",
     version: Annotated[str, typer.Option(help="Name of the version. Default: the next number.")] = "",
     champion: Annotated[bool, typer.Option("--champion", help="Let this version answer from now on.")] = False,
     reason: Annotated[str, typer.Option(help="Why it is made champion.")] = "added",
 ) -> None:
     """Register FILE as a version of a model: its signature and reference profile are made from the reference data."""
+    from leadline.cli.understood import understood
     from leadline.learning.add import add_file, read_reference
 
     keep_private()
@@ -36,13 +38,16 @@ def add(
     model = load_model_settings(settings)
     try:
         data = read_reference(reference, text=model.categorical)
-        added = add_file(where.models, model, version or None, file, data, outcome).version
+        added = add_file(where.models, model, version or None, file, data, outcome, scores)
     except ValueError as error:
         raise SettingsError(f"--reference {reference} does not fit: {error}") from None
-    say(f"added {model.name} {added} in {where.models / model.name / added}")
+    name = added.version.version
+    say(f"added {model.name} {name} in {where.models / model.name / name}")
+    for line in understood(added, bool(scores)):
+        say(line)
     if champion:
-        appoint(Rollout(model.name, added, int(time.time() * 1000), "leadline model add", reason))
-        say(f"{model.name} {added} is champion")
+        appoint(Rollout(model.name, name, int(time.time() * 1000), "leadline model add", reason))
+        say(f"{model.name} {name} is champion")
 
 
 @app.command()

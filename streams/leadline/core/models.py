@@ -1,6 +1,7 @@
 """What there is to serve: the models that a worker knows, their versions and how each was trained; `scoring.routing` says who answers."""
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Protocol, Self
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.core.processor import Store
+from leadline.core.texts import Texts
 from leadline.records import brief
 from leadline.settings import ModelSettings
 
@@ -66,10 +68,19 @@ class Signature:
         return [*self.numeric, *self.categorical]
 
 
-class Predictor(Protocol):
-    """A loaded model: a matrix (rows x features in the signature's order, float64) to one score a row."""
+Named = Mapping[str, Texts]
+"""The categories of some rows by the name of the feature, as they were named."""
+NO_TEXTS: Named = {}
+OwnLabels = Callable[[NDArray[np.float64], Named, NDArray[np.float64]], NDArray[np.int64]]
 
-    def predict(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]: ...
+
+class Predictor(Protocol):
+    """A loaded model: a matrix (rows x features in the signature's order, float64) to one score a row.
+
+    ``texts``: the categories of the same rows, for a model that takes them as they were named.
+    """
+
+    def predict(self, matrix: NDArray[np.float64], texts: Named) -> NDArray[np.float64]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +97,14 @@ class Version:
 class LoadedVersion(Version):
     """A version with its model, ready to score.
 
-    ``takes_missing``: whether a missing feature is a value to the model. Where not, such a request is refused whatever the settings say.
+    ``own_labels``: of rows and their scores, where the model says yes in another way than by a threshold of 0.5.
+    ``takes_missing``: whether a missing feature is a value to the model, or for each feature whether it is. Where not, a request that lacks
+    it is refused whatever the settings say.
     """
 
     predictor: Predictor
-    takes_missing: bool = True
+    own_labels: OwnLabels | None = None
+    takes_missing: bool | NDArray[np.bool_] = True
 
 
 class Models(Protocol):

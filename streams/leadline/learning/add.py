@@ -4,7 +4,7 @@ import os
 import platform
 import secrets
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,22 +15,33 @@ import pyarrow as pa
 from leadline.core.columnar.columns import Floats
 from leadline.core.models import LoadedVersion, Signature, Version
 from leadline.core.windows.reference_bins import build_profile
+from leadline.learning.classes import on_the_wire, truth, values
 from leadline.learning.confined import examine_apart
+from leadline.learning.deciding import Sample
 from leadline.learning.errors import RegistryError
 from leadline.learning.examine import Examined, examine
-from leadline.learning.limits import LIMITS, LINEAR, MANIFEST, MODEL, PROFILE, SIGNATURE
+from leadline.learning.golden import Golden, check_parity
+from leadline.learning.limits import GOLDEN, LIMITS, LINEAR, MANIFEST, MODEL, PROFILE, SERVED, SIGNATURE
 from leadline.learning.manifest import manifest, to_json
 from leadline.learning.model_files import SETTINGS, ModelFiles, valid_name
-from leadline.learning.quality import quality
-from leadline.learning.reference import matrix, read_reference, signature_of
+from leadline.learning.quality import errors, quality
+from leadline.learning.reference import inputs, numbers, read_reference, signature_of
 from leadline.learning.registry import Registry
 from leadline.learning.toml import settings_toml
-from leadline.learning.train import outcomes
 from leadline.settings import ModelSettings, load_model_settings
 from leadline.settings.files import read_file
 from leadline.settings.private import private_folder
 
-__all__ = ["add_file", "add_version", "read_reference", "signature_of"]
+__all__ = ["Added", "add_file", "add_version", "read_reference", "signature_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """A version that was added, what was understood of its model, and the accuracy of always naming the commoner class."""
+
+    version: Version
+    examined: Examined
+    majority: float
 
 
 def add_version(
@@ -51,24 +62,33 @@ def add_version(
     """
     new = _New(root, settings, version, reference, outcome, signature)
     data = _dump(model)
-    new.write(data, examine(data, settings, new.rows, "the model"))
+    new.write(data, examine(data, settings, new.sample, "the model"))
     return ModelFiles(root).load(settings.name, new.version)
 
 
 def add_file(
-    root: Path, settings: ModelSettings, version: str | None, file: Path, reference: pa.Table, outcome: str
-) -> Version:
+    root: Path,
+    settings: ModelSettings,
+    version: str | None,
+    file: Path,
+    reference: pa.Table,
+    outcome: str,
+    scores: str = "",
+) -> Added:
     """The same for a skops file that somebody else may have made: it is read in a process of its own, with limits, and nowhere else.
 
-    Raises as `add_version`.
+    ``scores``: a column of the reference with the user's own scores, which are to be the same. Raises as `add_version`.
     """
     new = _New(root, settings, version, reference, outcome, None)
     try:
         data = read_file(file, LIMITS[MODEL])
     except OSError as error:
         raise RegistryError(f"{file} cannot be read: {error.strerror}") from None
-    new.write(data, examine_apart(data, settings, new.rows, str(file)))
-    return ModelFiles(root).describe(settings.name, new.version)
+    examined = examine_apart(data, settings, new.sample, str(file))
+    if scores:
+        check_parity(examined.scores, numbers(reference, scores), scores)
+    new.write(data, examined)
+    return Added(ModelFiles(root).describe(settings.name, new.version), examined, new.majority)
 
 
 class _New:
@@ -85,10 +105,11 @@ class _New:
     ) -> None:
         self.version = Registry(ModelFiles(root)).next_version(settings.name) if version is None else version
         _check_free(root, settings, self.version)
-        self._signature = signature_of(reference, settings) if signature is None else signature
-        _check_signature(self._signature, settings)
-        self.rows = matrix(reference, self._signature)
-        self._outcomes = outcomes(reference, outcome)
+        known = signature_of(reference, settings) if signature is None else signature
+        _check_signature(known, settings)
+        self.sample = Sample(known, inputs(reference, known), coded=signature is not None)
+        self.majority = 0.0
+        self._reference, self._outcome = reference, outcome
         self._root, self._settings = root, settings
         self._facts = _facts(outcome, len(reference))
 
@@ -105,18 +126,22 @@ class _New:
 
     def _files(self, data: bytes, examined: Examined) -> dict[str, bytes]:
         """The files of the version but its manifest."""
-        scores = examined.scores
+        scores, signature = examined.scores, examined.signature
         _check_scores(scores)
-        profile = build_profile(self._signature, self.rows, scores, quality(scores, self._outcomes, self._settings))
-        profile = replace(profile, classes=_classes(self._outcomes, self._settings))
-        found = {MODEL: data, SIGNATURE: to_json(asdict(self._signature)), PROFILE: to_json(asdict(profile))}
+        inputs_ = self.sample.inputs if signature == self.sample.signature else inputs(self._reference, signature)
+        profile = build_profile(signature, inputs_.matrix, scores, self._metrics(examined))
+        profile = replace(profile, classes=on_the_wire(examined.served.classes))
+        found = {MODEL: data, SIGNATURE: to_json(asdict(signature)), PROFILE: to_json(asdict(profile))}
+        found |= {SERVED: to_json(asdict(examined.served)), GOLDEN: to_json(asdict(Golden.of(inputs_, scores)))}
         return found if examined.linear is None else found | {LINEAR: to_json(asdict(examined.linear))}
 
-
-def _classes(outcomes: Floats, settings: ModelSettings) -> list[float]:
-    """The outcomes that are the two classes of a binary model; empty where the reference does not have both."""
-    found: list[float] = np.unique(outcomes).tolist()
-    return found if settings.task == "binary" and len(found) == 2 and settings.positive in found else []
+    def _metrics(self, examined: Examined) -> dict[str, float]:
+        table, outcome, served = self._reference, self._outcome, examined.served
+        if self._settings.task == "regression":
+            return errors(examined.scores, values(table, outcome))
+        positive = truth(table, outcome, served.classes, served.positive)
+        self.majority = max(float(positive.mean()), 1 - float(positive.mean()))
+        return quality(examined.scores, examined.labels, positive, self._settings.score == "probability")
 
 
 def _check_free(root: Path, settings: ModelSettings, version: str) -> None:
@@ -132,7 +157,11 @@ def _check_free(root: Path, settings: ModelSettings, version: str) -> None:
 
 def _check_same(path: Path, settings: ModelSettings) -> None:
     there = load_model_settings(path)
-    differ = [name for name in ModelSettings.model_fields if getattr(there, name) != getattr(settings, name)]
+    unset = {name for name in ("positive", "threshold") if getattr(settings, name) is None}
+    differ = [
+        name for name in ModelSettings.model_fields
+        if name not in unset and getattr(there, name) != getattr(settings, name)
+    ]  # fmt: skip
     if differ:
         raise RegistryError(f"{path} differs in {', '.join(differ)}; add the version with the settings of that file")
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from leadline.learning.allowed import FUNCTIONS
+from leadline.learning.rebuilt import RebuildError, is_compiled, rebuild
 from leadline.learning.trees import TreeError, check_trees
 
-_FUNCTIONS = frozenset({("sklearn.utils.validation", "check_array")})
 _HARMLESS = (str, bytes, int, float, complex, bool, type(None), slice, np.generic, np.dtype, np.ufunc)
 _MOST = 4_000_000
 _PATH = 200
@@ -38,8 +39,16 @@ def tame(estimator: Any) -> None:
                 setattr(value, quiet, is_)
         try:
             check_trees(value)
-        except TreeError as error:
+            rebuild(value)
+        except (RebuildError, TreeError) as error:
             raise BehaviourError(f"{path} {error}; save the model again") from None
+
+
+def forget_names(estimator: Any) -> None:
+    """Let a model forget the names of its columns, so that it takes a matrix without a warning at each call."""
+    for _, value in _objects(estimator):
+        if "feature_names_in_" in getattr(value, "__dict__", {}):
+            del value.feature_names_in_
 
 
 def _objects(estimator: Any) -> Iterator[tuple[str, Any]]:
@@ -66,7 +75,7 @@ def _held(path: str, value: Any) -> Iterator[tuple[str, Any]]:
             yield from ((_below(path, f"[{i}]"), each) for i, each in enumerate(value.ravel()))
     elif isinstance(value, partial):
         yield from ((_below(path, part), getattr(value, part)) for part in ("func", "args", "keywords"))
-    if hasattr(value, "__dict__") and not isinstance(value, type):
+    if hasattr(value, "__dict__") and not isinstance(value, (type, FunctionType)):
         yield from ((_below(path, f".{name}"), each) for name, each in vars(value).items())
 
 
@@ -79,11 +88,15 @@ def _check_value(path: str, value: Any) -> None:
         if value.__module__ not in ("builtins", "numpy"):
             raise BehaviourError(f"{path} is the class {value.__name__}; a model holds none: save it without")
     elif isinstance(value, (FunctionType, BuiltinFunctionType, MethodType)) or type(value).__name__ == "method-wrapper":
-        if (getattr(value, "__module__", ""), getattr(value, "__name__", "")) not in _FUNCTIONS:
+        if (getattr(value, "__module__", ""), getattr(value, "__name__", "")) not in FUNCTIONS:
             raise BehaviourError(
                 f"{path} is the function {getattr(value, '__name__', '?')}, which could read files or call out; "
                 "name a kernel, metric or analyzer by a text, or do this step before the request is sent"
             )
+    elif is_compiled(value) and not path.endswith("._tree"):
+        raise BehaviourError(
+            f"{path} is a {type(value).__name__}, which belongs into a search for neighbours; save the model again"
+        )
     elif type(value).__module__.startswith("scipy.sparse"):
         _check_sparse(path, value)
 

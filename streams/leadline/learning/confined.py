@@ -9,25 +9,33 @@ import signal
 import subprocess
 import sys
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from leadline.core.columnar.columns import Floats
+from leadline.core.models import Signature
+from leadline.core.scoring.features import Inputs
+from leadline.core.texts import Texts
 from leadline.foreign_text import shown
+from leadline.learning.deciding import Sample
 from leadline.learning.errors import RegistryError
 from leadline.learning.examine import Examined, examine
 from leadline.learning.linear import Linear
 from leadline.learning.lockdown import Refusals, confine, warm_up
+from leadline.learning.served import Served
 from leadline.settings import ModelSettings
 
 _MOST_CHARS = 1000
 """Of what the process says: a file may name its types."""
 _KEPT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ")
 """Of the environment: it may hold passwords."""
+_SIGNATURE, _SERVED = TypeAdapter(Signature), TypeAdapter(Served)
+_LINEAR: TypeAdapter[Linear | None] = TypeAdapter(Linear | None)
 _ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")} | {"LOKY_MAX_CPU_COUNT": "1"}
 
 
@@ -40,20 +48,35 @@ class Limits:
 
 
 def examine_apart(
-    data: bytes, settings: ModelSettings, rows: Floats, name: str, limits: Limits | None = None
+    data: bytes, settings: ModelSettings, sample: Sample, name: str, limits: Limits | None = None
 ) -> Examined:
     """As `examine`. Raises RegistryError also where the process needs too much, dies, or tries what it may not."""
     limits = limits or Limits()
-    rows = np.ascontiguousarray(rows, np.float64)
-    head = {"settings": settings.model_dump(), "shape": rows.shape, "name": name, "limits": asdict(limits)}
-    given = json.dumps(head).encode() + b"\n" + rows.tobytes() + data
+    given = b"".join(_packed(settings, sample, name, limits)) + data
     answer = _answer(name, given, limits)
     if "error" in answer:
         raise RegistryError(shown(" ".join(str(answer["error"]).split()), _MOST_CHARS))
-    scores = np.frombuffer(b64decode(answer["scores"]), np.float64)
-    if len(scores) != len(rows):
-        raise RegistryError(f"{name} gives {len(scores)} scores for {len(rows)} rows of the reference")
-    return Examined(scores, TypeAdapter(Linear | None).validate_python(answer["linear"]))
+    scores, labels = _unpacked(answer["scores"]), _unpacked(answer["labels"])
+    if not len(scores) == len(labels) == len(sample.inputs.matrix):
+        raise RegistryError(f"{name} gives {len(scores)} scores for {len(sample.inputs.matrix)} rows of the reference")
+    signature, served = _SIGNATURE.validate_python(answer["signature"]), _SERVED.validate_python(answer["served"])
+    return Examined(scores, labels == 1, signature, served, _LINEAR.validate_python(answer["linear"]))
+
+
+def _unpacked(text: str) -> Floats:
+    return np.frombuffer(b64decode(text), np.float64)
+
+
+def _packed(settings: ModelSettings, sample: Sample, name: str, limits: Limits) -> Iterator[bytes]:
+    """A line of JSON, the matrix, and the codes of the categories."""
+    matrix, texts = sample.inputs
+    said = {each: column.texts for each, column in texts.items()}
+    head: dict[str, Any] = {"name": name, "settings": settings.model_dump(), "limits": asdict(limits)}
+    head |= {"signature": asdict(sample.signature), "coded": sample.coded, "rows": len(matrix), "texts": said}
+    yield json.dumps(head).encode() + b"\n"
+    yield np.ascontiguousarray(matrix, np.float64).tobytes()
+    for column in texts.values():
+        yield column.codes.astype(np.int64).tobytes()
 
 
 def _answer(name: str, given: bytes, limits: Limits) -> dict[str, Any]:
@@ -96,29 +119,32 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "wb")
     with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a model may print
         os.dup2(nowhere.fileno(), 1)
-    head, rows, data = _given(sys.stdin.buffer)
+    head, sample, data = _given(sys.stdin.buffer)
     settings, limits = ModelSettings.model_validate(head["settings"]), Limits(**head["limits"])
-    warm_up()
-    refusals = confine(limits.memory_bytes + 4 * rows.nbytes, limits.seconds)
-    out.write(json.dumps(_result(data, settings, rows, head["name"], refusals, limits)).encode() + b"\n")
+    warm_up(settings.trusted)
+    refusals = confine(limits.memory_bytes + 4 * sample.inputs.matrix.nbytes, limits.seconds)
+    out.write(json.dumps(_result(data, settings, sample, head["name"], refusals, limits)).encode() + b"\n")
     out.flush()
     os._exit(0)  # nothing of the model may run any more
 
 
-def _given(stream: BinaryIO) -> tuple[dict[str, Any], Floats, bytes]:
+def _given(stream: BinaryIO) -> tuple[dict[str, Any], Sample, bytes]:
     head = json.loads(stream.readline())
-    shape: Sequence[int] = head["shape"]
-    rows = np.frombuffer(stream.read(8 * shape[0] * shape[1]), np.float64).reshape(shape)
-    return head, rows, stream.read()
+    signature, count = Signature(**head["signature"]), head["rows"]
+    width = len(signature.names)
+    matrix = np.frombuffer(stream.read(8 * count * width), np.float64).reshape(count, width)
+    texts = {name: Texts(said, np.frombuffer(stream.read(8 * count), np.int64)) for name, said in head["texts"].items()}
+    return head, Sample(signature, Inputs(matrix, texts), head["coded"]), stream.read()
 
 
 def _result(
-    data: bytes, settings: ModelSettings, rows: Floats, name: str, refusals: Refusals, limits: Limits
+    data: bytes, settings: ModelSettings, sample: Sample, name: str, refusals: Refusals, limits: Limits
 ) -> dict[str, Any]:
     try:
-        found = examine(data, settings, rows, name)
-        said = {"scores": b64encode(np.asarray(found.scores, np.float64).tobytes()).decode()}
-        result: dict[str, Any] = said | {"linear": found.linear and asdict(found.linear)}
+        found = examine(data, settings, sample, name)
+        result: dict[str, Any] = {"scores": _sent(found.scores), "labels": _sent(found.labels)}
+        result |= {"signature": asdict(found.signature), "served": asdict(found.served)}
+        result |= {"linear": found.linear and asdict(found.linear)}
     except MemoryError:
         result = {"error": f"{name} needs more than {limits.memory_bytes >> 20:,} MiB of memory; give a smaller model"}
     except RegistryError as error:
@@ -128,6 +154,10 @@ def _result(
     if refusals:
         result = {"error": f"{name} tried what a model may not: {refusals[0]}; do not use it"}
     return result
+
+
+def _sent(column: NDArray[Any]) -> str:
+    return b64encode(np.asarray(column, np.float64).tobytes()).decode()
 
 
 if __name__ == "__main__":

@@ -1,26 +1,70 @@
 """A model's file, read as a worker reads it, and what it says of the reference."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from leadline.core.columnar.columns import Floats
+import numpy as np
+
+from leadline.core.columnar.columns import Bools, Floats
+from leadline.core.models import Signature
+from leadline.core.scoring.features import Columns, Features
+from leadline.learning.deciding import Sample, decide
+from leadline.learning.errors import RegistryError
 from leadline.learning.linear import Linear, linear_model, linear_of
-from leadline.learning.models import model_of, read_model
+from leadline.learning.models import read_model
+from leadline.learning.predictors import model_of
+from leadline.learning.served import Served
+from leadline.learning.train import CODING
 from leadline.settings import ModelSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """The scores of the reference's rows; the numbers of the model, where it is a logistic regression."""
+    """The scores and labels of the reference's rows, how the version is served, and with which signature.
+
+    ``linear``: the numbers of the model, where it is a logistic regression.
+    """
 
     scores: Floats
+    labels: Bools
+    signature: Signature
+    served: Served
     linear: Linear | None
 
 
-def examine(data: bytes, settings: ModelSettings, rows: Floats, name: str) -> Examined:
+def examine(data: bytes, settings: ModelSettings, sample: Sample, name: str) -> Examined:
     """Read a model from its bytes, and score. Raises RegistryError where it is not allowed, or does not fit."""
-    estimator, features = read_model(data, name), rows.shape[1]
-    predictor = model_of(estimator, settings, features, name)
-    linear = linear_of(estimator, features) if settings.task == "binary" else None
+    estimator = read_model(data, name, settings.trusted)
+    sample = _with_own_coding(estimator, sample)
+    signature, inputs = sample.signature, sample.inputs
+    served = decide(estimator, settings, sample, name)
+    predictor = model_of(estimator, settings, signature, served, name)
+    linear = None
+    if settings.counted_as == "binary" and served.form == "matrix":
+        linear = linear_of(estimator, [signature.names.index(each) for each in served.columns])
     if linear is not None:
-        predictor = linear_model(linear, settings, features, name)
-    return Examined(predictor.predict(rows), linear)
+        predictor = linear_model(linear, settings, len(signature.names), name)
+    scores = predictor.predict(*inputs)
+    labels = np.zeros(len(scores), bool)
+    if settings.threshold is not None or predictor.own_labels is None:
+        labels = scores >= settings.known_threshold
+    elif np.isfinite(scores).all():
+        labels = predictor.own_labels(*inputs, scores) == 1
+    return Examined(scores, labels, signature, served, linear)
+
+
+def _with_own_coding(estimator: Any, sample: Sample) -> Sample:
+    """The sample numbered as the model says itself, where it says so: those that `leadline.learning.train` made do."""
+    own, signature = getattr(estimator, CODING, None), sample.signature
+    if own is None or sample.coded:
+        return sample
+    if not isinstance(own, dict) or set(own) != set(signature.categorical) or not all(map(_are_texts, own.values())):
+        raise RegistryError(f"the model says the coding of {list(own)[:5]}, and model.toml has {signature.categorical}")
+    signature = Signature.of(signature.numeric, signature.categorical, own)
+    matrix, texts = sample.inputs
+    columns = Columns(len(matrix), dict(zip(signature.numeric, matrix.T, strict=False)), texts)
+    return Sample(signature, Features(signature).inputs(columns), coded=True)
+
+
+def _are_texts(categories: Any) -> bool:
+    return isinstance(categories, list) and all(isinstance(each, str) for each in categories)

@@ -4,12 +4,15 @@ MANIFEST = "manifest.json"
 MODEL, SIGNATURE, PROFILE = "model.skops", "signature.json", "profile.json"
 LINEAR = "linear.json"
 """The numbers of a logistic regression: workers score with them, and leave the model's file alone."""
+SERVED, GOLDEN = "served.json", "golden.json"
 
 LIMITS = {
     MANIFEST: 1 << 20,
     SIGNATURE: 64 << 20,
     PROFILE: 64 << 20,
     LINEAR: 16 << 20,
+    SERVED: 16 << 20,
+    GOLDEN: 64 << 20,
     MODEL: 512 << 20,
 }
 """Bytes of each file."""

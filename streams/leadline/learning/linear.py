@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import structlog
 
-from leadline.core.columnar.columns import Floats
+from leadline.core.columnar.columns import Floats, logistic
+from leadline.core.scoring.features import Inputs
+from leadline.learning.classes import number, positive_of
 from leadline.learning.errors import RegistryError
-from leadline.learning.models import Model, Scores, number, positive_of
+from leadline.learning.golden import PARITY
+from leadline.learning.predictors import Model, Scores, above_half
 from leadline.settings import ModelSettings
-
-PARITY = 1e-9
-"""How far a score may be from scikit-learn's."""
 
 _PARITY_ROWS = 256
 _log = structlog.get_logger(__name__)
@@ -32,21 +32,24 @@ class Linear:
     intercept: float
 
 
-def linear_of(estimator: Any, features: int) -> Linear | None:
+def linear_of(estimator: Any, order: list[int]) -> Linear | None:
     """The numbers of a fitted logistic regression of two classes, alone or behind a scaler; None for other kinds of model.
 
+    ``order``: where each of its own columns is among the features.
     Also None where they do not give scikit-learn's own scores.
     """
-    scaler, last = _parts(estimator)
+    (scaler, last), features = _parts(estimator), len(order)
     classes = [] if last is None else [number(each) for each in last.classes_]
     numbers = [each for each in classes if each is not None]
     if not len(classes) == len(numbers) == 2:
         return None
     mean = scaler.mean_ if scaler is not None and scaler.with_mean else np.zeros(features)
     scale = scaler.scale_ if scaler is not None and scaler.with_std else np.ones(features)
-    found = Linear(numbers, mean.tolist(), scale.tolist(), last.coef_[0].tolist(), float(last.intercept_[0]))
+    back = np.argsort(order)
+    mean, scale, weights = (column[back].tolist() for column in (mean, scale, last.coef_[0]))
+    found = Linear(numbers, mean, scale, weights, float(last.intercept_[0]))
     rows = _parity_rows(scaler, features)
-    if np.abs(_scores(found)(rows) - estimator.predict_proba(rows)[:, 1]).max() <= PARITY:
+    if np.abs(_scores(found)(Inputs(rows[:, back], {})) - estimator.predict_proba(rows)[:, 1]).max() <= PARITY:
         return found
     _log.warning("scored by scikit-learn: its numbers alone give other scores", model=type(estimator).__name__)
     return None
@@ -61,7 +64,7 @@ def linear_model(linear: Linear, settings: ModelSettings, features: int, name: s
     if not np.isfinite([*linear.mean, *linear.scale, *linear.weights, linear.intercept]).all() or 0 in linear.scale:
         raise RegistryError(f"{name} has numbers that are not finite, or a scale of 0; add a new version")
     first = positive_of(linear.classes, settings, name) == 0
-    return Model(_scores(linear, sign=-1 if first else 1), takes_missing=False)
+    return Model(_scores(linear, sign=-1 if first else 1), takes_missing=False, own_labels=above_half(first))
 
 
 def _scores(linear: Linear, sign: int = 1) -> Scores:
@@ -69,8 +72,8 @@ def _scores(linear: Linear, sign: int = 1) -> Scores:
     mean, scale = np.array(linear.mean), np.array(linear.scale)
     weights, intercept = sign * np.array(linear.weights), sign * linear.intercept
 
-    def scores(matrix: Floats) -> Floats:
-        return _expit((matrix - mean) / scale @ weights + intercept)
+    def scores(inputs: Inputs) -> Floats:
+        return logistic((inputs.matrix - mean) / scale @ weights + intercept)
 
     return scores
 
@@ -94,15 +97,4 @@ def _parity_rows(scaler: Any, features: int) -> Floats:
     if scaler is None:
         return rows
     found: Floats = scaler.inverse_transform(rows)
-    return found
-
-
-def _expit(values: Floats) -> Floats:
-    """The logistic function, without overflow.
-
-    >>> _expit(np.array([-1e4, 0.0, 1e4])).tolist()
-    [0.0, 0.5, 1.0]
-    """
-    small = np.exp(-np.abs(values))
-    found: Floats = np.where(values >= 0, 1.0, small) / (1.0 + small)
     return found

@@ -4,7 +4,9 @@ import os
 import resource
 import sys
 import sysconfig
+from collections.abc import Iterable
 from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
 Refusals = list[str]
@@ -66,8 +68,11 @@ class Audit:
         raise RefusedError(f"a locked process tried {what}")
 
 
-def warm_up() -> None:
-    """Import what models are made of; what asks the system once, asks now."""
+def warm_up(trusted: Iterable[str] = ()) -> None:
+    """Import what models are made of, and ``trusted`` types; what asks the system once, asks now."""
+    for name in ("pandas", *(each.rpartition(".")[0] for each in trusted)):
+        with suppress(ImportError):  # for a data frame, or a type, that is missing there are words later
+            import_module(name)
     import skops.io  # noqa: F401 - imports all of scikit-learn's estimators
     from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
     from sklearn.utils.parallel import _get_threadpool_controller

@@ -12,10 +12,11 @@ from typing import Any
 import structlog
 
 from leadline.learning.errors import RegistryError
-from leadline.learning.limits import LIMITS, LINEAR, MANIFEST, MODEL, PROFILE, SIGNATURE
+from leadline.learning.limits import GOLDEN, LIMITS, LINEAR, MANIFEST, MODEL, PROFILE, SERVED, SIGNATURE
 from leadline.settings.files import read_below
 
 FILES = (MODEL, SIGNATURE, PROFILE)
+MAY_BE = (LINEAR, SERVED, GOLDEN)
 RESTORE = "copy the whole folder again from where it was made, or add a new version"
 
 _log = structlog.get_logger(__name__)
@@ -40,7 +41,7 @@ def verified(root: Path, model: str, version: str) -> dict[str, bytes]:
         raise RegistryError(f"{folder / MANIFEST} is of another model or version; {RESTORE}")
     _compare_library(stated.get("facts"), folder)
     digests = stated.get("files")
-    if not isinstance(digests, dict) or set(digests) - {LINEAR} != set(FILES):
+    if not isinstance(digests, dict) or set(digests) - set(MAY_BE) != set(FILES):
         raise RegistryError(f"{folder / MANIFEST} does not list exactly {', '.join(FILES)}; {RESTORE}")
     return {name: _checked(root, folder / name, digest) for name, digest in digests.items()}
 

@@ -4,17 +4,22 @@
 """
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from leadline.core.models import LoadedVersion, ReferenceProfile, Signature, Version
+from leadline.learning.deciding import plain
 from leadline.learning.errors import NotHereError, RegistryError
-from leadline.learning.limits import LINEAR, MODEL, PROFILE, SIGNATURE
+from leadline.learning.golden import Golden
+from leadline.learning.limits import GOLDEN, LINEAR, MODEL, PROFILE, SERVED, SIGNATURE
 from leadline.learning.linear import Linear, linear_model
 from leadline.learning.manifest import RESTORE, verified
-from leadline.learning.models import Model, model_of, read_model
+from leadline.learning.models import read_model
+from leadline.learning.predictors import Model, model_of
+from leadline.learning.served import Served
 from leadline.learning.survive import surviving
 from leadline.settings import ModelSettings, SettingsError, explain, load_model_settings
 
@@ -24,7 +29,9 @@ Mark = tuple[int, ...]
 """A state of a file: another one once it has changed."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _T = TypeVar("_T")
-_TYPES: dict[type, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in (Linear, ReferenceProfile, Signature)}
+_TYPES: dict[type, TypeAdapter[Any]] = {
+    kind: TypeAdapter(kind) for kind in (Golden, Linear, ReferenceProfile, Served, Signature)
+}
 
 
 def valid_name(name: str) -> bool:
@@ -113,8 +120,9 @@ class ModelFiles:
         """A version with its model. Raises as `describe`."""
         found, files = self._described(model, version)
         predictor = _predictor(files, found.settings, found.signature, self.root / model / version)
+        own_labels, takes_missing = predictor.own_labels, predictor.takes_missing_of(len(found.signature.names))
         return LoadedVersion(
-            found.settings, version, found.signature, found.profile, predictor, takes_missing=predictor.takes_missing
+            found.settings, version, found.signature, found.profile, predictor, own_labels, takes_missing
         )
 
     def _described(self, model: str, version: str) -> tuple[Version, dict[str, bytes]]:
@@ -131,13 +139,29 @@ class ModelFiles:
 
 
 def _predictor(files: dict[str, bytes], settings: ModelSettings, signature: Signature, folder: Path) -> Model:
-    features = len(signature.names)
-    if LINEAR in files and settings.task == "binary":  # else the model's file is refused
-        path = folder / LINEAR
-        return linear_model(_typed(Linear, files[LINEAR], path), settings, features, str(path))
+    found = _linear(files, settings, signature, folder) or _estimator(files, settings, signature, folder)
+    if GOLDEN in files:
+        _typed(Golden, files[GOLDEN], folder / GOLDEN).check(found, len(signature.names), str(folder))
+    return found
+
+
+def _linear(files: dict[str, bytes], settings: ModelSettings, signature: Signature, folder: Path) -> Model | None:
+    if LINEAR not in files or settings.counted_as != "binary":  # of another task, the model's file is refused
+        return None
+    path = folder / LINEAR
+    return linear_model(_typed(Linear, files[LINEAR], path), settings, len(signature.names), str(path))
+
+
+def _estimator(files: dict[str, bytes], settings: ModelSettings, signature: Signature, folder: Path) -> Model:
     path = folder / MODEL
-    found = model_of(read_model(files[MODEL], str(path)), settings, features, str(path))
-    return Model(surviving(found.scores, str(path)), found.takes_missing)
+    estimator = read_model(files[MODEL], str(path), settings.trusted)
+    served = (
+        _typed(Served, files[SERVED], folder / SERVED)
+        if SERVED in files
+        else plain(estimator, settings, signature, str(path))
+    )
+    found = model_of(estimator, settings, signature, served, str(path))
+    return replace(found, scores=surviving(found.scores, str(path)))
 
 
 def _signature(data: bytes, path: Path) -> Signature:

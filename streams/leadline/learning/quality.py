@@ -4,24 +4,24 @@ import numpy as np
 from scipy.stats import rankdata
 
 from leadline.core.columnar.columns import Bools, Floats
-from leadline.settings import ModelSettings
 
 _TINY = 1e-15
 """How near to 0 and 1 a score counts in the log loss, as in `leadline.core.windows.aggregates.sums`."""
 
 
-def quality(scores: Floats, outcomes: Floats, settings: ModelSettings) -> dict[str, float]:
-    """Metrics by the names of `leadline.records.WindowMetrics`; what is not defined is left out. At least one row.
+def errors(scores: Floats, outcomes: Floats) -> dict[str, float]:
+    """Metrics of a regression by the names of `leadline.records.WindowMetrics`. At least one row.
 
-    A score at the threshold or above it counts as the positive label, as it does live.
-
-    >>> quality(np.array([1.0, 4.0]), np.array([2.0, 2.0]), ModelSettings(name="m", task="regression"))["bias"]
+    >>> errors(np.array([1.0, 4.0]), np.array([2.0, 2.0]))["bias"]
     0.5
     """
-    if settings.task == "regression":
-        return _regression(scores - outcomes)
-    positive = outcomes == settings.positive
-    found = {**_labels(scores >= settings.threshold, positive), **_probabilities(scores, positive)}
+    return _regression(scores - outcomes)
+
+
+def quality(scores: Floats, said: Bools, positive: Bools, probabilities: bool = True) -> dict[str, float]:
+    """Metrics of a binary model by the same names, from its scores, its labels and the truth; what is not defined is left out."""
+    found = {**_labels(said, positive), "auc": _auc(scores, positive)}
+    found |= _probabilities(scores, positive) if probabilities else {}
     return {name: float(value) for name, value in found.items() if value is not None}
 
 
@@ -52,7 +52,6 @@ def _probabilities(scores: Floats, positive: Bools) -> dict[str, float | None]:
     return {
         "logloss": -float(np.log(np.where(positive, safe, 1 - safe)).mean()),
         "brier": float(np.square(scores - positive).mean()),
-        "auc": _auc(scores, positive),
     }
 
 

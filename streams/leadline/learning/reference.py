@@ -11,7 +11,8 @@ from pyarrow import csv, json, parquet
 
 from leadline.core.columnar.columns import Floats
 from leadline.core.models import Signature
-from leadline.core.scoring.features import Columns, Features, Texts
+from leadline.core.scoring.features import Columns, Features, Inputs
+from leadline.core.texts import Texts
 from leadline.settings import ModelSettings
 from leadline.wire.column_conversion import categories_of, numbers_of
 from leadline.wire.conversion import ConversionError, missing_columns
@@ -64,6 +65,7 @@ def _block(data: bytes) -> int:
 def signature_of(reference: pa.Table, settings: ModelSettings) -> Signature:
     """The inputs that the settings name, with the categories of the reference: most frequent first, then by name.
 
+    Categories whose numbers the settings declare have those.
     Raises ValueError for a column that is missing.
 
     >>> table = pa.table({"age": [1, 2, 3], "colour": ["red", "green", "green"]})
@@ -71,7 +73,8 @@ def signature_of(reference: pa.Table, settings: ModelSettings) -> Signature:
     {'colour': ['green', 'red']}
     """
     numeric, categorical = list(settings.numeric), list(settings.categorical)
-    categories = {name: _by_frequency(_texts(reference, name)) for name in categorical}
+    seen = {name: _by_frequency(texts(reference, name)) for name in categorical}
+    categories = {name: settings.categories.get(name, seen[name]) for name in categorical}
     for name in numeric:
         numbers(reference, name)
     return Signature.of(numeric, categorical, categories)
@@ -91,9 +94,14 @@ def matrix(table: pa.Table, signature: Signature) -> Floats:
     >>> matrix(pa.table({"colour": ["red", "blue", None], "age": [30, None, 50]}), signature).tolist()
     [[30.0, 1.0], [nan, -1.0], [50.0, nan]]
     """
+    return inputs(table, signature).matrix
+
+
+def inputs(table: pa.Table, signature: Signature) -> Inputs:
+    """The same matrix, with the categories as they are named."""
     named = {name: numbers(table, name) for name in signature.numeric}
-    texts = {name: Texts.of(_texts(table, name)) for name in signature.categorical}
-    return Features(signature).matrix(Columns(len(table), named, texts))
+    said = {name: Texts.of(texts(table, name)) for name in signature.categorical}
+    return Features(signature).inputs(Columns(len(table), named, said))
 
 
 def numbers(table: pa.Table, name: str) -> Floats:
@@ -101,7 +109,8 @@ def numbers(table: pa.Table, name: str) -> Floats:
     return _converted(table, name, numbers_of)
 
 
-def _texts(table: pa.Table, name: str) -> pa.Array:
+def texts(table: pa.Table, name: str) -> pa.Array:
+    """A column as texts of categories; missing is null. Raises ValueError where it is missing, or no such text."""
     return _converted(table, name, categories_of)
 
 

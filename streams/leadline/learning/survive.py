@@ -6,7 +6,8 @@ import numpy as np
 import structlog
 
 from leadline.core.columnar.columns import Floats
-from leadline.learning.models import Scores
+from leadline.core.scoring.features import Inputs
+from leadline.learning.predictors import Scores
 
 _CALLS = 256
 """Of a model that fails, for one matrix: enough to find some bad rows among many, and not to score each alone."""
@@ -16,12 +17,12 @@ _log = structlog.get_logger(__name__)
 def surviving(scores: Scores, name: str) -> Scores:
     """The same scores; NaN for rows on which the model fails, and for those that were not tried again."""
 
-    def survived(matrix: Floats) -> Floats:
+    def survived(inputs: Inputs) -> Floats:
         try:
-            return _sound(scores(matrix), len(matrix))
+            return _sound(scores(inputs), len(inputs.matrix))
         except Exception as error:  # noqa: BLE001 - a model may raise anything
             _log.warning("the model fails on rows of a run", model=name, error=f"{type(error).__name__}: {error}"[:300])
-            return _by_halves(scores, matrix)
+            return _by_halves(scores, inputs)
 
     return survived
 
@@ -33,9 +34,10 @@ def _sound(found: Any, rows: int) -> Floats:
     return scores
 
 
-def _by_halves(scores: Scores, matrix: Floats) -> Floats:
-    found = np.full(len(matrix), np.nan)
-    ahead, calls = [(0, len(matrix))], 0
+def _by_halves(scores: Scores, inputs: Inputs) -> Floats:
+    count = len(inputs.matrix)
+    found = np.full(count, np.nan)
+    ahead, calls = [(0, count)], 0
     while ahead and calls < _CALLS:
         start, end = ahead.pop(0)
         if end - start > 1:
@@ -43,7 +45,7 @@ def _by_halves(scores: Scores, matrix: Floats) -> Floats:
             for first, last in ((start, middle), (middle, end)):
                 calls += 1
                 try:
-                    found[first:last] = _sound(scores(matrix[first:last]), last - first)
+                    found[first:last] = _sound(scores(inputs.take(np.arange(first, last))), last - first)
                 except Exception:  # noqa: BLE001 - as above
                     ahead.append((first, last))
     return found

@@ -10,11 +10,11 @@ from leadline.settings import ModelSettings
 def settings_toml(settings: ModelSettings) -> str:
     """The text of a ``model.toml`` that reads back as equal settings; durations in milliseconds.
 
-    >>> print(settings_toml(ModelSettings(name="fraud", grace="never")).partition("numeric")[0], end="")
+    >>> print(settings_toml(ModelSettings(name="fraud", positive="yes", grace="never")).partition("numeric")[0], end="")
     name = "fraud"
     task = "binary"
-    positive = 1.0
-    threshold = 0.5
+    positive = "yes"
+    score = "probability"
     """
     values = settings.model_dump()
     if values["grace"] is None:

@@ -7,10 +7,13 @@ import pyarrow as pa
 
 from leadline.core.columnar.columns import Floats
 from leadline.core.models import Signature
-from leadline.learning.reference import matrix, numbers, signature_of
+from leadline.learning.classes import values
+from leadline.learning.reference import matrix, signature_of
 from leadline.settings import ModelSettings
 
 Kind = Literal["boosting", "logistic"]
+CODING = "leadline_categories_"
+"""The attribute in which a model that was trained here says which category has which number."""
 MAX_CATEGORIES = 255
 """Categories of one feature that boosting tells apart; the rarer ones count as missing."""
 
@@ -30,29 +33,24 @@ def train(
     to `leadline.learning.add.add_version` where its reference is another table. Raises ValueError that names the column and what to do.
     """
     signature = signature_of(table, settings) if signature is None else signature
-    rows, truth = matrix(table, signature), outcomes(table, outcome)
+    rows, truth = matrix(table, signature), values(table, outcome)
     if settings.task == "binary":
         _check_classes(truth, settings, outcome)
-    if kind == "logistic":
-        return _logistic(rows, truth, settings, signature)
-    return _boosting(rows, truth, settings, signature, seed)
-
-
-def outcomes(table: pa.Table, outcome: str) -> Floats:
-    """The truth of each row. Raises ValueError where there are no rows, or one lacks its outcome."""
-    truth = numbers(table, outcome)
-    missing = int((~np.isfinite(truth)).sum())
-    if missing:
-        raise ValueError(f"column {outcome!r}: {missing} of {len(truth)} rows have no finite outcome; leave them out")
-    if not len(truth):
-        raise ValueError("the reference has no rows")
-    return truth
+    logistic = kind == "logistic"
+    model = (
+        _logistic(rows, truth, settings, signature) if logistic else _boosting(rows, truth, settings, signature, seed)
+    )
+    if signature.categorical:
+        setattr(model, CODING, signature.categories)
+    return model
 
 
 def _check_classes(truth: Floats, settings: ModelSettings, outcome: str) -> None:
     classes = np.unique(truth).tolist()
-    if len(classes) != 2 or settings.positive not in classes:
-        raise ValueError(f"column {outcome!r} has the values {classes[:5]}: should be two, one {settings.positive}")
+    if len(classes) != 2 or settings.positive_outcome not in classes:
+        raise ValueError(
+            f"column {outcome!r} has the values {classes[:5]}: should be two, one {settings.positive_outcome}"
+        )
 
 
 def _logistic(rows: Floats, truth: Floats, settings: ModelSettings, signature: Signature) -> Any:

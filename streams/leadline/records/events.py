@@ -17,7 +17,10 @@ class PredictionRequest:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A score that one version of a model gave to one request."""
+    """A score that one version of a model gave to one request.
+
+    ``categories``: as the request named them, in the order of the signature; empty where one is missing (its feature is NaN then).
+    """
 
     request_id: str
     model: str
@@ -32,6 +35,7 @@ class Prediction:
     signature: str
     segments: list[str]
     feature_age_ms: int | None
+    categories: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

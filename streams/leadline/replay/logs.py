@@ -65,6 +65,7 @@ def _predictions(path: Path, table: pa.RecordBatch, model: str, labels: pa.Array
     count = len(table)
     event_time, arrival_ms = _times(path, table, "event_time"), _times(path, table, "arrival_time")
     empty = pa.array([""] * count)
+    none = pa.array(np.zeros(count + 1, np.int32))
     columns = {
         "request_id": _ids(path, table),
         "model": pa.array([model] * count),
@@ -75,10 +76,11 @@ def _predictions(path: Path, table: pa.RecordBatch, model: str, labels: pa.Array
         "scored_at": pa.array(arrival_ms),
         "score": pa.array(convert(path, table, "score", numbers_of)),
         "predicted_label": labels,
-        "features": pa.ListArray.from_arrays(pa.array(np.zeros(count + 1, np.int32)), pa.array([], pa.float64())),
+        "features": pa.ListArray.from_arrays(none, pa.array([], pa.float64())),
         "signature": empty,
         "segments": pa.ListArray.from_arrays(pa.array(np.arange(count + 1, dtype=np.int32)), table["segment"]),
         "feature_age_ms": pa.nulls(count, pa.int64()),
+        "categories": pa.ListArray.from_arrays(none, pa.array([], pa.string())),
     }
     return _log("predictions", columns, arrival_ms, event_time)
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from leadline.records import to_number
 from leadline.settings.files import read_below, read_file
 from leadline.settings.values import DurationMs, PositiveMs, SettingsError, duration_ms, explain
 
@@ -58,6 +59,11 @@ class DriftLimits(_Strict):
 class ModelSettings(_Strict):
     """Everything that Leadline knows about one model; read from one TOML file, versioned with the model.
 
+    ``positive``: the class whose probability is the score; needed where the classes are not 0 and 1, or false and true. ``threshold``: a
+    score from which on the model says yes; without one, what the model itself says counts. ``score``: ``decision`` where the model has a
+    decision function and no probabilities: logloss, brier and mean_score are null then. ``categories``: for a model that was trained on
+    whole numbers in place of categories, which category has the number 0, 1 and so on. ``trusted``: types of your own, as
+    ``package.module.Class``, that the model's file may have.
     ``horizon``: how long after the event an outcome time may be. ``grace``: how much longer a record may take to arrive before its window
     is sealed; ``never`` seals, and keeps all state for ever. ``segments``: names of categories. ``segment_limit``: how many combinations of
     their values a partition counts for each version; predictions of further ones count under ``*`` and ``other``.
@@ -65,10 +71,13 @@ class ModelSettings(_Strict):
 
     name: str = Field(min_length=1, max_length=200)
     task: Literal["binary", "regression"] = "binary"
-    positive: float = 1.0
-    threshold: float = 0.5
+    positive: float | bool | str | None = None
+    threshold: float | None = None
+    score: Literal["probability", "decision"] = "probability"
     numeric: list[str] = []
     categorical: list[str] = []
+    categories: dict[str, list[str]] = {}
+    trusted: list[str] = []
     lookups: dict[str, Lookup] = {}
     missing: Literal["nan", "refuse"] = "nan"
     horizon: LongestMs = duration_ms("7d")
@@ -81,6 +90,31 @@ class ModelSettings(_Strict):
     drift: DriftLimits = DriftLimits()
     retrain_cooldown: DurationMs = duration_ms("7d")
     runbook: str = ""
+
+    @property
+    def positive_outcome(self) -> float:
+        """The number that is a positive outcome on the wire: that of the positive class, and 1 where it is a word.
+
+        >>> [ModelSettings(name="m", positive=each).positive_outcome for each in (2, "2", False, "false", "yes", None)]
+        [2.0, 2.0, 0.0, 0.0, 1.0, 1.0]
+        """
+        if not isinstance(self.positive, str):
+            return 1.0 if self.positive is None else float(self.positive)
+        try:
+            return to_number(self.positive)
+        except ValueError:
+            return float(self.positive.lower() != "false")
+
+    @property
+    def known_threshold(self) -> float:
+        """The threshold, or the usual one."""
+        usual = 0.0 if self.score == "decision" else 0.5
+        return usual if self.threshold is None else self.threshold
+
+    @property
+    def counted_as(self) -> str:
+        """The task by which windows are measured: that of a binary model without probabilities is ``decision``."""
+        return "decision" if self.task == "binary" and self.score == "decision" else self.task
 
 
 def load_model_settings(path: Path, root: Path | None = None) -> ModelSettings:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from leadline.core.columnar.columns import Floats
-from leadline.core.models import LoadedVersion, Signature
+from leadline.core.models import NO_TEXTS, LoadedVersion, Named, Signature
 from leadline.core.windows.latest import latest
 from leadline.core.windows.reference_bins import build_profile
 from leadline.records import (
@@ -54,7 +54,7 @@ class _Score:
     def __init__(self, slope: float) -> None:
         self.slope = slope
 
-    def predict(self, matrix: Floats) -> Floats:
+    def predict(self, matrix: Floats, texts: Named = NO_TEXTS) -> Floats:  # noqa: ARG002
         scores: Floats = 1 / (1 + np.exp(-self.slope * matrix[:, 0]))
         return scores
 

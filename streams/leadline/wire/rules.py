@@ -91,8 +91,8 @@ def _broken_request(
 
 
 def _broken_partial(partial: WindowPartial) -> tuple[str, str] | None:
-    if partial.state not in STATES or partial.task not in ("binary", "regression"):
-        return "unknown-state", "a state is provisional, mature or sealed, a task binary or regression"
+    if partial.state not in STATES or partial.task not in ("binary", "decision", "regression"):
+        return "unknown-state", "a state is provisional, mature or sealed, a task binary, decision or regression"
     return _broken_counts(
         [_outside(partial, ("revision",)), counts.out_of_range(partial)], [counts.disagreement(partial)]
     )

@@ -23,7 +23,7 @@ _TEXTS = {
 }
 _COUNTS = {
     "PredictionRequest": {"features": FEATURES, "categories": FEATURES},
-    "Prediction": {"features": FEATURES, "segments": SEGMENTS},
+    "Prediction": {"features": FEATURES, "segments": SEGMENTS, "categories": FEATURES},
 }
 
 
@@ -39,8 +39,11 @@ def too_long(name: str, columns: pa.RecordBatch) -> Iterator[tuple[Bools, str]]:
         categories = columns["categories"]
         yield _with_long(categories, categories.items, CATEGORY_BYTES), _text("a category", CATEGORY_BYTES)
     if name == "Prediction":
-        segments = columns["segments"]
-        yield _with_long(segments, segments.values, SEGMENT_BYTES), _text("a segment", SEGMENT_BYTES)
+        for field, what, most in (
+            ("segments", "a segment", SEGMENT_BYTES),
+            ("categories", "a category", CATEGORY_BYTES),
+        ):
+            yield _with_long(columns[field], columns[field].values, most), _text(what, most)
 
 
 def long_request(request: PredictionRequest) -> str | None:

@@ -25,6 +25,17 @@ def floats(column: pa.Array) -> Floats:
     return values
 
 
+def logistic(values: Floats) -> Floats:
+    """The logistic function, without overflow.
+
+    >>> logistic(np.array([-1e4, 0.0, 1e4])).tolist()
+    [0.0, 0.5, 1.0]
+    """
+    small = np.exp(-np.abs(values))
+    found: Floats = np.where(values >= 0, 1.0, small) / (1.0 + small)
+    return found
+
+
 def rising(values: Sequence[int]) -> Ints:
     """Whole numbers that rise, mostly by one.
 

@@ -29,6 +29,7 @@ _TABLE = np.dtype(
         ("forget", np.int64),
         ("window", np.int64),
         ("binary", np.bool_),
+        ("decision", np.bool_),
         ("threshold", np.float64),
         ("positive", np.float64),
         ("any_class", np.bool_),
@@ -110,6 +111,10 @@ class Cohorts:
         """Whether each cohort's model has the task binary."""
         return self._column("binary", numbers)
 
+    def decision(self, numbers: Ints) -> Bools:
+        """Whether each cohort's scores are those of a decision function."""
+        return self._column("decision", numbers)
+
     def threshold(self, numbers: Ints) -> Floats:
         """The score from which on each cohort's model says yes."""
         return self._column("threshold", numbers)
@@ -153,8 +158,8 @@ class Cohorts:
         """What `_TABLE` holds of a cohort."""
         own, version = cohort.settings, self._versions[cohort.model, cohort.version]
         times = own.horizon, cohort.seal_ms, cohort.forget_ms, own.window
-        classes = cohort.classes is None, cohort.classes or (0.0, 0.0)
-        return version, *times, own.task == "binary", own.threshold, own.positive, *classes
+        counted = own.task == "binary", own.counted_as == "decision", own.known_threshold, own.positive_outcome
+        return version, *times, *counted, cohort.classes is None, cohort.classes or (0.0, 0.0)
 
     def number(self, columns: pa.RecordBatch) -> NDArray[np.int64]:
         """Cohort of each prediction of a batch; -1 where the model is not known."""

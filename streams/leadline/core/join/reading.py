@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from leadline.core.columnar.columns import Bools, Floats, Ints, floats, ints
+from leadline.core.columnar.columns import Bools, Floats, Ints, floats, ints, logistic
 from leadline.core.columnar.progress import NEVER
 from leadline.core.join.changes import Changes
 from leadline.core.join.request_state import OUTCOME
@@ -25,7 +25,7 @@ def predictions_of(batch: Batch, changes: Changes) -> tuple[Ints, PredictionColu
     _refuse_unknown(cohort < 0, columns, changes)
     rows = _usable(cohort, event_time, score, changes)
     own = PredictionColumns(np.arange(len(rows)), event_time[rows], cohort[rows], score[rows], label[rows])
-    return rows, own._replace(label=_labels(own, changes))
+    return rows, own._replace(label=_labels(own, changes), score=_counted(own, changes))
 
 
 def _refuse_unknown(unknown: Bools, columns: pa.RecordBatch, changes: Changes) -> None:
@@ -39,16 +39,24 @@ def _usable(cohort: Ints, event_time: Ints, score: Floats, changes: Changes) -> 
     outside = forgotten = np.zeros(len(cohort), bool)
     known = np.maximum(cohort, 0)
     if not unknown.all():
-        outside = np.where(cohorts.binary(known), (score < 0) | (score > 1), np.abs(score) > _LIMIT)
+        outside = np.where(
+            cohorts.binary(known) & ~cohorts.decision(known), (score < 0) | (score > 1), np.abs(score) > _LIMIT
+        )
     if not unknown.all() and changes.stage_ms != NEVER:
         forgotten = cohorts.forgotten(known, event_time) < changes.stage_ms
-    changes.refuse(outside & ~unknown, "score-out-of-range", "binary scores are in [0, 1], others within 1e9")
+    changes.refuse(outside & ~unknown, "score-out-of-range", "probabilities are in [0, 1], other scores within 1e9")
     changes.refuse(
         forgotten & ~unknown & ~outside,
         "window-forgotten",
         "its window was sealed and dropped: later than horizon and grace allow",
     )
     return np.flatnonzero(~(unknown | outside | forgotten))
+
+
+def _counted(predictions: PredictionColumns, changes: Changes) -> Floats:
+    """The scores as they are counted: those of a decision function by their logistic function, which keeps their order."""
+    decision = changes.cohorts.decision(predictions.cohort)
+    return np.where(decision, logistic(predictions.score), predictions.score) if decision.any() else predictions.score
 
 
 def _labels(predictions: PredictionColumns, changes: Changes) -> Ints:

@@ -40,6 +40,11 @@ def binary(counts: WindowCounts) -> dict[str, Any]:
     }
 
 
+def decision(counts: WindowCounts) -> dict[str, Any]:
+    """The same where scores are no probabilities: without what needs them."""
+    return {name: value for name, value in binary(counts).items() if name not in ("logloss", "brier", "mean_score")}
+
+
 def f1(tp: int, fp: int, fn: int) -> Metric | None:
     """F1 and its interval; None where nothing is positive, in truth or as predicted.
 

@@ -6,12 +6,12 @@ of one class.
 
 from typing import Any
 
-from leadline.core.performance.binary import binary
+from leadline.core.performance.binary import binary, decision
 from leadline.core.performance.regression import regression
 from leadline.core.windows.counts import WindowCounts
 
 METRICS = "accuracy precision recall f1 logloss brier auc mean_score outcome_rate mae rmse bias auc_error".split()
-TASKS = {"binary": binary, "regression": regression}
+TASKS = {"binary": binary, "decision": decision, "regression": regression}
 
 
 def measure(counts: WindowCounts, task: str) -> dict[str, Any]:

@@ -8,32 +8,15 @@ costs some microseconds, however short it is, and one request alone a tenth of a
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import nan
-from typing import Self
+from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from leadline.core.columnar.columns import Floats, Ints, ints
+from leadline.core.columnar.columns import Floats, Ints
 from leadline.core.models import Signature
+from leadline.core.texts import Texts
 
 UNSEEN = -1.0
-MISSING = -1
-"""The code of a text that is missing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Texts:
-    """A column of texts: the different ones, and which of them each row has."""
-
-    texts: list[str]
-    codes: Ints
-
-    @classmethod
-    def of(cls, column: pa.Array) -> Self:
-        """The texts of an Arrow column; null is missing."""
-        coded = column.dictionary_encode()
-        return cls(coded.dictionary.to_pylist(), ints(pc.fill_null(coded.indices, MISSING)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +28,21 @@ class Columns:
     texts: Mapping[str, Texts]
 
 
+class Inputs(NamedTuple):
+    """What a version takes: a matrix, and the categories as they were named; each categorical feature has its texts."""
+
+    matrix: Floats
+    texts: dict[str, Texts]
+
+    def take(self, rows: Ints) -> "Inputs":
+        """Some rows."""
+        return Inputs(self.matrix[rows], {name: column.take(rows) for name, column in self.texts.items()})
+
+
 class Features:
     """The rules of one signature.
 
+    >>> import pyarrow as pa
     >>> features = Features(Signature.of(["age"], ["colour"], {"colour": ["green", "red"]}))
     >>> colours = Texts.of(pa.array(["red", "blue", None]))
     >>> features.matrix(Columns(3, {"age": np.array([30.0, nan, 50.0])}, {"colour": colours})).tolist()
@@ -74,6 +69,11 @@ class Features:
                 known = [index.get(text, UNSEEN) for text in found.texts]
                 matrix[:, at] = np.array([*known, index[None]])[found.codes]  # the code of a missing one picks the last
         return matrix
+
+    def inputs(self, columns: Columns) -> Inputs:
+        """The matrix, and the texts of the categorical features."""
+        texts = {name: columns.texts.get(name) or Texts.none(columns.count) for name in self.categorical}
+        return Inputs(self.matrix(columns), texts)
 
     def row(self, numbers: Mapping[str, float], texts: Mapping[str, str]) -> list[float]:
         """The same for the values of one row."""

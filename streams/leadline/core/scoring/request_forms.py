@@ -12,16 +12,20 @@ import pyarrow.compute as pc
 from leadline.core.columnar.columns import Floats, Ints, alike, ints, lengths
 from leadline.core.models import Version
 from leadline.core.processor import Batch, Lookups, Output
-from leadline.core.scoring.features import MISSING, Columns, Features, Texts
+from leadline.core.scoring.features import Columns, Features, Inputs
+from leadline.core.texts import MISSING, Texts
 from leadline.records import Prediction, PredictionRequest
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What became of some requests, row by row: their matrix, score, arrival time, and how old their looked-up features are."""
+    """What became of some requests, row by row: what the model took, its score and label (None: it gives none), their arrival time, and
+    how old their looked-up features are.
+    """
 
-    matrix: Floats
+    inputs: Inputs
     scores: Floats
+    labels: Ints | None
     arrival_ms: Ints
     age_ms: Floats | None
 
@@ -39,7 +43,7 @@ class Requests(Protocol):
         """The requests at these indices, which rise."""
         ...
 
-    def matrix(self, features: Features) -> Floats:
+    def inputs(self, features: Features) -> Inputs:
         """One row a request, one column a feature. Of a name given twice the last counts."""
         ...
 
@@ -65,14 +69,15 @@ def requests_of(batch: Batch) -> Requests:
     return Few(batch.records) if batch.columns is None else Many(batch.columns)  # type: ignore[arg-type]
 
 
-def to_matrix(requests: Requests, features: Features, lookups: Lookups | None = None) -> Floats:
-    """The matrix of some requests; what the request itself says comes before what is looked up."""
-    matrix = requests.matrix(features)
+def to_inputs(requests: Requests, features: Features, lookups: Lookups | None = None) -> Inputs:
+    """What a model takes of some requests; what the request itself says comes before what is looked up."""
+    inputs = requests.inputs(features)
+    matrix = inputs.matrix
     for name, column in (lookups.values if lookups else {}).items():
         if name in features.numeric:
             own = matrix[:, features.numeric.index(name)]
             own[:] = np.where(np.isnan(own), column, own)
-    return matrix
+    return inputs
 
 
 # -- one by one -----------------------------------------------------------------------------------------------------------
@@ -95,9 +100,12 @@ class Few:
     def take(self, rows: Ints) -> "Few":
         return self if len(rows) == len(self.records) else Few([self.records[i] for i in rows.tolist()])
 
-    def matrix(self, features: Features) -> Floats:
+    def inputs(self, features: Features) -> Inputs:
         rows = [features.row(record.features, record.categories) for record in self.records]
-        return np.array(rows, np.float64).reshape(len(rows), len(features.names))
+        texts = {
+            name: Texts.of_few(record.categories.get(name) for record in self.records) for name in features.categorical
+        }
+        return Inputs(np.array(rows, np.float64).reshape(len(rows), len(features.names)), texts)
 
     def category(self, name: str) -> list[str]:
         return [record.categories.get(name, "") for record in self.records]
@@ -109,7 +117,9 @@ class Few:
         return 4 * max((len(value) for record in self.records for value in record.categories.values()), default=0)
 
     def predictions(self, keys: list[bytes], partition: int, scored: Scored, version: Version, role: str) -> Output:
-        settings, ages = version.settings, [None] * len(keys) if scored.age_ms is None else scored.age_ms.tolist()
+        settings, none = version.settings, [None] * len(keys)
+        ages = none if scored.age_ms is None else scored.age_ms.tolist()
+        labels = none if scored.labels is None else scored.labels.tolist()
         made = [
             Prediction(
                 request_id=request.request_id,
@@ -120,16 +130,18 @@ class Few:
                 event_time=request.event_time,
                 scored_at=arrival_ms,
                 score=score,
-                predicted_label=int(score >= settings.threshold) if settings.task == "binary" else None,
+                predicted_label=label,
                 features=features,
                 signature=version.signature.id,
                 segments=[f"{name}={request.categories.get(name, '')}" for name in settings.segments],
                 feature_age_ms=None if age is None or isnan(age) else int(age),
+                categories=[request.categories.get(name, "") for name in version.signature.categorical],
             )
-            for request, features, score, arrival_ms, age in zip(
+            for request, features, score, label, arrival_ms, age in zip(
                 self.records,
-                scored.matrix.tolist(),
+                scored.inputs.matrix.tolist(),
                 scored.scores.tolist(),
+                labels,
                 scored.arrival_ms.tolist(),
                 ages,
                 strict=True,
@@ -164,10 +176,10 @@ class Many:
     def take(self, rows: Ints) -> "Many":
         return self if len(rows) == len(self) else Many(self.columns.take(pa.array(rows)))
 
-    def matrix(self, features: Features) -> Floats:
+    def inputs(self, features: Features) -> Inputs:
         numbers = _numbers(self.columns["features"], features.numeric)
         texts = _texts(self.columns["categories"], features.categorical)
-        return features.matrix(Columns(len(self), numbers, texts))
+        return features.inputs(Columns(len(self), numbers, texts))
 
     def category(self, name: str) -> list[str]:
         names, items, offsets = _entries(self.columns["categories"])
@@ -193,15 +205,7 @@ class Many:
         return int(lengths(_entries(self.columns["categories"])[1]).max(initial=0))
 
     def predictions(self, keys: list[bytes], partition: int, scored: Scored, version: Version, role: str) -> Output:
-        requests, settings, count, width = self.columns, version.settings, len(keys), scored.matrix.shape[1]
-        labels = (
-            pa.array((scored.scores >= settings.threshold).astype(np.int64))
-            if settings.task == "binary"
-            else pa.nulls(count, pa.int64())
-        )
-        features = pa.ListArray.from_arrays(
-            pa.array(np.arange(count + 1, dtype=np.int32) * width), pa.array(scored.matrix.reshape(-1))
-        )
+        requests, count = self.columns, len(keys)
         columns = pa.record_batch(
             {
                 "request_id": requests["request_id"],
@@ -212,13 +216,14 @@ class Many:
                 "event_time": requests["event_time"],
                 "scored_at": pa.array(scored.arrival_ms),
                 "score": pa.array(scored.scores),
-                "predicted_label": labels,
-                "features": features,
+                "predicted_label": pa.nulls(count, pa.int64()) if scored.labels is None else pa.array(scored.labels),
+                "features": _lists(pa.array(scored.inputs.matrix.reshape(-1)), count),
                 "signature": pa.repeat(version.signature.id, count),
-                "segments": self._segments(settings.segments),
+                "segments": self._segments(version.settings.segments),
                 "feature_age_ms": pa.nulls(count, pa.int64())
                 if scored.age_ms is None
                 else pa.array(scored.age_ms, pa.int64(), from_pandas=True),
+                "categories": _lists(_named(scored.inputs, version.signature.categorical), count),
             }
         )
         return Output("predictions", keys, partition, columns=columns, arrival_ms=scored.arrival_ms)
@@ -226,9 +231,24 @@ class Many:
     def _segments(self, names: list[str]) -> pa.ListArray:
         said = [[f"{name}={value}" for value in self.category(name)] for name in names]
         flat = [column[row] for row in range(len(self)) for column in said]
-        return pa.ListArray.from_arrays(
-            pa.array(np.arange(len(self) + 1, dtype=np.int32) * len(names)), pa.array(flat, pa.string())
-        )
+        return _lists(pa.array(flat, pa.string()), len(self))
+
+
+def _lists(values: pa.Array, count: int) -> pa.ListArray:
+    """So many lists of equal length."""
+    width = len(values) // max(count, 1)
+    return pa.ListArray.from_arrays(pa.array(np.arange(count + 1, dtype=np.int32) * width), values)
+
+
+def _named(inputs: Inputs, names: list[str]) -> pa.Array:
+    """The categories of the rows one after another, empty where one is missing."""
+    columns = [inputs.texts[name] for name in names]
+    if not columns:
+        return pa.array([], pa.string())
+    starts = np.cumsum([0, *(len(column.texts) for column in columns)])
+    codes = [np.where(each.codes < 0, starts[-1], each.codes + at) for each, at in zip(columns, starts, strict=False)]
+    different = pa.array([*(text for column in columns for text in column.texts), ""], pa.string())
+    return different.take(pa.array(np.stack(codes, axis=1).reshape(-1)))
 
 
 def _entries(column: pa.MapArray) -> tuple[pa.Array, pa.Array, Ints]:

@@ -1,4 +1,4 @@
-"""Scoring: a run of requests becomes one matrix, one call of the model, and a run of predictions."""
+"""Scoring: a run of requests becomes one matrix or data frame, one call of the model, and a run of predictions."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ import numpy as np
 from leadline.core.columnar.columns import Bools, Floats, Ints, pick
 from leadline.core.models import LoadedVersion, Models, no_settings
 from leadline.core.processor import Batch, Effects, EventDriven, Lookups, Reject
-from leadline.core.scoring.features import Features
-from leadline.core.scoring.request_forms import Requests, Scored, requests_of, to_matrix
+from leadline.core.scoring.features import Features, Inputs
+from leadline.core.scoring.request_forms import Requests, Scored, requests_of, to_inputs
 from leadline.core.scoring.routing import Deployments, loaded_routes
 from leadline.records import Rollout, brief
 from leadline.wire.limits import SEGMENT_BYTES
@@ -60,43 +60,57 @@ class Scoring(EventDriven):
         return known[1]
 
     def _score(self, batch: Batch, rows: Ints, requests: Requests, serving: "_Serving", effects: Effects) -> None:
-        version, role, features, _ = serving
+        version, role, features = serving.version, serving.role, serving.features
         rows, requests = _with_short_segments(rows, requests, version.settings.segments, effects)
         lookups = _lookups(batch.lookups, rows)
-        matrix = to_matrix(requests, features, lookups)
-        gone = _nothing_given(matrix, serving.own)
+        inputs = to_inputs(requests, features, lookups)
+        gone = _nothing_given(inputs.matrix, serving.own)
         if gone.any():
             _refuse_without_features(effects, rows, requests, gone, features)
-            rows, requests, matrix, lookups = _kept(np.flatnonzero(~gone), rows, requests, matrix, lookups)
-        if version.settings.missing == "refuse" or not version.takes_missing:
-            rows, requests, matrix, lookups = _complete(rows, requests, matrix, lookups, features, effects)
+            rows, requests, inputs, lookups = _kept(np.flatnonzero(~gone), rows, requests, inputs, lookups)
+        if serving.needed.any():
+            rows, requests, inputs, lookups = _complete(rows, requests, inputs, lookups, serving, effects)
         if not len(rows):
             return
-        scores = np.asarray(version.predictor.predict(matrix), np.float64)
+        scores = np.asarray(version.predictor.predict(*inputs), np.float64)
         finite = np.isfinite(scores)
         if not finite.all():
             detail = f"{version.settings.name} {version.version} gave NaN or infinity"
             _refuse(effects, rows[~finite], "score-not-finite", detail)
             kept = np.flatnonzero(finite)
-            rows, requests, matrix, lookups = _kept(kept, rows, requests, matrix, lookups)
+            rows, requests, inputs, lookups = _kept(kept, rows, requests, inputs, lookups)
             scores = scores[kept]
         if not len(rows):
             return
         arrival_ms = batch.arrival_ms[rows]
-        scored = Scored(matrix, scores, arrival_ms, None if lookups is None else arrival_ms - lookups.updated_ms)
+        labels = predicted_labels(version, inputs, scores)
+        scored = Scored(
+            inputs, scores, labels, arrival_ms, None if lookups is None else arrival_ms - lookups.updated_ms
+        )
         effects.outputs.append(requests.predictions(pick(batch.keys, rows), batch.partition, scored, version, role))
+
+
+def predicted_labels(version: LoadedVersion, inputs: Inputs, scores: Floats) -> Ints | None:
+    """1 where a version says yes: by the threshold of its settings, or else by its own judgement; None for regression."""
+    settings = version.settings
+    if settings.task != "binary":
+        return None
+    if settings.threshold is None and version.own_labels is not None:
+        return version.own_labels(*inputs, scores)
+    return (scores >= settings.known_threshold).astype(np.int64)
 
 
 class _Serving(NamedTuple):
     """A version that answers, in its role, and how its features become numbers.
 
-    ``own``: those that a request has to give, since they are not looked up.
+    ``own``: those that a request has to give, since they are not looked up. ``needed``: for each whether the version cannot go without it.
     """
 
     version: LoadedVersion
     role: str
     features: Features
     own: Ints
+    needed: Bools
 
     @classmethod
     def of(cls, version: LoadedVersion, role: str) -> Self:
@@ -104,7 +118,9 @@ class _Serving(NamedTuple):
         features = Features(version.signature)
         looked_up = {name for lookup in version.settings.lookups.values() for name in lookup.features}
         own = [at for at, name in enumerate(features.names) if name not in looked_up]
-        return cls(version, role, features, np.array(own, np.int64))
+        takes_missing = version.settings.missing == "nan" and version.takes_missing
+        needed = ~np.broadcast_to(takes_missing, len(features.names))
+        return cls(version, role, features, np.array(own, np.int64), needed)
 
 
 def _refuse(effects: Effects, rows: Ints, reason: str, detail: str) -> None:
@@ -156,21 +172,21 @@ def _lookups(lookups: Lookups | None, rows: Ints) -> Lookups | None:
 
 
 def _complete(
-    rows: Ints, requests: Requests, matrix: Floats, lookups: Lookups | None, features: Features, effects: Effects
-) -> tuple[Ints, Requests, Floats, Lookups | None]:
-    """The rows in which nothing is missing; the others are refused, naming what is."""
-    missing = np.isnan(matrix)
+    rows: Ints, requests: Requests, inputs: Inputs, lookups: Lookups | None, serving: "_Serving", effects: Effects
+) -> tuple[Ints, Requests, Inputs, Lookups | None]:
+    """The rows in which nothing is missing that is needed; the others are refused, naming what is."""
+    missing = np.isnan(inputs.matrix) & serving.needed
     whole = ~missing.any(axis=1)
     for i in np.flatnonzero(~whole).tolist():
-        names = ", ".join(name for name, gone in zip(features.names, missing[i], strict=True) if gone)
+        names = ", ".join(name for name, gone in zip(serving.features.names, missing[i], strict=True) if gone)
         effects.rejects.append(Reject(int(rows[i]), "feature-missing", f"missing: {names}"))
-    return _kept(np.flatnonzero(whole), rows, requests, matrix, lookups)
+    return _kept(np.flatnonzero(whole), rows, requests, inputs, lookups)
 
 
 def _kept(
-    kept: Ints, rows: Ints, requests: Requests, matrix: Floats, lookups: Lookups | None
-) -> tuple[Ints, Requests, Floats, Lookups | None]:
-    return rows[kept], requests.take(kept), matrix[kept], _lookups(lookups, kept)
+    kept: Ints, rows: Ints, requests: Requests, inputs: Inputs, lookups: Lookups | None
+) -> tuple[Ints, Requests, Inputs, Lookups | None]:
+    return rows[kept], requests.take(kept), inputs.take(kept), _lookups(lookups, kept)
 
 
 def lookup_keys(batch: Batch, models: Models) -> dict[tuple[str, str], tuple[Ints, list[str]]]:

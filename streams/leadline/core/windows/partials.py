@@ -121,7 +121,7 @@ class Partials:
             revision=progress.sequence,
             as_of=max(stage_ms, EARLIEST),
             state=window_state(end, settings.horizon, settings.grace, stage_ms),
-            task=settings.task,
+            task=settings.counted_as,
             **counts.fields(),
         )
 

@@ -44,7 +44,8 @@ public final class Records {
     public static class Prediction implements Wire.Writable {
         static final List<String> FIELDS = List.of(
                 "request_id", "model", "model_version", "role", "user_id", "event_time", "scored_at", "score",
-                "predicted_label", "features", "signature", "segments", "feature_age_ms");
+                "predicted_label", "features", "signature", "segments", "feature_age_ms",
+                "categories");
 
         public String requestId;
         public String version;
@@ -90,6 +91,8 @@ public final class Records {
             out.writeArrayStart(); // segments: none
             out.writeArrayEnd();
             out.writeIndex(0); // feature_age_ms: null
+            out.writeArrayStart(); // categories: none
+            out.writeArrayEnd();
         }
     }
 
