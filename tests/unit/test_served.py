@@ -152,6 +152,63 @@ def test_a_missing_category_is_missing_to_the_model(tmp_path):
     )
 
 
+def words(texts, encoder=None):
+    """A model of one category and one number, on these texts, and its reference."""
+    frame = pd.DataFrame({"x": RNG.normal(size=COUNT), "word": RNG.choice(np.array(texts, object), COUNT)})
+    frame["label"] = (frame.word == texts[0]).astype(int)
+    columns = ColumnTransformer([("x", "passthrough", ["x"]), ("word", encoder or OneHotEncoder(), ["word"])])
+    model = make_pipeline(columns, LogisticRegression()).fit(frame[["x", "word"]], frame.label)
+    return model, frame, ModelSettings(name="m", numeric=["x"], categorical=["word"])
+
+
+def test_a_category_reaches_the_model_as_it_learned_it_however_it_is_written(tmp_path):
+    """`3.0` is `3` in a request of JSON, and may be `3.0` in one of Avro; the model has learned the text `3.0`."""
+    model, frame, settings = words(["3.0", "True", "b"])
+    version = served(tmp_path, model, settings, frame)
+    assert sorted(version.signature.categories["word"]) == ["3", "b", "true"]
+    own = model.predict_proba(pd.DataFrame({"x": [0.0] * 5, "word": ["3.0", "3.0", "True", "True", "b"]}))[:, 1]
+    given = Texts.of(pa.array(["3", "3.0", "true", "True", "b"]))
+    np.testing.assert_allclose(version.predictor.predict(np.zeros((5, 2)), {"word": given}), own, atol=1e-9)
+
+
+def test_two_ways_of_writing_one_category_are_refused(tmp_path):
+    model, frame, settings = words(["3.0", "3", "b"])
+    with pytest.raises(RegistryError, match=r"knows \['3'\] of 'word' in two ways of writing"):
+        served(tmp_path, model, settings, frame)
+
+
+def test_each_feature_says_whether_it_may_be_missing(tmp_path):
+    """A number may not be, here; a category may where the encoder takes what it does not know."""
+    model, frame, settings = words(["a", "b"])
+    assert served(tmp_path / "strict", model, settings, frame).takes_missing.tolist() == [False, False]
+    model, frame, settings = words(["a", "b"], OneHotEncoder(handle_unknown="ignore"))
+    assert served(tmp_path / "ignore", model, settings, frame).takes_missing.tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("classes", "positive", "wire"),
+    [(["no", "yes"], "yes", [0, 1]), ([1, 2], "2", [1, 2]), ([False, True], "false", [0, 1]), ([-1, 1], 1.0, [-1, 1])],
+    ids=str,
+)
+def test_the_classes_are_outcomes_on_the_wire(tmp_path, classes, positive, wire):
+    model, frame, settings = words(["a", "b"])
+    frame["label"] = np.array(classes, object)[frame.label]
+    model.fit(frame[["x", "word"]], frame.label.tolist())
+    settings = settings.model_copy(update={"positive": positive})
+    version = served(tmp_path, model, settings, frame)
+    assert version.profile.classes == wire
+    said = classes.index(False if positive == "false" else 2 if positive == "2" else positive)
+    assert version.settings.positive_outcome == wire[said]
+
+
+def test_a_number_and_a_word_are_no_two_classes(tmp_path):
+    model, frame, settings = words(["a", "b"])
+    frame["label"] = np.array(["1", "other"], object)[frame.label]
+    model.fit(frame[["x", "word"]], frame.label)
+    with pytest.raises(RegistryError, match="one is a number, and one a word"):
+        served(tmp_path, model, settings.model_copy(update={"positive": "other"}), frame)
+
+
 @pytest.mark.parametrize(
     "last", [LogisticRegression(), make_pipeline(StandardScaler(), LogisticRegression()), KNeighborsClassifier()]
 )

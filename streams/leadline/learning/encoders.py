@@ -21,6 +21,16 @@ def text_of(value: Any) -> str | None:
     return category(value.item() if isinstance(value, np.generic) else value)
 
 
+def by_text(values: Iterable[Any]) -> dict[str | None, Any]:
+    """The categories that a model learned by their text. One that is a text itself is found by that too, since records may have it.
+
+    >>> by_text([3, "4.0", None])
+    {'3': 3, '4': '4.0', None: None, '4.0': '4.0'}
+    """
+    found = list(values)
+    return {text_of(value): value for value in found} | {value: value for value in found if isinstance(value, str)}
+
+
 def own_categories(estimator: Any, names: Iterable[str]) -> Own:
     """The categories of each feature that an encoder of the model takes; ``names`` are its features in its own order."""
     return dict(_found(estimator, list(names)))

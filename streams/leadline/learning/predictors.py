@@ -12,7 +12,7 @@ from leadline.core.scoring.features import Inputs
 from leadline.core.texts import Texts
 from leadline.learning.behaviour import forget_names
 from leadline.learning.classes import same
-from leadline.learning.encoders import own_categories, text_of
+from leadline.learning.encoders import by_text, own_categories
 from leadline.learning.errors import RegistryError
 from leadline.learning.served import Served
 from leadline.learning.taking import Take, taker
@@ -93,7 +93,7 @@ def model_of(
             if settings.task == "binary"
             else _regression(estimator, take, name)
         )
-        known = {each: frozenset(map(text_of, own[each].tolist())) for each in signature.categorical if each in own}
+        known = {each: frozenset(by_text(own[each].tolist())) for each in signature.categorical if each in own}
         return _ready(scores, _own_labels(estimator, served, take), signature, served, known, name)
     except RegistryError:
         raise

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from leadline.core.models import Signature
 from leadline.core.scoring.features import Inputs
 from leadline.core.texts import Texts
-from leadline.learning.encoders import Own, text_of
+from leadline.learning.encoders import Own, by_text
 from leadline.learning.errors import RegistryError
 from leadline.learning.served import Served
 from leadline.records import to_number
@@ -69,8 +69,7 @@ class _Values:
 
     def __init__(self, own: NDArray[Any] | None) -> None:
         self._kind = "O" if own is None else own.dtype.kind
-        known = [] if own is None else own.tolist()
-        self._known = {text_of(value): value for value in known}
+        self._known = by_text([] if own is None else own.tolist())
         self._missing = self._known.get(None, np.nan)
 
     def __call__(self, column: Texts) -> NDArray[Any]:
