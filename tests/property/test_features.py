@@ -90,7 +90,7 @@ def test_training_and_serving_see_the_same_numbers(tmp_path_factory, training, l
     expected = matrix(read_reference(path), signature)
     assert np.array_equal(expected, naive(later, signature), equal_nan=True)
     for start, part in served(requests(later)):
-        found = part.matrix(Features(signature))
+        found = part.inputs(Features(signature)).matrix
         assert np.array_equal(found, expected[start : start + len(found)], equal_nan=True)
 
 

@@ -29,6 +29,7 @@ from leadline.learning.add import add_file, add_version
 from leadline.learning.errors import RegistryError
 from leadline.learning.limits import GOLDEN, MANIFEST
 from leadline.learning.model_files import ModelFiles
+from leadline.learning.reference import signature_of
 from leadline.settings import ModelSettings
 
 RNG = np.random.default_rng(3)
@@ -177,6 +178,13 @@ def test_two_ways_of_writing_one_category_are_refused(tmp_path):
         served(tmp_path, model, settings, frame)
 
 
+def test_a_declared_coding_holds_however_it_is_written():
+    settings = ModelSettings(
+        name="m", categorical=["tier", "old"], categories={"tier": ["3.0", "1", "2"], "old": ["True", "false"]}
+    )
+    assert signature_of(table(), settings).categories == {"tier": ["3", "1", "2"], "old": ["true", "false"]}
+
+
 def test_each_feature_says_whether_it_may_be_missing(tmp_path):
     """A number may not be, here; a category may where the encoder takes what it does not know."""
     model, frame, settings = words(["a", "b"])
@@ -318,6 +326,7 @@ def test_only_a_data_frame_needs_pandas(tmp_path):
         from pathlib import Path
         sys.modules["pandas"] = None
         from leadline.learning.model_files import ModelFiles
+from leadline.learning.reference import signature_of
         print(ModelFiles(Path({str(tmp_path)!r})).load("m", "v1").predictor.predict.__name__)"""
     assert subprocess.check_output([sys.executable, "-c", said], text=True).split() == ["predict"]
 

@@ -15,7 +15,7 @@ from leadline.core.scoring.features import Columns, Features, Inputs
 from leadline.core.texts import Texts
 from leadline.settings import ModelSettings
 from leadline.wire.column_conversion import categories_of, numbers_of
-from leadline.wire.conversion import ConversionError, missing_columns
+from leadline.wire.conversion import ConversionError, category, missing_columns
 
 _T = TypeVar("_T")
 _MAX_BLOCK = 2**31 - 1
@@ -65,7 +65,7 @@ def _block(data: bytes) -> int:
 def signature_of(reference: pa.Table, settings: ModelSettings) -> Signature:
     """The inputs that the settings name, with the categories of the reference: most frequent first, then by name.
 
-    Categories whose numbers the settings declare have those.
+    Categories whose numbers the settings declare have those, however they are written there.
     Raises ValueError for a column that is missing.
 
     >>> table = pa.table({"age": [1, 2, 3], "colour": ["red", "green", "green"]})
@@ -74,7 +74,8 @@ def signature_of(reference: pa.Table, settings: ModelSettings) -> Signature:
     """
     numeric, categorical = list(settings.numeric), list(settings.categorical)
     seen = {name: _by_frequency(texts(reference, name)) for name in categorical}
-    categories = {name: settings.categories.get(name, seen[name]) for name in categorical}
+    declared = {name: [category(each) or "" for each in said] for name, said in settings.categories.items()}
+    categories = {name: declared.get(name, seen[name]) for name in categorical}
     for name in numeric:
         numbers(reference, name)
     return Signature.of(numeric, categorical, categories)
