@@ -67,6 +67,7 @@ class Traffic:
     refused: int = 0
     asked: dict[str, PredictionRequest] = field(default_factory=dict)
     _awake: int = 0
+    _before: int = 0
     _waiting: int = 0
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -80,16 +81,22 @@ class Traffic:
         self.sent += 20
         self._awake = 0
 
+    def forget(self) -> None:
+        """What came until now counts no more; as many events come again."""
+        self.asked.clear()
+        self.refused = 0
+        self._before = self.sent
+
     async def feed(self, events: int, seconds: float, striking: Callable[[], bool]) -> None:
         """Publish so many events, a third at once and the rest over so many seconds, and on while the fault strikes.
 
         A night comes after each half of so many events.
         """
         each = events // 3
-        while self.sent < events or striking():
+        while self.sent < self._before + events or striking():
             async with self._turn, AsyncExitStack() as stack:
                 senders = {codec: await stack.enter_async_context(self._sender(codec)) for codec in CODECS}
-                while (self.sent < events or striking()) and not self._waiting:
+                while (self.sent < self._before + events or striking()) and not self._waiting:
                     began = time.monotonic()
                     if self._awake >= events // 2:
                         self.sleep()

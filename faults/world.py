@@ -200,8 +200,7 @@ class World:
 
     def forget(self) -> None:
         """What came until now counts no more."""
-        self.traffic.asked.clear()
-        self.traffic.refused = 0
+        self.traffic.forget()
         self.former_outcomes.clear()
 
     # -- workers -------------------------------------------------------------------------------------------------------
