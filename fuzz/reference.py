@@ -213,9 +213,10 @@ def _rules(name: str, fields: dict[str, Any], key: bytes | None, arrival_ms: int
 def _lengths(fields: dict[str, Any]) -> None:
     segments, features, categories = fields.get("segments", []), fields["features"], fields.get("categories", {})
     names = [fields.get(name, "") for name in ("model", "model_version", "role", "signature")]
-    names += [*segments, *categories, *(features if isinstance(features, dict) else [])]
+    names += [*segments, *(name for each in (features, categories) if isinstance(each, dict) for name in each)]
+    texts = categories.values() if isinstance(categories, dict) else categories
     long = any(len(name.encode()) > 1000 for name in names) or len(fields["user_id"].encode()) > 4096
-    if long or any(len(value.encode()) > 65_536 for value in categories.values()):
+    if long or any(len(text.encode()) > 65_536 for text in texts):
         raise Unreadable("too-long")
     if len(segments) > 32 or max(len(features), len(categories)) > 10_000:
         raise Unreadable("too-long")
@@ -234,7 +235,7 @@ def _count_rules(fields: dict[str, Any]) -> None:
     """The rules of absolute counts, of a window, a profile or a join: out of range goes before disagreement."""
     if fields.get("state", "sealed") not in ("provisional", "mature", "sealed"):
         raise Unreadable("unknown-state")
-    if fields.get("task", "binary") not in ("binary", "regression"):
+    if fields.get("task", "binary") not in ("binary", "decision", "regression"):
         raise Unreadable("unknown-state")
     features = [feature["counts"] for feature in fields.get("features", [])]
     listed = [fields.get("positives", []), fields.get("negatives", []), *features]
