@@ -3,7 +3,7 @@
 import pytest
 
 from leadline.cli.tables import RowError, to_outcome
-from leadline.learning.models import number
+from leadline.learning.classes import number
 from leadline.records import to_number
 from leadline.settings.values import duration_ms
 from leadline.wire.codec import decode
