@@ -3,15 +3,14 @@
 import asyncio
 import json
 import os
-import struct
 import subprocess
 import sys
 import uuid
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.record.util import calc_crc32c
 
+from hostile import Spoilt
 from leadline.kafka import cluster
 from leadline.kafka.admin import apply_topics
 from leadline.kafka.metadata import NoTopicError
@@ -110,18 +109,3 @@ def leadline(kafka, prefix, *words):
         timeout=60,
         check=False,
     )
-
-
-class Spoilt:
-    """A builder whose header names are no text."""
-
-    def __init__(self, builder):
-        self._builder = builder
-
-    def __getattr__(self, name):
-        return getattr(self._builder, name)
-
-    def build(self):
-        written = bytearray(bytes(self._builder.build()).replace(b"not-utf-8", b"not-utf-\xff"))
-        struct.pack_into(">I", written, 17, calc_crc32c(bytes(written[21:])))
-        return bytes(written)

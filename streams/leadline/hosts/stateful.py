@@ -120,8 +120,7 @@ class StatefulLane:
         runs = await self._fetch(member, wanted)
         for run in sorted(runs, key=lambda run: self.step.reads.index(run.topic)):
             async with member.turn:
-                if member.is_at_work(opened):
-                    await self._work(member, run)
+                await self._work(member, run, opened)
             await _let_clients_work()
         async with member.turn:
             left = await self._finish_round(member, idle=not runs) if member.is_at_work(opened) else 0
@@ -162,12 +161,17 @@ class StatefulLane:
     def _name(self, source: Source) -> str:
         return f"{self._installation.topic_name(source.topic)}/{source.partition}"
 
-    async def _work(self, member: Membership, run: Run) -> None:
+    async def _work(self, member: Membership, run: Run, opened: set[Source] | None) -> None:
+        """Work on a run until its end, or until the lane stops or somebody waits to take its tasks away."""
         source = Source(run.topic, run.partition)
-        task = member.tasks.task_of(source)
-        if task is not None:
-            await task.work(run, member.committed[source])
-            member.has_processed(run)
+        if not member.is_at_work(opened) or (task := member.tasks.task_of(source)) is None:
+            return
+        for part in task.parts(run, member.committed[source]):
+            if self._stopping.is_set() or not member.is_at_work(opened):
+                return
+            await task.work(part)
+            member.has_processed(part)
+        member.has_processed(run)
 
     async def _finish_round(self, member: Membership, idle: bool) -> int:
         """Let time pass and start a commit, where either is due; returns how many records are left."""

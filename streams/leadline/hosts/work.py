@@ -1,5 +1,6 @@
 """A task of a stateful step at work: what a run brings, or the passing of time, is one transaction."""
 
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from leadline.core.processor import Effects, drain
@@ -53,15 +54,18 @@ class OpenTask:
         """The earliest time at which its processor has something to do."""
         return self.hosted.processor.wake_at_ms
 
-    async def work(self, run: Run, committed: int) -> None:
-        """Work on what the state does not contain yet of a run. ``committed`` is the offset that the group has for its source.
+    def parts(self, run: Run, committed: int) -> Iterator[Run]:
+        """What the state does not contain yet of a run, in parts of a transaction each.
 
-        Raises ChangelogError where the state should contain some of it.
+        ``committed`` is the offset that the group has for its source. Raises ChangelogError where the state should contain some of it.
         """
         unseen = self.hosted.unseen(run)
         check_new(self.hosted, self._changelog, unseen, committed)
-        for part in unseen.parts(self._installation.settings.run_records, RUN_BYTES):
-            await self._run(part, Attempt())
+        return unseen.parts(self._installation.settings.run_records, RUN_BYTES)
+
+    async def work(self, part: Run) -> None:
+        """Work on a part of a run."""
+        await self._run(part, Attempt())
 
     async def pass_time(self, now_ms: int, idle: frozenset[str]) -> None:
         """Let time come to ``now_ms`` for the topics that have nothing left to read."""
