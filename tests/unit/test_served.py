@@ -326,7 +326,6 @@ def test_only_a_data_frame_needs_pandas(tmp_path):
         from pathlib import Path
         sys.modules["pandas"] = None
         from leadline.learning.model_files import ModelFiles
-from leadline.learning.reference import signature_of
         print(ModelFiles(Path({str(tmp_path)!r})).load("m", "v1").predictor.predict.__name__)"""
     assert subprocess.check_output([sys.executable, "-c", said], text=True).split() == ["predict"]
 
