@@ -3,8 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadline.core.models import ReferenceProfile
 from leadline.core.performance.metrics import METRICS
+from leadline.core.reference import ReferenceProfile
 from leadline.core.watch.alerting import Alerting
 from leadline.records import DriftReport, Metric, WindowMetrics
 from leadline.settings import AlertLimits, ModelSettings

@@ -7,16 +7,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadline.core.models import FeatureProfile, ReferenceProfile
 from leadline.core.performance.binary import auc
 from leadline.core.performance.metrics import METRICS
 from leadline.core.performance.performance import Performance
+from leadline.core.reference import FeatureProfile, ReferenceProfile
 from leadline.core.scoring.routing import Deployments
 from leadline.core.tables import Table
 from leadline.core.watch.alerting import Alerting
 from leadline.core.watch.drift import Drift
 from leadline.core.watch.retraining import Retraining
-from leadline.records import Alert, DriftReport, FeatureCounts, JoinCounts, Metric, WindowMetrics, WindowProfile
+from leadline.records import (
+    Alert,
+    DriftReport,
+    FeatureCounts,
+    JoinCounts,
+    MatureCounts,
+    Metric,
+    WindowMetrics,
+    WindowProfile,
+)
 from leadline.settings import AlertLimits, ModelSettings
 from leadline.wire.codec import decode, key_of, value_of
 from leadline.wire.run import Run
@@ -115,6 +124,7 @@ OF = {
     dict[str, str]: st.dictionaries(TEXT, TEXT, max_size=3),
     list[FeatureCounts]: st.lists(st.builds(FeatureCounts, TEXT, st.lists(WHOLE, max_size=5)), max_size=3),
 }
+OF[MatureCounts | None] = st.none() | st.builds(MatureCounts, *[WHOLE] * 7, SUM, SUM)
 BINS = st.lists(SMALL | st.integers(0, 2047), max_size=5)
 NAMED = {"source_partition": SMALL, "score_bins": BINS, "prediction_bins": BINS}
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadline.core.join import schedule
-from leadline.core.models import ReferenceProfile, Signature, Version
+from leadline.core.models import Signature, Version
+from leadline.core.reference import ReferenceProfile
 from leadline.core.store_keys import JoinKeys
 from leadline.core.windows import live_profiles, partials
 from leadline.core.windows.aggregates.by_score import EDGES

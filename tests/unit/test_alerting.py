@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from leadline.core.join.join import Join
-from leadline.core.models import ReferenceProfile, Signature
+from leadline.core.models import Signature
 from leadline.core.performance.metrics import METRICS
 from leadline.core.performance.performance import Performance
+from leadline.core.reference import ReferenceProfile
 from leadline.core.scoring.routing import Deployments
 from leadline.core.watch.alerting import MOST_FEATURES, MOST_WINDOWS, SPARE_WINDOWS, Alerting
 from leadline.core.watch.drift import Drift

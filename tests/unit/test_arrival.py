@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from leadline.core.models import FeatureProfile, ReferenceProfile
 from leadline.core.performance.performance import Performance
+from leadline.core.reference import FeatureProfile, ReferenceProfile
 from leadline.core.watch.alerting import Alerting
 from leadline.core.watch.drift import Drift
 from leadline.records import FeatureCounts, JoinCounts, WindowProfile

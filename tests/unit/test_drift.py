@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from leadline.core.models import FeatureProfile, ReferenceProfile, Signature
+from leadline.core.models import Signature
+from leadline.core.reference import FeatureProfile, ReferenceProfile
 from leadline.core.watch.drift import MIN_EXPECTED, Drift, compare, p_value, pool
 from leadline.core.windows.reference_bins import ReferenceBins, build_profile
 from leadline.records import FeatureCounts, WindowProfile

@@ -8,9 +8,9 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from leadline.core.performance.binary import auc, f1
-from leadline.core.performance.intervals import wilson
 from leadline.core.performance.metrics import METRICS
 from leadline.core.performance.performance import Performance
+from leadline.core.statistics.intervals import wilson
 from leadline.records import JoinCounts
 from stages import Host, partial, records_batch
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from leadline.core.join.join import Join
-from leadline.core.models import FeatureProfile, Signature
+from leadline.core.models import Signature
 from leadline.core.processor import Batch
+from leadline.core.reference import FeatureProfile
 from leadline.core.windows.reference_bins import ReferenceBins, build_profile
 from leadline.settings import ModelSettings
 from logs import batch

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Protocol, Self
 
@@ -10,37 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.core.processor import Store
+from leadline.core.reference import ReferenceProfile
 from leadline.core.texts import Texts
 from leadline.records import brief
 from leadline.settings import ModelSettings
-
-
-@dataclass(frozen=True, slots=True)
-class FeatureProfile:
-    """How one feature (or the score) was distributed in the reference.
-
-    ``kind`` numeric or score: ``edges`` are rising inner bin edges, bin i holds edges[i-1] <= x < edges[i]; one more bin at the end
-    counts missing. ``kind`` categorical: one bin a category of ``categories``, then never-seen, then missing.
-    """
-
-    name: str
-    kind: str
-    counts: list[int]
-    edges: list[float]
-    categories: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class ReferenceProfile:
-    """The data that a version was trained on, in bins, and how well it did there (metric name -> value).
-
-    ``classes``: the outcomes that there are, as numbers on the wire; empty where any is one, or nobody knows.
-    """
-
-    predictions: int
-    features: list[FeatureProfile]
-    metrics: dict[str, float]
-    classes: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from leadline.core.models import LoadedVersion, ReferenceProfile, Signature, Version
+from leadline.core.models import LoadedVersion, Signature, Version
+from leadline.core.reference import ReferenceProfile
 from leadline.learning.deciding import plain
 from leadline.learning.errors import NotHereError, RegistryError
 from leadline.learning.golden import Golden

@@ -4,6 +4,21 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
+class MatureCounts:
+    """The counts of a window at the instant of log time in which it became mature; later outcomes never change them."""
+
+    predictions: int
+    matched: int
+    predicted_positive: int
+    tp: int
+    fp: int
+    fn: int
+    tn: int
+    absolute_error_sum: int
+    squared_error_sum: int
+
+
+@dataclass(frozen=True, slots=True)
 class WindowPartial:
     """One partition's absolute counts of one (model, version, segment, window)."""
 
@@ -36,6 +51,7 @@ class WindowPartial:
     negatives: list[int]
     prediction_bins: list[int] = field(default_factory=list)
     prediction_counts: list[int] = field(default_factory=list)
+    mature: MatureCounts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +125,22 @@ class WindowMetrics:
     rmse: Metric | None
     bias: Metric | None
     auc_error: float | None
+    predicted_positive: int = 0
+    mature: MatureCounts | None = None
+    estimated_accuracy: Metric | None = None
+    estimated_precision: Metric | None = None
+    estimated_recall: Metric | None = None
+    estimated_f1: Metric | None = None
+    estimated_auc: Metric | None = None
+    estimated_mae: Metric | None = None
+    estimated_rmse: Metric | None = None
+    nowcast_accuracy: Metric | None = None
+    nowcast_precision: Metric | None = None
+    nowcast_recall: Metric | None = None
+    nowcast_f1: Metric | None = None
+    nowcast_auc: Metric | None = None
+    nowcast_mae: Metric | None = None
+    nowcast_rmse: Metric | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import expit, log_expit
 
 from leadline.core.columnar.columns import Floats, Ints
-from leadline.core.performance.intervals import auc_end, student, wilson
+from leadline.core.statistics.intervals import auc_end, student, wilson
 from leadline.core.windows.aggregates.by_score import SCORE_BINS
 from leadline.core.windows.aggregates.sums import UNIT
 from leadline.core.windows.counts import WindowCounts
@@ -63,7 +63,7 @@ def auc(positives: Ints, negatives: Ints) -> tuple[Metric, float] | None:
     """Area under the ROC curve from counts by rising score bin, and a bound of its distance from the exact one; None of one class.
 
     Pairs within a bin count one half; they are all that the bins do not know, so half their share is the bound. The interval (see
-    `leadline.core.performance.intervals.auc_end`) is widened by the bound.
+    `leadline.core.statistics.intervals.auc_end`) is widened by the bound.
 
     >>> area, error = auc(np.array([0, 1, 9]), np.array([9, 1, 0]))
     >>> area.value, round(area.low, 4), area.high, error

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from leadline.core.performance.intervals import student
+from leadline.core.statistics.intervals import student
 from leadline.core.windows.aggregates.sums import UNIT
 from leadline.core.windows.counts import WindowCounts
 from leadline.records import Metric

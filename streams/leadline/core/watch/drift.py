@@ -16,8 +16,9 @@ import numpy as np
 from scipy.special import bdtr, bdtrc, chdtrc, chdtri
 
 from leadline.core.columnar.columns import Floats, Ints
-from leadline.core.models import FeatureProfile, Models
+from leadline.core.models import Models
 from leadline.core.processor import Batch, Effects, EventDriven, Output, Store
+from leadline.core.reference import FeatureProfile
 from leadline.core.store_keys import DriftKeys
 from leadline.core.windows.latest import keep
 from leadline.records import DriftReport, WindowProfile, identity

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from leadline.core.columnar.columns import Floats, Ints
-from leadline.core.models import FeatureProfile, ReferenceProfile, Signature
+from leadline.core.models import Signature
+from leadline.core.reference import FeatureProfile, ReferenceProfile
 
 QUANTILE_BINS = 10
 MAX_CATEGORIES = 50
@@ -21,7 +22,7 @@ SCORE = "score"
 
 @dataclass(frozen=True, slots=True)
 class ReferenceBins:
-    """The reference bins of one feature: ``size`` of them; see `leadline.core.models.FeatureProfile` for their order.
+    """The reference bins of one feature: ``size`` of them; see `leadline.core.reference.FeatureProfile` for their order.
 
     ``lookup`` is for categories: bin of each index of the signature, then of an index that it lacks.
     """

@@ -1,0 +1,77 @@
+"""What is known of the data that a version was trained on: the yardstick of everything that is watched.
+
+It is made when the version is added and never changes. Times are epoch milliseconds. What needs event times, or outcomes, is empty
+where the reference had none.
+"""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureProfile:
+    """How one feature (or the score) was distributed in the reference.
+
+    ``kind`` numeric or score: ``edges`` are rising inner bin edges, bin i holds edges[i-1] <= x < edges[i]; one more bin at the end
+    counts missing. ``kind`` categorical: one bin a category of ``categories``, then never-seen, then missing.
+    """
+
+    name: str
+    kind: str
+    counts: list[int]
+    edges: list[float]
+    categories: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureWindow:
+    """One of the reference's own windows: ``counts`` has the bins of each feature, in the order of the profile's features."""
+
+    start: int
+    predictions: int
+    counts: list[list[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentReference:
+    """How well the version did on one segment of the reference (``*``: on all of it).
+
+    ``metrics``: name (as in `leadline.records.WindowMetrics`) to value. ``windows``: for each of the reference's own windows in which
+    the segment has rows, in order: its start, its rows, and how many of them were answered right (binary) or the sums of the absolute
+    and of the squared errors (regression).
+    """
+
+    segment: str
+    predictions: int
+    metrics: dict[str, float]
+    windows: list[list[float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Outcomes of the reference by score bin, of the bins that hold any, rising.
+
+    Binary: ``bins`` are those of `leadline.core.windows.aggregates.by_score`; ``sums`` has a row of positives. Regression: ``bins`` are
+    those of the score's profile; ``sums`` has a row of absolute errors, and one of squared errors.
+    """
+
+    bins: list[int]
+    rows: list[int]
+    sums: list[list[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceProfile:
+    """The data that a version was trained on, in bins, and how well it did there (metric name -> value).
+
+    ``classes``: the outcomes that there are, as numbers on the wire; empty where any is one, or nobody knows. ``window``: the length of
+    the reference's own windows, 0 where it has no event times. ``segments``: all of it (``*``) first.
+    """
+
+    predictions: int
+    features: list[FeatureProfile]
+    metrics: dict[str, float]
+    classes: list[float] = field(default_factory=list)
+    window: int = 0
+    windows: list[FeatureWindow] = field(default_factory=list)
+    segments: list[SegmentReference] = field(default_factory=list)
+    calibration: Calibration | None = None

@@ -1,0 +1,1 @@
+"""Statistics without windows: intervals, tests and detectors on plain numbers."""
