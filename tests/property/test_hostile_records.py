@@ -124,7 +124,9 @@ OF = {
     dict[str, str]: st.dictionaries(TEXT, TEXT, max_size=3),
     list[FeatureCounts]: st.lists(st.builds(FeatureCounts, TEXT, st.lists(WHOLE, max_size=5)), max_size=3),
 }
-OF[MatureCounts | None] = st.none() | st.builds(MatureCounts, *[WHOLE] * 7, SUM, SUM)
+OF[MatureCounts | None] = st.none() | st.builds(
+    MatureCounts, *[WHOLE] * 7, *[st.sampled_from([0, -1, 10**12, 2**110])] * 2
+)
 BINS = st.lists(SMALL | st.integers(0, 2047), max_size=5)
 NAMED = {"source_partition": SMALL, "score_bins": BINS, "prediction_bins": BINS}
 
