@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from leadline import records
-from leadline.records import Metric, Prediction, Record
+from leadline.records import Prediction, Record
 
 _CLASSES: dict[str, Any] = {
     name: kind
@@ -60,8 +60,9 @@ def _shape(kind: type) -> _Shape:
 def _converters(name: str, kind: str) -> tuple[Convert, Convert] | None:
     if name.endswith("_sum"):
         return _read_decimal, _write_decimal
-    if "Metric" in kind:
-        return lambda value: value and Metric(**value), lambda value: value and to_dict(value)
+    nested = re.fullmatch(r".*\.(\w+) \| None", kind)
+    if nested is not None:
+        return lambda value: value and to_record(nested[1], value), lambda value: value and to_dict(value)
     of_list = re.fullmatch(r"list\[.*\.(\w+)\]", kind)
     if of_list is not None:
         item = _CLASSES[of_list[1]]
