@@ -1,18 +1,22 @@
 """The printed contract is a valid AsyncAPI document, and says what the topic table and the schemas say."""
 
 import hashlib
+import io
 import json
 import shutil
 import subprocess
 import tarfile
+from decimal import Decimal
 
 import fastavro
 import pytest
 from jsonschema.validators import validator_for
 
 from leadline.wire.asyncapi import document
+from leadline.wire.codec import read
+from leadline.wire.json_form import read_json
 from leadline.wire.schemas import schema
-from leadline.wire.topics import TOPICS
+from leadline.wire.topics import BY_NAME, JSON_TOPICS, TOPICS
 
 SPECS = "@asyncapi/specs@6.11.1"
 SHA256 = "01af8744dc33c0c7eb2e908f6a955319ee58b70ecadc9387d1aeb16c0cd28928"
@@ -70,6 +74,34 @@ def test_payloads_are_the_schemas_that_are_written(contract):
         if name != "DeadLetter":
             assert message["payload"]["schema"] == schema(name)
             fastavro.parse_schema(message["payload"]["schema"])
+
+
+def test_every_example_is_a_record_that_a_reader_takes_by_its_fingerprint(contract):
+    for topic in TOPICS:
+        for name in topic.schemas:
+            message = contract["components"]["messages"][name]
+            [example] = message["examples"]
+            head = bytes.fromhex(message["x-single-object-head"])
+            assert head[:2] == b"\xc3\x01"
+            assert head[2:][::-1].hex() == message["x-fingerprint"]
+            made = read(topic.name, head + written(name, example["payload"]))
+            assert type(made).__name__ == name
+            assert all(getattr(made, field) is not None for field in ("model", "event_time") if hasattr(made, field))
+
+
+def written(name, payload):
+    """The record's bytes, by a writer that knows the schema alone."""
+    sums = {field: Decimal(str(value)) for field, value in payload.items() if field.endswith("_sum")}
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, fastavro.parse_schema(schema(name)), payload | sums, strict=True)
+    return out.getvalue()
+
+
+def test_examples_of_topics_that_take_json_are_taken_as_json(contract):
+    for topic in JSON_TOPICS:
+        [name] = BY_NAME[topic].schemas
+        payload = contract["components"]["messages"][name]["examples"][0]["payload"]
+        assert read_json(name, json.dumps(payload).encode()) == payload
 
 
 @pytest.mark.skipif(shutil.which("npm") is None, reason="the specification's JSON schema comes from npm")

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from leadline.wire.schemas import schema
+from leadline.wire.examples import example
+from leadline.wire.schemas import head, schema
 from leadline.wire.topics import JSON_TOPICS, TOPICS, Topic
 
 _AVRO = "application/vnd.apache.avro;version=1.9.0"
@@ -21,6 +22,8 @@ def document(prefix: str, version: str) -> dict[str, Any]:
             "version": version,
             "description": "Produce requests and outcomes; consume predictions, live metrics, drift, alerts and retrain requests. "
             "Values are in Avro single-object encoding; requests and outcomes may be plain JSON. "
+            "The first ten bytes of a value are x-single-object-head of its message: two of marker, eight of the schema's "
+            "CRC-64-AVRO fingerprint, little endian; x-fingerprint is that number. Examples are plain JSON. "
             "Keys are UTF-8; a key in brackets is a JSON array without spaces. "
             "The partition is the murmur2 hash of the key, or of what the channel names.",
             "license": {"name": "Apache-2.0"},
@@ -63,12 +66,15 @@ def _operation(topic: Topic) -> tuple[str, dict[str, Any]]:
 
 
 def _message(name: str) -> dict[str, Any]:
-    written = schema(name)
+    written, first = schema(name), head(name)
     return {
         "name": name,
         "summary": written["doc"],
         "contentType": "application/avro",
         "payload": {"schemaFormat": _AVRO, "schema": written},
+        "examples": [{"payload": example(name)}],
+        "x-single-object-head": first.hex(),
+        "x-fingerprint": f"{int.from_bytes(first[2:], 'little'):016x}",
         "bindings": {"kafka": {"key": {"type": "string"}, "bindingVersion": "0.5.0"}},
     }
 
