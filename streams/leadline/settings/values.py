@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from leadline.errors import LeadlineError
 
-_UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 
 
 class SettingsError(LeadlineError):
@@ -26,7 +26,7 @@ def duration_ms(value: str | int) -> int:
     parts = re.findall(r"([0-9]+)\s*(ms|s|m|h|d|w)", text)
     if not parts or re.sub(r"([0-9]+)\s*(ms|s|m|h|d|w)|\s", "", text):
         raise ValueError(f"{value!r} is not a duration: write for example 30s, 12h or 7d")
-    return sum(int(number) * _UNITS_MS[unit] for number, unit in parts)
+    return sum(int(number) * UNITS_MS[unit] for number, unit in parts)
 
 
 def explain(error: ValidationError, prefix: str = "") -> str:

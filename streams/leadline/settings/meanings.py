@@ -1,0 +1,74 @@
+"""What each setting means, for docs/settings.md. A test holds that each has its words, and that no words are left over."""
+
+from collections.abc import Mapping
+
+MODEL: Mapping[str, str] = {
+    "name": "The model's name, by which requests ask for it.",
+    "task": "`binary`: one of two classes; `regression`: a number.",
+    "positive": "The class whose probability is the score. Needed where the classes are not 0 and 1, or false and true.",
+    "threshold": "From this score on the prediction is positive. Without it the model's own `predict` counts.",
+    "score": "`decision`: the model has a decision function and no probabilities. Its windows have no logloss, brier and mean_score.",
+    "numeric": "Names of the features that are numbers.",
+    "categorical": "Names of the features that are text.",
+    "categories": "For a model that was trained on whole numbers in place of categories: for each such feature its categories, "
+    "in the order of their numbers 0, 1 and so on.",
+    "trusted": "Types of your own that the model's file may have, as `package.module.Class`. Workers import them: install them there.",
+    "lookups": "Feature views that are read from Redis when a request is scored; each is a table `[lookups.VIEW]`, see below.",
+    "missing": "`nan`: the model gets NaN for a feature that a request lacks; where it cannot take it, and with `refuse`, "
+    "the request becomes a dead letter. With `refuse` requests also wait for a Redis that is away.",
+    "horizon": "How long after the event an outcome may have happened. A later one does not count.",
+    "grace": "How much longer than the horizon a record may take to arrive. Then its window is sealed and its state forgotten. "
+    "`never` seals no window, and keeps all state for ever.",
+    "window": "How long a window of live metrics is.",
+    "policy": "Which outcome counts where a request has several: the `first` one, or the `latest` one.",
+    "segments": "Categories by which metrics are counted too. They need not be features.",
+    "segment_limit": "How many combinations of their values a partition counts for each version. Further ones count under `*` and `other`.",
+    "alerts": "The table `[alerts]`, see below.",
+    "drift": "The table `[drift]`, see below.",
+    "retrain_cooldown": "How long after a retrain request no other one of the model is made.",
+    "runbook": "What alerts name as the page to read.",
+}
+LOOKUP: Mapping[str, str] = {
+    "key": "The category whose value names the row: the Redis hash `PREFIX:features:VIEW:VALUE`.",
+    "features": "Fields of that hash that are features. Its field `updated_ms` tells their age.",
+}
+ALERTS: Mapping[str, str] = {
+    "metric": "Which metric is watched.",
+    "reference": "What it should be. Without it, what it was on the reference file.",
+    "margin": "How much worse it may be.",
+    "min_coverage": "The share of labels from which on a window counts.",
+    "open_after": "Bad windows in a row until an alert opens.",
+    "resolve_after": "Good windows in a row until it resolves.",
+}
+DRIFT: Mapping[str, str] = {
+    "psi": "A feature drifts where its population stability index is above this, corrected for the number of rows.",
+    "p_value": "And where chi-square's p is below this.",
+}
+INSTALLATION: Mapping[str, str] = {
+    "kafka_bootstrap": "Your broker's `host:port`, several with commas. "
+    "Without it only `leadline up`, `replay` and the demo run: they start a Kafka.",
+    "redis_url": "`redis://[user:password@]host[:port][/db]`, or `rediss://` for TLS. Needed by models with lookups.",
+    "kafka_jars_dir": "The jars of a Kafka 4 of your own, for the embedded one.",
+    "prefix": "What the names of topics and groups begin with.",
+    "models": "The folder of the models, for workers and commands.",
+    "state": "Where a worker keeps its state.",
+    "cache": "Where the embedded Kafka is kept. Default: `$XDG_CACHE_HOME/leadline`, or `~/.cache/leadline`.",
+    "partitions": "Partitions of topics that are made.",
+    "replication": "Replicas of topics that are made.",
+    "clock": "What tells the time of windows and seals: the `wall` clock, or the `records` themselves (for replays).",
+    "run_records": "Most records that a stage works on in one transaction.",
+    "record_bytes": "Larger records become dead letters.",
+    "max_ahead": "How far ahead of its arrival an event, or an outcome, may have happened.",
+    "session_timeout": "After this silence Kafka gives a worker's partitions to others.",
+    "health": "Where a worker tells its health over HTTP, `host:port`; `none`: nowhere.",
+}
+SECURITY: Mapping[str, str] = {
+    "security_protocol": "How the broker is reached.",
+    "sasl_mechanism": "How the user proves himself.",
+    "sasl_username": "The user.",
+    "sasl_password": "The password.",
+    "ssl_cafile": "The authority that signed the broker's certificate. Without it those of the system.",
+    "ssl_certfile": "The client's certificate, where brokers ask for one.",
+    "ssl_keyfile": "Its key.",
+    "redis_ssl_cafile": "The authority that signed Redis' certificate.",
+}
