@@ -1,17 +1,16 @@
 """The printed contract is a valid AsyncAPI document, and says what the topic table and the schemas say."""
 
 import hashlib
-import io
 import json
 import shutil
 import subprocess
 import tarfile
-from decimal import Decimal
 
 import fastavro
 import pytest
 from jsonschema.validators import validator_for
 
+import naive_avro
 from leadline.wire.asyncapi import document
 from leadline.wire.codec import read
 from leadline.wire.json_form import read_json
@@ -84,17 +83,9 @@ def test_every_example_is_a_record_that_a_reader_takes_by_its_fingerprint(contra
             head = bytes.fromhex(message["x-single-object-head"])
             assert head[:2] == b"\xc3\x01"
             assert head[2:][::-1].hex() == message["x-fingerprint"]
-            made = read(topic.name, head + written(name, example["payload"]))
+            made = read(topic.name, naive_avro.value(message, example["payload"]))
             assert type(made).__name__ == name
             assert all(getattr(made, field) is not None for field in ("model", "event_time") if hasattr(made, field))
-
-
-def written(name, payload):
-    """The record's bytes, by a writer that knows the schema alone."""
-    sums = {field: Decimal(str(value)) for field, value in payload.items() if field.endswith("_sum")}
-    out = io.BytesIO()
-    fastavro.schemaless_writer(out, fastavro.parse_schema(schema(name)), payload | sums, strict=True)
-    return out.getvalue()
 
 
 def test_examples_of_topics_that_take_json_are_taken_as_json(contract):
