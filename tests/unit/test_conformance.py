@@ -23,8 +23,9 @@ MANY_OUTPUTS = {
 """They predict several outcomes at once; a model has one."""
 REFUSED = {
     "OutputCodeClassifier": "it gives labels alone",
-    "VotingClassifier": "it gives labels alone",  # with voting="soft" it is served
+    "VotingClassifier": "it gives labels alone",
 }
+INSTEAD = {"VotingClassifier": 'With `voting="soft"` it is served.'}
 DECISIONS = {
     "LinearSVC", "NuSVC", "OneVsOneClassifier", "PassiveAggressiveClassifier", "Perceptron", "RidgeClassifier", "RidgeClassifierCV",
     "SGDClassifier", "SVC",
