@@ -54,6 +54,13 @@ def test_a_wrong_option_is_found():
         command.make_context(command.name, left)
 
 
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_every_link_leads_somewhere(name):
+    """`scripts/docs` looks after those of docs/."""
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / name).read_text("utf-8"))
+    assert {link for link in links if not (ROOT / link).exists()} == set()
+
+
 def test_every_script_is_there():
     named = {line.split()[0] for _, line in SHELL if line.startswith("scripts/")}
     assert {name for name in named if not os.access(ROOT / name, os.X_OK)} == set()
