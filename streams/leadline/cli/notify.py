@@ -1,0 +1,43 @@
+"""``leadline notify``: incidents to people, in this process."""
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from leadline.cli.common import broker, say, wait_for
+
+Config = Annotated[Path, typer.Option("--config", help="TOML file with the targets; see docs/notify.md.")]
+
+
+def notify(
+    config: Config = Path("notify.toml"),
+    test: Annotated[bool, typer.Option("--test", help="Send one made-up incident to every target, and end.")] = False,
+) -> None:
+    """Tell people of incidents (Alertmanager, chat, pager, mail) until stopped: at least once, each target by itself."""
+    from leadline.logs import configure_logs
+    from leadline.settings.notify import load_notify_settings
+
+    wanted = load_notify_settings(config)
+    if test:
+        from leadline.notify.trial import trial
+
+        wait_for(trial(wanted, say))
+        return
+    settings, bootstrap = broker()
+    configure_logs()
+    from leadline.notify.run import notify as run
+
+    wait_for(_until_stopped(run(bootstrap, settings, wanted)))
+
+
+async def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
+    running = asyncio.ensure_future(work)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
+    try:
+        await running
+    except asyncio.CancelledError:
+        return

@@ -1,0 +1,1 @@
+"""Incidents on their way to people: to Alertmanager, chat, pager and mail."""
