@@ -4,7 +4,15 @@ Times are integer milliseconds since the epoch. Fields that end in ``_sum`` are 
 taking back are exact whatever the order; on the wire they are Avro decimals of scale 12.
 """
 
-from leadline.records.decisions import Alert, RetrainRequest, Rollout
+from leadline.records.decisions import (
+    Alert,
+    Command,
+    CommandAnswer,
+    LiveSetting,
+    LiveSettings,
+    RetrainRequest,
+    Rollout,
+)
 from leadline.records.events import LabeledPrediction, Outcome, Prediction, PredictionRequest
 from leadline.records.values import brief, identity, iso, to_number
 from leadline.records.windows import (
@@ -21,10 +29,14 @@ from leadline.records.workers import StageHealth, StageTrouble, WorkerHealth
 
 __all__ = [
     "Alert",
+    "Command",
+    "CommandAnswer",
     "DriftReport",
     "FeatureCounts",
     "JoinCounts",
     "LabeledPrediction",
+    "LiveSetting",
+    "LiveSettings",
     "MatureCounts",
     "Metric",
     "Outcome",
@@ -58,5 +70,8 @@ Record = (
     | Alert
     | RetrainRequest
     | Rollout
+    | Command
+    | CommandAnswer
+    | LiveSettings
     | WorkerHealth
 )
