@@ -5,6 +5,9 @@ taking back are exact whatever the order; on the wire they are Avro decimals of 
 """
 
 from leadline.records.decisions import (
+    ACCEPTED,
+    CONFIGURE,
+    REFUSED,
     Alert,
     Command,
     CommandAnswer,
@@ -28,6 +31,9 @@ from leadline.records.windows import (
 from leadline.records.workers import StageHealth, StageTrouble, WorkerHealth
 
 __all__ = [
+    "ACCEPTED",
+    "CONFIGURE",
+    "REFUSED",
     "Alert",
     "Command",
     "CommandAnswer",

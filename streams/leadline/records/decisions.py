@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass
 
+CONFIGURE = "configure"
+"""The kind of the commands that change settings."""
+ACCEPTED, REFUSED = "accepted", "refused"
+"""Answers to commands."""
+
 
 @dataclass(frozen=True, slots=True)
 class Alert:

@@ -13,11 +13,20 @@ import numpy as np
 from leadline.core.models import Models
 from leadline.core.processor import Batch, Effects, EventDriven, Output, Store
 from leadline.core.store_keys import ConfigurationKeys
-from leadline.records import Command, CommandAnswer, LiveSetting, LiveSettings, Record, brief, identity
+from leadline.records import (
+    ACCEPTED,
+    CONFIGURE,
+    REFUSED,
+    Command,
+    CommandAnswer,
+    LiveSetting,
+    LiveSettings,
+    Record,
+    brief,
+    identity,
+)
 from leadline.settings import ModelSettings, SettingsError, changed, check_live, in_force
 
-CONFIGURE = "configure"
-ACCEPTED, REFUSED = "accepted", "refused"
 REMEMBERED = 10_000
 """Commands of a partition whose answers are remembered, the newest ones."""
 
