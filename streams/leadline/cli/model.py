@@ -8,6 +8,7 @@ import typer
 
 from leadline.cli.common import broker, keep_private, say, wait_for
 from leadline.cli.model_configure import configure
+from leadline.cli.model_init import init
 from leadline.cli.model_remove import remove
 from leadline.cli.model_show import show_list, show_one
 from leadline.records import Rollout
@@ -85,6 +86,7 @@ async def _publish(rollout: Rollout, bootstrap: str, prefix: str) -> None:
     await publish(bootstrap, prefix, "rollouts", rollout)
 
 
+app.command("init")(init)
 app.command("list")(show_list)
 app.command("show")(show_one)
 app.command("configure")(configure)

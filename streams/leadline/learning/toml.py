@@ -22,9 +22,18 @@ def settings_toml(settings: ModelSettings) -> str:
     return "\n".join(_table(values, ())) + "\n"
 
 
+def toml_line(key: str, value: Any) -> str:
+    """A key with its value.
+
+    >>> toml_line("a b", ["x"])
+    '"a b" = ["x"]'
+    """
+    return f"{_key(key)} = {_value(value)}"
+
+
 def _table(values: Mapping[str, Any], path: tuple[str, ...]) -> list[str]:
     """Lines of a table: its values, then its tables; None has no line, which reads back as the default None."""
-    plain = [f"{_key(key)} = {_value(value)}" for key, value in values.items() if _is_plain(value)]
+    plain = [toml_line(key, value) for key, value in values.items() if _is_plain(value)]
     lines = [f"\n[{'.'.join(map(_key, path))}]", *plain] if path and plain else plain
     for key, value in values.items():
         if isinstance(value, Mapping):
