@@ -53,13 +53,15 @@ def _key(name: str) -> str:
 def _value(value: Any) -> str:
     r"""One value; finite floats keep their digits, ``inf`` and ``nan`` are TOML too.
 
-    >>> _value([1, 2.5, True, 'a"b'])
-    '[1, 2.5, true, "a\\"b"]'
+    >>> _value([1, 2.5, True, 'a"b']), _value({"x": 1, "a b": "c"})
+    ('[1, 2.5, true, "a\\"b"]', '{x = 1, "a b" = "c"}')
     """
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
         return _text(value)
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(toml_line(key, each) for key, each in value.items())}}}"
     if isinstance(value, list):
         return f"[{', '.join(map(_value, value))}]"
     return repr(value)
