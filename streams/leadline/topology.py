@@ -12,9 +12,11 @@ from leadline.core.models import HeldModels, Models
 from leadline.core.processor import Processor, Store
 from leadline.core.scoring.routing import Deployments
 from leadline.core.scoring.scoring import Scoring
-from leadline.core.store_keys import AlertingKeys
+from leadline.core.store_keys import AlertingKeys, ConfigurationKeys
 from leadline.core.tables import Table
 from leadline.core.watch.alerting import Alerting
+from leadline.core.watch.configuration import Configuration
+from leadline.core.watch.live_settings import LiveModels
 from leadline.core.watch.retraining import Retraining
 
 
@@ -54,7 +56,12 @@ def _performance(task: Task) -> Processor:
 def _drift(task: Task) -> Processor:
     from leadline.core.watch.drift import Drift
 
-    return Drift(task.store, task.models)
+    return Drift(task.store, _live(task, task.models))
+
+
+def _live(task: Task, models: Models) -> Models:
+    """Models with their settings as they are in force."""
+    return LiveModels(models, task.tables["model-settings"])
 
 
 STEPS = (
@@ -84,19 +91,31 @@ STEPS = (
         reads=("window-profiles",),
         writes=("drift",),
         processor=_drift,
+        tables=("model-settings",),
     ),
     Step(
         "alerting",
         reads=("metrics", "drift"),
         writes=("alerts",),
-        processor=lambda task: Alerting(task.store, HeldModels(task.models, task.store, AlertingKeys.SETTINGS)),
+        processor=lambda task: Alerting(
+            task.store, _live(task, HeldModels(task.models, task.store, AlertingKeys.SETTINGS))
+        ),
+        tables=("model-settings",),
     ),
     Step(
         "retraining",
         reads=("alerts",),
         writes=("retrain-requests",),
-        processor=lambda task: Retraining(task.store, task.models, Deployments(task.tables["rollouts"])),
-        tables=("rollouts",),
+        processor=lambda task: Retraining(task.store, _live(task, task.models), Deployments(task.tables["rollouts"])),
+        tables=("rollouts", "model-settings"),
+    ),
+    Step(
+        "configuration",
+        reads=("commands",),
+        writes=("model-settings", "command-answers"),
+        processor=lambda task: Configuration(
+            task.store, HeldModels(task.models, task.store, ConfigurationKeys.SETTINGS)
+        ),
     ),
 )
 

@@ -17,6 +17,7 @@ from factories import prediction
 from leadline.core.processor import Output
 from leadline.records import (
     Alert,
+    Command,
     DriftReport,
     FeatureCounts,
     JoinCounts,
@@ -236,6 +237,7 @@ def mutated(value, rng):
 
 GOOD = Outcome("r1", 1.0, 5)
 ASKED = PredictionRequest("r1", "m", 5, {"a": 1.0})
+ASKS = Command("c", "configure", "m", "ada", "to see", {}, 5)
 
 
 @pytest.mark.parametrize(
@@ -307,6 +309,10 @@ ASKED = PredictionRequest("r1", "m", 5, {"a": 1.0})
         ("prediction-requests", b"r1", value_of(GOOD), "unknown-schema"),
         ("predictions", b"r1", b"{}", "unknown-schema"),
         ("metrics", b"r1", b"{}", "unknown-schema"),
+        ("commands", b"n", value_of(ASKS), "key-mismatch"),
+        ("commands", None, value_of(ASKS), "key-mismatch"),
+        ("commands", b"m", value_of(replace(ASKS, command_id="")), "command-id-empty"),
+        ("commands", b"m", b"{}", "unknown-schema"),
     ],
 )
 @pytest.mark.parametrize("times", [1, FEW_REQUESTS + 1])

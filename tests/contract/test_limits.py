@@ -5,15 +5,19 @@ import json
 import numpy as np
 
 from leadline.core.join.request_state import HEAD, MAX_OUTCOMES, OUTCOME, PREDICTION
+from leadline.core.watch.configuration import Configuration
 from leadline.core.windows.aggregates.by_score import SCORE_BINS
 from leadline.core.windows.aggregates.outcomes_by_score import OutcomesByScore
 from leadline.core.windows.aggregates.predictions_by_score import PredictionsByScore
 from leadline.core.windows.counts import WindowCounts
 from leadline.core.windows.keys import WindowKey
-from leadline.records import PredictionRequest
+from leadline.records import Command, PredictionRequest
+from leadline.settings import ModelSettings, live_keys
+from leadline.settings.parts import VALUE_CHARS
 from leadline.wire import limits
 from leadline.wire.codec import decode, value_of
 from leadline.wire.run import Run
+from stages import Host, Models, records_batch
 
 ESCAPED = "\x01"
 """A character that a key in JSON needs six bytes for: none needs more for one of its own."""
@@ -94,3 +98,56 @@ def test_every_limit_of_a_request_holds_for_few_and_for_many():
             batch, letters = decode(run, 1 << 20)
             assert (len(batch), len(letters)) == (times, times), part
             assert {(each.reason, each.detail.partition(" has at most")[0]) for each in letters} == {("too-long", part)}
+
+
+def command(**changes):
+    return Command(
+        **{
+            "command_id": "c",
+            "kind": "configure",
+            "model": "m",
+            "actor": "a",
+            "reason": "",
+            "arguments": {},
+            "event_time": 0,
+        }
+        | changes
+    )
+
+
+LONGEST_COMMAND = {
+    **{
+        part: lambda more, part=part: command(**{part: "é" * (500 + more)})
+        for part in ("command_id", "kind", "model", "actor")
+    },
+    "reason": lambda more: command(reason="r" * (4096 + more)),
+    "arguments": lambda more: command(arguments={str(n): "" for n in range(100 + more)}),
+    "an argument": lambda more: command(arguments={"k" * (4096 + more): ""}),
+}
+
+
+def test_every_limit_of_a_command_holds():
+    for part, make in LONGEST_COMMAND.items():
+        records = [make(0), make(1)]
+        keys, values = [each.model.encode() for each in records], [value_of(each) for each in records]
+        batch, letters = decode(Run("commands", 0, [0, 1], [0, 0], keys, values, [(), ()]), 1 << 20)
+        assert len(batch) == 1, part
+        assert [(each.reason, each.detail.partition(" has at most")[0]) for each in letters] == [("too-long", part)]
+
+
+def test_what_a_command_changes_fits():
+    """Each live key with the longest value, by whom and why, and the longest refusal that a command can get."""
+    longest = {"command_id": ESCAPED * 1000, "model": ESCAPED * 1000, "actor": ESCAPED * 1000, "reason": ESCAPED * 4096}
+    host = Host(lambda store: Configuration(store, Models({longest["model"]: ModelSettings(name="m")})))
+    host.feed(
+        records_batch("commands", [command(**longest, arguments={"runbook": '"' + "x" * (VALUE_CHARS - 2) + '"'})])
+    )
+    [entry] = host.emitted[0].settings
+    everything = len(live_keys()) * (
+        len(value_of(host.emitted[0])) + len(json.dumps([entry.actor, entry.reason, entry.command_id]))
+    )
+    assert everything < limits.MESSAGE_BYTES < limits.CHANGELOG_BYTES
+    refused = host.feed(
+        records_batch("commands", [command(**longest | {"command_id": "d"}, arguments={"k" * 4096: ""})])
+    )
+    assert len(value_of(refused[0])) < limits.MESSAGE_BYTES

@@ -13,7 +13,7 @@ from aiokafka.partitioner import murmur2
 
 from leadline.core.models import LoadedVersion, Signature
 from leadline.core.windows.reference_bins import build_profile
-from leadline.records import Outcome, PredictionRequest, Record, Rollout
+from leadline.records import Command, Outcome, PredictionRequest, Record, Rollout
 from leadline.settings import AlertLimits, ModelSettings
 from leadline.testing import Driver
 from leadline.topology import STEPS
@@ -46,6 +46,9 @@ RECORDS = {
     ("drift", "DriftReport"): lambda r: ([r.model, r.model_version, r.window_start, r.feature], r.model),
     ("alerts", "Alert"): lambda r: (r.alert_id, r.model),
     ("retrain-requests", "RetrainRequest"): lambda r: (r.model, r.model),
+    ("commands", "Command"): lambda r: (r.model, r.model),
+    ("command-answers", "CommandAnswer"): lambda r: (r.command_id, r.model),
+    ("model-settings", "LiveSettings"): lambda r: (r.model, r.model),
 }
 """Key and route of each kind of record, said once more and without the table: text, or a list that is written as JSON."""
 NOT_BY_STAGES = {("rollouts", "Rollout"), ("workers", "WorkerHealth")}
@@ -77,6 +80,8 @@ def driver():
     for model in MODELS:
         rollout = Rollout(model, "v1", 0, "test", "to see")
         made.publish("rollouts", key_of("rollouts", rollout), value_of(rollout), 0)
+        command = Command(f"calm {model}", "configure", model, "ada", "to see", {"runbook": "see the wiki"}, 0)
+        made.publish("commands", key_of("commands", command), value_of(command), 0)
     for number in range(600):
         time, x = number * 5, rng.uniform(0.5, 3)
         request = PredictionRequest(

@@ -18,6 +18,7 @@ def test_a_worker_may_do_what_its_stages_do_and_no_more():
     }
     assert topics("worker", [step("drift")]).keys() - {"p.workers", "p.dead-letters"} == {
         "p.window-profiles",
+        "p.model-settings",
         "p.drift",
         "p.drift-changelog",
     }
@@ -30,9 +31,13 @@ def test_a_worker_with_all_stages_reads_back_what_it_wrote_for_itself():
 def test_people_send_requests_and_outcomes_and_read_what_is_meant_for_them():
     assert set(topics("producer")) == {"p.prediction-requests", "p.outcomes"}
     assert set(topics("reader")) == {
-        "p.predictions", "p.labeled-predictions", "p.metrics", "p.drift", "p.alerts", "p.retrain-requests", "p.workers", "p.dead-letters",
+        "p.predictions", "p.labeled-predictions", "p.metrics", "p.drift", "p.alerts", "p.retrain-requests", "p.command-answers",
+        "p.model-settings", "p.workers", "p.dead-letters",
     }  # fmt: skip
 
 
-def test_an_administrator_writes_rollouts_alone():
-    assert {name for name, operations in topics("admin").items() if "Write" in operations} == {"p.rollouts"}
+def test_an_administrator_writes_rollouts_and_commands_alone():
+    assert {name for name, operations in topics("admin").items() if "Write" in operations} == {
+        "p.rollouts",
+        "p.commands",
+    }

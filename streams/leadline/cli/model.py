@@ -7,6 +7,10 @@ from typing import Annotated
 import typer
 
 from leadline.cli.common import broker, keep_private, say, wait_for
+from leadline.cli.model_configure import configure
+from leadline.cli.model_init import init
+from leadline.cli.model_remove import remove
+from leadline.cli.model_show import show_list, show_one
 from leadline.records import Rollout
 from leadline.settings import SettingsError, load_model_settings, load_settings
 
@@ -80,3 +84,10 @@ async def _publish(rollout: Rollout, bootstrap: str, prefix: str) -> None:
 
     await check_topics(bootstrap, [f"{prefix}.rollouts"])
     await publish(bootstrap, prefix, "rollouts", rollout)
+
+
+app.command("init")(init)
+app.command("list")(show_list)
+app.command("show")(show_one)
+app.command("configure")(configure)
+app.command("remove")(remove)

@@ -55,3 +55,18 @@ class RetrainingKeys:
     """Retraining, on one partition."""
 
     REQUEST = b"r"
+
+
+class ConfigurationKeys:
+    """Configuration, on one partition."""
+
+    ANSWER = b"a"
+    """The answer to each command, by its model and id."""
+    LIVE = b"l"
+    """What was changed of each model."""
+    ORDER = b"o"
+    """The commands that were answered, by their number."""
+    PROGRESS = b"m"
+    """The number of the next command."""
+    SETTINGS = b"t"
+    """The settings by which each model's changes are checked."""

@@ -30,6 +30,7 @@ from leadline.learning.registry import Registry
 from leadline.learning.toml import settings_toml
 from leadline.settings import ModelSettings, load_model_settings
 from leadline.settings.files import read_file
+from leadline.settings.parts import PART_OF, Part
 from leadline.settings.private import private_folder
 
 __all__ = ["Added", "add_file", "add_version", "read_reference", "signature_of"]
@@ -163,7 +164,10 @@ def _check_same(path: Path, settings: ModelSettings) -> None:
         if name not in unset and getattr(there, name) != getattr(settings, name)
     ]  # fmt: skip
     if differ:
-        raise RegistryError(f"{path} differs in {', '.join(differ)}; add the version with the settings of that file")
+        named = ", ".join(f"{name} ({PART_OF[name]})" for name in differ)
+        watched = any(PART_OF[name] is Part.WATCH for name in differ)
+        live = "; those of the watch change by `leadline model configure`" if watched else ""
+        raise RegistryError(f"{path} differs in {named}; add the version with the settings of that file{live}")
 
 
 def _check_signature(signature: Signature, settings: ModelSettings) -> None:

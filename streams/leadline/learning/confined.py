@@ -1,4 +1,4 @@
-"""``leadline.learning.examine`` in a process of its own, which may use so much memory and time, and nothing else.
+"""``leadline.learning.examine`` and ``look`` in a process of its own, which may use so much memory and time, and nothing else.
 
 The process is this module too: it gets a line of JSON, the rows and the model's bytes, and gives a line of JSON.
 """
@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -27,6 +28,7 @@ from leadline.learning.errors import RegistryError
 from leadline.learning.examine import Examined, examine
 from leadline.learning.linear import Linear
 from leadline.learning.lockdown import Refusals, confine, warm_up
+from leadline.learning.look import Look, look
 from leadline.learning.served import Served
 from leadline.settings import ModelSettings
 
@@ -35,6 +37,7 @@ _MOST_CHARS = 1000
 _KEPT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ")
 """Of the environment: it may hold passwords."""
 _SIGNATURE, _SERVED = TypeAdapter(Signature), TypeAdapter(Served)
+_LOOK = TypeAdapter(Look)
 _LINEAR: TypeAdapter[Linear | None] = TypeAdapter(Linear | None)
 _ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")} | {"LOKY_MAX_CPU_COUNT": "1"}
 
@@ -54,8 +57,6 @@ def examine_apart(
     limits = limits or Limits()
     given = b"".join(_packed(settings, sample, name, limits)) + data
     answer = _answer(name, given, limits)
-    if "error" in answer:
-        raise RegistryError(shown(" ".join(str(answer["error"]).split()), _MOST_CHARS))
     scores, labels = _unpacked(answer["scores"]), _unpacked(answer["labels"])
     if not len(scores) == len(labels) == len(sample.inputs.matrix):
         raise RegistryError(f"{name} gives {len(scores)} scores for {len(sample.inputs.matrix)} rows of the reference")
@@ -63,16 +64,31 @@ def examine_apart(
     return Examined(scores, labels == 1, signature, served, _LINEAR.validate_python(answer["linear"]))
 
 
+def look_apart(data: bytes, settings: ModelSettings, names: list[str], name: str) -> Look:
+    """As `look`. Raises RegistryError as `examine_apart`."""
+    nothing = Sample(Signature.of([], [], {}), Inputs(np.zeros((0, 0)), {}))
+    given = b"".join(_packed(settings, nothing, name, Limits(), names)) + data
+    return _LOOK.validate_python(_answer(name, given, Limits()))
+
+
 def _unpacked(text: str) -> Floats:
     return np.frombuffer(b64decode(text), np.float64)
 
 
-def _packed(settings: ModelSettings, sample: Sample, name: str, limits: Limits) -> Iterator[bytes]:
-    """A line of JSON, the matrix, and the codes of the categories."""
+def _packed(
+    settings: ModelSettings, sample: Sample, name: str, limits: Limits, look_by: list[str] | None = None
+) -> Iterator[bytes]:
+    """A line of JSON, the matrix, and the codes of the categories; ``look_by``: the model is to be looked at alone."""
     matrix, texts = sample.inputs
     said = {each: column.texts for each, column in texts.items()}
     head: dict[str, Any] = {"name": name, "settings": settings.model_dump(), "limits": asdict(limits)}
-    head |= {"signature": asdict(sample.signature), "coded": sample.coded, "rows": len(matrix), "texts": said}
+    head |= {
+        "signature": asdict(sample.signature),
+        "coded": sample.coded,
+        "rows": len(matrix),
+        "texts": said,
+        "look_by": look_by,
+    }
     yield json.dumps(head).encode() + b"\n"
     yield np.ascontiguousarray(matrix, np.float64).tobytes()
     for column in texts.values():
@@ -103,6 +119,8 @@ def _answer(name: str, given: bytes, limits: Limits) -> dict[str, Any]:
         raise RegistryError(
             f"{name} ended the process that read it ({_end(child.returncode)}); save it again"
         ) from None
+    if "error" in found:
+        raise RegistryError(shown(" ".join(str(found["error"]).split()), _MOST_CHARS))
     return found
 
 
@@ -123,7 +141,11 @@ def main() -> None:
     settings, limits = ModelSettings.model_validate(head["settings"]), Limits(**head["limits"])
     warm_up(settings.trusted)
     refusals = confine(limits.memory_bytes + 4 * sample.inputs.matrix.nbytes, limits.seconds)
-    out.write(json.dumps(_result(data, settings, sample, head["name"], refusals, limits)).encode() + b"\n")
+    name, names = head["name"], head["look_by"]
+    work = partial(_examined, data, settings, sample, name)
+    if names is not None:
+        work = partial(_looked, data, settings, names, name)
+    out.write(json.dumps(_result(work, name, refusals, limits)).encode() + b"\n")
     out.flush()
     os._exit(0)  # nothing of the model may run any more
 
@@ -137,14 +159,21 @@ def _given(stream: BinaryIO) -> tuple[dict[str, Any], Sample, bytes]:
     return head, Sample(signature, Inputs(matrix, texts), head["coded"]), stream.read()
 
 
-def _result(
-    data: bytes, settings: ModelSettings, sample: Sample, name: str, refusals: Refusals, limits: Limits
-) -> dict[str, Any]:
+def _looked(data: bytes, settings: ModelSettings, names: list[str], name: str) -> dict[str, Any]:
+    return asdict(look(data, settings, names, name))
+
+
+def _examined(data: bytes, settings: ModelSettings, sample: Sample, name: str) -> dict[str, Any]:
+    found = examine(data, settings, sample, name)
+    result: dict[str, Any] = {"scores": _sent(found.scores), "labels": _sent(found.labels)}
+    result |= {"signature": asdict(found.signature), "served": asdict(found.served)}
+    result |= {"linear": found.linear and asdict(found.linear)}
+    return result
+
+
+def _result(work: Callable[[], dict[str, Any]], name: str, refusals: Refusals, limits: Limits) -> dict[str, Any]:
     try:
-        found = examine(data, settings, sample, name)
-        result: dict[str, Any] = {"scores": _sent(found.scores), "labels": _sent(found.labels)}
-        result |= {"signature": asdict(found.signature), "served": asdict(found.served)}
-        result |= {"linear": found.linear and asdict(found.linear)}
+        result = work()
     except MemoryError:
         result = {"error": f"{name} needs more than {limits.memory_bytes >> 20:,} MiB of memory; give a smaller model"}
     except RegistryError as error:

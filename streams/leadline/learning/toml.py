@@ -22,9 +22,18 @@ def settings_toml(settings: ModelSettings) -> str:
     return "\n".join(_table(values, ())) + "\n"
 
 
+def toml_line(key: str, value: Any) -> str:
+    """A key with its value.
+
+    >>> toml_line("a b", ["x"])
+    '"a b" = ["x"]'
+    """
+    return f"{_key(key)} = {_value(value)}"
+
+
 def _table(values: Mapping[str, Any], path: tuple[str, ...]) -> list[str]:
     """Lines of a table: its values, then its tables; None has no line, which reads back as the default None."""
-    plain = [f"{_key(key)} = {_value(value)}" for key, value in values.items() if _is_plain(value)]
+    plain = [toml_line(key, value) for key, value in values.items() if _is_plain(value)]
     lines = [f"\n[{'.'.join(map(_key, path))}]", *plain] if path and plain else plain
     for key, value in values.items():
         if isinstance(value, Mapping):
@@ -44,13 +53,15 @@ def _key(name: str) -> str:
 def _value(value: Any) -> str:
     r"""One value; finite floats keep their digits, ``inf`` and ``nan`` are TOML too.
 
-    >>> _value([1, 2.5, True, 'a"b'])
-    '[1, 2.5, true, "a\\"b"]'
+    >>> _value([1, 2.5, True, 'a"b']), _value({"x": 1, "a b": "c"})
+    ('[1, 2.5, true, "a\\"b"]', '{x = 1, "a b" = "c"}')
     """
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
         return _text(value)
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(toml_line(key, each) for key, each in value.items())}}}"
     if isinstance(value, list):
         return f"[{', '.join(map(_value, value))}]"
     return repr(value)

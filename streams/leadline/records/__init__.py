@@ -4,7 +4,18 @@ Times are integer milliseconds since the epoch. Fields that end in ``_sum`` are 
 taking back are exact whatever the order; on the wire they are Avro decimals of scale 12.
 """
 
-from leadline.records.decisions import Alert, RetrainRequest, Rollout
+from leadline.records.decisions import (
+    ACCEPTED,
+    CONFIGURE,
+    REFUSED,
+    Alert,
+    Command,
+    CommandAnswer,
+    LiveSetting,
+    LiveSettings,
+    RetrainRequest,
+    Rollout,
+)
 from leadline.records.events import LabeledPrediction, Outcome, Prediction, PredictionRequest
 from leadline.records.values import brief, identity, iso, to_number
 from leadline.records.windows import (
@@ -20,11 +31,18 @@ from leadline.records.windows import (
 from leadline.records.workers import StageHealth, StageTrouble, WorkerHealth
 
 __all__ = [
+    "ACCEPTED",
+    "CONFIGURE",
+    "REFUSED",
     "Alert",
+    "Command",
+    "CommandAnswer",
     "DriftReport",
     "FeatureCounts",
     "JoinCounts",
     "LabeledPrediction",
+    "LiveSetting",
+    "LiveSettings",
     "MatureCounts",
     "Metric",
     "Outcome",
@@ -58,5 +76,8 @@ Record = (
     | Alert
     | RetrainRequest
     | Rollout
+    | Command
+    | CommandAnswer
+    | LiveSettings
     | WorkerHealth
 )

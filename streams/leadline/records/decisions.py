@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass
 
+CONFIGURE = "configure"
+"""The kind of the commands that change settings."""
+ACCEPTED, REFUSED = "accepted", "refused"
+"""Answers to commands."""
+
 
 @dataclass(frozen=True, slots=True)
 class Alert:
@@ -43,3 +48,53 @@ class Rollout:
     event_time: int
     actor: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What a person, or a program in somebody's name, asks for; the stage that owns the ``kind`` answers it."""
+
+    command_id: str
+    kind: str
+    model: str
+    actor: str
+    reason: str
+    arguments: dict[str, str]
+    event_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommandAnswer:
+    """Whether a command was taken: ``answer`` is accepted or refused, with the reason. The same command gets the same answer."""
+
+    command_id: str
+    model: str
+    kind: str
+    answer: str
+    reason: str
+    as_of: int
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSetting:
+    """A setting that was changed while workers run: its key as in model.toml, its value as it was written, and who changed it, why."""
+
+    key: str
+    value: str
+    actor: str
+    reason: str
+    command_id: str
+    as_of: int
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSettings:
+    """All settings of a model that differ from its model.toml, and the command that changed them last; the newest of a model holds."""
+
+    model: str
+    settings: list[LiveSetting]
+    actor: str
+    reason: str
+    command_id: str
+    revision: int
+    as_of: int

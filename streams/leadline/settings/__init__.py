@@ -2,6 +2,7 @@
 
 from leadline.settings.installation import Security, Settings, load_security, load_settings
 from leadline.settings.model import AlertLimits, DriftLimits, Lookup, ModelSettings, load_model_settings
+from leadline.settings.parts import Part, changed, check_live, in_force, live_keys
 from leadline.settings.values import Address, SettingsError, duration_ms, explain
 
 __all__ = [
@@ -10,11 +11,16 @@ __all__ = [
     "DriftLimits",
     "Lookup",
     "ModelSettings",
+    "Part",
     "Security",
     "Settings",
     "SettingsError",
+    "changed",
+    "check_live",
     "duration_ms",
     "explain",
+    "in_force",
+    "live_keys",
     "load_model_settings",
     "load_security",
     "load_settings",

@@ -51,6 +51,10 @@ SEGMENTS = 32
 """Segments of a prediction."""
 FEATURES = 10_000
 """Features of a request or a prediction, and categories of a request."""
+REASON_BYTES = 4 << 10
+"""Why a command is given; and each of its arguments, name and value."""
+ARGUMENTS = 100
+"""Of a command."""
 
 # -- what one request may keep and change in the state ----------------------------------------------------------------------
 

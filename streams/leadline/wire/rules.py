@@ -10,9 +10,9 @@ from leadline.core.windows import counts
 from leadline.core.windows.aggregates import limits
 from leadline.core.windows.keys import STATES
 from leadline.core.windows.partials import CLASSES
-from leadline.records import JoinCounts, PredictionRequest, Record, WindowPartial, WindowProfile
+from leadline.records import Command, JoinCounts, PredictionRequest, Record, WindowPartial, WindowProfile
 from leadline.wire.limits import REQUEST_ID_BYTES
-from leadline.wire.sizes import long_request, too_long
+from leadline.wire.sizes import long_command, long_request, too_long
 from leadline.wire.times import TIMES, impossible, impossible_time
 
 MAX_PARTITIONS = 2**15
@@ -20,6 +20,8 @@ MAX_PARTITIONS = 2**15
 _ID_EMPTY = ("request-id-empty", "give each request an id of its own")
 _ID_TOO_LONG = ("request-id-too-long", f"a request id has at most {REQUEST_ID_BYTES} bytes")
 _KEY_MISMATCH = ("key-mismatch", "the record's key must be the request_id in UTF-8: it decides the partition")
+_COMMAND_ID_EMPTY = ("command-id-empty", "give each command an id of its own")
+_OTHER_MODEL = ("key-mismatch", "the key of a command must be its model in UTF-8: it decides the partition")
 TOO_LONG = "too-long"
 
 
@@ -65,6 +67,8 @@ def broken_record(
     match topic, record:
         case _, PredictionRequest():
             return _broken_request(record, key, arrival_ms, max_ahead_ms)
+        case "commands", Command():
+            return _broken_command(record, key)
         case "window-partials", WindowPartial():
             return _broken_partial(record)
         case "window-partials", JoinCounts():
@@ -88,6 +92,15 @@ def _broken_request(
     if long is not None:
         return TOO_LONG, long
     return impossible_time("event_time", request.event_time, arrival_ms, max_ahead_ms)
+
+
+def _broken_command(command: Command, key: bytes | None) -> tuple[str, str] | None:
+    if not command.command_id:
+        return _COMMAND_ID_EMPTY
+    long = long_command(command)
+    if long is not None:
+        return TOO_LONG, long
+    return None if command.model.encode() == key else _OTHER_MODEL
 
 
 def _broken_partial(partial: WindowPartial) -> tuple[str, str] | None:

@@ -6,11 +6,13 @@ import numpy as np
 import pyarrow as pa
 
 from leadline.core.columnar.columns import Bools, Ints, lengths
-from leadline.records import PredictionRequest
+from leadline.records import Command, PredictionRequest
 from leadline.wire.limits import (
+    ARGUMENTS,
     CATEGORY_BYTES,
     FEATURES,
     NAME_BYTES,
+    REASON_BYTES,
     SEGMENT_BYTES,
     SEGMENTS,
     USER_ID_BYTES,
@@ -20,6 +22,7 @@ _TEXTS = {
     "PredictionRequest": {"model": NAME_BYTES, "user_id": USER_ID_BYTES},
     "Prediction": dict.fromkeys(("model", "model_version", "role", "signature"), NAME_BYTES)
     | {"user_id": USER_ID_BYTES},
+    "Command": dict.fromkeys(("command_id", "kind", "model", "actor"), NAME_BYTES) | {"reason": REASON_BYTES},
 }
 _COUNTS = {
     "PredictionRequest": {"features": FEATURES, "categories": FEATURES},
@@ -59,6 +62,18 @@ def long_request(request: PredictionRequest) -> str | None:
             return _text(f"a name in {field}", NAME_BYTES)
     if any(_is_long(value, CATEGORY_BYTES) for value in request.categories.values()):
         return _text("a category", CATEGORY_BYTES)
+    return None
+
+
+def long_command(command: Command) -> str | None:
+    """What is to be said of the first part of a command that is too long; None: none is."""
+    for field, most in _TEXTS["Command"].items():
+        if _is_long(getattr(command, field), most):
+            return _text(field, most)
+    if len(command.arguments) > ARGUMENTS:
+        return _count("arguments", ARGUMENTS)
+    if any(_is_long(text, REASON_BYTES) for argument in command.arguments.items() for text in argument):
+        return _text("an argument", REASON_BYTES)
     return None
 
 

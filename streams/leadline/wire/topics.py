@@ -10,9 +10,12 @@ from typing import Literal, Protocol
 
 from leadline.records import (
     Alert,
+    Command,
+    CommandAnswer,
     DriftReport,
     JoinCounts,
     LabeledPrediction,
+    LiveSettings,
     Outcome,
     Prediction,
     PredictionRequest,
@@ -183,6 +186,29 @@ TOPICS = (
         cleanup="compact",
         description="Which version of each model answers; the last one of a model holds.",
         sent_by="admin",
+        one_partition=True,
+    ),
+    Topic(
+        "commands",
+        records=(Command,),
+        key=text("model"),
+        description="What a person, or a program in somebody's name, asks for.",
+        sent_by="admin",
+        log_append_time=True,
+    ),
+    Topic(
+        "command-answers",
+        records=(CommandAnswer,),
+        key=text("command_id"),
+        route=text("model"),
+        description="Whether a command was taken, or why not; the same for the same command.",
+    ),
+    Topic(
+        "model-settings",
+        records=(LiveSettings,),
+        key=text("model"),
+        cleanup="compact",
+        description="What of a model's settings was changed while workers run, by whom and why; the last one of a model holds.",
         one_partition=True,
     ),
     Topic(

@@ -1,0 +1,27 @@
+"""What a compacted topic says of each model now."""
+
+from leadline.records import LiveSettings, Rollout
+
+
+async def rollouts(bootstrap: str, prefix: str) -> dict[str, Rollout]:
+    """Who answers, by model."""
+    return {each.model: each for each in await _records(bootstrap, prefix, "rollouts") if isinstance(each, Rollout)}
+
+
+async def live_settings(bootstrap: str, prefix: str) -> dict[str, LiveSettings]:
+    """What was changed while workers run, by model."""
+    found = await _records(bootstrap, prefix, "model-settings")
+    return {each.model: each for each in found if isinstance(each, LiveSettings)}
+
+
+async def _records(bootstrap: str, prefix: str, topic: str) -> list[object]:
+    """All records that are there now, the oldest first. Raises NoTopicError."""
+    from leadline.kafka.reader import Reader
+    from leadline.wire.codec import decode
+
+    found: list[object] = []
+    async with Reader(bootstrap, f"{prefix}.{topic}", topic) as reader:
+        await reader.from_beginning()
+        async for run in reader.until(await reader.ends()):
+            found += decode(run, 1 << 30)[0].records
+    return found

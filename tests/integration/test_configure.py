@@ -1,0 +1,112 @@
+"""`leadline model configure` on a real broker: a running worker takes a change within seconds, and says why where it does not."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+
+import pytest
+
+from leadline.cli.asking import ask
+from leadline.kafka import cluster
+from leadline.kafka.admin import apply_topics
+from leadline.kafka.sender import publish
+from leadline.records import CONFIGURE, REFUSED, Alert, Command
+from leadline.topology import STEPS, step
+from leadline.wire.codec import read
+
+pytestmark = pytest.mark.integration
+TOML = 'name = "m"\nretrain_cooldown = "7d"\nrunbook = "see the wiki"\n'
+
+
+@pytest.fixture
+async def place(kafka, tmp_path):
+    """Topics, a model, and the environment of commands and workers."""
+    prefix = f"test-{uuid.uuid4().hex[:8]}"
+    await apply_topics(kafka, prefix, 2, 1, None, [each.name for each in STEPS if each.stateful])
+    (tmp_path / "models" / "m").mkdir(parents=True)
+    (tmp_path / "models" / "m" / "model.toml").write_text(TOML, "utf-8")
+    yield {
+        "KAFKA_BOOTSTRAP": kafka, "LEADLINE_PREFIX": prefix, "LEADLINE_HEALTH": "none",
+        "LEADLINE_STATE": str(tmp_path / "state"), "LEADLINE_MODELS": str(tmp_path / "models"),
+    }  # fmt: skip
+    await cluster.remove(kafka, prefix)
+
+
+@pytest.fixture
+def worker(place, tmp_path):
+    steps = [f"--step={name}" for name in ("retraining", "configuration")]
+    with (tmp_path / "log").open("w") as log:
+        running = subprocess.Popen(
+            [sys.executable, "-m", "leadline", "worker", *steps], env=os.environ | place, stderr=log
+        )
+    yield running
+    running.terminate()
+    running.wait()
+
+
+async def command(place, *words):
+    """Exit code, standard output and error of a command."""
+    line = [sys.executable, "-m", "leadline", "model", *words]
+    done = await asyncio.to_thread(subprocess.run, line, env=os.environ | place, capture_output=True, text=True)
+    return done.returncode, done.stdout.strip(), done.stderr.strip()
+
+
+async def configure(place, *changes, within="60s"):
+    words = ["configure", "m", *changes, "--reason", "to see", "--actor", "ada", "--timeout", within]
+    return await command(place, *words)
+
+
+async def requests(place):
+    topic = f"{place['LEADLINE_PREFIX']}.retrain-requests"
+    stored = [each async for each in cluster.read_all(place["KAFKA_BOOTSTRAP"], topic)]
+    return [read("retrain-requests", each.value).alert_id for each in stored]
+
+
+async def alert(place, number, state="opened"):
+    """Tell of an alert, and wait until retraining has heard of it."""
+    bootstrap, prefix = place["KAFKA_BOOTSTRAP"], place["LEADLINE_PREFIX"]
+    end = number * 1000
+    told = Alert(f"a{number}", "performance", "critical", state, "m", "v1", "*", end - 100, end, 1, {}, "")
+    await publish(bootstrap, prefix, "alerts", told)
+    async with asyncio.timeout(60):
+        while any((await cluster.lag(bootstrap, prefix, step("retraining"))).values()):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+
+
+async def test_a_change_takes_effect_on_a_running_worker_within_seconds(place, worker):
+    await alert(place, 1)
+    await alert(place, 1, "resolved")
+    await alert(place, 2)
+    assert await requests(place) == ["a1"], "the model cools down"
+    code, said, _ = await configure(place, "retrain_cooldown=1ms", "runbook=ask Ada")
+    assert (code, said) == (0, "accepted: retrain_cooldown = 1ms, runbook = ask Ada")
+    began = time.monotonic()
+    await alert(place, 3)
+    assert await requests(place) == ["a1", "a3"]
+    assert time.monotonic() - began < 15, "what passes is a run and a commit"
+    for arguments, why in (
+        ({"alerts.margin": "-1"}, "alerts.margin: Input should be greater than or equal to 0"),
+        ({"window": "2d"}, "window is a setting of the join: windows are counted by it, and it never changes"),
+        ({"alerts.margn": "1"}, "alerts.margn is no setting that changes live: choose from alerts.metric,"),
+        ({}, "nothing is to be changed"),
+    ):
+        asked = Command(uuid.uuid4().hex, CONFIGURE, "m", "ada", "to see", arguments, 0)
+        answer = await ask(place["KAFKA_BOOTSTRAP"], place["LEADLINE_PREFIX"], asked, 30)
+        assert (answer.answer, answer.reason[: len(why)]) == (REFUSED, why)
+    code, said, _ = await configure(place, "nothing=1")
+    assert (code, said.partition(":")[0]) == (1, "refused")
+    told = json.loads((await command(place, "show", "m", "--json"))[1])
+    assert {each["key"]: (each["value"], each["actor"]) for each in told["changed"]} == {
+        "retrain_cooldown": ("1ms", "ada"),
+        "runbook": ("ask Ada", "ada"),
+    }
+
+
+async def test_where_no_worker_answers_it_says_so(place):
+    code, said, error = await configure(place, "drift.psi=0.2", within="1s")
+    assert (code, said) == (3, "")
+    assert error.startswith("timed out: no worker answered command ")
