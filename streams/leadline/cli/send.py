@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from leadline.cli.common import broker, err, say, wait_for
+from leadline.cli.common import Json, broker, err, put, put_json, say, wait_for
 from leadline.settings import ModelSettings, Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def send(
     atomic: Annotated[
         bool, typer.Option("--atomic/--no-atomic", help="Read and check the whole file before anything is sent.")
     ] = True,
+    json: Json = False,
 ) -> None:
     """Send each row of FILE as a prediction request or an outcome."""
     if to == "requests" and not model:
@@ -43,7 +44,10 @@ def send(
     except SettingsError as error:
         raise SettingsError(f"{error}; nothing was sent") from None
     count = wait_for(_send(_checked(read_rows(file), settings, asked), bootstrap, settings, _topic(asked)))
-    say(f"sent {count} {to}" if count else f"sent nothing: {file} has no rows")
+    if json:
+        put_json({"file": str(file), "to": to, "topic": f"{settings.prefix}.{_topic(asked)}", "sent": count})
+    else:
+        put(f"sent {count} {to}" if count else f"sent nothing: {file} has no rows")
 
 
 def _topic(model: ModelSettings | None) -> str:
