@@ -116,7 +116,7 @@ async def test_the_command_line_makes_topics_sends_files_and_shows_them(kafka, p
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        (("send", "missing.csv", "--to", "outcomes"), 1, "there is no topic test-errors.outcomes"),
+        (("send", "missing.csv", "--to", "outcomes"), 1, "missing.csv: no such file; nothing was sent"),
         (("tail", "alert"), 2, "'alert' is not one of 'prediction-requests'"),
         (("metrics",), 1, "there is no topic test-errors.metrics"),
         (("send", "missing.csv", "--to", "nowhere"), 2, "'nowhere' is not one of 'requests', 'outcomes'"),

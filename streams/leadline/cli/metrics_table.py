@@ -50,7 +50,7 @@ def _fitting(records: list[WindowMetrics], width: int, console: Console) -> Tabl
 
 def _limits(rows: list[dict[str, str]], room: int) -> dict[str, int]:
     """Characters of both names where they have to be cut to this room: each has half of it, and what the other leaves."""
-    model, segment = (max(len(row[name]) for row in rows) for name in ("model", "segment"))
+    model, segment = (max(len(name), *(len(row[name]) for row in rows)) for name in ("model", "segment"))
     half = max(1, room // 2)
     return {"model": min(model, max(half, room - segment)), "segment": min(segment, max(half, room - model))}
 

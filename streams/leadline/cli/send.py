@@ -41,6 +41,8 @@ def send(
         check_columns(file, asked)
         if atomic:
             _check_all(file, settings, asked)
+        else:
+            _check_first(file, asked)
     except SettingsError as error:
         raise SettingsError(f"{error}; nothing was sent") from None
     count = wait_for(_send(_checked(read_rows(file), settings, asked), bootstrap, settings, _topic(asked)))
@@ -67,6 +69,15 @@ def _check_all(file: Path, settings: Settings, model: ModelSettings | None) -> N
 
     for _ in _checked(noted(), settings, model):
         pass
+    if names:
+        check_names(file, names, model)
+
+
+def _check_first(file: Path, model: ModelSettings | None) -> None:
+    """Raise SettingsError where the first rows lack a name that has to be there."""
+    from leadline.cli.tables import check_names, read_rows
+
+    names = dict.fromkeys(name for row in islice(read_rows(file), _AT_ONCE) for name in row.values)
     if names:
         check_names(file, names, model)
 
@@ -104,7 +115,7 @@ async def _send(records: Iterator[list["Made"]], bootstrap: str, settings: Setti
                 for partition, part in _by_partition(some, partitions).items():
                     await sender.send_and_wait(topic_name, partition, part)
                 count += len(some)
-                if time.monotonic() - shown_at > 1:
+                if err.is_terminal and time.monotonic() - shown_at > 1:
                     shown_at = time.monotonic()
                     err.print(f"sent {count} …", end="\r")
     except SettingsError as error:
