@@ -47,7 +47,7 @@ CASES = [
     (["topics", "acls", "--owner", "User:me"], 2, "--owner", NONE),
     (["asyncapi", HOSTILE], 2, "unexpected", NONE),
     (["asyncapi", "--yaml"], 2, "--yaml", NONE),
-    (["asyncapi", "--json"], 2, "--json", NONE),
+    (["asyncapi", "--json=1"], 2, "--json", NONE),
     ([*ADD, "--settings", "none.toml"], 1, "none.toml: no such", NONE),
     ([*ADD, "--settings", "deep.toml"], 1, "deep.toml: not valid TOML", NONE),
     ([*ADD, "--settings", "wrong.toml"], 1, "wrong.toml: size", NONE),

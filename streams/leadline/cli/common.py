@@ -20,6 +20,9 @@ LINE = 2000
 
 Json = Annotated[bool, typer.Option("--json", help="Print it as one line of JSON.")]
 JsonLines = Annotated[bool, typer.Option("--json", help="Print a line of JSON for each.")]
+JsonAlways = Annotated[
+    bool, typer.Option("--json", help="As it does anyhow: every command that shows something takes it.")
+]
 
 
 def say(line: str) -> None:

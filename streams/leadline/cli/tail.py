@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from leadline.cli.common import broker, put_json, wait_for
+from leadline.cli.common import JsonAlways, broker, put_json, wait_for
 from leadline.foreign_text import as_text
 from leadline.records import iso
 from leadline.wire.topics import BY_NAME, TopicName
@@ -21,11 +21,13 @@ def tail(
     topic: Annotated[TopicName, typer.Argument(metavar="TOPIC", help=f"One of {', '.join(BY_NAME)}.")],
     start: Annotated[bool, typer.Option("--from-beginning", help="Begin with the oldest record.")] = False,
     count: Annotated[int, typer.Option("-n", min=0, help="Stop after so many records; 0: follow.")] = 0,
+    _: JsonAlways = False,
 ) -> None:
     """Show the records of a topic, a line of JSON for each, and follow it.
 
-    Times are ISO-8601; what was missing is null; numbers that JSON does not know are strings, such as "NaN". Values of features have the
-    names that their version gives them, or its places where LEADLINE_MODELS does not have the version.
+    Times are ISO-8601; what was missing is null; numbers that JSON does not know are strings, such as "NaN".
+
+    Values of features are told by name; by place where LEADLINE_MODELS does not have their version.
     """
     settings, bootstrap = broker()
     from leadline.cli.record_fields import record_fields

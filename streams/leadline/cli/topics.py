@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from leadline.cli.common import Json, JsonLines, broker, duration, out, put, put_json, wait_for
+from leadline.cli.common import Json, JsonAlways, JsonLines, broker, duration, out, put, put_json, wait_for
 from leadline.wire.plan import Plan
 
 app = typer.Typer(no_args_is_help=True, help="Look at the topics, and make them as they should be.")
@@ -73,7 +73,7 @@ def show_acls(
             put(command(acl, principals[acl.role]))
 
 
-def asyncapi() -> None:
+def asyncapi(_: JsonAlways = False) -> None:
     """Print the contract as an AsyncAPI 3.0 document, in JSON."""
     from leadline.settings import load_settings
     from leadline.wire.asyncapi import document
