@@ -27,7 +27,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from benchmarks.usage import cpu_seconds, peak_rss_mb
 from leadline.core.processor import Output
-from leadline.embedded.child import Child, last_lines
+from leadline.embedded.child import Child
 from leadline.kafka import cluster, metadata
 from leadline.kafka.sender import Sender, new_producer
 from leadline.topology import Step
@@ -207,7 +207,7 @@ def _all_run(children: Sequence[Child]) -> bool:
 
 def _last_words(children: Sequence[Child]) -> str:
     """The end of the log of a worker that has ended, else of the first."""
-    return last_lines(min(children, key=lambda child: child.running).log)
+    return min(children, key=lambda child: child.running).last_lines()
 
 
 async def left(bootstrap: str, prefix: str, steps: Sequence[Step]) -> int:

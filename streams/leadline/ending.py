@@ -50,7 +50,7 @@ def _used_wrongly(error: TyperException) -> int:
     message = error.format_message()
     if message:  # none where help was asked for, which is already there
         see = f"; see {context.command_path} --help" if context is not None else ""
-        _say(f"error: {one_line(message).rstrip('.')}{see}")
+        _say(f"error: {one_line(message.replace('Value error, ', '')).rstrip('.')}{see}")
     return error.exit_code
 
 

@@ -10,12 +10,16 @@ import uuid
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
+import pyarrow as pa
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from leadline.hosts.health_record import told
 from leadline.kafka import cluster
 from leadline.kafka.admin import apply_topics
 from leadline.kafka.sender import open_sender
+from leadline.learning.add import add_version
+from leadline.settings import ModelSettings
 from leadline.topology import STEPS
 
 pytestmark = pytest.mark.integration
@@ -87,6 +91,33 @@ async def test_a_worker_is_ready_tells_its_stages_and_says_goodbye(kafka, prefix
     assert worker.wait(20) == 0
     goodbye = await newest()
     assert (goodbye.health.state, goodbye.health.worker_id) == ("stopped", health.health.worker_id)
+
+
+async def test_a_promotion_waits_until_the_worker_answers_with_it_or_says_why_not(kafka, prefix, worker, tmp_path):
+    def promote(version, timeout):
+        environment = {"KAFKA_BOOTSTRAP": kafka, "LEADLINE_PREFIX": prefix, "LEADLINE_MODELS": str(tmp_path)}
+        words = ["model", "promote", "m", version, "--timeout", timeout, "--json"]
+        done = subprocess.run(
+            [sys.executable, "-m", "leadline", *words], env=os.environ | environment, capture_output=True, text=True,
+            timeout=90, check=False,
+        )  # fmt: skip
+        return json.loads(done.stdout) | {"code": done.returncode, "said": done.stderr}
+
+    async def scores():
+        return await told(kafka, f"{prefix}.workers")
+
+    rows = [[float(number)] for number in range(10)]
+    reference = pa.table({"x": [x for [x] in rows], "outcome": [number > 4 for number in range(10)]})
+    model = LogisticRegression().fit(rows, [number > 4 for number in range(10)])
+    add_version(tmp_path, ModelSettings(name="m", numeric=["x"], positive=True), "v1", model, reference, "outcome")
+    (tmp_path / "m" / "v2").mkdir()
+    [name] = [key.decode() for key in await until(scores)]
+    taken = await asyncio.to_thread(promote, "v1", "60s")
+    assert (taken["code"], taken["before"], taken["answering"]) == (0, None, [name]), taken
+    refused = await asyncio.to_thread(promote, "v2", "60s")
+    assert (refused["code"], refused["before"], refused["answering"]) == (1, "v1", []), refused
+    assert "manifest.json cannot be read" in refused["not_answering"][name]
+    assert name in refused["said"]
 
 
 async def test_doctor_sees_a_sick_installation_and_dies_of_no_record(kafka, prefix, worker, tmp_path):

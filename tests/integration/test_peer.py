@@ -17,7 +17,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from benchmarks import peer
 from benchmarks.data import MINUTE_MS
 
-from leadline.embedded.child import Child, last_lines
+from leadline.embedded.child import Child
 from leadline.kafka import cluster
 from leadline.kafka.sender import Sender
 from leadline.wire.partitions import partition_of
@@ -74,8 +74,8 @@ class Runner:
         """Read a topic until what it says is right; its records."""
         deadline = time.monotonic() + 90
         while not right(records := [each async for each in cluster.read_all(self.bootstrap, self.topics[variable])]):
-            assert child.running, last_lines(child.log)
-            assert time.monotonic() < deadline, f"{len(records)} records in {variable}: {last_lines(child.log)}"
+            assert child.running, child.last_lines()
+            assert time.monotonic() < deadline, f"{len(records)} records in {variable}: {child.last_lines()}"
             await asyncio.sleep(0.3)
         return records
 

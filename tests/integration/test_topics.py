@@ -92,9 +92,9 @@ async def test_the_command_line_makes_topics_sends_files_and_shows_them(kafka, p
     settings = {"LEADLINE_MODELS": str(models)}
     planned = leadline(kafka, prefix, "topics", "plan")
     assert planned.returncode == 0, planned.stderr
-    assert "would be created" in planned.stderr
+    assert "would be created" in planned.stdout
     assert leadline(kafka, prefix, "topics", "apply").returncode == 0
-    assert "nothing to do" in leadline(kafka, prefix, "topics", "apply").stderr
+    assert "nothing to do" in leadline(kafka, prefix, "topics", "apply").stdout
     refused = leadline(kafka, prefix, "topics", "apply", "--partitions", "5")
     assert refused.returncode == 1
     assert "wanted is 5" in refused.stderr
@@ -116,12 +116,12 @@ async def test_the_command_line_makes_topics_sends_files_and_shows_them(kafka, p
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        (("send", "missing.csv", "--to", "outcomes"), 1, "there is no topic test-errors.outcomes"),
-        (("tail", "alert"), 2, "no topic is called alert: choose from"),
+        (("send", "missing.csv", "--to", "outcomes"), 1, "missing.csv: no such file; nothing was sent"),
+        (("tail", "alert"), 2, "'alert' is not one of 'prediction-requests'"),
         (("metrics",), 1, "there is no topic test-errors.metrics"),
         (("send", "missing.csv", "--to", "nowhere"), 2, "'nowhere' is not one of 'requests', 'outcomes'"),
         (("topics", "apply", "--retention", "soon"), 2, "--retention"),
-        (("worker", "--step", "juggling"), 2, "no stage is called juggling"),
+        (("worker", "--step", "juggling"), 2, "'juggling' is not one of 'scoring', 'join'"),
         (("model", "promote", "m", "v9"), 1, "has no version v9 of a model m"),
     ],
 )

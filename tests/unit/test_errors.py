@@ -1,5 +1,6 @@
 """Whatever goes wrong with a command is one line on standard error: what, where, what to do; never a traceback."""
 
+import gc
 import json
 import os
 import signal
@@ -30,16 +31,23 @@ CASES = [
     # command, exit code, what is said, KAFKA_BOOTSTRAP
     (["up", "--port", "99999"], 2, "--port", NONE),
     (["up", "--workers", "0"], 2, "--workers", NONE),
-    (["up", "--data", "/dev/null/x"], 1, "/dev/null", NONE),
+    (["up", "--port", "0", "--data", "/dev/null/x"], 1, "/dev/null", NONE),
     (["up"], 1, "127.0.0.1:1 does not answer", GONE),
     (["worker"], 1, "KAFKA_BOOTSTRAP is not set", NONE),
-    (["worker", "--step", HOSTILE], 2, "no stage is called", GONE),
+    (["worker", "--step", HOSTILE], 2, "is not one of 'scoring', 'join'", GONE),
+    (["worker", "join"], 2, "join", GONE),
     (["topics", "plan"], 1, "127.0.0.1:1 does not answer", GONE),
     (["topics", "plan", "--retention", HOSTILE], 2, "duration", GONE),
+    (["topics", "plan", "--partitions", "two"], 2, "--partitions", GONE),
     (["topics", "apply"], 1, "KAFKA_BOOTSTRAP is not set", NONE),
+    (["topics", "apply", "--retention", "soon"], 2, "--retention: 'soon' is not a duration", GONE),
     (["topics", "apply", "--partitions", "0"], 2, "--partitions", GONE),
     (["topics", "acls", "extra"], 2, "extra", NONE),
+    (["topics", "acls", "--producer"], 2, "--producer", NONE),
+    (["topics", "acls", "--owner", "User:me"], 2, "--owner", NONE),
     (["asyncapi", HOSTILE], 2, "unexpected", NONE),
+    (["asyncapi", "--yaml"], 2, "--yaml", NONE),
+    (["asyncapi", "--json=1"], 2, "--json", NONE),
     ([*ADD, "--settings", "none.toml"], 1, "none.toml: no such", NONE),
     ([*ADD, "--settings", "deep.toml"], 1, "deep.toml: not valid TOML", NONE),
     ([*ADD, "--settings", "wrong.toml"], 1, "wrong.toml: size", NONE),
@@ -48,9 +56,13 @@ CASES = [
     ([*ADD, "--reference", "ref.txt"], 1, "ref.txt: write the reference as", NONE),
     ([*ADD, "--outcome", HOSTILE], 1, "error: ", NONE),
     (ADD, 1, "skops", NONE),
+    ([*ADD, "--champion"], 1, "KAFKA_BOOTSTRAP is not set", NONE),
+    ([*ADD, "--timeout", "soon"], 2, "--timeout: 'soon' is not a duration", NONE),
     ([*ADD, "--version", "../v1"], 1, "cannot name a version", NONE),
     (["model", "promote", "../st", "x"], 1, "has no version x", GONE),
     (["model", "promote", "good", "v1"], 1, "127.0.0.1:1 does not answer", GONE),
+    (["model", "promote", "good", "v1", "--timeout", "soon"], 2, "--timeout: 'soon' is not a duration", NONE),
+    (["model", "promote", "good"], 2, "'version'", NONE),
     (["model", "promote", HOSTILE, HOSTILE], 1, "has no version", NONE),
     (["model", "init", "none.skops", "--reference", "ref.csv"], 1, "none.skops: No such file", NONE),
     (["model", "init", "m.skops", "--reference", "none.csv"], 1, "none.csv: cannot be read", NONE),
@@ -91,6 +103,7 @@ CASES = [
     ([*OUTCOMES, "twice.csv"], 1, "twice.csv: column outcome is there twice", THERE),
     ([*OUTCOMES, "local.csv"], 1, "local.csv, row 1: outcome_time is 2026-10-25 02:30:00, which has no zone", THERE),
     ([*OUTCOMES, "unit.csv"], 1, "unit.csv, row 1: event-time-unit: outcome_time looks like seconds", THERE),
+    ([*REQUESTS, "other.jsonl", "--no-atomic"], 1, "nothing was sent", THERE),
     ([*REQUESTS, "other.jsonl"], 1, "other.jsonl: no column x; it has request_id, event_time, X", THERE),
     ([*OUTCOMES, "late.jsonl"], 1, "late.jsonl, line 1: time-out-of-range", THERE),
     ([*OUTCOMES, "huge.jsonl"], 1, "huge.jsonl, line 1: outcome is", THERE),
@@ -98,22 +111,28 @@ CASES = [
     ([*REQUESTS, "half.jsonl"], 1, "half.jsonl, line 1: a text has half a surrogate pair", THERE),
     ([*REQUESTS, "large.jsonl"], 1, "large.jsonl, line 2: record-too-large", THERE),
     ([*REQUESTS, f"{HOSTILE}.csv"], 1, "no such file", THERE),
-    (["tail", HOSTILE], 2, "choose from", NONE),
+    (["tail", HOSTILE], 2, "is not one of 'prediction-requests'", NONE),
+    (["tail", "metrics", "-n", "-1"], 2, "-n", NONE),
     (["tail", "predictions"], 1, "KAFKA_BOOTSTRAP is not set", NONE),
     (["tail", "predictions"], 1, "127.0.0.1:1 does not answer", GONE),
     (["dead-letters", "list"], 1, "127.0.0.1:1 does not answer", GONE),
     (["dead-letters", "list", "--since", HOSTILE], 2, "--since", GONE),
     (["dead-letters", "list", "--until", "2026-01-01"], 2, "with zone", GONE),
+    (["dead-letters", "list", "--topic", HOSTILE], 2, "is not one of 'prediction-requests'", GONE),
+    (["dead-letters", "show"], 2, "'letter'", NONE),
     (["dead-letters", "show", HOSTILE], 2, "such as 0/12", GONE),
     (["dead-letters", "show", "0/1"], 1, "KAFKA_BOOTSTRAP is not set", NONE),
     (["dead-letters", "replay", "--since", "h"], 2, "duration", GONE),
+    (["dead-letters", "replay", "--topic", "letters"], 2, "'letters' is not one of", GONE),
     (["dead-letters", "replay", "--dry-run"], 1, "127.0.0.1:1 does not answer", GONE),
     (["metrics", "--windows", "0"], 2, "--windows", NONE),
+    (["metrics", "--once", "--json"], 1, "KAFKA_BOOTSTRAP is not set", NONE),
     (["metrics", "--once"], 1, "127.0.0.1:1 does not answer", GONE),
     ([*REPLAY, "--outcomes", "none.csv"], 2, "none.csv", GONE),
     ([*REPLAY, "--horizon", HOSTILE], 2, "--horizon", GONE),
     ([*REPLAY, "--as-of", "today"], 2, "--as-of", GONE),
-    ([*REPLAY, "--policy", "last"], 2, "--policy", GONE),
+    ([*REPLAY, "--policy", "last"], 2, "'last' is not one of 'first', 'latest'", GONE),
+    ([*REPLAY, "--task", "ranking"], 2, "'ranking' is not one of 'binary', 'regression'", GONE),
     (REPLAY, 1, "127.0.0.1:1 does not answer", GONE),
     ([*REPLAY, "--predictions", "p.csv"], 1, "p.csv: not a log with the columns", GONE),
     ([*REPLAY, "--out", "none/m.csv"], 2, "none/m.csv cannot be written", GONE),
@@ -122,7 +141,11 @@ CASES = [
     ([*REPLAY, "--predictions", "empty.csv"], 1, "empty.csv: has no rows", GONE),
     ([*REPLAY, "--predictions", "seconds.csv"], 1, "row 1: looks like seconds", GONE),
     (["simulate", "--seeds", "0"], 2, "--seeds", NONE),
+    (["simulate", "--seed", "x"], 2, "--seed", NONE),
+    (["simulate", "--events", "0"], 2, "--events", NONE),
     (["doctor", "--no-such"], 2, "--no-such", NONE),
+    (["doctor", "Kafka"], 2, "Kafka", NONE),
+    (["doctor", "--json", "--json=1"], 2, "--json", NONE),
 ]  # fmt: skip
 FILES = {
     "good.toml": 'name = "good"\nnumeric = ["x"]\n', "wrong.toml": 'name = "good"\nsize = 1\n', "deep.toml": DEEP, "m.skops": "no zip",
@@ -181,10 +204,9 @@ def pretend_that_a_broker_answers(monkeypatch):
     monkeypatch.setattr("leadline.kafka.sender.open_sender", lambda *_: NoSender())
 
 
-def test_every_command_has_an_unhappy_path_here():
-    assert {" ".join(words) for words in ALL} == {
-        name for name in map(" ".join, ALL) for case in CASES if " ".join(case[0]).startswith(name)
-    }
+@pytest.mark.parametrize("words", ALL, ids=" ".join)
+def test_every_command_has_three_unhappy_paths_here(words):
+    assert len([case for case in CASES if tuple(case[0][: len(words)]) == words]) >= 3
 
 
 @pytest.mark.parametrize(("arguments", "code", "says", "bootstrap"), CASES, ids=lambda case: repr(case)[:60])
@@ -193,6 +215,8 @@ def test_what_goes_wrong_is_one_line(place, monkeypatch, capsys, arguments, code
         monkeypatch.setenv("KAFKA_BOOTSTRAP", bootstrap)
     if bootstrap is THERE:
         pretend_that_a_broker_answers(monkeypatch)
+    if "deep" in str(arguments):
+        gc.collect()  # what other tests left must not be cleared away while the stack is full
     assert run(arguments) == code
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1), err

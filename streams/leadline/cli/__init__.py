@@ -3,16 +3,19 @@
 import os
 import sys
 from collections.abc import Sequence
+from importlib import metadata
 from typing import Annotated
 
 import typer
 
 from leadline.cli import dead_letters, doctor, metrics, model, notify, replay, send, simulate, tail, topics, up, worker
-from leadline.cli.common import unreachable
+from leadline.cli.common import put, unreachable
 from leadline.ending import DEBUG, exit_code
 from leadline.logs import log_to_standard_error, quiet_libraries
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app = typer.Typer(
+    no_args_is_help=True, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}
+)
 app.command("up")(up.up)
 app.command("worker")(worker.worker)
 app.add_typer(topics.app, name="topics")
@@ -28,8 +31,17 @@ app.command("simulate")(simulate.simulate)
 app.command("doctor")(doctor.doctor)
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        put(f"leadline {metadata.version('leadline')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _leadline(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version, and end.")
+    ] = False,
     debug: Annotated[
         bool, typer.Option("--debug", help=f"Show where an error comes from, with its traceback; as {DEBUG}=1.")
     ] = False,

@@ -4,18 +4,25 @@ import asyncio
 import os
 from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
+import typer
 from rich.console import Console
 
-from leadline.foreign_text import shown
-from leadline.settings import Settings, SettingsError, load_settings
+from leadline.foreign_text import as_json, shown
+from leadline.settings import Settings, SettingsError, duration_ms, load_settings
 
 T = TypeVar("T")
 ANSWERS_S = 15.0
 out = Console()
 err = Console(stderr=True)
 LINE = 2000
+
+Json = Annotated[bool, typer.Option("--json", help="Print it as one line of JSON.")]
+JsonLines = Annotated[bool, typer.Option("--json", help="Print a line of JSON for each.")]
+JsonAlways = Annotated[
+    bool, typer.Option("--json", help="As it does anyhow: every command that shows something takes it.")
+]
 
 
 def say(line: str) -> None:
@@ -26,6 +33,11 @@ def say(line: str) -> None:
 def put(line: str) -> None:
     """A line of what was asked for, whole, on standard output."""
     out.print(shown(line, len(line)), markup=False, highlight=False, soft_wrap=True)
+
+
+def put_json(value: Any) -> None:
+    """A value as one line of JSON, on standard output."""
+    put(as_json(value))
 
 
 def keep_private() -> None:
@@ -62,6 +74,14 @@ def moment_ms(text: str) -> int:
     if moment is None or moment.tzinfo is None:
         raise ValueError(f"{text!r} is not ISO-8601 with zone: write for example 2013-12-31T00:00:00Z")
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+
+
+def duration(option: str, text: str) -> int:
+    """Milliseconds of an option; raises BadParameter that names it."""
+    try:
+        return duration_ms(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"--{option}: {error}") from None
 
 
 def unreachable(why: str = "") -> str:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from leadline.cli.common import broker, moment_ms, put, say, wait_for
+from leadline.cli.common import Json, JsonLines, broker, moment_ms, put, put_json, say, wait_for
 from leadline.foreign_text import as_json, as_text, shown
 from leadline.records import iso
 from leadline.settings import SettingsError, duration_ms
 from leadline.wire.letters import Letter, Origin, Wanted, once, why_not
+from leadline.wire.topics import BY_NAME, TopicName
 
 if TYPE_CHECKING:
     from leadline.wire.letters import Seen
@@ -23,20 +24,22 @@ app = typer.Typer(
 )
 
 Reason = Annotated[str, typer.Option(help="Only letters of this reason, such as model-unusable.")]
-Topic = Annotated[str, typer.Option(help="Only letters of records of this topic, such as outcomes.")]
+Topic = Annotated[
+    TopicName | None,
+    typer.Option(metavar="TOPIC", help=f"Only letters of records of this topic: {', '.join(BY_NAME)}."),
+]
 Since = Annotated[str, typer.Option(help="Only letters since then: ISO-8601 with zone, or so long ago, such as 2h.")]
 Until = Annotated[str, typer.Option(help="Only letters before then.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON line each.")]
 
 
 @app.command("list")
 def show_list(
     reason: Reason = "",
-    topic: Topic = "",
+    topic: Topic = None,
     since: Since = "",
     until: Until = "",
     count: Annotated[int, typer.Option("-n", min=0, help="Show the newest so many; 0: all.")] = 50,
-    json: Json = False,
+    json: JsonLines = False,
 ) -> None:
     """Show letters, and on standard error how many there are of each reason. A record that has two letters counts once."""
     wanted = _wanted(reason, topic, since, until)
@@ -67,7 +70,7 @@ def show_one(
         raise SettingsError(f"there is no dead letter {letter}: `leadline dead-letters list` shows which there are")
     fields = _fields(found) | {"headers": dict(found.headers), "value": _value(found)}
     if json:
-        put(as_json(fields))
+        put_json(fields)
         return
     for name, value in fields.items():
         put(f"{name}: {value if isinstance(value, str) else as_json(value)}")
@@ -76,11 +79,11 @@ def show_one(
 @app.command("replay")
 def send_again(
     reason: Reason = "",
-    topic: Topic = "",
+    topic: Topic = None,
     since: Since = "",
     until: Until = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent, and send nothing.")] = False,
-    json: Json = False,
+    json: JsonLines = False,
 ) -> None:
     """Send the records of letters again to where they were, each once; exit code 1 where some cannot be. Run one at a time.
 
@@ -106,7 +109,7 @@ class _Results:
     def tell(self, letter: Letter, done: str, why: str = "") -> None:
         self.counts[done] += 1
         if self._json:
-            put(as_json(_fields(letter) | {"done": done, "why": why}))
+            put_json(_fields(letter) | {"done": done, "why": why})
         elif why:
             say(f"{letter.at} of {letter.origin or 'an unknown record'} is {done}: {why}")
 
@@ -151,8 +154,8 @@ async def _found(bootstrap: str, prefix: str, wanted: Wanted) -> list[Letter]:
     return once([letter.brief() async for letter in letters(bootstrap, prefix, wanted)])
 
 
-def _wanted(reason: str, topic: str, since: str, until: str) -> Wanted:
-    return Wanted(reason, topic, _moment("since", since), _moment("until", until))
+def _wanted(reason: str, topic: TopicName | None, since: str, until: str) -> Wanted:
+    return Wanted(reason, topic or "", _moment("since", since), _moment("until", until))
 
 
 def _moment(option: str, text: str) -> int | None:

@@ -1,14 +1,12 @@
 """``leadline doctor``: what is wrong, since when, and what to do."""
 
 from collections.abc import AsyncIterator, Callable
-from typing import Annotated
 
-import typer
 from rich.markup import escape
 
 from leadline.cli.checkup.findings import Finding, Level
-from leadline.cli.common import out, wait_for
-from leadline.foreign_text import as_json, shown
+from leadline.cli.common import JsonLines, out, put_json, wait_for
+from leadline.foreign_text import shown
 from leadline.records import iso
 from leadline.settings import Settings, load_settings
 
@@ -17,7 +15,7 @@ _CHARS = 1000
 
 
 def doctor(
-    json: Annotated[bool, typer.Option("--json", help="A line of JSON for each finding.")] = False,
+    json: JsonLines = False,
 ) -> None:
     """Check this machine, the broker, topics, workers, stages, models, feeds and dead letters; exit code 1 where something is wrong."""
     if wait_for(_examine(load_settings(), _tell_json if json else _tell)):
@@ -59,4 +57,4 @@ def _tell_json(finding: Finding) -> None:
         "since": since,
         "mend": finding.mend,
     }
-    typer.echo(as_json(told))
+    put_json(told)

@@ -1,103 +1,101 @@
-"""``leadline metrics``: live metrics as a table."""
+"""``leadline metrics``: live metrics as a table, or as JSON."""
 
-from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.live import Live
-from rich.table import Table
-from rich.text import Text
 
-from leadline.cli.common import broker, out, wait_for
+from leadline.cli.common import broker, out, put_json, say, wait_for
+from leadline.cli.metrics_table import newest, tables
 from leadline.core.windows.latest import keep
-from leadline.foreign_text import shown as safe
-from leadline.records import Metric, WindowMetrics, identity, iso
+from leadline.records import WindowMetrics, identity
 from leadline.wire.run import Run
+
+if TYPE_CHECKING:
+    from leadline.kafka.reader import Reader
+
+_NONE_YET = (
+    "no windows yet: there is one as soon as a prediction of a model was joined; `leadline doctor` says what is wrong"
+)
 
 
 def metrics(
     model: Annotated[str, typer.Option(help="Only this model.")] = "",
-    segment: Annotated[str, typer.Option(help="Only this segment, such as origin=JFK.")] = "",
+    segment: Annotated[str, typer.Option(help="Only this segment, such as origin=JFK; *: all requests together.")] = "",
     windows: Annotated[int, typer.Option(min=1, help="Newest windows of each segment.")] = 3,
     once: Annotated[bool, typer.Option("--once", help="Show what is there now, and end.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print a line of JSON for each window; without --once, also when it changes.")
+    ] = False,
 ) -> None:
-    """Show live metrics, with their label coverage and 95 % intervals, as they change."""
+    """Show live metrics, with their label coverage and 95 % intervals, as they change.
+
+    Columns that a terminal has no room for are left out; --json has all of them.
+    """
     settings, bootstrap = broker()
-    wait_for(_show(bootstrap, settings.prefix, model, segment, windows, once))
+    wait_for(_show(bootstrap, settings.prefix, _Asked(model, segment, windows, once, json)))
 
 
-async def _show(bootstrap: str, prefix: str, model: str, segment: str, windows: int, once: bool) -> None:
-    from leadline.kafka.reader import Reader
+class _Asked(NamedTuple):
+    """What somebody wants to see; empty names are all."""
 
-    held: dict[bytes, WindowMetrics] = {}
-    async with Reader(bootstrap, f"{prefix}.metrics", "metrics") as reader:
-        await reader.from_beginning()
-        runs = reader.until(await reader.ends()) if once else reader.follow()
-        with Live(console=out, auto_refresh=False, transient=once) as live:
-            async for run in _with_start(runs):
-                for record in _records(run, model, segment):
-                    keep(held, _identity(record), record)
-                if not once:
-                    live.update(table(held, windows), refresh=True)
-    out.print(table(held, windows))
+    model: str
+    segment: str
+    windows: int
+    once: bool
+    json: bool
 
+    def changed(self, held: dict[bytes, WindowMetrics], run: Run) -> list[WindowMetrics]:
+        """The wanted metrics in a run that hold from now on."""
+        from leadline.wire.codec import decode
 
-async def _with_start(runs: AsyncIterator[Run]) -> AsyncIterator[Run | None]:
-    """The runs; before the first, None."""
-    yield None
-    async for run in runs:
-        yield run
-
-
-def _records(run: Run | None, model: str, segment: str) -> list[WindowMetrics]:
-    """The metrics in a run that somebody wants to see; empty names are all."""
-    from leadline.wire.codec import decode
-
-    records = [] if run is None else decode(run, 1 << 30)[0].records
-    metrics = [record for record in records if isinstance(record, WindowMetrics)]
-    return [each for each in metrics if model in ("", each.model) and segment in ("", each.segment)]
+        found = [each for each in decode(run, 1 << 30)[0].records if isinstance(each, WindowMetrics)]
+        wanted = [
+            each for each in found if self.model in ("", each.model) and self.segment in ("", each.segment)
+        ]  # fmt: skip
+        return [each for each in wanted if keep(held, _identity(each), each)]
 
 
 def _identity(record: WindowMetrics) -> bytes:
     return identity(record.model, record.model_version, record.segment, record.window_start)
 
 
-def table(held: dict[bytes, WindowMetrics], windows: int) -> Table:
-    """The newest windows of each segment; columns of a task that no model has are left out."""
-    tasks = {record.task for record in held.values()}
-    metrics = ["accuracy", "auc"] * ("binary" in tasks) + ["mae"] * ("regression" in tasks)
-    shown = Table("model", "segment", "window", "state", "scored", "labels", *metrics, box=SIMPLE_HEAD, pad_edge=False)
-    groups: dict[tuple[str, str, str], list[WindowMetrics]] = {}
-    for record in held.values():
-        groups.setdefault((record.model, record.model_version, record.segment), []).append(record)
-    for _, group in sorted(groups.items()):
-        for record in sorted(group, key=lambda each: each.window_start)[-windows:]:
-            cells = [*_row(record), *(interval(getattr(record, metric)) for metric in metrics)]
-            shown.add_row(*(Text(safe(cell)) for cell in cells))
-    return shown
+async def _show(bootstrap: str, prefix: str, asked: _Asked) -> None:
+    from leadline.kafka.reader import Reader
+
+    held: dict[bytes, WindowMetrics] = {}
+    async with Reader(bootstrap, f"{prefix}.metrics", "metrics") as reader:
+        await reader.from_beginning()
+        ends = await reader.ends()
+        while not await reader.has_reached(ends):
+            for run in await reader.take():
+                asked.changed(held, run)
+        if not held:
+            say(_NONE_YET)
+        if asked.json:
+            for record in newest(held.values(), asked.windows):
+                _put(record)
+        elif asked.once and held:
+            out.print(tables(held.values(), asked.windows, out))
+        if not asked.once:
+            await (_follow_as_json if asked.json else _follow)(reader, held, asked)
 
 
-def _row(record: WindowMetrics) -> list[str]:
-    labels = "-" if record.coverage is None else f"{record.coverage:.0%}"
-    window = iso(record.window_start)[:16].replace("T", " ")
-    return [
-        f"{record.model} {record.model_version}",
-        record.segment,
-        window,
-        record.state,
-        str(record.predictions),
-        labels,
-    ]
+async def _follow(reader: "Reader", held: dict[bytes, WindowMetrics], asked: _Asked) -> None:
+    with Live(tables(held.values(), asked.windows, out), console=out, auto_refresh=False) as live:
+        live.refresh()
+        async for run in reader.follow():
+            if asked.changed(held, run):
+                live.update(tables(held.values(), asked.windows, out), refresh=True)
 
 
-def interval(metric: Metric | None) -> str:
-    """A number with its interval; a dash where it is not known.
+async def _follow_as_json(reader: "Reader", held: dict[bytes, WindowMetrics], asked: _Asked) -> None:
+    async for run in reader.follow():
+        for record in asked.changed(held, run):
+            _put(record)
 
-    >>> interval(Metric(0.9123, 0.89, 0.93)), interval(None)
-    ('0.912 (0.890 to 0.930)', '-')
-    """
-    if metric is None:
-        return "-"
-    span = "" if metric.low is None or metric.high is None else f" ({metric.low:.3f} to {metric.high:.3f})"
-    return f"{metric.value:.3f}{span}"
+
+def _put(record: WindowMetrics) -> None:
+    from leadline.cli.record_fields import record_fields
+
+    put_json(record_fields(record, lambda *_: None))

@@ -2,11 +2,11 @@
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from leadline.cli.common import broker, keep_private, say, wait_for
+from leadline.cli.common import Json, broker, duration, keep_private, put, put_json, say, wait_for
 from leadline.cli.model_configure import configure
 from leadline.cli.model_init import init
 from leadline.cli.model_remove import remove
@@ -14,7 +14,11 @@ from leadline.cli.model_show import show_list, show_one
 from leadline.records import Rollout
 from leadline.settings import SettingsError, load_model_settings, load_settings
 
-app = typer.Typer(no_args_is_help=True, help=__doc__)
+if TYPE_CHECKING:
+    from leadline.cli.promotion import Promotion
+
+app = typer.Typer(no_args_is_help=True)
+Timeout = Annotated[str, typer.Option(help="How long to wait until the workers answer with it; 0s: not at all.")]
 
 
 @app.callback()
@@ -32,11 +36,16 @@ def add(
     version: Annotated[str, typer.Option(help="Name of the version. Default: the next number.")] = "",
     champion: Annotated[bool, typer.Option("--champion", help="Let this version answer from now on.")] = False,
     reason: Annotated[str, typer.Option(help="Why it is made champion.")] = "added",
+    timeout: Timeout = "90s",
+    json: Json = False,
 ) -> None:
     """Register FILE as a version of a model: its signature and reference profile are made from the reference data."""
-    from leadline.cli.understood import understood
+    from leadline.cli.understood import understood, understood_fields
     from leadline.learning.add import add_file, read_reference
 
+    within_ms = duration("timeout", timeout)
+    if champion:
+        broker()  # nothing is added where nobody could be told of the champion
     keep_private()
     where = load_settings()
     model = load_model_settings(settings)
@@ -46,12 +55,19 @@ def add(
     except ValueError as error:
         raise SettingsError(f"--reference {reference} does not fit: {error}") from None
     name = added.version.version
-    say(f"added {model.name} {name} in {where.models / model.name / name}")
-    for line in understood(added, bool(scores)):
-        say(line)
-    if champion:
-        appoint(Rollout(model.name, name, int(time.time() * 1000), "leadline model add", reason))
-        say(f"{model.name} {name} is champion")
+    folder = where.models / model.name / name
+    if not json:
+        put(f"added {model.name} {name} in {folder}")
+        for line in understood(added, bool(scores)):
+            put(line)
+    made = appoint(Rollout(model.name, name, _now_ms(), "leadline model add", reason), within_ms) if champion else None
+    if json:
+        fields = understood_fields(added, bool(scores)) | {"folder": str(folder)}
+        put_json(fields | {"champion": made and made.as_fields()})
+    elif made is not None:
+        _put(made)
+    if made is not None:
+        made.check()
 
 
 @app.command()
@@ -59,31 +75,42 @@ def promote(
     name: Annotated[str, typer.Argument(help="The model.")],
     version: Annotated[str, typer.Argument(help="The version that is to answer.")],
     reason: Annotated[str, typer.Option(help="Why.")] = "promoted by hand",
+    timeout: Timeout = "90s",
+    json: Json = False,
 ) -> None:
-    """Let a version that is already there answer from now on."""
+    """Let a version that is already there answer from now on, and wait until the workers took it; exit code 1 where some do not."""
     from leadline.learning.model_files import ModelFiles
     from leadline.learning.registry import Registry
 
+    within_ms = duration("timeout", timeout)
     where = load_settings()
     if Registry(ModelFiles(where.models)).find(name, version) is None:
         raise SettingsError(
             f"{where.models} has no version {version} of a model {name}: add it with `leadline model add`"
         )
-    appoint(Rollout(name, version, int(time.time() * 1000), "leadline model promote", reason))
+    made = appoint(Rollout(name, version, _now_ms(), "leadline model promote", reason), within_ms)
+    if json:
+        put_json(made.as_fields())
+    else:
+        _put(made)
+    made.check()
 
 
-def appoint(rollout: Rollout) -> None:
-    """Publish which version answers."""
+def appoint(rollout: Rollout, within_ms: int) -> "Promotion":
+    """Publish which version answers, and see who took it."""
     settings, bootstrap = broker()
-    wait_for(_publish(rollout, bootstrap, settings.prefix))
+    from leadline.cli.promotion import promote as publish
+
+    return wait_for(publish(rollout, settings, bootstrap, within_ms / 1000, say))
 
 
-async def _publish(rollout: Rollout, bootstrap: str, prefix: str) -> None:
-    from leadline.kafka.cluster import check_topics
-    from leadline.kafka.sender import publish
+def _put(made: "Promotion") -> None:
+    for line in made.lines():
+        put(line)
 
-    await check_topics(bootstrap, [f"{prefix}.rollouts"])
-    await publish(bootstrap, prefix, "rollouts", rollout)
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
 
 
 app.command("init")(init)

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from leadline.cli.common import err, moment_ms, reach, say, wait_for
-from leadline.settings import duration_ms, load_settings
+from leadline.cli.common import duration, err, moment_ms, put_json, reach, say, wait_for
+from leadline.settings import load_settings
 
 
 def replay(
@@ -35,6 +35,7 @@ def replay(
     partitions: Annotated[int, typer.Option(min=1, help="Partitions of the topics.")] = 2,
     workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
     keep: Annotated[bool, typer.Option("--keep", help="Leave topics and state for you to look at.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print the summary too, as one line of JSON.")] = False,
 ) -> None:
     """Replay two logs through the real pipeline on Kafka, and write what its live metrics say."""
     from leadline.embedded import progress_bar, servers
@@ -45,8 +46,8 @@ def replay(
 
     settings = load_settings()
     asked = Replay(
-        model, task, _duration("horizon", horizon), _duration("window", window), policy,
-        None if grace is None else _duration("grace", grace), None if as_of is None else _moment(as_of), partitions, workers, keep,
+        model, task, duration("horizon", horizon), duration("window", window), policy,
+        None if grace is None else duration("grace", grace), None if as_of is None else _moment(as_of), partitions, workers, keep,
     )  # fmt: skip
     _check_places(out, summary)
     logs = read_logs(predictions, outcomes, model, task, positive)
@@ -57,6 +58,8 @@ def replay(
     out.write_text(answer.metrics, "utf-8")
     summary.write_text(json.dumps(answer.summary, indent=2) + "\n", "utf-8")
     say(f"wrote {out} and {summary}")
+    if json_:
+        put_json(answer.summary)
     if nothing := problem(answer.counts, answer.letters):
         raise NothingCountedError(nothing)
     if answer.letters:
@@ -67,13 +70,6 @@ def _check_places(*files: Path) -> None:
     for file in files:
         if file.is_dir() or not file.absolute().parent.is_dir():
             raise typer.BadParameter(f"{file} cannot be written: name a file in a folder that is there")
-
-
-def _duration(name: str, value: str) -> int:
-    try:
-        return duration_ms(value)
-    except ValueError as error:
-        raise typer.BadParameter(f"--{name}: {error}") from None
 
 
 def _moment(value: str) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from leadline.cli.common import broker, err, say, wait_for
+from leadline.cli.common import Json, broker, err, put, put_json, say, wait_for
 from leadline.settings import ModelSettings, Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def send(
     atomic: Annotated[
         bool, typer.Option("--atomic/--no-atomic", help="Read and check the whole file before anything is sent.")
     ] = True,
+    json: Json = False,
 ) -> None:
     """Send each row of FILE as a prediction request or an outcome."""
     if to == "requests" and not model:
@@ -40,10 +41,15 @@ def send(
         check_columns(file, asked)
         if atomic:
             _check_all(file, settings, asked)
+        else:
+            _check_first(file, asked)
     except SettingsError as error:
         raise SettingsError(f"{error}; nothing was sent") from None
     count = wait_for(_send(_checked(read_rows(file), settings, asked), bootstrap, settings, _topic(asked)))
-    say(f"sent {count} {to}" if count else f"sent nothing: {file} has no rows")
+    if json:
+        put_json({"file": str(file), "to": to, "topic": f"{settings.prefix}.{_topic(asked)}", "sent": count})
+    else:
+        put(f"sent {count} {to}" if count else f"sent nothing: {file} has no rows")
 
 
 def _topic(model: ModelSettings | None) -> str:
@@ -63,6 +69,15 @@ def _check_all(file: Path, settings: Settings, model: ModelSettings | None) -> N
 
     for _ in _checked(noted(), settings, model):
         pass
+    if names:
+        check_names(file, names, model)
+
+
+def _check_first(file: Path, model: ModelSettings | None) -> None:
+    """Raise SettingsError where the first rows lack a name that has to be there."""
+    from leadline.cli.tables import check_names, read_rows
+
+    names = dict.fromkeys(name for row in islice(read_rows(file), _AT_ONCE) for name in row.values)
     if names:
         check_names(file, names, model)
 
@@ -100,7 +115,7 @@ async def _send(records: Iterator[list["Made"]], bootstrap: str, settings: Setti
                 for partition, part in _by_partition(some, partitions).items():
                     await sender.send_and_wait(topic_name, partition, part)
                 count += len(some)
-                if time.monotonic() - shown_at > 1:
+                if err.is_terminal and time.monotonic() - shown_at > 1:
                     shown_at = time.monotonic()
                     err.print(f"sent {count} …", end="\r")
     except SettingsError as error:

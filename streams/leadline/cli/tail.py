@@ -1,31 +1,44 @@
 """``leadline tail``: what is in a topic, decoded, as it comes."""
 
-from dataclasses import asdict
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from leadline.cli.common import broker, put, wait_for
-from leadline.foreign_text import as_json, as_text
-from leadline.wire.topics import BY_NAME
+from leadline.cli.common import JsonAlways, broker, put_json, wait_for
+from leadline.foreign_text import as_text
+from leadline.records import iso
+from leadline.wire.topics import BY_NAME, TopicName
 
 if TYPE_CHECKING:
+    from leadline.cli.record_fields import Signatures
     from leadline.kafka.cluster import Stored
 
 
 def tail(
-    topic: Annotated[str, typer.Argument(help="Topic without prefix, such as predictions or dead-letters.")],
+    topic: Annotated[TopicName, typer.Argument(metavar="TOPIC", help=f"One of {', '.join(BY_NAME)}.")],
     start: Annotated[bool, typer.Option("--from-beginning", help="Begin with the oldest record.")] = False,
-    count: Annotated[int, typer.Option("-n", help="Stop after so many records; 0: follow.")] = 0,
+    count: Annotated[int, typer.Option("-n", min=0, help="Stop after so many records; 0: follow.")] = 0,
+    _: JsonAlways = False,
 ) -> None:
-    """Show the records of a topic, one JSON line each, and follow it; numbers that JSON does not know are strings, such as "NaN"."""
-    if topic not in BY_NAME:
-        raise typer.BadParameter(f"no topic is called {topic}: choose from {', '.join(BY_NAME)}")
+    """Show the records of a topic, a line of JSON for each, and follow it.
+
+    Times are ISO-8601; what was missing is null; numbers that JSON does not know are strings, such as "NaN".
+
+    Values of features are told by name; by place where LEADLINE_MODELS does not have their version.
+    """
     settings, bootstrap = broker()
-    wait_for(_tail(bootstrap, settings.prefix, topic, start, count))
+    from leadline.cli.record_fields import record_fields
+
+    signatures = _signatures(settings.models)
+    wait_for(_tail(bootstrap, settings.prefix, topic, start, count, lambda record: record_fields(record, signatures)))
 
 
-async def _tail(bootstrap: str, prefix: str, topic: str, start: bool, count: int) -> None:
+async def _tail(
+    bootstrap: str, prefix: str, topic: str, start: bool, count: int, told: Callable[[Any], dict[str, Any]]
+) -> None:
     from leadline.kafka.cluster import records
     from leadline.kafka.reader import Reader
 
@@ -34,21 +47,39 @@ async def _tail(bootstrap: str, prefix: str, topic: str, start: bool, count: int
         await (reader.from_beginning() if start else reader.from_newest(0))
         async for run in reader.follow():
             for record in records(run):
-                put(as_json(fields(topic, record)))
+                put_json(fields(topic, record, told))
                 shown += 1
                 if shown == count:
                     return
 
 
-def fields(topic: str, record: "Stored") -> dict[str, Any]:
-    """What is shown of a record."""
+def fields(topic: str, record: "Stored", told: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+    """What is shown of a record: where and when it is in the log, and what ``told`` says of what is in it."""
     from leadline.wire.codec import read
 
-    partition = {"partition": record.partition, "offset": record.offset}
+    place = {"partition": record.partition, "offset": record.offset, "time": iso(record.timestamp)}
     if topic == "dead-letters":
         headers = {name: as_text(value) for name, value in record.headers}
-        return partition | {"key": as_text(record.key), "headers": headers, "bytes": len(record.value or b"")}
+        return place | {"key": as_text(record.key), "headers": headers, "bytes": len(record.value or b"")}
     try:
-        return partition | asdict(read(topic, record.value))
+        return place | told(read(topic, record.value))
     except ValueError as error:
-        return partition | {"unreadable": str(error)}
+        return place | {"unreadable": str(error)}
+
+
+def _signatures(models: Path) -> "Signatures":
+    from leadline.core.models import Signature
+    from leadline.learning.errors import RegistryError
+    from leadline.learning.model_files import ModelFiles
+    from leadline.settings import SettingsError
+
+    files = ModelFiles(models)
+
+    @cache
+    def signature(model: str, version: str) -> Signature | None:
+        try:
+            return files.describe(model, version).signature
+        except (RegistryError, SettingsError):
+            return None
+
+    return signature

@@ -1,13 +1,11 @@
 """``leadline topics`` and ``leadline asyncapi``: the topics as a contract."""
 
-import json
 from importlib import metadata
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from leadline.cli.common import broker, out, put, say, wait_for
-from leadline.settings import duration_ms
+from leadline.cli.common import Json, JsonAlways, JsonLines, broker, duration, out, put, put_json, wait_for
 from leadline.wire.plan import Plan
 
 app = typer.Typer(no_args_is_help=True, help="Look at the topics, and make them as they should be.")
@@ -19,14 +17,14 @@ Retention = Annotated[str, typer.Option(help="How long records are kept, such as
 
 
 @app.command("plan")
-def show_plan(partitions: Partitions = None, retention: Retention = "30d") -> None:
+def show_plan(partitions: Partitions = None, retention: Retention = "30d", json: Json = False) -> None:
     """Show what apply would do; exit code 1 where it would refuse."""
     from leadline.kafka.admin import plan_topics
 
     keep_ms = _retention(retention)
     settings, bootstrap = broker()
     made = wait_for(plan_topics(bootstrap, settings.prefix, partitions or settings.partitions, keep_ms, _stateful()))
-    _show(made, "would be")
+    _show(made, "would be", json)
     if made.refuse:
         raise SystemExit(1)
 
@@ -38,6 +36,7 @@ def apply(
         int | None, typer.Option(min=1, help="Replicas. Default: LEADLINE_REPLICATION, or 1.")
     ] = None,
     retention: Retention = "30d",
+    json: Json = False,
 ) -> None:
     """Create missing topics and set their configuration; a wrong number of partitions is refused, never changed."""
     from leadline.kafka.admin import apply_topics
@@ -50,7 +49,7 @@ def apply(
             keep_ms, _stateful(),
         )
     )  # fmt: skip
-    _show(done, "was")
+    _show(done, "was", json)
 
 
 @app.command("acls")
@@ -59,6 +58,7 @@ def show_acls(
     worker: Annotated[str, typer.Option(help="Whom the workers are.")] = "User:worker",
     reader: Annotated[str, typer.Option(help="Who reads what comes out.")] = "User:reader",
     admin: Annotated[str, typer.Option(help="Who makes topics, and names champions.")] = "User:admin",
+    json: JsonLines = False,
 ) -> None:
     """Print the least rights that each role needs, as commands of Kafka's kafka-acls.sh (add its --bootstrap-server)."""
     from leadline.settings import load_settings
@@ -67,15 +67,18 @@ def show_acls(
 
     principals = {"producer": producer, "worker": worker, "reader": reader, "admin": admin}
     for acl in acls(load_settings().prefix, STEPS):
-        put(command(acl, principals[acl.role]))
+        if json:
+            put_json(acl._asdict() | {"principal": principals[acl.role]})
+        else:
+            put(command(acl, principals[acl.role]))
 
 
-def asyncapi() -> None:
-    """Print the contract as an AsyncAPI 3.0 document."""
+def asyncapi(_: JsonAlways = False) -> None:
+    """Print the contract as an AsyncAPI 3.0 document, in JSON."""
     from leadline.settings import load_settings
     from leadline.wire.asyncapi import document
 
-    out.print_json(json.dumps(document(load_settings().prefix, metadata.version("leadline"))))
+    out.print_json(data=document(load_settings().prefix, metadata.version("leadline")))
 
 
 def _stateful() -> list[str]:
@@ -87,20 +90,30 @@ def _stateful() -> list[str]:
 def _retention(text: str) -> int | None:
     if text == "never":
         return None
-    try:
-        return duration_ms(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"--retention: {error}, or never") from None
+    return duration("retention", text)
 
 
-def _show(made: Plan, verb: str) -> None:
+def _show(made: Plan, verb: str, json: bool) -> None:
+    if json:
+        put_json(_fields(made))
+        return
     for new in made.create:
         config = ", ".join(f"{entry}={value}" for entry, value in new.config.items())
-        say(f"{new.name} {verb} created: {new.partitions} partition(s), {config}")
+        put(f"{new.name} {verb} created: {new.partitions} partition(s), {config}")
     for kept in made.alter:
         changes = ", ".join(f"{entry}={value} (was {was})" for entry, (was, value) in kept.changes.items())
-        say(f"{kept.name} {verb} altered: {changes}")
+        put(f"{kept.name} {verb} altered: {changes}")
     for reason in made.refuse:
-        say(f"refused: {reason}")
+        put(f"refused: {reason}")
     if not (made.create or made.alter or made.refuse):
-        say("nothing to do")
+        put("nothing to do")
+
+
+def _fields(made: Plan) -> dict[str, Any]:
+    """A plan as JSON has it."""
+    alter = [
+        {"topic": kept.name, "changes": {entry: {"is": was, "wanted": wanted} for entry, (was, wanted) in kept.changes.items()}}
+        for kept in made.alter
+    ]  # fmt: skip
+    create = [{"topic": new.name, "partitions": new.partitions, "config": dict(new.config)} for new in made.create]
+    return {"create": create, "alter": alter, "refuse": made.refuse}

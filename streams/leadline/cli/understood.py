@@ -1,6 +1,7 @@
 """What was understood of a model that was added, as lines to read."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from leadline.foreign_text import shown
 from leadline.learning.add import Added
@@ -25,6 +26,19 @@ def understood(added: Added, compared: bool) -> Iterator[str]:
         yield f"  its {len(added.examined.scores):,} scores are yours, to 1e-9"
     elif served.classes:
         yield from _majority(added)
+
+
+def understood_fields(added: Added, compared: bool) -> dict[str, Any]:
+    """The same, for `as_json`; ``majority``: the accuracy of naming the commoner class each time."""
+    version, served = added.version, added.examined.served
+    has_classes = bool(served.classes)
+    return {
+        "model": version.settings.name, "version": version.version, "form": served.form, "columns": list(served.columns),
+        "categories": dict(version.signature.categories), "codes": list(served.codes), "classes": list(served.classes),
+        "positive": served.positive if has_classes else None, "score": version.settings.score if has_classes else None,
+        "threshold": version.settings.threshold, "metrics": dict(version.profile.metrics) if version.profile else {},
+        "majority": added.majority if has_classes else None, "scores_compared": len(added.examined.scores) if compared else 0,
+    }  # fmt: skip
 
 
 def _score(kind: str) -> str:

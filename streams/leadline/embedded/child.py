@@ -1,6 +1,7 @@
 """A server as a child process that never outlives this one."""
 
 import fcntl
+import os
 import signal
 import socket
 import subprocess
@@ -25,7 +26,7 @@ class Child:
     def __init__(
         self, name: str, command: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None
     ) -> None:
-        """Start the command in a session of its own (Ctrl-C is ours to handle), with its output in the log.
+        """Start the command in a session of its own (Ctrl-C is ours to handle), with its output at the end of the log.
 
         The server holds its log's lock while it lives: two Kafkas on one folder destroy its data before they notice.
         ``environment`` None is this process's own. Raises EmbeddedError when one runs there already.
@@ -38,7 +39,7 @@ class Child:
             except OSError:
                 message = f"{name} already runs in {log.parent}: use that one, stop it, or name another folder"
                 raise EmbeddedError(message) from None
-            out.truncate(0)
+            self._begin = out.seek(0, os.SEEK_END)
             self._process = subprocess.Popen(
                 ["/bin/sh", "-c", _TIED, "sh", *command],
                 stdin=subprocess.PIPE,
@@ -72,7 +73,7 @@ class Child:
         code = self._process.returncode
         problem = f"did not answer within {timeout_s:.0f} s" if code is None else f"ended with exit code {code}"
         self.stop()
-        raise EmbeddedError(f"{self.name} {problem}; the end of its log {self.log}:\n{last_lines(self.log)}")
+        raise EmbeddedError(f"{self.name} {problem}; the end of its log {self.log}:\n{self.last_lines()}")
 
     def terminate(self) -> None:
         """Ask the server to end (SIGTERM), and do not wait."""
@@ -91,11 +92,14 @@ class Child:
             self._process.stdin.write(b"\n")
             self._process.stdin.close()
 
-
-def last_lines(log: Path, count: int = 12) -> str:
-    """The last lines of a log, without the JVM's own warnings and the frames of stack traces."""
-    with log.open(errors="replace") as lines:
-        return "".join(deque((line for line in lines if not line.startswith(("WARNING:", "\tat "))), count)).rstrip()
+    def last_lines(self, count: int = 12) -> str:
+        """The last lines of its log since it started, without the JVM's own warnings and the frames of stack traces."""
+        with self.log.open("rb") as log:
+            log.seek(self._begin)
+            lines = (line.decode(errors="replace") for line in log)
+            return "".join(
+                deque((line for line in lines if not line.startswith(("WARNING:", "\tat "))), count)
+            ).rstrip()
 
 
 def free_ports(*wanted: int) -> list[int]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from leadline.embedded.child import Child, last_lines
+from leadline.embedded.child import Child
 from leadline.embedded.errors import EmbeddedError
 from leadline.settings.private import private_folder
 
@@ -20,7 +20,7 @@ class Workers:
     """``count`` workers on the given steps, each with a folder of its own under ``state``.
 
     `tend` starts dead ones again, and gives up on one that dies at once more often in a row than ``patience``. ``command`` is another
-    program than Leadline's.
+    program than Leadline's. Nothing is imported from the folder where this process happens to be.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Workers:
         state: Path,
         folder: Path,
         report: Report,
-        command: Sequence[str] = (sys.executable, "-m", "leadline", "worker"),
+        command: Sequence[str] = (sys.executable, "-P", "-m", "leadline", "worker"),
         patience: int = 4,
     ) -> None:
         self._command = [*command, *(f"--step={step}" for step in steps)]
@@ -63,7 +63,7 @@ class Workers:
             self._fast_deaths[number] = self._fast_deaths[number] + 1 if fast else 0
             if self._fast_deaths[number] > self._patience:
                 raise EmbeddedError(
-                    f"{child.name} does not stay alive; the end of its log {child.log}:\n{last_lines(child.log)}"
+                    f"{child.name} does not stay alive; the end of its log {child.log}:\n{child.last_lines()}"
                 )
             child.stop()
             self._children[number] = self._start(number)

@@ -77,11 +77,13 @@ class Told(NamedTuple):
 class Health:
     """The stages of a worker, and the troubles that are open now; lanes on any thread say how they are.
 
-    ``changes`` counts what somebody should hear of soon: another state of a stage, and a trouble that is opened or closed.
+    ``changes`` counts what somebody should hear of soon: another state of a stage, a trouble that is opened or closed, news in a table.
+    ``answers``: of each model the version that answers here.
     """
 
     def __init__(self) -> None:
         self.changes = 0
+        self.answers: dict[str, str] = {}
         self._open: dict[tuple[str, str], Trouble] = {}
         self._stages: dict[str, Stage] = {}
         self._lock = threading.Lock()
@@ -119,6 +121,11 @@ class Health:
             stage.round_ms = now_ms
             stage.moved_ms = now_ms if moved else stage.moved_ms
             stage.lag = stage.lag if lag is None else lag
+
+    def news(self) -> None:
+        """A table says something new; who answers may be another one."""
+        with self._lock:
+            self.changes += 1
 
     def stages(self) -> list[Stage]:
         """All stages as they are now."""

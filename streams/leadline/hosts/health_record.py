@@ -133,6 +133,7 @@ class Teller:
             unusable={name: shown(why, _CHARS) for name, why in list(self._models.broken().items())[:_MOST]},
             troubles=_troubles(self._installation.health),
             free_bytes=_free_bytes(state=settings.state, models=settings.models),
+            answers=dict(list(self._installation.health.answers.items())[:_MOST_VERSIONS]),
         )
 
 

@@ -41,7 +41,8 @@ class HostedTable:
         self._settings = settings
         self._bootstrap = bootstrap
         self._wire = wire
-        self._patience = Patience("tables", health or Health())
+        self._health = health or Health()
+        self._patience = Patience("tables", self._health)
         self._reader: Reader | None = None
         self._applied: dict[int, int] = {}
         self._inspector = Inspector(bootstrap)
@@ -135,6 +136,7 @@ class HostedTable:
                     "left out of a table", topic=self.topic, offset=letter.offset, reason=letter.reason, detail=wrong
                 )
             table.apply(batch)
+            self._health.news()
             self._applied[run.partition] = run.offsets[-1] + 1
         self._applied = await reader.positions()
         await self._tell()

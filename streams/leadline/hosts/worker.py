@@ -16,7 +16,7 @@ import structlog
 from faust.app.base import BootStrategy
 from mode import Service
 
-from leadline.core.scoring.routing import Deployments, loaded_routes
+from leadline.core.scoring.routing import CHAMPION, Deployments, loaded_routes
 from leadline.hosts.contract import Installation, Lane, refuse_unsupported
 from leadline.hosts.health import Health
 from leadline.hosts.health_http import served
@@ -96,13 +96,18 @@ class Lanes(Service):
                     await asyncio.wait(self._running, return_when=asyncio.FIRST_EXCEPTION)
 
     def _load_champions(self) -> None:
-        """Read the models that answer, so that no request waits for it, and what cannot be read is known."""
+        """Read the models that answer, so that no request waits for it, and who answers and what cannot be read is known."""
         with self._loading:
             for step in self._steps:
                 if step.name == "scoring":
                     deployments = Deployments(self._installation.tables.of(step)["rollouts"])
-                    for model in self._models.names():
-                        loaded_routes(self._models, deployments, model)
+                    routes = {name: loaded_routes(self._models, deployments, name) for name in self._models.names()}
+                    self._installation.health.answers = {
+                        name: version.version
+                        for name, found in routes.items()
+                        for version, role in found
+                        if role == CHAMPION
+                    }
 
     async def on_stop(self) -> None:
         """Let the lanes finish. What still runs after this is cancelled, and a group that it did not leave waits for its session to end."""

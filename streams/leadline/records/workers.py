@@ -1,6 +1,6 @@
 """What workers say of themselves."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class StageTrouble:
 
 @dataclass(frozen=True, slots=True)
 class WorkerHealth:
-    """How a worker is; the newest of a worker holds."""
+    """How a worker is; the newest of a worker holds. ``answers``: of each model the version that answers requests there."""
 
     worker_id: str
     release: str
@@ -43,3 +43,4 @@ class WorkerHealth:
     unusable: dict[str, str]
     troubles: list[StageTrouble]
     free_bytes: dict[str, int]
+    answers: dict[str, str] = field(default_factory=dict)

@@ -9,10 +9,14 @@ from leadline.core.windows.keys import WindowKey
 from leadline.core.windows.latest import latest
 from leadline.records import JoinCounts, Metric, WindowMetrics, iso
 
-COLUMNS = (
-    "model_version window_start window_end segment predictions matched pending expired tp fp fn tn "
-    "accuracy precision recall f1 logloss brier auc mean_score outcome_rate"
-).split()
+_WINDOW = "model_version window_start window_end segment predictions matched pending expired tp fp fn tn".split()
+_METRICS = "accuracy precision recall f1 logloss brier auc mean_score outcome_rate".split()
+_ERRORS = "mae rmse bias".split()
+COLUMNS = [
+    *_WINDOW, *_METRICS, *_ERRORS, "auc_error",
+    *(f"{name}_{side}" for name in (*_METRICS, *_ERRORS) for side in ("low", "high")),
+]  # fmt: skip
+"""A new column goes behind all others, so that who reads by place reads on."""
 
 
 def newest(records: Iterable[WindowMetrics | JoinCounts]) -> tuple[list[WindowMetrics], list[JoinCounts]]:
@@ -32,7 +36,7 @@ def metrics_csv(windows: Iterable[WindowMetrics]) -> str:
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(COLUMNS)
     for window in sorted(windows, key=lambda w: (w.model_version, w.window_start, w.segment)):
-        rows.writerow([_cell(getattr(window, name), name) for name in COLUMNS])
+        rows.writerow([_cell(window, name) for name in COLUMNS])
     return text.getvalue()
 
 
@@ -49,10 +53,20 @@ def counts(totals: Iterable[JoinCounts], dead_letters: int) -> dict[str, int]:
     return summed | {"dead_letters": dead_letters}
 
 
-def _cell(value: Any, name: str) -> Any:
-    if isinstance(value, Metric):
-        return repr(value.value)
-    return iso(value) if name in ("window_start", "window_end") else value
+def _cell(window: WindowMetrics, name: str) -> Any:
+    """The cell of a column; of the side of an interval where the name says so."""
+    metric, _, side = name.rpartition("_")
+    if side in ("low", "high"):
+        return _number(getattr(window, metric) and getattr(getattr(window, metric), side))
+    value = getattr(window, name)
+    if name in ("window_start", "window_end"):
+        return iso(value)
+    return _number(value.value if isinstance(value, Metric) else value)
+
+
+def _number(value: Any) -> Any:
+    """A number with all its digits; None, which stays empty, and text as they are."""
+    return repr(value) if isinstance(value, float) else value
 
 
 def problem(counted: dict[str, int], letters: dict[str, int]) -> str | None:

@@ -16,7 +16,7 @@ from leadline.embedded.workers import Workers
 from leadline.kafka import cluster
 from leadline.kafka.admin import apply_topics
 from leadline.kafka.sender import open_sender
-from leadline.records import JoinCounts, WindowMetrics
+from leadline.records import JoinCounts, WindowMetrics, iso
 from leadline.replay.errors import StallError
 from leadline.replay.logs import Log
 from leadline.replay.report import counts, metrics_csv, newest
@@ -206,6 +206,7 @@ async def _answer(bootstrap: str, prefix: str, replay: Replay, as_of_ms: int) ->
         "window_ms": replay.window_ms,
         "grace_ms": replay.grace_ms,
         "as_of_ms": as_of_ms,
+        "as_of": iso(as_of_ms),
         "counts": counted,
         "dead_letters": letters,
     }

@@ -6,7 +6,7 @@ plan for a cluster, the rights, the AsyncAPI document, docs/topics.md. A new top
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from leadline.records import (
     Alert,
@@ -229,6 +229,11 @@ TOPICS = (
     ),
 )
 BY_NAME = {topic.name: topic for topic in TOPICS}
+if TYPE_CHECKING:
+    TopicName = str
+else:
+    TopicName = Literal[tuple(BY_NAME)]
+"""One of the names, as the type of an option of the command line."""
 MANY = {topic.name: topic.schemas[0] for topic in TOPICS if topic.columnar}
 """Topics of many events, which are read as columns: the schema of each."""
 FEW = {topic.name: topic.schemas for topic in TOPICS if topic.records and not topic.columnar}

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from leadline.cli.checkup.findings import Finding, Seen, for_long, note, wrong
 from leadline.hosts.health import StageState, Told
-from leadline.records import StageHealth
+from leadline.records import StageHealth, WorkerHealth
 
 ALIVE_MS = 180_000
 """A worker tells its health each minute; one that was silent for longer is gone."""
@@ -24,6 +24,16 @@ _SCORING = "scoring"
 def alive(seen: Seen) -> list[Told]:
     """The workers that work."""
     return [each for each in seen.workers if each.health.state == "running" and seen.now_ms - each.at_ms <= ALIVE_MS]
+
+
+def scorers(seen: Seen) -> list[Told]:
+    """The workers that work and score."""
+    return [each for each in alive(seen) if scores(each.health)]
+
+
+def scores(health: WorkerHealth) -> bool:
+    """Whether a worker scores."""
+    return _SCORING in {stage.stage for stage in health.stages}
 
 
 def judge_workers(seen: Seen) -> Iterator[Finding]:
@@ -104,7 +114,7 @@ def _disk(worker: Told) -> Iterator[Finding]:
 
 def judge_models(seen: Seen) -> Iterator[Finding]:
     """Whether the champion of each model is named, and loaded by every worker that scores."""
-    scoring = [each for each in alive(seen) if _SCORING in {stage.stage for stage in each.health.stages}]
+    scoring = scorers(seen)
     champions = {rollout.model: rollout for rollout in seen.rollouts}
     for model in sorted(set(seen.models) - set(champions)):
         yield note(f"model {model}", "no champion is named", f"name one with `leadline model promote {model} VERSION`")

@@ -101,7 +101,7 @@ async def _traffic(bootstrap: str, settings: Settings, models: list[str]) -> lis
 
     workers, rollouts, letters, feeds, stages = await asyncio.gather(
         seen("workers", told(bootstrap, f"{prefix}.{WORKERS}"), dict[bytes, Told]()),
-        seen("rollouts", _rollouts(bootstrap, settings), list[Rollout]()),
+        seen("rollouts", newest_rollouts(bootstrap, settings), list[Rollout]()),
         seen("dead letters", _letters(bootstrap, prefix), list[Letters]()),
         asyncio.gather(*(seen(topic, _feed(bootstrap, f"{prefix}.{topic}"), None) for topic in _FEEDS)),
         asyncio.gather(*(seen(f"stage {step.name}", _waiting(bootstrap, prefix, step), None) for step in STEPS)),
@@ -131,7 +131,7 @@ def judge(seen: Seen) -> list[Finding]:
 # -- looking ------------------------------------------------------------------------------------------------------------
 
 
-async def _rollouts(bootstrap: str, settings: Settings) -> list[Rollout]:
+async def newest_rollouts(bootstrap: str, settings: Settings) -> list[Rollout]:
     """The newest rollout of each model."""
     newest: dict[str, Rollout] = {}
     async with Reader(bootstrap, f"{settings.prefix}.rollouts", "rollouts") as reader:
