@@ -83,7 +83,7 @@ CASES = [
     ([*OUTCOMES, "twice.csv"], 1, "twice.csv: column outcome is there twice", THERE),
     ([*OUTCOMES, "local.csv"], 1, "local.csv, row 1: outcome_time is 2026-10-25 02:30:00, which has no zone", THERE),
     ([*OUTCOMES, "unit.csv"], 1, "unit.csv, row 1: event-time-unit: outcome_time looks like seconds", THERE),
-    ([*REQUESTS, "other.jsonl", "--no-atomic"], 1, "no column x; it has request_id, event_time, X; nothing was sent", THERE),
+    ([*REQUESTS, "other.jsonl", "--no-atomic"], 1, "nothing was sent", THERE),
     ([*REQUESTS, "other.jsonl"], 1, "other.jsonl: no column x; it has request_id, event_time, X", THERE),
     ([*OUTCOMES, "late.jsonl"], 1, "late.jsonl, line 1: time-out-of-range", THERE),
     ([*OUTCOMES, "huge.jsonl"], 1, "huge.jsonl, line 1: outcome is", THERE),
