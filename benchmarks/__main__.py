@@ -7,6 +7,7 @@ quarter.
 ``scripts/bench scale``: what an event costs as partitions, workers, models, segments, versions, waiting predictions or features grow.
 ``scripts/bench restore``: how fast pending predictions come from the changelog onto an empty disk.
 ``scripts/bench window``: one window with two million requests in one partition, through its life.
+``scripts/bench drift-null [FOLDER ...]``: how often windows without a change are called drifted, and those with one.
 ``scripts/bench peer``: work for the runner of a comparison of several stream processors.
 """
 
@@ -22,10 +23,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import join, latency, loop, peer, ratios, restore, scale, scoring, window
+from benchmarks import drift_null, join, latency, loop, peer, ratios, restore, scale, scoring, window
 from benchmarks.beside import PEERS, check_installed
 from benchmarks.latency import Latency
 from benchmarks.measure import BenchError, Cost
+from leadline.core.statistics.distances import BY_NAME
 from leadline.embedded import EmbeddedError, progress_bar, servers
 from leadline.settings import load_settings
 
@@ -51,6 +53,10 @@ def main() -> int:
     asked = _arguments()
     if asked.job == "peer":
         return peer.main()
+    if asked.job == "drift-null":
+        for table in drift_null.tables(asked.folders, asked.method, asked.runs):
+            _show(table)
+        return 0
     console = Console(stderr=True)
     try:
         check_installed(getattr(asked, "beside", []))
@@ -97,6 +103,12 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     jobs = parser.add_subparsers(dest="job", required=True)
     jobs.add_parser("peer", help="work for a runner of several stream processors; see benchmarks/peer.py")
+    drifting = jobs.add_parser("drift-null", help="windows that are called drifted, with and without a change")
+    drifting.add_argument(
+        "folders", nargs="*", type=Path, help="streams; see benchmarks/drift_null.py. By default synthetic ones"
+    )
+    drifting.add_argument("--method", choices=list(BY_NAME), default="psi", help="statistic")
+    drifting.add_argument("--runs", type=int, default=4, help="synthetic streams of each kind")
     restoring = jobs.add_parser("restore", help="pending predictions from the changelog onto an empty disk")
     restoring.add_argument("--pending", type=int, default=1_000_000, help="predictions without an outcome")
     restoring.add_argument("--runs", type=int, default=3, help="how often they are restored")

@@ -55,7 +55,7 @@ def test_every_topic_is_a_channel_with_its_messages(contract):
 
 def test_every_channel_says_its_key_and_what_decides_the_partition(contract):
     said = {name: channel["description"] for name, channel in contract["channels"].items()}
-    assert "Key: [model, model_version, window_start, feature]. Partition by: model." in said["drift"]
+    assert "Key: [model, model_version, window_start, feature, finding]. Partition by: model." in said["drift"]
     assert '["counts", model] (JoinCounts)' in said["metrics"]
     assert said["retrain-requests"].endswith("Key: model.")
     assert said["dead-letters"].endswith("Key: as it was.")

@@ -116,6 +116,10 @@ COLD = [
             reference_n=1000,
             revision=2,
             as_of=3,
+            finding="missing",
+            own_windows=31,
+            own_p_value=0.002,
+            effect="missing 1 % -> 12 %; cohen-h 0.5",
         ),
     ),
     (

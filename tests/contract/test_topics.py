@@ -43,7 +43,7 @@ RECORDS = {
         [r.model, r.model_version, r.window_start, r.source_partition],
         r.model,
     ),
-    ("drift", "DriftReport"): lambda r: ([r.model, r.model_version, r.window_start, r.feature], r.model),
+    ("drift", "DriftReport"): lambda r: ([r.model, r.model_version, r.window_start, r.feature, r.finding], r.model),
     ("alerts", "Alert"): lambda r: (r.alert_id, r.model),
     ("retrain-requests", "RetrainRequest"): lambda r: (r.model, r.model),
     ("commands", "Command"): lambda r: (r.model, r.model),

@@ -169,7 +169,12 @@ class WindowProfile:
 
 @dataclass(frozen=True, slots=True)
 class DriftReport:
-    """Whether one feature, or the score, of one window is distributed as in the reference."""
+    """The answer to one question about one feature, or the score, of one window: is it as in the reference.
+
+    ``finding``: what is asked: ``distribution`` of the values that are there, share of ``missing`` ones, share of ``unseen`` categories.
+    ``p_value``: of the null in which rows are independent. ``own_p_value``: of that of the reference's own windows, None where there are
+    too few (``own_windows`` below 8). ``drifted``: both nulls are passed.
+    """
 
     model: str
     model_version: str
@@ -186,3 +191,7 @@ class DriftReport:
     reference_n: int
     revision: int
     as_of: int
+    finding: str = "distribution"
+    own_windows: int = 0
+    own_p_value: float | None = None
+    effect: str = ""

@@ -50,10 +50,18 @@ class AlertLimits(_Strict):
 
 
 class DriftLimits(_Strict):
-    """When a feature counts as drifted: PSI above its size-corrected limit, and the chi-square p below ``p_value``."""
+    """When a feature counts as drifted: by ``method`` further from its reference than chance is.
 
+    Chance is what independent rows differ by (chi-square p below ``p_value``) and what the reference's own windows differ by (p below
+    ``own_p_value``); both, corrected for all questions of a window by ``correction``. ``psi``: the least PSI that counts; the other methods
+    have no such limit.
+    """
+
+    method: Literal["psi", "jensen-shannon", "ks", "wasserstein"] = "psi"
     psi: float = Field(0.1, gt=0)
     p_value: float = Field(0.001, gt=0, lt=1)
+    own_p_value: float = Field(0.01, gt=0, lt=1)
+    correction: Literal["bonferroni", "benjamini-hochberg"] = "bonferroni"
 
 
 class ModelSettings(_Strict):

@@ -162,9 +162,9 @@ TOPICS = (
     Topic(
         "drift",
         records=(DriftReport,),
-        key=array("model", "model_version", "window_start", "feature"),
+        key=array("model", "model_version", "window_start", "feature", "finding"),
         route=text("model"),
-        description="Whether a feature, or the score, of one window is distributed as in the reference.",
+        description="Whether a feature, or the score, of a window is as in its reference: distribution, share missing, unseen categories.",
     ),
     Topic(
         "alerts",
