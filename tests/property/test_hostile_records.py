@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from leadline.core.performance.binary import auc
 from leadline.core.performance.metrics import METRICS
 from leadline.core.performance.performance import Performance
-from leadline.core.reference import FeatureProfile, ReferenceProfile
+from leadline.core.reference import Calibration, FeatureProfile, ReferenceProfile
 from leadline.core.scoring.routing import Deployments
 from leadline.core.tables import Table
 from leadline.core.watch.alerting import Alerting
@@ -38,6 +38,7 @@ PROFILE = ReferenceProfile(
     20,
     [FeatureProfile("x", "numeric", [5, 9, 6], [1.0], []), FeatureProfile("score", "score", [4, 12, 4], [0.5], [])],
     {},
+    calibration=Calibration([1, 1500], [10, 10], [[1.0, 8.0]]),
 )
 MODELS = Models({"m": SETTINGS}, {("m", "v1"): version(SETTINGS, PROFILE)})
 
@@ -158,7 +159,7 @@ def run_of(topic, records, first):
 
 
 STAGES = [
-    ("window-partials", PARTIALS, Performance),
+    ("window-partials", PARTIALS, lambda store: Performance(store, MODELS)),
     ("window-profiles", PROFILES, lambda store: Drift(store, MODELS)),
     ("metrics", [WINDOW], lambda store: Alerting(store, MODELS)),
     ("drift", [DRIFT], lambda store: Alerting(store, MODELS)),

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter, defaultdict
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pytest
 import skops.io
 from pydantic import TypeAdapter
+from scipy.special import expit
 
 import leadline.learning.facts
 from leadline.cli.understood import understood
@@ -91,8 +93,10 @@ def test_calibration_has_the_outcomes_of_each_bin():
     assert found.bins == sorted(set(bins.tolist()))
     assert found.rows == [int((bins == each).sum()) for each in found.bins]
     assert found.sums == [[scored.outcomes[bins == each].sum() for each in found.bins]]
-    decision = reference_profile(settings(score="decision"), SIGNATURE, matrix, scored)
-    assert decision.calibration.rows == [each for each in decision.features[-1].counts if each]
+    decision = reference_profile(
+        settings(score="decision"), SIGNATURE, matrix, replace(scored, scores=scored.scores * 9 - 4)
+    )
+    assert decision.calibration.bins == sorted(set(score_bin(expit(scored.scores * 9 - 4)).tolist()))
     matrix, scored = rows(regression=True)
     regression = reference_profile(settings(task="regression"), SIGNATURE, matrix, scored)
     assert [len(each) for each in regression.calibration.sums] == [10, 10]

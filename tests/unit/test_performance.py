@@ -12,11 +12,11 @@ from leadline.core.performance.metrics import METRICS
 from leadline.core.performance.performance import Performance
 from leadline.core.statistics.intervals import wilson
 from leadline.records import JoinCounts
-from stages import Host, partial, records_batch
+from stages import Host, Models, partial, records_batch
 
 
 def emit(*partials):
-    return Host(Performance).feed(records_batch("window-partials", partials))[-1]
+    return Host(lambda store: Performance(store, Models())).feed(records_batch("window-partials", partials))[-1]
 
 
 def pairs_of(seed, n):
@@ -134,14 +134,14 @@ def test_the_auc_interval_is_widened_by_what_the_bins_hide():
 
 
 def test_lower_revisions_are_ignored_and_equal_ones_replace():
-    host = Host(Performance)
+    host = Host(lambda store: Performance(store, Models()))
     host.feed(records_batch("window-partials", [partial([(0.9, 1.0, 1)], revision=5)]))
     assert host.feed(records_batch("window-partials", [partial([], revision=4, extra=9)])) == []
     assert host.feed(records_batch("window-partials", [partial([], revision=5, extra=2)]))[0].predictions == 2
 
 
 def test_one_record_a_window_with_key_and_route():
-    host = Host(Performance)
+    host = Host(lambda store: Performance(store, Models()))
     partials = [
         partial([], 0, 1, extra=1),
         partial([], 1, 4, extra=2, as_of=-7),
@@ -156,7 +156,7 @@ def test_one_record_a_window_with_key_and_route():
 
 
 def test_a_window_is_as_far_as_its_slowest_partition_and_never_goes_back():
-    host = Host(Performance)
+    host = Host(lambda store: Performance(store, Models()))
     states = []
     for source, revision, state in (
         (0, 1, "mature"),
@@ -176,7 +176,7 @@ def test_join_counts_are_summed():
     def counts(source, revision, value, model="m"):
         return JoinCounts(model, source, revision, 10 * source, *[value] * 16)
 
-    host = Host(Performance)
+    host = Host(lambda store: Performance(store, Models()))
     host.feed(records_batch("window-partials", [counts(1, 1, 3), counts(2, 7, 10), counts(1, 2, 4)]))
     assert host.feed(records_batch("window-partials", [counts(2, 6, 99)])) == []
     host.feed(records_batch("window-partials", [counts(0, 1, 1, "")]))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from leadline.core.columnar.columns import Bools, Floats, Ints
+from leadline.core.columnar.columns import Bools, Floats, Ints, logistic
 from leadline.core.models import Signature
 from leadline.core.reference import Calibration, ReferenceProfile, SegmentReference
 from leadline.core.texts import Texts
@@ -73,9 +73,8 @@ def reference_profile(
 def _calibration(settings: ModelSettings, profile: ReferenceProfile, rows: ScoredRows) -> Calibration:
     if settings.task == "regression":
         return calibration_by_profile(profile, rows.scores, rows.sums(settings))
-    if settings.score == "decision":
-        return calibration_by_profile(profile, rows.scores, rows.outcomes[None])
-    return calibration_of_probabilities(rows.scores, rows.outcomes == 1)
+    scores = logistic(rows.scores) if settings.score == "decision" else rows.scores
+    return calibration_of_probabilities(scores, rows.outcomes == 1)
 
 
 def _segments(settings: ModelSettings, rows: ScoredRows) -> Iterator[SegmentReference]:

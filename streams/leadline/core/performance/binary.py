@@ -45,7 +45,7 @@ def decision(counts: WindowCounts) -> dict[str, Any]:
     return {name: value for name, value in binary(counts).items() if name not in ("logloss", "brier", "mean_score")}
 
 
-def f1(tp: int, fp: int, fn: int) -> Metric | None:
+def f1(tp: float, fp: float, fn: float) -> Metric | None:
     """F1 and its interval; None where nothing is positive, in truth or as predicted.
 
     F1 = 2J / (1 + J) rises with J = tp / (tp + fp + fn), which is a share, so the interval is that of J.

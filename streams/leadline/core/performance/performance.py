@@ -11,7 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from leadline.core.models import Models
+from leadline.core.performance.expectation import Expectation
 from leadline.core.performance.metrics import measure
+from leadline.core.performance.three_numbers import Expectations, early
 from leadline.core.processor import Batch, Effects, EventDriven, Output, Store
 from leadline.core.store_keys import PerformanceKeys
 from leadline.core.windows.counts import WindowCounts
@@ -26,8 +29,9 @@ _HEAD = struct.Struct("<qqq?B")
 class Performance(EventDriven):
     """Sums the partials of the windows that are routed to this task."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, models: Models) -> None:
         self._store = store
+        self._expectations = Expectations(models)
 
     def on_batch(self, batch: Batch) -> Effects:
         """One `WindowMetrics` for each window, one `JoinCounts` for each model that the run changes.
@@ -70,7 +74,10 @@ class Performance(EventDriven):
         held = {p: _Held.unpack(value) for p, value in stored.items() if p not in fresh} | fresh
         state = max(held_state, min(partial.state for partial in held.values()))
         self._store.put(_sources_key(key), struct.pack(f"<{len(held) + 1}I", state, *sorted(held)))
-        return _metrics(key, list(held.values()), STATES[state]), max(partial.as_of for partial in held.values())
+        expectation = self._expectations.of(key.model, key.version)
+        return _metrics(key, list(held.values()), STATES[state], expectation), max(
+            partial.as_of for partial in held.values()
+        )
 
     # -- totals -------------------------------------------------------------------------------------------------------
 
@@ -142,7 +149,7 @@ def _partial_key(key: WindowKey, partition: int) -> bytes:
     return PerformanceKeys.PARTIAL + identity(*key, partition)
 
 
-def _metrics(key: WindowKey, partials: list[_Held], state: str) -> WindowMetrics:
+def _metrics(key: WindowKey, partials: list[_Held], state: str, expectation: Expectation | None) -> WindowMetrics:
     """The record of a window from the partials of all its source partitions."""
     [counts] = WindowCounts.merge([[partial.counts for partial in partials]])
     predictions, matched, expired = counts.tallies
@@ -163,4 +170,5 @@ def _metrics(key: WindowKey, partials: list[_Held], state: str) -> WindowMetrics
         expired=expired,
         coverage=matched / predictions if predictions else None,
         **{**counts.confusion.fields(), **measure(counts, task)},
+        **early(counts, expectation),
     )

@@ -10,8 +10,10 @@ Z = 1.959963984540054
 """Standard normal quantile at 97.5 %."""
 
 
-def wilson(successes: int, trials: int) -> Metric | None:
+def wilson(successes: float, trials: float) -> Metric | None:
     """A share and its Wilson score interval (Wilson 1927, doi 10.1080/01621459.1927.10502953); None without trials.
+
+    Of an expected share, both may be parts of whole numbers.
 
     >>> wilson(9, 10)
     Metric(value=0.9, low=0.5958499732047615, high=0.9821237869049271)
@@ -26,7 +28,7 @@ def wilson(successes: int, trials: int) -> Metric | None:
     return Metric(value, max(0.0, min(value, centre - half)), min(1.0, max(value, centre + half)))
 
 
-def student(value: float, variance: float, n: int, least: float = -math.inf, most: float = math.inf) -> Metric:
+def student(value: float, variance: float, n: float, least: float = -math.inf, most: float = math.inf) -> Metric:
     """A mean of ``n`` values and Student's interval, cut at what the mean can be at least and at most.
 
     Without sides where ``n`` is 1: a single value shows no spread.
@@ -42,7 +44,7 @@ def student(value: float, variance: float, n: int, least: float = -math.inf, mos
     return Metric(value, max(least, value - half), min(most, value + half))
 
 
-def auc_end(value: float, positives: int, negatives: int) -> float:
+def auc_end(value: float, positives: float, negatives: float) -> float:
     """The highest AUC that one of ``value`` does not speak against; by halving, to 1e-8.
 
     The score interval on the variance of Hanley and McNeil 1982 (doi 10.1148/radiology.143.1.7063747), which is Newcombe 2006's method

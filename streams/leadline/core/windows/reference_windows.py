@@ -68,7 +68,7 @@ def segment_windows(times: Ints | None, size: int, sums: Floats) -> list[list[fl
 
 
 def calibration_of_probabilities(scores: Floats, positive: Bools) -> Calibration:
-    """The positives of each score bin.
+    """The positives of each score bin; the scores of a decision function come by their logistic function, as the join counts them.
 
     >>> calibration_of_probabilities(np.array([0.5, 0.5, 1.0]), np.array([True, False, True]))
     Calibration(bins=[1024, 2047], rows=[2, 1], sums=[[1.0, 1.0]])
@@ -77,7 +77,7 @@ def calibration_of_probabilities(scores: Floats, positive: Bools) -> Calibration
 
 
 def calibration_by_profile(profile: ReferenceProfile, scores: Floats, sums: Floats) -> Calibration:
-    """What is added up of each row, by the bins of the score's profile; scores that are no probabilities have no other bins."""
+    """What is added up of each row of a regression, by the bins of the score's profile."""
     bins = ReferenceBins.of(profile.features[-1])
     return _calibration(bins(scores), bins.size, sums)
 
