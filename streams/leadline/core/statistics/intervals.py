@@ -1,6 +1,7 @@
 """Values with their 95 % intervals."""
 
 import math
+from typing import NamedTuple
 
 from scipy.special import stdtrit
 
@@ -42,6 +43,36 @@ def student(value: float, variance: float, n: float, least: float = -math.inf, m
         return Metric(value)
     half = float(stdtrit(n - 1, 0.975)) * math.sqrt(variance / n)
     return Metric(value, max(least, value - half), min(most, value + half))
+
+
+class Unseen(NamedTuple):
+    """Values that were not there and might have been: how many, their mean, and their squares about it."""
+
+    number: int
+    mean: float
+    squares: float
+
+
+def guarded(
+    value: float, squares: float, n: int, unseen: Unseen, least: float = -math.inf, most: float = math.inf
+) -> Metric:
+    """A mean and Student's interval of its ``n`` values and the unseen ones, which holds the mean itself.
+
+    What is rare and large is often not among few values, so that their own spread is too small: for shares, Agresti and Coull (1998,
+    doi 10.1080/00031305.1998.10480550) add two successes and two failures for that reason. ``squares`` are those about the mean. Without
+    sides where there is one value, or no spread at all.
+
+    >>> found = guarded(0.01, 0.0, 20, Unseen(4, 2.3, 20.0), 0.0)
+    >>> found.value, found.low, round(found.high, 2)
+    (0.01, 0.0, 0.93)
+    """
+    total = n + unseen.number
+    spread = squares + unseen.squares + n * unseen.number / total * (value - unseen.mean) ** 2
+    if n < 2 or not spread:
+        return Metric(value)
+    centre = value + (unseen.mean - value) * unseen.number / total
+    half = float(stdtrit(total - 1, 0.975)) * math.sqrt(spread / (total - 1) / total)
+    return Metric(value, max(least, min(value, centre - half)), min(most, max(value, centre + half)))
 
 
 def auc_end(value: float, positives: float, negatives: float) -> float:
