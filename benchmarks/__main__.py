@@ -23,7 +23,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import coverage, join, latency, loop, peer, ratios, restore, scale, scoring, window
+from benchmarks import coverage, final_values, join, latency, loop, peer, ratios, restore, scale, scoring, window
 from benchmarks.beside import PEERS, check_installed
 from benchmarks.latency import Latency
 from benchmarks.measure import BenchError, Cost
@@ -53,7 +53,8 @@ def main() -> int:
     if asked.job == "peer":
         return peer.main()
     if asked.job == "coverage":
-        for table in coverage.tables(asked.windows):
+        _show(coverage.metrics_table(asked.windows))
+        for table in final_values.tables(asked.windows, asked.folders):
             _show(table)
         return 0
     console = Console(stderr=True)
@@ -103,6 +104,12 @@ def _arguments() -> argparse.Namespace:
     jobs = parser.add_subparsers(dest="job", required=True)
     jobs.add_parser("peer", help="work for a runner of several stream processors; see benchmarks/peer.py")
     covering = jobs.add_parser("coverage", help="how often the intervals hold what they are of")
+    covering.add_argument(
+        "folders",
+        nargs="*",
+        type=Path,
+        help="streams: predictions.csv.gz, outcomes.csv.gz, reference.csv.gz and meta.json of each",
+    )
     covering.add_argument("--windows", type=int, default=coverage.WINDOWS, help="windows of a cell")
     restoring = jobs.add_parser("restore", help="pending predictions from the changelog onto an empty disk")
     restoring.add_argument("--pending", type=int, default=1_000_000, help="predictions without an outcome")

@@ -129,11 +129,6 @@ class Held(NamedTuple):
         return f"{100 * self.hits / self.published:.1f}" + (f" (null {100 * nulls:.0f} %)" if nulls else "")
 
 
-def tables(windows: int) -> Iterator[Table]:
-    """All tables, one after another."""
-    yield metrics_table(windows)
-
-
 def metrics_table(windows: int) -> Table:
     """All metrics' intervals, by world and size of the window."""
     table = Table(

@@ -20,6 +20,7 @@ from leadline.records import (
     Alert,
     DriftReport,
     FeatureCounts,
+    FinalValue,
     JoinCounts,
     MatureCounts,
     Metric,
@@ -123,6 +124,12 @@ OF = {
     Metric | None: st.none() | st.builds(Metric, FLOAT, st.none() | FLOAT, st.none() | FLOAT),
     list[int]: st.lists(WHOLE | st.integers(0, 2047), max_size=5),
     dict[str, str]: st.dictionaries(TEXT, TEXT, max_size=3),
+    list[FinalValue]: st.lists(
+        st.builds(
+            FinalValue, TEXT, st.none() | FLOAT, st.none() | FLOAT, st.integers(0, 99), TEXT, st.none() | FLOAT, TEXT
+        ),
+        max_size=3,
+    ),
     list[FeatureCounts]: st.lists(st.builds(FeatureCounts, TEXT, st.lists(WHOLE, max_size=5)), max_size=3),
 }
 OF[MatureCounts | None] = st.none() | st.builds(

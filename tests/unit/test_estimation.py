@@ -20,7 +20,7 @@ from leadline.core.windows.aggregates.by_score import SCORE_BINS, score_bin
 from leadline.core.windows.counts import WindowCounts
 from leadline.core.windows.reference_windows import calibration_of_probabilities
 from leadline.settings import ModelSettings
-from stages import Host, Models, partial, records_batch, version
+from stages import Host, Models, partial, records_batch, scored_partial, version
 
 VALUES = st.lists(
     st.tuples(st.sampled_from([0.0, 0.25, 0.5, 1.0]) | st.floats(0, 1), st.integers(1, 9)), min_size=1, max_size=12
@@ -50,14 +50,6 @@ def test_an_empty_bin_lies_between_its_neighbours():
     assert shares[17] == pytest.approx(0.75)
     assert all(low <= high for low, high in pairwise(shares.tolist()))
     assert Expectation.of(Calibration([], [], [[]]), SCORE_BINS) is None
-
-
-def record(scores, labels, outcomes, known, **changes):
-    """The partial of rows of which some have an outcome."""
-    found = partial([(scores[i], outcomes[i], labels[i]) for i in np.flatnonzero(known).tolist()], **changes)
-    bins = score_bin(np.array(scores)) + SCORE_BINS * np.array(labels)
-    used, counts = np.unique(bins, return_counts=True)
-    return replace(found, predictions=len(scores), prediction_bins=used.tolist(), prediction_counts=counts.tolist())
 
 
 def rows(seed, n=400, threshold=0.5, coverage=0.5):
@@ -95,7 +87,7 @@ def by_definition(labels, chances, bins):
 def test_the_estimate_is_that_of_the_definition(threshold):
     scores, labels, outcomes, known = rows(1, threshold=threshold)
     given_, bins = expectation(), score_bin(np.array(scores))
-    found = estimated(WindowCounts.of(record(scores, labels, outcomes, known)), given_)
+    found = estimated(WindowCounts.of(scored_partial(scores, labels, outcomes, known)), given_)
     expected = by_definition(labels, given_.by_bin[0][bins], bins)
     assert {name: metric.value for name, metric in found.items()} == pytest.approx(expected, abs=1e-9)
     for metric in found.values():
@@ -106,7 +98,7 @@ def test_the_estimate_is_that_of_the_definition(threshold):
 def test_the_nowcast_takes_what_is_known_as_it_is(threshold):
     scores, labels, outcomes, known = rows(2, threshold=threshold)
     given_, bins = expectation(), score_bin(np.array(scores))
-    found = nowcast(WindowCounts.of(record(scores, labels, outcomes, known)), given_)
+    found = nowcast(WindowCounts.of(scored_partial(scores, labels, outcomes, known)), given_)
     chances = np.where(known, outcomes, given_.by_bin[0][bins])
     assert {name: metric.value for name, metric in found.items()} == pytest.approx(
         by_definition(labels, chances, bins), abs=1e-9
@@ -115,7 +107,7 @@ def test_the_nowcast_takes_what_is_known_as_it_is(threshold):
 
 def test_with_all_outcomes_the_nowcast_is_what_is_realised():
     scores, labels, outcomes, _ = rows(3)
-    whole = record(scores, labels, outcomes, np.ones(400, bool))
+    whole = scored_partial(scores, labels, outcomes, np.ones(400, bool))
     found = nowcast(WindowCounts.of(whole), expectation())
     assert found["accuracy"].value == pytest.approx(sk.accuracy_score(outcomes, labels))
     assert found["f1"].value == pytest.approx(sk.f1_score(outcomes, labels))
@@ -123,7 +115,7 @@ def test_with_all_outcomes_the_nowcast_is_what_is_realised():
 
 def test_with_no_outcome_the_nowcast_is_the_estimate():
     scores, labels, outcomes, _ = rows(4)
-    counts = WindowCounts.of(record(scores, labels, outcomes, np.zeros(400, bool)))
+    counts = WindowCounts.of(scored_partial(scores, labels, outcomes, np.zeros(400, bool)))
     values = [{name: each.value for name, each in kind(counts, expectation()).items()} for kind in (estimated, nowcast)]
     assert values[0] == pytest.approx(values[1], abs=1e-12)
 
@@ -136,7 +128,7 @@ def test_where_a_bin_has_both_classes_the_confusion_still_adds_up(seed):
     labels = (rng.uniform(size=60) < scores).astype(int)
     known = rng.uniform(size=60) < 0.6
     outcomes = rng.integers(0, 2, 60).astype(float)
-    counts = WindowCounts.of(record(scores.tolist(), labels.tolist(), outcomes.tolist(), known))
+    counts = WindowCounts.of(scored_partial(scores.tolist(), labels.tolist(), outcomes.tolist(), known))
     rest = unlabelled(counts)
     assert rest.sum() == pytest.approx((~known).sum(), abs=3)
     assert (rest >= 0).all()
@@ -145,7 +137,7 @@ def test_where_a_bin_has_both_classes_the_confusion_still_adds_up(seed):
 
 def test_the_stage_tells_them_and_is_silent_where_it_cannot_know():
     scores, labels, outcomes, known = rows(5)
-    some = record(scores, labels, outcomes, known)
+    some = scored_partial(scores, labels, outcomes, known)
     rng = np.random.default_rng(1)
     calibration = calibration_of_probabilities(rng.uniform(size=900), rng.uniform(size=900) < 0.5)
     profile = ReferenceProfile(900, [], {}, calibration=calibration)

@@ -10,6 +10,7 @@ from leadline.records.values import brief, identity, iso, to_number
 from leadline.records.windows import (
     DriftReport,
     FeatureCounts,
+    FinalValue,
     JoinCounts,
     MatureCounts,
     Metric,
@@ -23,6 +24,7 @@ __all__ = [
     "Alert",
     "DriftReport",
     "FeatureCounts",
+    "FinalValue",
     "JoinCounts",
     "LabeledPrediction",
     "MatureCounts",
