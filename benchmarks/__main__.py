@@ -8,6 +8,7 @@ quarter.
 ``scripts/bench restore``: how fast pending predictions come from the changelog onto an empty disk.
 ``scripts/bench window``: one window with two million requests in one partition, through its life.
 ``scripts/bench drift-null [FOLDER ...]``: how often windows without a change are called drifted, and those with one.
+``scripts/bench coverage``: how often the intervals hold what they are of; no broker.
 ``scripts/bench peer``: work for the runner of a comparison of several stream processors.
 """
 
@@ -23,7 +24,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import drift_null, join, latency, loop, peer, ratios, restore, scale, scoring, window
+from benchmarks import coverage, drift_null, final_values, join, latency, loop, peer, ratios, restore, scale, scoring, window
 from benchmarks.beside import PEERS, check_installed
 from benchmarks.latency import Latency
 from benchmarks.measure import BenchError, Cost
@@ -55,6 +56,11 @@ def main() -> int:
         return peer.main()
     if asked.job == "drift-null":
         for table in drift_null.tables(asked.folders, asked.method, asked.runs):
+            _show(table)
+        return 0
+    if asked.job == "coverage":
+        _show(coverage.metrics_table(asked.windows))
+        for table in final_values.tables(asked.windows, asked.folders):
             _show(table)
         return 0
     console = Console(stderr=True)
@@ -109,6 +115,14 @@ def _arguments() -> argparse.Namespace:
     )
     drifting.add_argument("--method", choices=list(BY_NAME), default="psi", help="statistic")
     drifting.add_argument("--runs", type=int, default=4, help="synthetic streams of each kind")
+    covering = jobs.add_parser("coverage", help="how often the intervals hold what they are of")
+    covering.add_argument(
+        "folders",
+        nargs="*",
+        type=Path,
+        help="streams: predictions.csv.gz, outcomes.csv.gz, reference.csv.gz and meta.json of each",
+    )
+    covering.add_argument("--windows", type=int, default=coverage.WINDOWS, help="windows of a cell")
     restoring = jobs.add_parser("restore", help="pending predictions from the changelog onto an empty disk")
     restoring.add_argument("--pending", type=int, default=1_000_000, help="predictions without an outcome")
     restoring.add_argument("--runs", type=int, default=3, help="how often they are restored")

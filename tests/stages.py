@@ -8,7 +8,7 @@ import pyarrow as pa
 from leadline.core.models import LoadedVersion, Signature
 from leadline.core.processor import Batch, drain
 from leadline.core.tables import Table
-from leadline.core.windows.aggregates.by_score import score_bin
+from leadline.core.windows.aggregates.by_score import SCORE_BINS, score_bin
 from leadline.core.windows.aggregates.sums import UNIT
 from leadline.records import Rollout, WindowPartial
 from leadline.state.memory import MemoryStore
@@ -196,3 +196,11 @@ def partial(
         positives=[positives.get(b, 0) for b in used],
         negatives=[negatives.get(b, 0) for b in used],
     )
+
+
+def scored_partial(scores, labels, outcomes, known, **changes):
+    """The partial of rows of which some have an outcome."""
+    found = partial([(scores[i], outcomes[i], labels[i]) for i in np.flatnonzero(known).tolist()], **changes)
+    bins = score_bin(np.array(scores)) + SCORE_BINS * np.array(labels)
+    used, counts = np.unique(bins, return_counts=True)
+    return replace(found, predictions=len(scores), prediction_bins=used.tolist(), prediction_counts=counts.tolist())

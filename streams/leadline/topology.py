@@ -50,7 +50,7 @@ class Step:
 def _performance(task: Task) -> Processor:
     from leadline.core.performance.performance import Performance
 
-    return Performance(task.store)
+    return Performance(task.store, task.models)
 
 
 def _drift(task: Task) -> Processor:

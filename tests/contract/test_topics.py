@@ -34,7 +34,7 @@ RECORDS = {
     ("labeled-predictions", "LabeledPrediction"): lambda r: (r.prediction.request_id, r.prediction.request_id),
     ("window-partials", "WindowPartial"): lambda r: (
         [r.model, r.model_version, r.segment, r.window_start, r.source_partition],
-        [r.model, r.model_version, r.segment, r.window_start],
+        [r.model, r.model_version, r.segment],
     ),
     ("window-partials", "JoinCounts"): lambda r: (["counts", r.model, r.source_partition], r.model),
     ("metrics", "WindowMetrics"): lambda r: ([r.model, r.model_version, r.segment, r.window_start], r.model),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from leadline.core.performance.binary import auc
 from leadline.core.performance.metrics import METRICS
 from leadline.core.performance.performance import Performance
-from leadline.core.reference import FeatureProfile, ReferenceProfile
+from leadline.core.reference import Calibration, FeatureProfile, ReferenceProfile
 from leadline.core.scoring.routing import Deployments
 from leadline.core.tables import Table
 from leadline.core.watch.alerting import Alerting
@@ -20,6 +20,7 @@ from leadline.records import (
     Alert,
     DriftReport,
     FeatureCounts,
+    FinalValue,
     JoinCounts,
     MatureCounts,
     Metric,
@@ -38,6 +39,7 @@ PROFILE = ReferenceProfile(
     20,
     [FeatureProfile("x", "numeric", [5, 9, 6], [1.0], []), FeatureProfile("score", "score", [4, 12, 4], [0.5], [])],
     {},
+    calibration=Calibration([1, 1500], [10, 10], [[1.0, 8.0]]),
 )
 MODELS = Models({"m": SETTINGS}, {("m", "v1"): version(SETTINGS, PROFILE)})
 
@@ -122,6 +124,12 @@ OF = {
     Metric | None: st.none() | st.builds(Metric, FLOAT, st.none() | FLOAT, st.none() | FLOAT),
     list[int]: st.lists(WHOLE | st.integers(0, 2047), max_size=5),
     dict[str, str]: st.dictionaries(TEXT, TEXT, max_size=3),
+    list[FinalValue]: st.lists(
+        st.builds(
+            FinalValue, TEXT, st.none() | FLOAT, st.none() | FLOAT, st.integers(0, 99), TEXT, st.none() | FLOAT, TEXT
+        ),
+        max_size=3,
+    ),
     list[FeatureCounts]: st.lists(st.builds(FeatureCounts, TEXT, st.lists(WHOLE, max_size=5)), max_size=3),
 }
 OF[MatureCounts | None] = st.none() | st.builds(
@@ -158,7 +166,7 @@ def run_of(topic, records, first):
 
 
 STAGES = [
-    ("window-partials", PARTIALS, Performance),
+    ("window-partials", PARTIALS, lambda store: Performance(store, MODELS)),
     ("window-profiles", PROFILES, lambda store: Drift(store, MODELS)),
     ("metrics", [WINDOW], lambda store: Alerting(store, MODELS)),
     ("drift", [DRIFT], lambda store: Alerting(store, MODELS)),

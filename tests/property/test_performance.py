@@ -9,12 +9,16 @@ from hypothesis import strategies as st
 from leadline.core.performance.binary import auc
 from leadline.core.performance.performance import Performance
 from leadline.core.windows.keys import STATES
-from stages import Host, partial, records_batch
+from stages import Host, Models, partial, records_batch
 
 SCORES = st.sampled_from([0.0, 0.25, 0.5, 0.5000001, 1.0]) | st.floats(0, 1)
 PAIRS = st.lists(
     st.tuples(SCORES, st.sampled_from([0.0, 1.0]), st.integers(0, 1), st.integers(0, 3)), min_size=1, max_size=30
 )
+
+
+def make(store):
+    return Performance(store, Models())
 
 
 def cut(random, items):
@@ -45,10 +49,10 @@ def histories(pairs, random):
 def test_any_order_repeats_and_restarts_end_in_the_same_sum(pairs, random):
     partials = histories(pairs, random)
     log = [random.choice(partials) for _ in range(5)] + random.sample(partials, len(partials))
-    steady, woken = Host(Performance), Host(Performance, fresh=True)
+    steady, woken = Host(make), Host(make, fresh=True)
     for run in cut(random, log):
         assert steady.feed(records_batch("window-partials", run)) == woken.feed(records_batch("window-partials", run))
-    whole = Host(Performance).feed(records_batch("window-partials", [partial([pair[:3] for pair in pairs])]))[0]
+    whole = Host(make).feed(records_batch("window-partials", [partial([pair[:3] for pair in pairs])]))[0]
     last = steady.emitted[-1]
     revisions = [record.revision for record in steady.emitted]
     states = [STATES.index(record.state) for record in steady.emitted]
@@ -60,7 +64,7 @@ def test_any_order_repeats_and_restarts_end_in_the_same_sum(pairs, random):
 @given(PAIRS)
 @settings(max_examples=300)
 def test_auc_is_within_its_bound_of_brute_force(pairs):
-    emitted = Host(Performance).feed(records_batch("window-partials", [partial([pair[:3] for pair in pairs])]))[0]
+    emitted = Host(make).feed(records_batch("window-partials", [partial([pair[:3] for pair in pairs])]))[0]
     positives, negatives = [p[0] for p in pairs if p[1]], [p[0] for p in pairs if not p[1]]
     if not (positives and negatives):
         assert emitted.auc is emitted.auc_error is None

@@ -238,7 +238,7 @@ def test_from_scores_and_partials_to_alerts_and_one_retrain_request():
     stages = [
         Host(lambda store, make=make: make(store), fresh=True)
         for make in (
-            lambda store: Drift(store, served), Performance,
+            lambda store: Drift(store, served), lambda store: Performance(store, served),
             lambda store: Alerting(store, served), lambda store: Retraining(store, served, Deployments(rolled_out(m="v1"))),
         )
     ]  # fmt: skip

@@ -46,16 +46,20 @@ def profile(source, as_of):
     )
 
 
+def performance(store):
+    return Performance(store, MODELS)
+
+
 @pytest.mark.parametrize(
     ("make", "topic", "first", "second"),
     [
         (
-            Performance,
+            performance,
             "window-partials",
             partial([(0.5, 1.0, 1)], 0, as_of=300),
             partial([(0.5, 1.0, 1)], 1, as_of=200),
         ),
-        (Performance, "window-partials", counts(0, 300), counts(1, 200)),
+        (performance, "window-partials", counts(0, 300), counts(1, 200)),
         (lambda store: Drift(store, MODELS), "window-profiles", profile(0, 300), profile(1, 200)),
     ],
     ids=["metrics", "counts", "drift"],
@@ -70,7 +74,7 @@ def test_sums_arrive_with_the_newest_record_that_they_count(make, topic, first, 
 @pytest.mark.parametrize("runs", [[2], [1, 1]])
 def test_an_alert_arrives_with_its_cause(runs):
     """However the log is cut into runs."""
-    bad = Performance(MemoryStore()).on_batch(
+    bad = performance(MemoryStore()).on_batch(
         records_batch("window-partials", [partial([(0.9, 0.0, 1)] * 200, as_of=100)])
     )
     [metrics] = bad.outputs[0].records

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from benchmarks import coverage
 from scipy import stats
 from sklearn import metrics as sk
 
@@ -11,12 +12,12 @@ from leadline.core.performance.binary import auc, f1
 from leadline.core.performance.metrics import METRICS
 from leadline.core.performance.performance import Performance
 from leadline.core.statistics.intervals import wilson
-from leadline.records import JoinCounts
-from stages import Host, partial, records_batch
+from leadline.records import JoinCounts, Metric
+from stages import Host, Models, partial, records_batch
 
 
 def emit(*partials):
-    return Host(Performance).feed(records_batch("window-partials", partials))[-1]
+    return Host(lambda store: Performance(store, Models())).feed(records_batch("window-partials", partials))[-1]
 
 
 def pairs_of(seed, n):
@@ -41,6 +42,10 @@ def test_values_are_those_of_scikit_learn():
     assert emitted.mean_score.value == pytest.approx(scores.mean(), abs=1e-11)
 
 
+def _mean_and_sem(values):
+    return np.mean(values), stats.sem(values)
+
+
 def test_regression_values_are_those_of_scikit_learn():
     rng = np.random.default_rng(2)
     truth, scores = rng.normal(size=500) * 50, rng.normal(size=500) * 50
@@ -50,11 +55,11 @@ def test_regression_values_are_those_of_scikit_learn():
     assert emitted.mae.value == pytest.approx(sk.mean_absolute_error(truth, scores), abs=1e-10)
     assert emitted.rmse.value == pytest.approx(sk.root_mean_squared_error(truth, scores), abs=1e-10)
     assert emitted.bias.value == pytest.approx((scores - truth).mean(), abs=1e-10)
+    errors = np.abs(scores - truth)
+    low, high = stats.t.interval(0.95, 500, *_mean_and_sem([*errors, 8 * errors.mean()]))
+    assert (emitted.mae.low, emitted.mae.high) == pytest.approx((low, high), rel=1e-9)
     half = stats.t.ppf(0.975, 499) * stats.sem(scores - truth)
-    assert emitted.bias.high - emitted.bias.value == pytest.approx(half, rel=1e-9)
-    assert emitted.mae.high - emitted.mae.value == pytest.approx(
-        stats.t.ppf(0.975, 499) * stats.sem(np.abs(scores - truth)), rel=1e-9
-    )
+    assert half < emitted.bias.high - emitted.bias.value < 1.1 * half
     assert emitted.rmse.low < emitted.rmse.value < emitted.rmse.high
     assert emitted.accuracy is emitted.auc is emitted.auc_error is emitted.logloss is None
 
@@ -77,7 +82,8 @@ def test_spread_of_losses_comes_close_to_that_of_the_scores():
         (emitted.brier, (scores - truth) ** 2),
         (emitted.mean_score, scores),
     ):
-        assert metric.high - metric.value == pytest.approx(stats.t.ppf(0.975, 1999) * stats.sem(values), rel=0.01)
+        half = stats.t.ppf(0.975, 1999) * stats.sem(values)
+        assert 0.99 * half < (metric.high - metric.low) / 2 < 1.1 * half
 
 
 def test_undefined_is_none():
@@ -96,6 +102,36 @@ def test_one_pair_has_no_spread():
     emitted = emit(partial([(0.7, 1.0, 1)]))
     assert (emitted.logloss.low, emitted.logloss.high) == (None, None)
     assert emitted.accuracy.low < 0.5
+
+
+@pytest.mark.parametrize("size", [20, 200])
+@pytest.mark.parametrize(
+    "world", ["accuracy 0.99", "equal scores, 0.99 right", "t errors, 3 degrees", "lognormal errors"]
+)
+def test_intervals_hold_where_errors_are_rare_or_heavy(world, size):
+    task, draw = coverage.WORLDS[world]
+    for name, held in coverage.of_world(task, draw, size, 400).items():
+        assert held.windows > 0
+        assert not held.published or held.hits / held.published > 0.9, name
+
+
+def test_the_interval_of_equal_losses_has_a_width():
+    emitted = emit(partial([(0.9, 1.0, 1)] * 20))
+    for metric in (emitted.logloss, emitted.brier, emitted.mean_score):
+        assert metric.low < metric.value < metric.high
+    perfect = emit(partial([(2.0, 2.0, None)] * 20, task="regression"))
+    assert (perfect.mae, perfect.rmse) == (Metric(0.0), Metric(0.0))
+
+
+def test_rmse_has_an_interval_only_where_errors_are_many_and_light():
+    rng = np.random.default_rng(5)
+
+    def rmse(errors):
+        return emit(partial([(each, 0.0, None) for each in errors.tolist()], task="regression")).rmse
+
+    assert rmse(rng.normal(size=800)).low is not None
+    assert rmse(rng.normal(size=300)).low is None
+    assert rmse(rng.laplace(size=800)).low is None
 
 
 def test_f1_interval_covers():
@@ -134,14 +170,14 @@ def test_the_auc_interval_is_widened_by_what_the_bins_hide():
 
 
 def test_lower_revisions_are_ignored_and_equal_ones_replace():
-    host = Host(Performance)
+    host = Host(lambda store: Performance(store, Models()))
     host.feed(records_batch("window-partials", [partial([(0.9, 1.0, 1)], revision=5)]))
     assert host.feed(records_batch("window-partials", [partial([], revision=4, extra=9)])) == []
     assert host.feed(records_batch("window-partials", [partial([], revision=5, extra=2)]))[0].predictions == 2
 
 
 def test_one_record_a_window_with_key_and_route():
-    host = Host(Performance)
+    host = Host(lambda store: Performance(store, Models()))
     partials = [
         partial([], 0, 1, extra=1),
         partial([], 1, 4, extra=2, as_of=-7),
@@ -156,7 +192,7 @@ def test_one_record_a_window_with_key_and_route():
 
 
 def test_a_window_is_as_far_as_its_slowest_partition_and_never_goes_back():
-    host = Host(Performance)
+    host = Host(lambda store: Performance(store, Models()))
     states = []
     for source, revision, state in (
         (0, 1, "mature"),
@@ -176,7 +212,7 @@ def test_join_counts_are_summed():
     def counts(source, revision, value, model="m"):
         return JoinCounts(model, source, revision, 10 * source, *[value] * 16)
 
-    host = Host(Performance)
+    host = Host(lambda store: Performance(store, Models()))
     host.feed(records_batch("window-partials", [counts(1, 1, 3), counts(2, 7, 10), counts(1, 2, 4)]))
     assert host.feed(records_batch("window-partials", [counts(2, 6, 99)])) == []
     host.feed(records_batch("window-partials", [counts(0, 1, 1, "")]))

@@ -33,6 +33,9 @@ def add(
     reference: Annotated[Path, typer.Option(help="Labelled data of the training period (.csv, .jsonl, .parquet).")],
     outcome: Annotated[str, typer.Option(help="The column of the reference that holds the outcome.")] = "outcome",
     scores: Annotated[str, typer.Option(help="A column with your own scores: they have to be the same to 1e-9.")] = "",
+    time_column: Annotated[
+        str, typer.Option("--time", help="The column of the reference that holds the event time.")
+    ] = "",
     version: Annotated[str, typer.Option(help="Name of the version. Default: the next number.")] = "",
     champion: Annotated[bool, typer.Option("--champion", help="Let this version answer from now on.")] = False,
     reason: Annotated[str, typer.Option(help="Why it is made champion.")] = "added",
@@ -50,8 +53,8 @@ def add(
     where = load_settings()
     model = load_model_settings(settings)
     try:
-        data = read_reference(reference, text=model.categorical)
-        added = add_file(where.models, model, version or None, file, data, outcome, scores)
+        data = read_reference(reference, text=[*model.categorical, *model.segments])
+        added = add_file(where.models, model, version or None, file, data, outcome, scores, time_column or None)
     except ValueError as error:
         raise SettingsError(f"--reference {reference} does not fit: {error}") from None
     name = added.version.version

@@ -3,8 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
+from leadline.cli.checkup.findings import for_long
+from leadline.core.reference import ReferenceProfile
 from leadline.foreign_text import shown
 from leadline.learning.add import Added
+from leadline.settings import ModelSettings
 
 _FORMS = {"matrix": "a matrix of numbers", "frame": "a data frame", "rows": "rows of numbers and text"}
 _MOST = 300
@@ -22,6 +25,8 @@ def understood(added: Added, compared: bool) -> Iterator[str]:
         yield f"  its classes are {_list(served.classes)}; the score is {_score(version.settings.score)} {shown(served.positive, _MOST)}"
         yield "  it says yes " + ("as it does itself" if threshold is None else f"from a score of {threshold:g} on")
     yield f"  on the reference: {_metrics(version.profile.metrics if version.profile else {})}"
+    if version.profile:
+        yield from _reference(version.profile, version.settings)
     if compared:
         yield f"  its {len(added.examined.scores):,} scores are yours, to 1e-9"
     elif served.classes:
@@ -57,6 +62,21 @@ def _majority(added: Added) -> Iterator[str]:
     yield f"  (naming the commoner class each time: accuracy {added.majority:.4g})"
     if accuracy < added.majority:
         yield "  WARNING: worse than naming the commoner class each time. Compare with your own scores: --scores COLUMN"
+
+
+def _reference(profile: ReferenceProfile, settings: ModelSettings) -> Iterator[str]:
+    """How windows are told from chance, and which segments have a yardstick of their own."""
+    if profile.windows:
+        rows = f"{len(profile.windows):,} windows of {for_long(profile.window)} by its event times"
+        yield f"  the reference has {rows}: drift is judged by how much these differ"
+    else:
+        yield "  the reference has no event times (--time COLUMN): drift is judged as if its rows were independent"
+    own = [each.segment for each in profile.segments[1:]]
+    if own:
+        yield f"  {len(own):,} segments of the reference are a yardstick of their own: {_list(own)}"
+    without = [name for name in settings.segments if not any(each.startswith(f"{name}=") for each in own)]
+    if without:
+        yield f"  the reference has no column for these segments, so they have no yardstick: {_list(without)}"
 
 
 def _metrics(metrics: dict[str, float]) -> str:

@@ -34,6 +34,10 @@ class PerformanceKeys:
 
     JOIN_COUNTS = b"c"
     PARTIAL = b"p"
+    SERIES = b"s"
+    """The mature windows of a version and segment that are learned from."""
+    TRACE = b"t"
+    """The numbers of each window at its ages."""
     WINDOW = b"w"
 
 

@@ -14,18 +14,18 @@ import pyarrow as pa
 
 from leadline.core.columnar.columns import Floats
 from leadline.core.models import LoadedVersion, Signature, Version
-from leadline.core.windows.reference_bins import build_profile
+from leadline.core.texts import Texts
 from leadline.learning.classes import on_the_wire, truth, values
 from leadline.learning.confined import examine_apart
 from leadline.learning.deciding import Sample
 from leadline.learning.errors import RegistryError
 from leadline.learning.examine import Examined, examine
+from leadline.learning.facts import ScoredRows, reference_profile
 from leadline.learning.golden import Golden, check_parity
 from leadline.learning.limits import GOLDEN, LIMITS, LINEAR, MANIFEST, MODEL, PROFILE, SERVED, SIGNATURE
 from leadline.learning.manifest import manifest, to_json
 from leadline.learning.model_files import SETTINGS, ModelFiles, valid_name
-from leadline.learning.quality import errors, quality
-from leadline.learning.reference import inputs, numbers, read_reference, signature_of
+from leadline.learning.reference import inputs, numbers, read_reference, signature_of, texts, times
 from leadline.learning.registry import Registry
 from leadline.learning.toml import settings_toml
 from leadline.settings import ModelSettings, load_model_settings
@@ -53,15 +53,17 @@ def add_version(
     reference: pa.Table,
     outcome: str,
     signature: Signature | None = None,
+    time: str | None = None,
 ) -> LoadedVersion:
     """Write a version and its model's settings below ``root``; returns it as workers will read it.
 
     ``version``: None takes the next number. ``model``: a fitted estimator. ``reference``: data that stands for live data, with the
     column ``outcome``. ``signature``: by which the model was trained, since that numbers the categories; None where it was trained
-    on ``reference`` itself, or has no categories. Raises RegistryError where the version exists, a name is not allowed, the
+    on ``reference`` itself, or has no categories. ``time``: the column of ``reference`` with event times, where it has them: from its own
+    windows it is seen how much windows differ without a change. Raises RegistryError where the version exists, a name is not allowed, the
     settings differ from those on disk, or the model does not fit; ValueError for a wrong reference.
     """
-    new = _New(root, settings, version, reference, outcome, signature)
+    new = _New(root, settings, version, reference, outcome, signature, time)
     data = _dump(model)
     new.write(data, examine(data, settings, new.sample, "the model"))
     return ModelFiles(root).load(settings.name, new.version)
@@ -75,12 +77,14 @@ def add_file(
     reference: pa.Table,
     outcome: str,
     scores: str = "",
+    time: str | None = None,
 ) -> Added:
     """The same for a skops file that somebody else may have made: it is read in a process of its own, with limits, and nowhere else.
 
-    ``scores``: a column of the reference with the user's own scores, which are to be the same. Raises as `add_version`.
+    ``scores``: a column of the reference with the user's own scores, which are to be the same. ``time`` and what is raised: see
+    `add_version`.
     """
-    new = _New(root, settings, version, reference, outcome, None)
+    new = _New(root, settings, version, reference, outcome, None, time)
     try:
         data = read_file(file, LIMITS[MODEL])
     except OSError as error:
@@ -103,6 +107,7 @@ class _New:
         reference: pa.Table,
         outcome: str,
         signature: Signature | None,
+        time: str | None,
     ) -> None:
         self.version = Registry(ModelFiles(root)).next_version(settings.name) if version is None else version
         _check_free(root, settings, self.version)
@@ -110,6 +115,7 @@ class _New:
         _check_signature(known, settings)
         self.sample = Sample(known, inputs(reference, known), coded=signature is not None)
         self.majority = 0.0
+        self._times = None if time is None else times(reference, time)
         self._reference, self._outcome = reference, outcome
         self._root, self._settings = root, settings
         self._facts = _facts(outcome, len(reference))
@@ -130,19 +136,27 @@ class _New:
         scores, signature = examined.scores, examined.signature
         _check_scores(scores)
         inputs_ = self.sample.inputs if signature == self.sample.signature else inputs(self._reference, signature)
-        profile = build_profile(signature, inputs_.matrix, scores, self._metrics(examined))
+        profile = reference_profile(self._settings, signature, inputs_.matrix, self._rows(examined))
         profile = replace(profile, classes=on_the_wire(examined.served.classes))
         found = {MODEL: data, SIGNATURE: to_json(asdict(signature)), PROFILE: to_json(asdict(profile))}
         found |= {SERVED: to_json(asdict(examined.served)), GOLDEN: to_json(asdict(Golden.of(inputs_, scores)))}
         return found if examined.linear is None else found | {LINEAR: to_json(asdict(examined.linear))}
 
-    def _metrics(self, examined: Examined) -> dict[str, float]:
+    def _rows(self, examined: Examined) -> ScoredRows:
+        return ScoredRows(examined.scores, self._outcomes(examined), examined.labels, self._times, self._segments())
+
+    def _outcomes(self, examined: Examined) -> Floats:
         table, outcome, served = self._reference, self._outcome, examined.served
         if self._settings.task == "regression":
-            return errors(examined.scores, values(table, outcome))
+            return values(table, outcome)
         positive = truth(table, outcome, served.classes, served.positive)
         self.majority = max(float(positive.mean()), 1 - float(positive.mean()))
-        return quality(examined.scores, examined.labels, positive, self._settings.score == "probability")
+        return positive.astype(np.float64)
+
+    def _segments(self) -> dict[str, Texts]:
+        """The categories by which there are segments, where the reference has them."""
+        names = [name for name in self._settings.segments if name in self._reference.column_names]
+        return {name: Texts.of(texts(self._reference, name)) for name in names}
 
 
 def _check_free(root: Path, settings: ModelSettings, version: str) -> None:

@@ -16,6 +16,8 @@ LIMITS = {
     MODEL: 512 << 20,
 }
 """Bytes of each file."""
+OWN_WINDOWS = 16 << 20
+"""Bytes of the profile that a reference's own windows may have; older ones are left out."""
 
 SCHEMA = "schema.json"
 """Inside a model's file: which objects are made of its arrays."""

@@ -23,8 +23,19 @@ _log = structlog.get_logger(__name__)
 
 
 def to_json(value: Any) -> bytes:
-    """A file of JSON; what is not finite cannot be written."""
-    return (json.dumps(value, indent=1, allow_nan=False) + "\n").encode()
+    """A file of JSON, to be read by people too: a line for each list of plain values. What is not finite cannot be written."""
+    return (_lines(value, "\n") + "\n").encode()
+
+
+def _lines(value: Any, line: str) -> str:
+    """JSON; ``line`` begins a line."""
+    deeper = line + " "
+    if isinstance(value, dict) and value:
+        fields = [f"{json.dumps(name)}: {_lines(each, deeper)}" for name, each in value.items()]
+        return "{" + deeper + ("," + deeper).join(fields) + line + "}"
+    if isinstance(value, list) and any(isinstance(each, dict | list) for each in value):
+        return "[" + deeper + ("," + deeper).join(_lines(each, deeper) for each in value) + line + "]"
+    return json.dumps(value, allow_nan=False)
 
 
 def manifest(model: str, version: str, files: dict[str, bytes], facts: dict[str, Any]) -> bytes:

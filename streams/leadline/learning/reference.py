@@ -5,16 +5,17 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv, json, parquet
 
-from leadline.core.columnar.columns import Floats
+from leadline.core.columnar.columns import Floats, Ints
 from leadline.core.models import Signature
 from leadline.core.scoring.features import Columns, Features, Inputs
 from leadline.core.texts import Texts
 from leadline.settings import ModelSettings
-from leadline.wire.column_conversion import categories_of, numbers_of
+from leadline.wire.column_conversion import categories_of, moments_of, numbers_of
 from leadline.wire.conversion import ConversionError, category, missing_columns
 
 _T = TypeVar("_T")
@@ -115,6 +116,18 @@ def texts(table: pa.Table, name: str) -> pa.Array:
     return _converted(table, name, categories_of)
 
 
+def times(table: pa.Table, name: str) -> Ints:
+    """A column of event times in epoch milliseconds. Raises ValueError where one is missing, or no time."""
+    return _converted(table, name, _moments)
+
+
+def _moments(column: pa.Array) -> Ints:
+    if column.null_count:
+        row = int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0]) + 1
+        raise ConversionError(f"row {row}: is missing; each row of the reference needs its event time")
+    return moments_of(column)
+
+
 def _converted(table: pa.Table, name: str, convert: Callable[[pa.Array], _T]) -> _T:
     """A column by the rules that hold for records too."""
     repeated = table.column_names.count(name) > 1
@@ -128,4 +141,4 @@ def _converted(table: pa.Table, name: str, convert: Callable[[pa.Array], _T]) ->
     except ConversionError as error:
         raise ValueError(f"column {name!r}, {error}") from None
     except pa.ArrowException:
-        raise ValueError(f"column {name!r} is {column.type}: neither numbers nor texts") from None
+        raise ValueError(f"column {name!r} is {column.type}: neither numbers, texts nor times") from None

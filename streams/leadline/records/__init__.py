@@ -21,6 +21,7 @@ from leadline.records.values import brief, identity, iso, to_number
 from leadline.records.windows import (
     DriftReport,
     FeatureCounts,
+    FinalValue,
     JoinCounts,
     MatureCounts,
     Metric,
@@ -39,6 +40,7 @@ __all__ = [
     "CommandAnswer",
     "DriftReport",
     "FeatureCounts",
+    "FinalValue",
     "JoinCounts",
     "LabeledPrediction",
     "LiveSetting",

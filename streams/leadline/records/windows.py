@@ -91,6 +91,23 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True)
+class FinalValue:
+    """Where a number of a window will be in the end: the interval of the value that is realised at maturity, or ``why`` there is none.
+
+    ``metric``: the name of the number in `WindowMetrics`. ``windows``: how many mature windows it was learned from, ``basis``: ``t``,
+    ``conformal`` or ``none``. ``hits``: the share of their own intervals, at this age, that held.
+    """
+
+    metric: str
+    low: float | None
+    high: float | None
+    windows: int
+    basis: str
+    hits: float | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class WindowMetrics:
     """Live metrics of one (model, version, segment, window); undefined is None, never zero."""
 
@@ -141,6 +158,8 @@ class WindowMetrics:
     nowcast_auc: Metric | None = None
     nowcast_mae: Metric | None = None
     nowcast_rmse: Metric | None = None
+    estimated_error: float | None = None
+    finals: list[FinalValue] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

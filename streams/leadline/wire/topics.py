@@ -133,9 +133,7 @@ TOPICS = (
                 JoinCounts: array("model", "source_partition", kind="counts"),
             }
         ),
-        route=by_class(
-            {WindowPartial: array("model", "model_version", "segment", "window_start"), JoinCounts: text("model")}
-        ),
+        route=by_class({WindowPartial: array("model", "model_version", "segment"), JoinCounts: text("model")}),
         description="What one partition counted of each window, version and segment.",
         internal=True,
     ),

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import expit, log_expit
 
 from leadline.core.columnar.columns import Floats, Ints
-from leadline.core.statistics.intervals import auc_end, student, wilson
+from leadline.core.statistics.intervals import Unseen, auc_end, guarded, wilson
 from leadline.core.windows.aggregates.by_score import SCORE_BINS
 from leadline.core.windows.aggregates.sums import UNIT
 from leadline.core.windows.counts import WindowCounts
@@ -32,9 +32,9 @@ def binary(counts: WindowCounts) -> dict[str, Any]:
         "precision": wilson(tp, tp + fp),
         "recall": wilson(tp, tp + fn),
         "f1": f1(tp, fp, fn),
-        "logloss": _binned_mean(logloss_sum, _LOGLOSS[:, used], bins, math.inf),
-        "brier": _binned_mean(brier_sum, _BRIER[:, used], bins, 1.0),
-        "mean_score": _binned_mean(score_sum, _SCORES[:, used], bins, 1.0),
+        "logloss": _mean(logloss_sum, _LOGLOSS[:, used], bins, _either_outcome(_LOGLOSS[:, used], bins), math.inf),
+        "brier": _mean(brier_sum, _BRIER[:, used], bins, _either_outcome(_BRIER[:, used], bins), 1.0),
+        "mean_score": _mean(score_sum, _SCORES[:, used], bins, _LEAST_AND_MOST, 1.0),
         "outcome_rate": wilson(tp + fn, n),
         **_auc(*bins),
     }
@@ -45,7 +45,7 @@ def decision(counts: WindowCounts) -> dict[str, Any]:
     return {name: value for name, value in binary(counts).items() if name not in ("logloss", "brier", "mean_score")}
 
 
-def f1(tp: int, fp: int, fn: int) -> Metric | None:
+def f1(tp: float, fp: float, fn: float) -> Metric | None:
     """F1 and its interval; None where nothing is positive, in truth or as predicted.
 
     F1 = 2J / (1 + J) rises with J = tp / (tp + fp + fn), which is a share, so the interval is that of J.
@@ -86,10 +86,21 @@ def _auc(negatives: Ints, positives: Ints) -> dict[str, Any]:
     return dict(zip(("auc", "auc_error"), found, strict=True)) if found else {}
 
 
-def _binned_mean(total: int, values: Floats, bins: Ints, most: float) -> Metric | None:
+def _mean(total: int, values: Floats, bins: Ints, unseen: Unseen, most: float) -> Metric | None:
     """A mean that is exact, and an interval with the spread that the score bins show; None where they hold nothing."""
     n = int(bins.sum())
     if not n:
         return None
     spread = values - float((values * bins).sum()) / n
-    return student(total / (n * UNIT), float((spread * spread * bins).sum()) / max(1, n - 1), n, 0.0, most)
+    return guarded(total / (n * UNIT), float((spread * spread * bins).sum()), n, unseen, 0.0, most)
+
+
+_LEAST_AND_MOST = Unseen(2, 0.5, 0.5)
+"""A score of 0 and one of 1."""
+
+
+def _either_outcome(values: Floats, bins: Ints) -> Unseen:
+    """Two negative and two positive outcomes more, with scores as those that are there."""
+    weights = 2 * bins.sum(axis=0) / max(1, int(bins.sum()))
+    mean = float((values * weights).sum()) / 4
+    return Unseen(4, mean, float(((values - mean) ** 2 * weights).sum()))

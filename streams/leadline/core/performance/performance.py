@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from leadline.core.models import Models
 from leadline.core.performance.metrics import measure
+from leadline.core.performance.three_numbers import ThreeNumbers
 from leadline.core.processor import Batch, Effects, EventDriven, Output, Store
 from leadline.core.store_keys import PerformanceKeys
 from leadline.core.windows.counts import WindowCounts
@@ -26,8 +28,9 @@ _HEAD = struct.Struct("<qqq?B")
 class Performance(EventDriven):
     """Sums the partials of the windows that are routed to this task."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, models: Models) -> None:
         self._store = store
+        self._three_numbers = ThreeNumbers(store, models)
 
     def on_batch(self, batch: Batch) -> Effects:
         """One `WindowMetrics` for each window, one `JoinCounts` for each model that the run changes.
@@ -70,7 +73,9 @@ class Performance(EventDriven):
         held = {p: _Held.unpack(value) for p, value in stored.items() if p not in fresh} | fresh
         state = max(held_state, min(partial.state for partial in held.values()))
         self._store.put(_sources_key(key), struct.pack(f"<{len(held) + 1}I", state, *sorted(held)))
-        return _metrics(key, list(held.values()), STATES[state]), max(partial.as_of for partial in held.values())
+        record, counts = _metrics(key, list(held.values()), STATES[state])
+        newest = max(partial.as_of for partial in held.values())
+        return self._three_numbers.complete(record, counts, newest), newest
 
     # -- totals -------------------------------------------------------------------------------------------------------
 
@@ -142,12 +147,12 @@ def _partial_key(key: WindowKey, partition: int) -> bytes:
     return PerformanceKeys.PARTIAL + identity(*key, partition)
 
 
-def _metrics(key: WindowKey, partials: list[_Held], state: str) -> WindowMetrics:
-    """The record of a window from the partials of all its source partitions."""
+def _metrics(key: WindowKey, partials: list[_Held], state: str) -> tuple[WindowMetrics, WindowCounts]:
+    """The record of a window from the partials of all its source partitions, and its counts."""
     [counts] = WindowCounts.merge([[partial.counts for partial in partials]])
     predictions, matched, expired = counts.tallies
     task = "regression" if any(partial.regression for partial in partials) else "binary"
-    return WindowMetrics(
+    record = WindowMetrics(
         model=key.model,
         model_version=key.version,
         segment=key.segment,
@@ -164,3 +169,4 @@ def _metrics(key: WindowKey, partials: list[_Held], state: str) -> WindowMetrics
         coverage=matched / predictions if predictions else None,
         **{**counts.confusion.fields(), **measure(counts, task)},
     )
+    return record, counts
