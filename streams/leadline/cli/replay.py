@@ -2,13 +2,14 @@
 
 import json
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from leadline.cli.common import duration, err, moment_ms, put_json, reach, say, wait_for
-from leadline.settings import load_settings
+from leadline.settings import ModelSettings, load_model_settings, load_settings
 
 
 def replay(
@@ -16,22 +17,41 @@ def replay(
         Path, typer.Option(exists=True, dir_okay=False, help="Log of predictions (CSV, may be gzipped).")
     ],
     outcomes: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="Log of outcomes (CSV, may be gzipped).")],
-    horizon: Annotated[str, typer.Option(help="How long after the event an outcome counts, such as 12h.")],
-    window: Annotated[str, typer.Option(help="Size of the windows, such as 1d.")],
-    policy: Annotated[Literal["first", "latest"], typer.Option(help="Which of several outcomes counts.")] = "first",
+    horizon: Annotated[
+        str | None, typer.Option(help="How long after the event an outcome counts, such as 12h.")
+    ] = None,
+    window: Annotated[str | None, typer.Option(help="Size of the windows, such as 1d.")] = None,
+    policy: Annotated[
+        Literal["first", "latest"] | None, typer.Option(help="Which of several outcomes counts. Default: first.")
+    ] = None,
     grace: Annotated[
         str | None, typer.Option(help="How much longer a record may take to arrive. Default: for ever.")
     ] = None,
     as_of: Annotated[
         str | None, typer.Option(help="The moment to answer for, ISO-8601. Default: the latest time in the logs.")
     ] = None,
-    model: Annotated[str, typer.Option(help="Name of the model.")] = "default",
-    task: Annotated[Literal["binary", "regression"], typer.Option(help="What the scores are.")] = "binary",
+    model: Annotated[str | None, typer.Option(help="Name of the model. Default: default.")] = None,
+    task: Annotated[
+        Literal["binary", "regression"] | None, typer.Option(help="What the scores are. Default: binary.")
+    ] = None,
     positive: Annotated[
         str | None, typer.Option(help="The label that counts as yes, where labels are not 0 and 1.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Where the metrics of each window go.")] = Path("metrics.csv"),
     summary: Annotated[Path, typer.Option(help="Where the counts go.")] = Path("summary.json"),
+    settings: Annotated[
+        Path | None, typer.Option(help="A model.toml, for what no option says: limits of alerts, features and so on.")
+    ] = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="Labelled and scored reference (CSV): drift and incidents are replayed too.")
+    ] = None,
+    features: Annotated[
+        Path | None, typer.Option(help="Features by request_id (CSV), of the reference and of the predictions.")
+    ] = None,
+    incidents: Annotated[Path, typer.Option(help="Where the incidents go.")] = Path("incidents.csv"),
+    snapshots: Annotated[
+        Path | None, typer.Option(help="Where every revision of the metrics goes, with its stage time.")
+    ] = None,
     partitions: Annotated[int, typer.Option(min=1, help="Partitions of the topics.")] = 2,
     workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
     keep: Annotated[bool, typer.Option("--keep", help="Leave topics and state for you to look at.")] = False,
@@ -41,29 +61,52 @@ def replay(
     from leadline.embedded import progress_bar, servers
     from leadline.replay.errors import NothingCountedError
     from leadline.replay.logs import read_logs
+    from leadline.replay.reference import Watched
     from leadline.replay.report import problem, told
     from leadline.replay.run import Replay, run
 
-    settings = load_settings()
-    asked = Replay(
-        model, task, duration("horizon", horizon), duration("window", window), policy,
-        None if grace is None else duration("grace", grace), None if as_of is None else _moment(as_of), partitions, workers, keep,
-    )  # fmt: skip
-    _check_places(out, summary)
-    logs = read_logs(predictions, outcomes, model, task, positive)
+    installation = load_settings()
+    durations = {"horizon": horizon, "window": window, "grace": grace}
+    given = {name: duration(name, value) for name, value in durations.items() if value is not None}
+    wanted = _settings(settings, {"name": model, "task": task, "policy": policy} | given)
+    as_of_ms = None if as_of is None else _moment(as_of)
+    if features is not None and reference is None:
+        raise typer.BadParameter("--features say what a --reference is compared by: name one")
+    _check_places(out, summary, incidents, *([] if snapshots is None else [snapshots]))
+    watched = None if reference is None else Watched.read(reference, features, wanted, positive)
+    known = wanted if watched is None else watched.settings(wanted)
+    logs = read_logs(predictions, outcomes, known.name, known.task, positive, watched)
+    asked = Replay(known, as_of_ms, partitions, workers, keep, [] if watched is None else watched.versions)
     folder = Path(tempfile.mkdtemp(prefix="leadline-replay-"))
-    with servers(settings, redis=False) as reached, progress_bar(err) as progress:
+    with servers(installation, redis=False) as reached, progress_bar(err) as progress:
         wait_for(reach(reached.bootstrap))
-        answer = run(asked, logs, settings, reached.bootstrap, folder, say, progress)
-    out.write_text(answer.metrics, "utf-8")
-    summary.write_text(json.dumps(answer.summary, indent=2) + "\n", "utf-8")
-    say(f"wrote {out} and {summary}")
+        answer = run(asked, logs, installation, reached.bootstrap, folder, say, progress)
+    files = {out: answer.metrics, summary: json.dumps(answer.summary, indent=2) + "\n"}
+    files |= {incidents: answer.incidents} if watched is not None else {}
+    files |= {snapshots: answer.snapshots} if snapshots is not None else {}
+    for file, text in files.items():
+        file.write_text(text, "utf-8")
+    say(f"wrote {', '.join(map(str, files))}")
     if json_:
         put_json(answer.summary)
     if nothing := problem(answer.counts, answer.letters):
         raise NothingCountedError(nothing)
     if answer.letters:
         say(told(answer.letters))
+
+
+def _settings(file: Path | None, given: Mapping[str, Any]) -> ModelSettings:
+    """The settings of a file, with what the options say instead."""
+    said = {name: value for name, value in given.items() if value is not None}
+    if file is None:
+        missing = [f"--{name}" for name in ("horizon", "window") if name not in said]
+        if missing:
+            raise typer.BadParameter(f"say {' and '.join(missing)}, or name --settings")
+        return ModelSettings.model_validate({"name": "default", "grace": "never"} | said)
+    there = load_model_settings(file).model_dump()
+    return ModelSettings.model_validate(
+        there | {"grace": there["grace"] if there["grace"] is not None else "never"} | said
+    )
 
 
 def _check_places(*files: Path) -> None:

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from leadline.core.columnar.columns import Floats
 from leadline.core.models import LoadedVersion, Signature, Version
+from leadline.core.reference import ReferenceProfile
 from leadline.core.texts import Texts
 from leadline.learning.classes import on_the_wire, truth, values
 from leadline.learning.confined import examine_apart
@@ -33,7 +34,7 @@ from leadline.settings.files import read_file
 from leadline.settings.parts import PART_OF, Part
 from leadline.settings.private import private_folder
 
-__all__ = ["Added", "add_file", "add_version", "read_reference", "signature_of"]
+__all__ = ["Added", "add_described", "add_file", "add_version", "read_reference", "signature_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,17 @@ def add_file(
         check_parity(examined.scores, numbers(reference, scores), scores)
     new.write(data, examined)
     return Added(ModelFiles(root).describe(settings.name, new.version), examined, new.majority)
+
+
+def add_described(
+    root: Path, settings: ModelSettings, version: str, signature: Signature, profile: ReferenceProfile
+) -> None:
+    """Write a version whose model answers elsewhere: its predictions are joined and watched, not made. Raises RegistryError."""
+    _check_free(root, settings, version)
+    files = {SIGNATURE: to_json(asdict(signature)), PROFILE: to_json(asdict(profile))}
+    files[MANIFEST] = manifest(settings.name, version, files, {"reference_rows": profile.predictions})
+    _write_settings(root / settings.name / SETTINGS, settings)
+    _write(root / settings.name / version, files)
 
 
 class _New:

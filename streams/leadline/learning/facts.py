@@ -27,7 +27,7 @@ from leadline.wire.limits import SEGMENT_BYTES
 class ScoredRows:
     """Rows of a reference: ``scores``, ``outcomes`` (1 for the positive class, 0 for the other one; of a regression the value itself),
     ``labels`` (whether the model said yes; nothing of a regression), event ``times`` where they are known, and the text of each category
-    by which there are ``segments``.
+    by which there are ``segments``; of a category without a name the text is the segment.
     """
 
     scores: Floats
@@ -101,4 +101,5 @@ def _largest(segments: Mapping[str, Texts]) -> list[tuple[str, Ints]]:
 
 
 def _named(name: str, texts: Texts, code: int) -> str:
-    return f"{name}={texts.texts[code] if code >= 0 else ''}"
+    text = texts.texts[code] if code >= 0 else ""
+    return f"{name}={text}" if name else text

@@ -15,8 +15,9 @@ from leadline.learning.errors import RegistryError
 from leadline.learning.limits import GOLDEN, LIMITS, LINEAR, MANIFEST, MODEL, PROFILE, SERVED, SIGNATURE
 from leadline.settings.files import read_below
 
-FILES = (MODEL, SIGNATURE, PROFILE)
-MAY_BE = (LINEAR, SERVED, GOLDEN)
+FILES = (SIGNATURE, PROFILE)
+MAY_BE = (MODEL, LINEAR, SERVED, GOLDEN)
+"""A version without a model is only described: what answers runs elsewhere."""
 RESTORE = "copy the whole folder again from where it was made, or add a new version"
 
 _log = structlog.get_logger(__name__)

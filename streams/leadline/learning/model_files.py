@@ -140,6 +140,10 @@ class ModelFiles:
 
 
 def _predictor(files: dict[str, bytes], settings: ModelSettings, signature: Signature, folder: Path) -> Model:
+    if MODEL not in files:
+        raise RegistryError(
+            f"{folder} has no model: it describes one that answers elsewhere; add a version with its model"
+        )
     found = _linear(files, settings, signature, folder) or _estimator(files, settings, signature, folder)
     if GOLDEN in files:
         _typed(Golden, files[GOLDEN], folder / GOLDEN).check(found, len(signature.names), str(folder))

@@ -1,6 +1,7 @@
 """The two logs of a replay, read from CSV into columns."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pyarrow.compute as pc
 from leadline.core.columnar.columns import Ints
 from leadline.replay.errors import LogError
 from leadline.replay.labels import labels_of, numbered
+from leadline.replay.reference import Watched
 from leadline.replay.tables import convert, read_table
 from leadline.wire.column_conversion import converted, moments_of, numbers_of, untyped_identifiers_of
 from leadline.wire.conversion import outcome
@@ -31,6 +33,11 @@ class Log:
     def __len__(self) -> int:
         return len(self.keys)
 
+    def with_columns(self, columns: Mapping[str, pa.Array]) -> "Log":
+        """The same records with other values in some columns."""
+        there = dict(zip(self.columns.schema.names, self.columns.columns, strict=True))
+        return replace(self, columns=pa.record_batch(there | dict(columns)))
+
     def until(self, as_of_ms: int) -> "Log":
         """The records that had arrived by then, in order of arrival."""
         order = np.argsort(self.arrival_ms, kind="stable")
@@ -39,10 +46,12 @@ class Log:
         return Log(self.topic, keys, self.columns.take(pa.array(order)), self.arrival_ms[order], self.latest_ms)
 
 
-def read_logs(predictions: Path, outcomes: Path, model: str, task: str, positive: str | None) -> tuple[Log, Log]:
+def read_logs(
+    predictions: Path, outcomes: Path, model: str, task: str, positive: str | None, watched: Watched | None = None
+) -> tuple[Log, Log]:
     """Both logs of a model. Raises LogError that names the file, the row and what is wrong; also where a log has no rows.
 
-    ``positive``: the label that counts as yes, where labels are not 0 and 1.
+    ``positive``: the label that counts as yes, where labels are not 0 and 1. ``watched``: where the predictions get their features from.
     """
     predicted, known = read_table(predictions, _prediction_columns(task)), read_table(outcomes, OUTCOME_COLUMNS)
     if task == "regression":
@@ -54,7 +63,8 @@ def read_logs(predictions: Path, outcomes: Path, model: str, task: str, positive
             convert(outcomes, known, "outcome", labels_of),
         )
         said, truth = numbered(labels, positive)
-    return _predictions(predictions, predicted, model, said.cast(pa.int64())), _outcomes(outcomes, known, truth)
+    log = _predictions(predictions, predicted, model, said.cast(pa.int64()))
+    return log if watched is None else log.with_columns(watched.inputs(log.columns)), _outcomes(outcomes, known, truth)
 
 
 def _prediction_columns(task: str) -> tuple[str, ...]:

@@ -2,19 +2,23 @@
 
 import csv
 import io
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 from leadline.core.windows.keys import WindowKey
 from leadline.core.windows.latest import latest
-from leadline.records import JoinCounts, Metric, WindowMetrics, iso
+from leadline.records import Alert, JoinCounts, Metric, WindowMetrics, iso
+
+T = TypeVar("T")
 
 _WINDOW = "model_version window_start window_end segment predictions matched pending expired tp fp fn tn".split()
 _METRICS = "accuracy precision recall f1 logloss brier auc mean_score outcome_rate".split()
 _ERRORS = "mae rmse bias".split()
+_SIDES = ("", "_low", "_high")
 COLUMNS = [
     *_WINDOW, *_METRICS, *_ERRORS, "auc_error",
     *(f"{name}_{side}" for name in (*_METRICS, *_ERRORS) for side in ("low", "high")),
+    *(f"{of}_{name}{side}" for name in ("accuracy", "auc", "f1") for of in ("estimated", "nowcast") for side in _SIDES),
 ]  # fmt: skip
 """A new column goes behind all others, so that who reads by place reads on."""
 
@@ -32,11 +36,37 @@ def _identity(record: WindowMetrics | JoinCounts) -> tuple[Any, ...]:
 
 def metrics_csv(windows: Iterable[WindowMetrics]) -> str:
     """One row a window, ordered by version, start and segment; empty where a number is undefined."""
+    rows = sorted(windows, key=lambda w: (w.model_version, w.window_start, w.segment))
+    return _csv(COLUMNS, rows, _cell)
+
+
+def snapshots_csv(windows: Iterable[WindowMetrics]) -> str:
+    """One row a revision, as `metrics_csv`, with the stage time at which it was made, and its state; in that order."""
+    rows = sorted(windows, key=lambda w: (w.model_version, w.window_start, w.segment, w.revision))
+    return _csv(("as_of", "revision", "state", *COLUMNS), rows, _cell)
+
+
+INCIDENT_COLUMNS = "incident_id kind state model_version segment features window_start window_end at cause".split()
+
+
+def incidents_csv(alerts: Iterable[Alert]) -> str:
+    """One row a record of the alert topic, in order of the stage time."""
+    return _csv(INCIDENT_COLUMNS, sorted(alerts, key=lambda alert: alert.at), _incident_cell)
+
+
+def _incident_cell(alert: Alert, name: str) -> Any:
+    if name == "features":
+        return "|".join(alert.features)
+    value = getattr(alert, {"incident_id": "alert_id"}.get(name, name))
+    return iso(value) if name in ("window_start", "window_end", "at") else value
+
+
+def _csv(columns: Sequence[str], records: Iterable[T], cell: Callable[[T, str], Any]) -> str:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(COLUMNS)
-    for window in sorted(windows, key=lambda w: (w.model_version, w.window_start, w.segment)):
-        rows.writerow([_cell(window, name) for name in COLUMNS])
+    rows.writerow(columns)
+    for record in records:
+        rows.writerow([cell(record, name) for name in columns])
     return text.getvalue()
 
 
@@ -59,7 +89,7 @@ def _cell(window: WindowMetrics, name: str) -> Any:
     if side in ("low", "high"):
         return _number(getattr(window, metric) and getattr(getattr(window, metric), side))
     value = getattr(window, name)
-    if name in ("window_start", "window_end"):
+    if name in ("as_of", "window_start", "window_end"):
         return iso(value)
     return _number(value.value if isinstance(value, Metric) else value)
 

@@ -1,7 +1,6 @@
 """A replay from end to end: topics, workers, the two logs, the wait, the answer, and the clearing up."""
 
 import asyncio
-import json
 import shutil
 import time
 import uuid
@@ -16,45 +15,54 @@ from leadline.embedded.workers import Workers
 from leadline.kafka import cluster
 from leadline.kafka.admin import apply_topics
 from leadline.kafka.sender import open_sender
-from leadline.records import JoinCounts, WindowMetrics, iso
+from leadline.learning.add import add_described
+from leadline.learning.toml import settings_toml
+from leadline.records import Alert, JoinCounts, Record, WindowMetrics, iso
 from leadline.replay.errors import StallError
 from leadline.replay.logs import Log
-from leadline.replay.report import counts, metrics_csv, newest
-from leadline.settings import Settings
+from leadline.replay.reference import Described
+from leadline.replay.report import counts, incidents_csv, metrics_csv, newest, snapshots_csv
+from leadline.settings import ModelSettings, Settings
 from leadline.topology import step
 from leadline.wire.codec import decode
 from leadline.wire.letters import letters_of, once
 from leadline.wire.limits import CHANGELOG_BYTES
+from leadline.wire.topics import DEAD_LETTERS
 
-STEPS = ("join", "performance")
-TOPICS = (
-    *("predictions", "outcomes", "labeled-predictions", "window-partials", "window-profiles", "metrics"),
-    *("dead-letters", "rollouts"),
-)
+MEASURED = ("join", "performance")
+WATCHED = (*MEASURED, "drift", "alerting")
 STALL_S = 60.0
 _CHUNK = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What is asked for. Durations in ms; ``as_of_ms`` None is the latest time in either log."""
+    """What is asked for. ``as_of_ms``: None is the latest time in either log. ``watched``: the versions whose windows are watched too."""
 
-    model: str
-    task: str
-    horizon_ms: int
-    window_ms: int
-    policy: str
-    grace_ms: int | None
+    settings: ModelSettings
     as_of_ms: int | None
     partitions: int
     workers: int
     keep: bool
+    watched: Sequence[Described] = ()
+
+    @property
+    def topics(self) -> list[str]:
+        """All that the steps read and write, and where they put what they cannot use."""
+        steps = map(step, self.steps)
+        return sorted({name for each in steps for name in (*each.reads, *each.writes, *each.tables)} | {DEAD_LETTERS})
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        return WATCHED if self.watched else MEASURED
 
 
 class Answer(NamedTuple):
-    """What a replay says: the metrics as CSV, the summary, and the dead letters by their reason."""
+    """What a replay says: as CSV the metrics, every revision of them and the incidents; the summary; the dead letters by their reason."""
 
     metrics: str
+    snapshots: str
+    incidents: str
     summary: dict[str, object]
     counts: dict[str, int]
     letters: dict[str, int]
@@ -93,18 +101,12 @@ def run(
 
 
 def _write_model(replay: Replay, models: Path) -> None:
-    """The one model of a replay, as a model file like any other."""
-    folder = models / replay.model
+    """The one model of a replay, as a model file like any other, and the versions that are watched."""
+    for each in replay.watched:
+        add_described(models, replay.settings, each.version, each.signature, each.profile)
+    folder = models / replay.settings.name
     folder.mkdir(parents=True, exist_ok=True)
-    lines = {
-        "name": json.dumps(replay.model),
-        "task": json.dumps(replay.task),
-        "horizon": replay.horizon_ms,
-        "window": replay.window_ms,
-        "policy": json.dumps(replay.policy),
-        "grace": '"never"' if replay.grace_ms is None else replay.grace_ms,
-    }
-    (folder / "model.toml").write_text("".join(f"{name} = {value}\n" for name, value in lines.items()), "utf-8")
+    (folder / "model.toml").write_text(settings_toml(replay.settings), "utf-8")
 
 
 async def _replay(
@@ -117,16 +119,16 @@ async def _replay(
     report: Report,
     progress: Progress,
 ) -> Answer:
-    await apply_topics(bootstrap, own.prefix, replay.partitions, own.replication, None, STEPS, TOPICS)
+    await apply_topics(bootstrap, own.prefix, replay.partitions, own.replication, None, replay.steps, replay.topics)
     environment = {
         "KAFKA_BOOTSTRAP": bootstrap,
         "LEADLINE_PREFIX": own.prefix,
         "LEADLINE_CLOCK": "records",
         "LEADLINE_MODELS": str(own.models),
     }
-    with Workers(replay.workers, STEPS, environment, own.state, folder / "logs", report) as workers:
+    with Workers(replay.workers, replay.steps, environment, own.state, folder / "logs", report) as workers:
         publishing = asyncio.create_task(_publish(bootstrap, own.prefix, logs, as_of_ms, replay.partitions, progress))
-        waiting = _Waiting(bootstrap, own.prefix, progress)
+        waiting = _Waiting(bootstrap, own.prefix, replay.steps, progress)
         while not publishing.done():
             workers.tend()
             await asyncio.wait([publishing], timeout=0.2)
@@ -167,16 +169,17 @@ def _side_by_side(logs: list[Log]) -> list[tuple[Log, int, int]]:
 class _Waiting:
     """Whether all that was published has been worked on, and whether anything moves."""
 
-    def __init__(self, bootstrap: str, prefix: str, progress: Progress) -> None:
+    def __init__(self, bootstrap: str, prefix: str, steps: Sequence[str], progress: Progress) -> None:
         self._bootstrap = bootstrap
         self._prefix = prefix
+        self._steps = steps
         self._progress = progress
         self._moved_at = time.monotonic()
         self._before: dict[str, int] = {}
 
     async def done(self) -> bool:
         """True when nothing is left; raises StallError when nothing has moved for a minute."""
-        lags = {name: await cluster.lag(self._bootstrap, self._prefix, step(name)) for name in STEPS}
+        lags = {name: await cluster.lag(self._bootstrap, self._prefix, step(name)) for name in self._steps}
         left = {name: sum(lag.values()) for name, lag in lags.items()}
         if left != self._before:
             self._before, self._moved_at = left, time.monotonic()
@@ -193,24 +196,34 @@ class _Waiting:
 
 
 async def _answer(bootstrap: str, prefix: str, replay: Replay, as_of_ms: int) -> Answer:
-    runs = [run async for run in cluster.read_runs(bootstrap, f"{prefix}.metrics", "metrics")]
-    records = [record for run in runs for record in decode(run, CHANGELOG_BYTES)[0].records]
-    windows, totals = newest([record for record in records if isinstance(record, WindowMetrics | JoinCounts)])
+    records = [
+        record for record in await _all(bootstrap, prefix, "metrics") if isinstance(record, WindowMetrics | JoinCounts)
+    ]
+    incidents = [record for record in await _all(bootstrap, prefix, "alerts") if isinstance(record, Alert)]
+    windows, totals = newest(records)
     letters = await _letters(bootstrap, prefix)
     counted = counts(totals, sum(letters.values()))
+    settings = replay.settings
     summary: dict[str, object] = {
-        "model": replay.model,
-        "task": replay.task,
-        "policy": replay.policy,
-        "horizon_ms": replay.horizon_ms,
-        "window_ms": replay.window_ms,
-        "grace_ms": replay.grace_ms,
+        "model": settings.name,
+        "task": settings.task,
+        "policy": settings.policy,
+        "horizon_ms": settings.horizon,
+        "window_ms": settings.window,
+        "grace_ms": settings.grace,
         "as_of_ms": as_of_ms,
         "as_of": iso(as_of_ms),
         "counts": counted,
         "dead_letters": letters,
     }
-    return Answer(metrics_csv(windows), summary, counted, letters)
+    revisions = [record for record in records if isinstance(record, WindowMetrics)]
+    return Answer(metrics_csv(windows), snapshots_csv(revisions), incidents_csv(incidents), summary, counted, letters)
+
+
+async def _all(bootstrap: str, prefix: str, topic: str) -> list[Record]:
+    """All records of a topic, each partition in its order."""
+    runs = [run async for run in cluster.read_runs(bootstrap, f"{prefix}.{topic}", topic)]
+    return [record for run in runs for record in decode(run, CHANGELOG_BYTES)[0].records]
 
 
 async def _letters(bootstrap: str, prefix: str) -> dict[str, int]:
