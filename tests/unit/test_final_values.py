@@ -124,6 +124,25 @@ def test_why_there_is_none_is_said():
     assert (over.nowcast_accuracy.low, over.nowcast_accuracy.high) == (None, None)
 
 
+def test_few_outcomes_have_no_interval():
+    host, world = Host(make), World(5, lambda rng, n: rng.integers(1, 6 * HORIZON, n))
+    for index in range(20):
+        feed(host, *world.partials(index, [390]))
+    [told] = feed(host, *world.partials(20, [410], mature=False))
+    assert 0 < told.matched < 10
+    assert final(told, "accuracy").why == "fewer than 10 outcomes"
+    assert final(told, "estimated_accuracy").why == ""
+
+
+def test_windows_of_a_version_that_is_counted_otherwise_from_now_on_are_passed_over():
+    host, world = Host(make), World(5)
+    for index in range(12):
+        feed(host, *world.partials(index, [400]))
+    [other] = feed(host, *[replace(each, task="regression") for each in world.partials(12, [400], mature=False)])
+    assert final(other, "mae").windows == 0
+    assert final(feed(host, *world.partials(13, [400], mature=False))[0], "accuracy").windows == 12
+
+
 def test_another_share_of_labels_withholds_the_interval():
     host, world = Host(make), World(5)
     for index in range(12):

@@ -22,6 +22,8 @@ from leadline.records import identity
 
 KEPT = 50
 """Mature windows of a version and segment that are learned from."""
+LEAST_OUTCOMES = 10
+"""Of what is realised: fewer are not like the others of their window, and their own standard error says little."""
 _SERIES = 200
 """Versions and segments whose windows are held in memory too."""
 
@@ -29,7 +31,8 @@ _SERIES = 200
 class Now(NamedTuple):
     """A window as it is: when it ends, the time of its newest partial, the label horizon, whether it is mature, and its numbers.
 
-    ``of_labels``: which of them are made of outcomes, so that their errors are of windows with as many of them.
+    ``of_labels``: which of them are made of outcomes, so that their errors are of windows with as many of them. ``of_few``: which of them
+    are made of too few.
     """
 
     end: int
@@ -40,6 +43,7 @@ class Now(NamedTuple):
     values: Floats
     spreads: Floats
     of_labels: Sequence[bool]
+    of_few: Sequence[bool]
 
 
 class Interval(NamedTuple):
@@ -107,7 +111,7 @@ class FinalValues:
         series = _series_key(key)
         stored = self._store.get(series) or b""
         cached = self._series.get(series)
-        if cached is None or cached[0] != stored:
+        if cached is None or cached[0] != stored or cached[1].errors.shape[2] != width:
             starts = _starts(stored)
             values = self._store.get_many([_trace_key(key._replace(start=start)) for start in starts])
             pasts = {s: Past.unpack(v) for s, v in zip(starts, values, strict=True) if v is not None and is_past(v)}
@@ -157,6 +161,8 @@ def _interval(now: Now, learnt: Learned, i: int, other: bool, unlucky_: bool, hi
     why = ""
     if windows < FEWEST:
         why = f"{windows} mature windows before it, of {FEWEST}"
+    elif now.of_few[i]:
+        why = f"fewer than {LEAST_OUTCOMES} outcomes"
     elif not spread > 0:
         why = "no standard error"
     elif other:

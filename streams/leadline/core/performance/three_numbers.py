@@ -10,7 +10,7 @@ from leadline.core.models import Models
 from leadline.core.performance.errors_by_score import ErrorParts
 from leadline.core.performance.estimation import estimated, labelled_in_the_end, narrowed, nowcast
 from leadline.core.performance.expectation import Expectation
-from leadline.core.performance.final_values import FinalValues, Interval, Now
+from leadline.core.performance.final_values import LEAST_OUTCOMES, FinalValues, Interval, Now
 from leadline.core.processor import Store
 from leadline.core.statistics.final_value import Z
 from leadline.core.windows.aggregates.by_score import SCORE_BINS
@@ -84,8 +84,10 @@ def _realised(record: WindowMetrics, counts: WindowCounts) -> dict[str, Metric]:
 def _now(record: WindowMetrics, horizon: int, at: int, numbers: Mapping[str, Metric | None]) -> Now:
     values = np.array([np.nan if each is None else each.value for each in numbers.values()])
     spreads = np.array([_spread(each) for each in numbers.values()])
-    mature, of_labels = record.state != STATES[0], [not name.startswith("estimated_") for name in numbers]
-    return Now(record.window_end, at, horizon, mature, record.coverage or 0.0, values, spreads, of_labels)
+    of_labels = [not name.startswith("estimated_") for name in numbers]
+    of_few = [record.matched < LEAST_OUTCOMES and name in (*OF_CLASSES, *OF_ERRORS) for name in numbers]
+    mature = record.state != STATES[0]
+    return Now(record.window_end, at, horizon, mature, record.coverage or 0.0, values, spreads, of_labels, of_few)
 
 
 def _spread(metric: Metric | None) -> float:
