@@ -1,6 +1,6 @@
 """The loop as a table: each stage, what it reads and writes, and the object that decides.
 
-A stage is its own consumer group. Its instance on one partition number is a task: one processor, one store. The two stages that need
+A stage is its own consumer group. Its instance on one partition number is a task: one processor, one store. The stages that need
 SciPy are imported with their first task: a worker without them takes 17 MB less.
 """
 
@@ -14,7 +14,6 @@ from leadline.core.scoring.routing import Deployments
 from leadline.core.scoring.scoring import Scoring
 from leadline.core.store_keys import AlertingKeys
 from leadline.core.tables import Table
-from leadline.core.watch.alerting import Alerting
 from leadline.core.watch.retraining import Retraining
 
 
@@ -57,6 +56,13 @@ def _drift(task: Task) -> Processor:
     return Drift(task.store, task.models)
 
 
+def _alerting(task: Task) -> Processor:
+    from leadline.core.watch.alerting import Alerting
+
+    models = HeldModels(task.models, task.store, AlertingKeys.SETTINGS)
+    return Alerting(task.store, models, Deployments(task.tables["rollouts"]))
+
+
 STEPS = (
     Step(
         "scoring",
@@ -89,7 +95,8 @@ STEPS = (
         "alerting",
         reads=("metrics", "drift"),
         writes=("alerts",),
-        processor=lambda task: Alerting(task.store, HeldModels(task.models, task.store, AlertingKeys.SETTINGS)),
+        processor=_alerting,
+        tables=("rollouts",),
     ),
     Step(
         "retraining",
