@@ -7,6 +7,7 @@ quarter.
 ``scripts/bench scale``: what an event costs as partitions, workers, models, segments, versions, waiting predictions or features grow.
 ``scripts/bench restore``: how fast pending predictions come from the changelog onto an empty disk.
 ``scripts/bench window``: one window with two million requests in one partition, through its life.
+``scripts/bench watch``: false incidents, and how soon falls are seen, by drawn counts; no broker is needed.
 ``scripts/bench peer``: work for the runner of a comparison of several stream processors.
 """
 
@@ -22,7 +23,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import join, latency, loop, peer, ratios, restore, scale, scoring, window
+from benchmarks import join, latency, loop, peer, ratios, restore, scale, scoring, watch, window
 from benchmarks.beside import PEERS, check_installed
 from benchmarks.latency import Latency
 from benchmarks.measure import BenchError, Cost
@@ -51,6 +52,10 @@ def main() -> int:
     asked = _arguments()
     if asked.job == "peer":
         return peer.main()
+    if asked.job == "watch":
+        for table in watch.tables(asked.windows):
+            _show(table)
+        return 0
     console = Console(stderr=True)
     try:
         check_installed(getattr(asked, "beside", []))
@@ -97,6 +102,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     jobs = parser.add_subparsers(dest="job", required=True)
     jobs.add_parser("peer", help="work for a runner of several stream processors; see benchmarks/peer.py")
+    watching = jobs.add_parser("watch", help="false incidents, and how soon falls are seen, by drawn counts")
+    watching.add_argument("--windows", type=int, default=900, help="windows of a cell on which nothing is wrong")
     restoring = jobs.add_parser("restore", help="pending predictions from the changelog onto an empty disk")
     restoring.add_argument("--pending", type=int, default=1_000_000, help="predictions without an outcome")
     restoring.add_argument("--runs", type=int, default=3, help="how often they are restored")

@@ -122,6 +122,7 @@ def test_a_segment_is_judged_by_its_own_reference():
     assert segment_days(run, 32, all=176, weak=80, strong=150) == []
     ends = [state for number in range(33, 50) for state in segment_days(run, number, all=180, weak=125, strong=195)]
     assert [state for _, state, _ in ends] == ["resolved"]
+    assert run.emitted[-1].segments == ["strong", "weak"]
 
 
 def test_one_fall_of_everything_is_one_incident():
@@ -320,7 +321,11 @@ def stream(run, hours, requests, labels):
 def test_labels_and_requests_that_stop_and_come_again():
     hourly = {"window": 3_600_000, "horizon": 3 * 3_600_000}
     served = models()
-    run = host(Models({"m": served.settings("m").model_copy(update=hourly)}, {}))
+    served.known["m"] = served.known["m"].model_copy(update=hourly)
+    run = host(served, rollouts=rolled_out(m="v1"))
+    bare = host(Models(served.known, {}), rollouts=rolled_out(m="v1"))
+    stream(bare, (1, 2, 500), lambda hour: 1, lambda hour: 1)
+    assert bare.emitted == []
     stream(run, range(1, 100), lambda hour: hour, lambda hour: max(0, hour - 2))
     assert run.emitted == []
     stream(run, range(100, 110), lambda hour: hour, lambda hour: 97)
@@ -331,7 +336,7 @@ def test_labels_and_requests_that_stop_and_come_again():
         ("labels-stopped", "opened"), ("labels-stopped", "resolved"),
         ("requests-stopped", "opened"), ("requests-stopped", "resolved"),
     ]  # fmt: skip
-    assert [alert.at // 3_600_000 for alert in run.emitted] == [102, 110, 136, 200]
+    assert [alert.at // 3_600_000 for alert in run.emitted] == [102, 110, 114, 200]
 
 
 # -- memory -----------------------------------------------------------------------------------------------------------

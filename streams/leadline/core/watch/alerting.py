@@ -27,6 +27,7 @@ from leadline.settings import ModelSettings
 
 MOST_VERSIONS = 100
 """Versions of a model that are watched; of more, the one that was seen first is left out."""
+MOST_TIME = 1 << 61
 
 
 @dataclass(slots=True)
@@ -75,18 +76,23 @@ class Alerting(EventDriven):
         ]
         self._windows.keep()
         for version, held in self._of_version.items():
-            self._store.put(AlertingKeys.VERSION + identity(*version), _OF_VERSION.dump_json(held))
+            self._keep(AlertingKeys.VERSION + identity(*version), _OF_VERSION.dump_json(held))
         for model, of in self._of_model.items():
-            self._store.put(AlertingKeys.MODEL + model.encode(), _OF_MODEL.dump_json(of))
+            self._keep(AlertingKeys.MODEL + model.encode(), _OF_MODEL.dump_json(of))
         alerts = [alert for found, _ in steps for alert in found]
         arrival_ms = np.array([time for found, time in steps for _ in found], np.int64)
         return Effects([Output("alerts", records=alerts, arrival_ms=arrival_ms)] if alerts else [])
+
+    def _keep(self, key: bytes, value: bytes) -> None:
+        """Write a state where it has changed."""
+        if self._store.get(key) != value:
+            self._store.put(key, value)
 
     def _step(self, record: object, at: int) -> list[Alert]:
         if not isinstance(record, WindowMetrics | JoinCounts | DriftReport):
             return []
         settings = self._models.settings(record.model)
-        if settings is None:
+        if settings is None or not _is_possible(record):
             return []
         if isinstance(record, DriftReport):
             return self._drift(record, settings, at)
@@ -97,7 +103,8 @@ class Alerting(EventDriven):
     # -- what comes ---------------------------------------------------------------------------------------------------
 
     def _drift(self, record: DriftReport, settings: ModelSettings, at: int) -> list[Alert]:
-        if self._yard(record.model, record.model_version, settings) is None:
+        known = self._models.version(record.model, record.model_version)
+        if known is None or known.profile is None:
             return []
         watch = self._version(record.model, record.model_version)
         incidents = _incidents(record.model, record.model_version, settings, watch.open)
@@ -138,8 +145,11 @@ class Alerting(EventDriven):
         champion = self._deployments.champion(model)
         version = champion or (of.versions[-1] if of.versions else "")
         known = self._models.version(model, version)
-        usual = usual_silence(known.profile if known is not None else None)
-        return of.feeds.take(counts, at, settings, usual, _incidents(model, version, settings, of.open))
+        incidents = _incidents(model, version, settings, of.open)
+        alerts = of.feeds.take(counts, at, incidents)
+        if self._yard(model, version, settings) is None:
+            return alerts
+        return alerts + of.feeds.judge(settings, usual_silence(known.profile if known is not None else None), incidents)
 
     # -- what is due --------------------------------------------------------------------------------------------------
 
@@ -207,6 +217,12 @@ class Alerting(EventDriven):
             value = self._store.get(AlertingKeys.MODEL + model.encode())
             held = self._of_model[model] = OfModel() if value is None else _OF_MODEL.validate_json(value)
         return held
+
+
+def _is_possible(record: WindowMetrics | JoinCounts | DriftReport) -> bool:
+    """Whether its times are such that windows around them have times too."""
+    times = [record.as_of] if isinstance(record, JoinCounts) else [record.as_of, record.window_start, record.window_end]
+    return all(abs(time) < MOST_TIME for time in times)
 
 
 def _incidents(model: str, version: str, settings: ModelSettings, held: dict[str, Incident]) -> Incidents:

@@ -101,12 +101,13 @@ class Confirmed:
         return self.performance.is_open or self.area.is_open or self.concept.is_open
 
     def _quality(self, view: "_View", incidents: Incidents, at: int) -> list[Alert]:
-        was_open = self.quality_is_open
+        was_open, named = self.quality_is_open, self.performance.named
         change = self._performance(view)
         concept = self.concept.step(*view.concept(), view.scale.log_c("concept-drift"))
         if not was_open and not self.quality_is_open:
             return []
-        found = self._quality_finding(view, change, concept)
+        named = self.performance.named if self.performance.is_open else named or ["*"]
+        found = self._quality_finding(view, named, change, concept)
         if not self.quality_is_open:
             return incidents.close("quality", "resolved", found, at)
         if not was_open:
@@ -119,9 +120,8 @@ class Confirmed:
             return self.area.step(*view.area(), log_c)
         return self.performance.step(view.scale.yard, log_c, view.block.start, view.windows())
 
-    def _quality_finding(self, view: "_View", change: str | None, concept: str | None) -> Finding:
+    def _quality_finding(self, view: "_View", named: list[str], change: str | None, concept: str | None) -> Finding:
         worse = self.performance.is_open or self.area.is_open or (change is not None and concept is None)
-        named = ["*"] if not self.performance.is_open else self.performance.named
         kind = "performance" if worse else "concept-drift"
         both = worse and self.concept.is_open
         return view.finding(kind, named, both)

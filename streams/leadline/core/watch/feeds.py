@@ -44,10 +44,8 @@ class Feeds:
     labels: Feed
     now: int
 
-    def take(
-        self, counts: JoinCounts | None, now: int, settings: ModelSettings, usual_ms: int, incidents: Incidents
-    ) -> list[Alert]:
-        """Take in counts, or that time has passed; ``usual_ms`` is a silence that the reference had."""
+    def take(self, counts: JoinCounts | None, now: int, incidents: Incidents) -> list[Alert]:
+        """Take in counts, or that time has passed: what comes again has not stopped."""
         self.now = max(self.now, now)
         alerts: list[Alert] = []
         if counts is not None:
@@ -55,11 +53,15 @@ class Feeds:
                 alerts += self._back("requests-stopped", incidents)
             if self.labels.take(counts.outcome_records + counts.matched, self.now):
                 alerts += self._back("labels-stopped", incidents)
-        if self._requests_stopped(settings, usual_ms):
-            alerts += self._gone("requests-stopped", self.requests.last_at, incidents)
-        elif self._labels_stopped(settings):
-            alerts += self._gone("labels-stopped", self.labels.last_at, incidents)
         return alerts
+
+    def judge(self, settings: ModelSettings, usual_ms: int, incidents: Incidents) -> list[Alert]:
+        """What has stopped by now; ``usual_ms`` is a silence that the reference had."""
+        if self._requests_stopped(settings, usual_ms):
+            return self._gone("requests-stopped", self.requests.last_at, incidents)
+        if self._labels_stopped(settings):
+            return self._gone("labels-stopped", self.labels.last_at, incidents)
+        return []
 
     def _requests_stopped(self, settings: ModelSettings, usual_ms: int) -> bool:
         if self.requests.first_at is None:
