@@ -9,6 +9,7 @@ quarter.
 ``scripts/bench window``: one window with two million requests in one partition, through its life.
 ``scripts/bench drift-null [FOLDER ...]``: how often windows without a change are called drifted, and those with one.
 ``scripts/bench coverage``: how often the intervals hold what they are of; no broker.
+``scripts/bench watch``: false incidents, and how soon falls are seen, by drawn counts; no broker is needed.
 ``scripts/bench peer``: work for the runner of a comparison of several stream processors.
 """
 
@@ -24,7 +25,21 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import coverage, drift_null, final_values, join, latency, loop, peer, ratios, restore, scale, scoring, window
+from benchmarks import (
+    coverage,
+    drift_null,
+    final_values,
+    join,
+    latency,
+    loop,
+    peer,
+    ratios,
+    restore,
+    scale,
+    scoring,
+    watch,
+    window,
+)  # fmt: skip
 from benchmarks.beside import PEERS, check_installed
 from benchmarks.latency import Latency
 from benchmarks.measure import BenchError, Cost
@@ -61,6 +76,10 @@ def main() -> int:
     if asked.job == "coverage":
         _show(coverage.metrics_table(asked.windows))
         for table in final_values.tables(asked.windows, asked.folders):
+            _show(table)
+        return 0
+    if asked.job == "watch":
+        for table in watch.tables(asked.windows):
             _show(table)
         return 0
     console = Console(stderr=True)
@@ -123,6 +142,8 @@ def _arguments() -> argparse.Namespace:
         help="streams: predictions.csv.gz, outcomes.csv.gz, reference.csv.gz and meta.json of each",
     )
     covering.add_argument("--windows", type=int, default=coverage.WINDOWS, help="windows of a cell")
+    watching = jobs.add_parser("watch", help="false incidents, and how soon falls are seen, by drawn counts")
+    watching.add_argument("--windows", type=int, default=900, help="windows of a cell on which nothing is wrong")
     restoring = jobs.add_parser("restore", help="pending predictions from the changelog onto an empty disk")
     restoring.add_argument("--pending", type=int, default=1_000_000, help="predictions without an outcome")
     restoring.add_argument("--runs", type=int, default=3, help="how often they are restored")

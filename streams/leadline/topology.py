@@ -1,6 +1,6 @@
 """The loop as a table: each stage, what it reads and writes, and the object that decides.
 
-A stage is its own consumer group. Its instance on one partition number is a task: one processor, one store. The two stages that need
+A stage is its own consumer group. Its instance on one partition number is a task: one processor, one store. The stages that need
 SciPy are imported with their first task: a worker without them takes 17 MB less.
 """
 
@@ -14,7 +14,6 @@ from leadline.core.scoring.routing import Deployments
 from leadline.core.scoring.scoring import Scoring
 from leadline.core.store_keys import AlertingKeys, ConfigurationKeys
 from leadline.core.tables import Table
-from leadline.core.watch.alerting import Alerting
 from leadline.core.watch.configuration import Configuration
 from leadline.core.watch.live_settings import LiveModels
 from leadline.core.watch.retraining import Retraining
@@ -64,6 +63,13 @@ def _live(task: Task, models: Models) -> Models:
     return LiveModels(models, task.tables["model-settings"])
 
 
+def _alerting(task: Task) -> Processor:
+    from leadline.core.watch.alerting import Alerting
+
+    models = _live(task, HeldModels(task.models, task.store, AlertingKeys.SETTINGS))
+    return Alerting(task.store, models, Deployments(task.tables["rollouts"]))
+
+
 STEPS = (
     Step(
         "scoring",
@@ -97,10 +103,8 @@ STEPS = (
         "alerting",
         reads=("metrics", "drift"),
         writes=("alerts",),
-        processor=lambda task: Alerting(
-            task.store, _live(task, HeldModels(task.models, task.store, AlertingKeys.SETTINGS))
-        ),
-        tables=("model-settings",),
+        processor=_alerting,
+        tables=("rollouts", "model-settings"),
     ),
     Step(
         "retraining",

@@ -33,7 +33,11 @@ from leadline.wire.run import Run
 from stages import Host, Models, partial, version
 
 SETTINGS = ModelSettings(
-    name="m", window=100, alerts=AlertLimits(reference=0.8, margin=0, open_after=1, min_coverage=0)
+    name="m",
+    window=100,
+    horizon=100,
+    grace=100,
+    alerts=AlertLimits(reference=0.8, margin=0, open_after=1, resolve_after=1, false_alarms="1 per 1ms"),
 )
 PROFILE = ReferenceProfile(
     20,
@@ -60,7 +64,11 @@ WINDOW = WindowMetrics(
     **TALLIES,
     coverage=1.0,
     **METRIC,
+    mature=MatureCounts(200, 200, 100, 5, 95, 95, 5, 0, 0),
+    nowcast_accuracy=Metric(0.5, 0.4, 0.6),
+    estimated_accuracy=Metric(0.9, 0.89, 0.91),
 )
+TIME = JoinCounts("m", -1, 1, 1000, *range(17))
 DRIFT = DriftReport(
     model="m",
     model_version="v1",
@@ -116,6 +124,7 @@ SUM = st.sampled_from([0, -1, 10**12, 2**126, 2**127, -(2**127), 2**2000])
 TEXT = st.sampled_from(["", "m", "v1", "v2", "*", "x", "score", "sealed", "regression", "\0", "odd"])
 FLOAT = st.floats() | st.sampled_from([1.7976931348623157e308, 5e-324])
 OF = {
+    list[str]: st.lists(TEXT, max_size=3),
     str: TEXT,
     int: WHOLE,
     float: FLOAT,
@@ -168,8 +177,8 @@ def run_of(topic, records, first):
 STAGES = [
     ("window-partials", PARTIALS, lambda store: Performance(store, MODELS)),
     ("window-profiles", PROFILES, lambda store: Drift(store, MODELS)),
-    ("metrics", [WINDOW], lambda store: Alerting(store, MODELS)),
-    ("drift", [DRIFT], lambda store: Alerting(store, MODELS)),
+    ("metrics", [WINDOW, TIME], lambda store: Alerting(store, MODELS, Deployments(Table()))),
+    ("drift", [DRIFT], lambda store: Alerting(store, MODELS, Deployments(Table()))),
     ("alerts", [ALERT], lambda store: Retraining(store, MODELS, Deployments(Table()))),
 ]
 

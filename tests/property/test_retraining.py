@@ -23,8 +23,11 @@ TIMES = st.integers(0, 400)
 @st.composite
 def alerts(draw):
     """An alert with its arrival time; few ids, so that one may open, resolve and open again."""
-    number, state = draw(st.integers(0, 9)), draw(st.sampled_from(["opened", "opened", "updated", "resolved"]))
-    kind = draw(st.sampled_from(["performance"] * 4 + ["drift"]))
+    number, state = (
+        draw(st.integers(0, 9)),
+        draw(st.sampled_from(["opened", "opened", "updated", "resolved", "withdrawn"])),
+    )
+    kind = draw(st.sampled_from(["performance"] * 3 + ["concept-drift", "data-drift"]))
     alert = Alert(
         alert_id=f"a{number}",
         kind=kind,
@@ -38,6 +41,7 @@ def alerts(draw):
         revision=1,
         evidence={},
         runbook="",
+        early=draw(st.sampled_from([False] * 4 + [True])),
     )
     return alert, draw(TIMES)
 

@@ -1,275 +1,357 @@
-"""Alerts: when they open, tell more and resolve."""
+"""Incidents: when they open, tell more, resolve, and are withdrawn."""
 
-import json
 import re
-from dataclasses import asdict
-from pathlib import Path
+from dataclasses import asdict, replace
 
 import fastavro
-import numpy as np
 import pytest
 
-from leadline.core.join.join import Join
-from leadline.core.models import Signature
-from leadline.core.performance.metrics import METRICS
-from leadline.core.performance.performance import Performance
-from leadline.core.reference import ReferenceProfile
+from incidents import GRACE, HORIZON, SIZE, counts, models, reference, report, time, window
+from leadline.core.reference import ReferenceProfile, SegmentReference
 from leadline.core.scoring.routing import Deployments
-from leadline.core.watch.alerting import MOST_FEATURES, MOST_WINDOWS, SPARE_WINDOWS, Alerting
-from leadline.core.watch.drift import Drift
-from leadline.core.watch.retraining import Retraining
-from leadline.core.windows.reference_bins import build_profile
-from leadline.records import DriftReport, Metric, WindowMetrics
-from leadline.settings import AlertLimits, ModelSettings
-from stages import Host, Models, partial, predictions_batch, records_batch, rolled_out, version
+from leadline.core.tables import Table
+from leadline.core.watch.alerting import Alerting
+from leadline.core.watch.incidents import MOST_FEATURES
+from leadline.core.watch.waiting import MOST_WAITING
+from leadline.records import MatureCounts, Metric
+from leadline.wire.schemas import schema
+from stages import Host, Models, records_batch, roll_out, rolled_out
 
-SCHEMAS = Path(__file__).parents[2] / "schemas"
-
-
-def models(profile=None, **limits):
-    limits = {"reference": 0.8, "margin": 0.05, **limits}
-    settings = ModelSettings(name="m", window=100, alerts=AlertLimits(**limits), runbook="see the wiki")
-    return Models({"m": settings}, {("m", "v1"): version(settings, profile)} if profile else {})
+DAY_MS = 86_400_000
 
 
-def window(number, high=0.9, coverage=0.9, revision=1, segment="*", metric="accuracy", low=0.1, over=True):
-    named = dict.fromkeys(METRICS) | {metric: None if high is None else Metric((low + high) / 2, low, high)}
-    counts = dict.fromkeys("predictions matched pending expired tp fp fn tn".split(), 9)
-    return WindowMetrics(
-        model="m",
-        model_version="v1",
-        segment=segment,
-        window_start=number * 100,
-        window_end=number * 100 + 100,
-        revision=revision,
-        as_of=number * 100 + (100 if over else 99),
-        state="mature",
-        task="binary",
-        **counts,
-        coverage=coverage,
-        **named,
-    )
-
-
-def report(number, feature, drifted, revision=1):
-    kind = "score" if feature == "score" else "numeric"
-    return DriftReport(
-        model="m",
-        model_version="v1",
-        window_start=number * 100,
-        window_end=number * 100 + 100,
-        feature=feature,
-        kind=kind,
-        method="psi+chi2",
-        statistic=0.3,
-        threshold=0.1,
-        p_value=1e-9,
-        drifted=drifted,
-        n=500,
-        reference_n=1000,
-        revision=revision,
-        as_of=0,
-    )
-
-
-def host(served=None, fresh=False):
-    return Host(lambda store: Alerting(store, served or models()), fresh)
+def host(served=None, fresh=False, rollouts=None):
+    served = served or models()
+    return Host(lambda store: Alerting(store, served, Deployments(rollouts or Table())), fresh)
 
 
 def feed(run, *records):
-    return [(alert.state, alert.window_start // 100) for alert in run.feed(records_batch("metrics", records))]
+    return [
+        (alert.kind, alert.state, alert.window_start // SIZE) for alert in run.feed(records_batch("metrics", records))
+    ]
 
 
-def test_opens_after_two_bad_and_resolves_after_two_good():
+def days(run, rights, first=0, **named):
+    """Feed whole days: windows with so many right answers, and the time when they are due."""
+    return [each for i, right in enumerate(rights, first) for each in feed(run, window(i, right, **named), time(i))]
+
+
+def test_performance_opens_and_resolves_by_its_evidence():
     run = host()
-    #                0     1     2       3       4     5     6       7
-    highs = [0.9, 0.7, 0.9, 0.7, 0.74, 0.7, 0.9, 0.76, 0.9]
-    states = [emitted for number, high in enumerate(highs) for emitted in feed(run, window(number, high))]
-    assert states == [("opened", 4), ("updated", 5), ("updated", 6), ("resolved", 7)]
-    opened, *_, resolved = run.emitted
-    assert {alert.alert_id for alert in run.emitted} == {opened.alert_id}
-    assert [alert.revision for alert in run.emitted] == [1, 2, 3, 4]
-    assert (opened.severity, opened.kind, opened.segment, opened.runbook) == (
-        "critical",
-        "performance",
-        "*",
-        "see the wiki",
-    )
-    assert opened.evidence == {
-        "metric": "accuracy", "value": "0.42", "interval": "0.1 to 0.74", "reference": "0.8", "limit": "0.75", "coverage": "0.9",
-        "matched": "9", "windows": "1970-01-01T00:00:00.300Z, 1970-01-01T00:00:00.400Z",
-    }  # fmt: skip
-    assert resolved.window_end == 800
-    assert run.keys[0] == opened.alert_id.encode()
-    assert run.routes[0] == b"m"
+    assert days(run, [180, 178, 182]) == []
+    assert days(run, [100, 100], first=3) == [("performance", "opened", 3)]
+    assert days(run, [180, 182, 181, 180, 185, 180], first=5) == [("performance", "resolved", 7)]
+    opened, resolved = run.emitted
+    assert (opened.severity, opened.segment, opened.segments, opened.runbook) == ("critical", "*", ["*"], "wiki")
+    assert (opened.early, opened.error_rate, opened.at, opened.revision) == (False, "calibrated", 0, 1)
+    assert opened.cause.startswith("accuracy 0.5 of labelled (200 of 200), limit 0.86")
+    assert list(opened.evidence)[:4] == ["realised", "segments", "metric", "value"]
+    assert (resolved.alert_id, resolved.revision) == (opened.alert_id, 2)
+    assert run.routes == [b"m", b"m"]
+    assert run.keys == [opened.alert_id.encode()] * 2
+    for alert in run.emitted:
+        name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(alert).__name__)
+        assert fastavro.validate(asdict(alert), schema(name))
 
 
-def test_windows_without_labels_are_passed_over():
+def test_a_window_is_judged_once_as_it_was_at_maturity():
     run = host()
-    emitted = feed(
-        run,
-        window(0, 0.7),
-        window(1, 0.7, coverage=0.4),
-        window(2, 0.7, coverage=None),
-        window(3, None),
-        window(4, 0.7),
-    )
-    assert emitted == [("opened", 4)]
-    assert feed(run, window(5, 0.9), window(6, 0.9, coverage=0.1)) == [("updated", 5)]
-
-
-def test_a_window_is_judged_when_it_is_over():
+    corrected = counts(180)
+    assert feed(run, window(0, 100), time(0)) == [("performance", "opened", 0)]
+    assert feed(run, window(0, 100, revision=3), time(0), window(0, 100, revision=9)) == []
     run = host()
-    assert feed(run, window(0, 0.7), window(1, 0.7, over=False)) == []
-    assert feed(run, window(1, 0.7, revision=2)) == [("opened", 1)]
+    days(run, [180])
+    late = window(0, 180, revision=5, tp=10, fn=10)
+    assert feed(run, *[replace(late, revision=revision) for revision in range(5, 40)], time(1)) == []
+    assert corrected.matched == 200
 
 
-def test_a_restated_window_tells_only_when_the_state_changes():
+def test_a_correction_withdraws():
     run = host()
-    feed(run, window(0, 0.7), window(1, 0.7))
-    assert feed(run, window(1, 0.72, revision=2), window(0, 0.71, revision=2)) == []
-    assert feed(run, window(0, 0.9, revision=1), window(1, 0.9, revision=1)) == []
-    assert feed(run, window(0, 0.9, revision=3), window(1, 0.9, revision=3)) == [("resolved", 1)]
+    assert days(run, [180, 100]) == [("performance", "opened", 1)]
+    better = window(1, 100, revision=3, tp=90, fn=20, tn=90)
+    assert feed(run, better) == [("performance", "withdrawn", 1)]
+    assert run.emitted[-1].cause == "corrected labels do not confirm it"
+    assert days(run, [180, 100], first=2) == [("performance", "opened", 3)]
 
 
-def test_order_of_arrival_does_not_matter_for_the_row():
-    assert feed(host(), window(5, 0.7), window(3, 0.9), window(4, 0.7)) == [("opened", 5)]
-    assert feed(host(), window(5, 0.7), window(3, 0.7), window(4, 0.9)) == [("opened", 5), ("updated", 5)]
-
-
-def test_segments_are_their_own_subjects_and_warn():
+def test_windows_are_judged_in_order_and_as_soon_as_all_partitions_are_there():
     run = host()
-    emitted = feed(run, window(0, 0.7), window(0, 0.7, segment="a=b"), window(1, 0.9), window(1, 0.7, segment="a=b"))
-    assert emitted == [("opened", 1)]
-    assert (run.emitted[0].severity, run.emitted[0].segment) == ("warning", "a=b")
+    assert feed(run, window(1, 100), window(0), time(0, as_of=(2 * SIZE + HORIZON))) == []
+    assert feed(run, time(1)) == [], "an older window is known, and not mature"
+    assert feed(run, window(0, 180)) == [("performance", "opened", 1)]
 
 
-def test_an_interval_that_reaches_the_limit_is_good():
-    assert feed(host(models(reference=0.5, margin=0.25)), window(0, 0.25), window(1, 0.25)) == []
-    errors = (window(number, 2.0, metric="mae", low=0.75) for number in range(2))
-    assert feed(host(models(metric="mae", reference=0.5, margin=0.25)), *errors) == []
+def test_a_window_that_never_matures_holds_up_the_others_for_a_while():
+    run, patience = host(), HORIZON + GRACE + 8 * SIZE + DAY_MS
+    assert feed(run, window(0), window(1, 100), time(1)) == []
+    assert feed(run, time(1, as_of=2 * SIZE + HORIZON + 1 + patience)) == []
+    assert feed(run, time(5, as_of=2 * SIZE + HORIZON + 2 + patience)) == [("performance", "opened", 1)]
 
 
-@pytest.mark.parametrize(("low", "bad"), [(0.84, False), (0.86, True)])
-def test_less_is_better_for_errors(low, bad):
-    run = host(models(metric="mae"))
-    emitted = feed(run, *(window(number, 2.0, metric="mae", low=low) for number in range(2)))
-    assert emitted == ([("opened", 1)] if bad else [])
-
-
-def test_the_reference_is_that_of_the_version_where_none_is_set():
-    bad = window(0, 0.7), window(1, 0.7)
-    assert feed(host(models(reference=None)), *bad) == []
-    assert feed(host(models(ReferenceProfile(1, [], {"auc": 0.9}), reference=None)), *bad) == []
-    assert feed(host(models(ReferenceProfile(1, [], {"accuracy": 0.8}), reference=None)), *bad) == [("opened", 1)]
-    assert feed(host(models(ReferenceProfile(1, [], {"accuracy": 0.7}), reference=None)), *bad) == []
-
-
-def test_one_drift_alert_for_all_features_of_a_window():
+def test_labels_that_never_come_are_no_reason_for_silence():
     run = host()
-    first = report(0, "x", True), report(0, "y", False), report(0, "score", False)
-    assert feed(run, *first) == []
-    assert feed(run, report(1, "x", False), report(1, "y", True)) == []
-    assert feed(run, report(1, "score", True)) == [("opened", 1)]
-    (alert,) = run.emitted
-    assert (alert.kind, alert.severity) == ("drift", "warning")
-    assert alert.evidence["numeric y"] == alert.evidence["score"] == "psi 0.3 above 0.1, p 1e-09, n 500"
-    assert set(alert.evidence) == {"numeric y", "score", "windows"}
+    assert days(run, [counts(15, missing=170)] * 3) == [("performance", "opened", 0)]
+    assert "of labelled (30 of 200)" in run.emitted[0].cause
+    assert days(host(models(min_coverage=0.5)), [counts(15, missing=170)] * 5) == []
 
 
-def test_half_a_restatement_changes_nothing():
+def test_labels_that_come_for_one_class_more_than_for_the_other():
+    """Half of the predicted positives are right, and most of the wrong ones have no label."""
+    biased = MatureCounts(200, 110, 100, tp=5, fp=5, fn=50, tn=50, absolute_error_sum=0, squared_error_sum=0)
     run = host()
-    feed(run, report(0, "x", True), report(0, "score", False), report(1, "x", True), report(1, "score", False))
-    feed(run, report(2, "x", False), report(2, "score", False))
-    assert [alert.state for alert in run.emitted] == ["opened", "updated"]
-    assert feed(run, report(1, "x", False, revision=2)) == []
-    assert feed(run, report(1, "score", False, revision=1)) == []
-    assert feed(run, report(1, "score", False, revision=2)) == [("resolved", 2)]
+    assert days(run, [biased] * 10) == [("labels-biased", "opened", 0)]
+    assert run.emitted[0].cause.startswith("10% of the predicted positives have a label, 100% of the others")
 
 
-def remembered(run):
-    ((_, value),) = run.store.scan(b"a", b"b")
-    return sorted(start // 100 for start, *_ in json.loads(value)[0])
+def segment_days(run, number, **rights):
+    records = [window(number, right, segment=name.replace("all", "*")) for name, right in rights.items()]
+    return feed(run, *records, time(number))
 
 
-def test_windows_are_forgotten_by_time_but_those_that_decide():
-    """Horizon and grace are three windows long. Whatever is older is ignored; two windows that are far apart still open an alert."""
-    served = models()
-    served.known["m"] = served.known["m"].model_copy(update={"horizon": 200, "grace": 100})
+def test_a_segment_is_judged_by_its_own_reference():
+    served = models(reference(weak=0.6, strong=0.95))
     run = host(served)
-    feed(run, *(window(number, 0.9) for number in range(1000, 1100)))
-    assert remembered(run) == list(range(1099 - 3 - SPARE_WINDOWS, 1100))
-    assert feed(run, *(window(number, 0.7, over=False) for number in range(500, 600))) == []
-    assert feed(run, *(window(number, 0.7) for number in (5000, 9000))) == [("opened", 9000)]
-    assert remembered(run) == [1099, 5000, 9000]
-
-
-def test_windows_that_are_not_over_push_no_other_out():
-    """Some events are of the year 9000."""
-    run = host()
-    feed(run, *(window(10**9 + number, 0.9, over=False) for number in range(2 * MOST_WINDOWS)))
-    assert feed(run, window(0, 0.7), window(1, 0.7)) == [("opened", 1)]
-
-
-def test_memory_is_bounded():
-    run = host()
-    feed(run, *(window(number, 0.9) for number in range(3 * MOST_WINDOWS)))
-    assert remembered(run) == list(range(2 * MOST_WINDOWS, 3 * MOST_WINDOWS))
-    run = host()
-    feed(run, *(report(0, f"f{n}", True) for n in range(2000)), report(0, "score", True))
-    feed(run, *(report(1, f"f{n}", True) for n in range(2000)), report(1, "score", True))
+    for number in range(30):
+        assert segment_days(run, number, all=180, weak=120, strong=190) == []
+    assert segment_days(run, 30, all=176, weak=120, strong=150) == [("performance", "opened", 30)]
     [alert] = run.emitted
-    assert alert.evidence["further"] == str(2000 - MOST_FEATURES)
-    assert len(alert.evidence) == MOST_FEATURES + 3
+    assert (alert.segment, alert.segments, alert.severity) == ("strong", ["strong"], "warning")
+    assert segment_days(run, 31, all=176, weak=80, strong=150) == [("performance", "updated", 31)]
+    assert (run.emitted[-1].segment, run.emitted[-1].segments) == ("several", ["strong", "weak"])
+    assert segment_days(run, 32, all=176, weak=80, strong=150) == []
+    ends = [state for number in range(33, 50) for state in segment_days(run, number, all=180, weak=125, strong=195)]
+    assert [state for _, state, _ in ends] == ["resolved"]
+    assert run.emitted[-1].segments == ["strong", "weak"]
+
+
+def test_one_fall_of_everything_is_one_incident():
+    names = {f"s{i}": 0.9 for i in range(50)}
+    run = host(models(reference(**names)))
+    for number in range(8):
+        segment_days(run, number, all=counts(5000, n=10_000), **dict.fromkeys(names, 100))
+    assert [(alert.state, alert.segment) for alert in run.emitted] == [("opened", "*")]
+
+
+def test_half_of_the_segments_known_is_not_enough():
+    run = host(models(reference(weak=0.6)))
+    assert feed(run, window(0, 100), window(0, segment="weak"), time(0)) == []
+    assert feed(run, window(0, 120, segment="weak")) == [("performance", "opened", 0)]
+
+
+def test_versions_without_a_reference_and_versions_that_do_not_answer_have_no_incident():
+    rollouts = rolled_out(m="v2")
+    run = host(rollouts=rollouts)
+    assert days(run, [100] * 3) == days(run, [100] * 3, made="v2") == []
+    rollouts = rolled_out(m="v1")
+    run = host(rollouts=rollouts)
+    assert days(run, [100]) == [("performance", "opened", 0)]
+    roll_out(rollouts, "m", "v2", arrival_ms=SIZE + HORIZON + 50)
+    assert days(run, [100] * 3, first=1) == [("performance", "resolved", 1)]
+    assert run.emitted[-1].cause == "another version answers now"
+
+
+def test_a_stated_reference_counts_for_a_version_without_one():
+    bare = Models({"m": models(reference=0.9, margin=0.02).settings("m")}, {})
+    run = host(bare)
+    assert days(run, [180, 180, 100]) == [("performance", "opened", 2)]
+    assert run.emitted[0].error_rate == ""
+
+
+def test_cycles_are_judged_whole():
+    """Half of the windows are bad, and the others so good that the share is within the limit."""
+    served = models(cycle=4 * SIZE, false_alarms=f"1 per {120 * SIZE}ms")
+    assert days(host(served), [200, 200, 155, 155] * 20) == []
+    assert days(host(models()), [200, 200, 155, 155] * 20) != []
+
+
+@pytest.mark.parametrize(("metric", "bad"), [("precision", {"tp": 60, "fp": 40}), ("recall", {"tp": 60, "fn": 40})])
+def test_other_shares_are_judged_by_their_own_counts(metric, bad):
+    cells = dict.fromkeys(("tp", "fp", "fn", "tn"), 0) | {"tn": 100} | bad
+    worse = MatureCounts(200, 200, 0, **cells, absolute_error_sum=0, squared_error_sum=0)
+    assert days(host(models(metric=metric)), [worse] * 3) == [("performance", "opened", 0)]
+
+
+@pytest.mark.parametrize(("metric", "error"), [("mae", 3), ("rmse", 2)])
+def test_errors_are_judged_by_bets(metric, error):
+    windows = [[100.0 * i, 100.0, 100.0 + i % 2, 100.0 + i % 2] for i in range(10)]
+    profile = ReferenceProfile(
+        1000, [], {}, [], SIZE, [], [SegmentReference("*", 1000, {"mae": 1.0, "rmse": 1.0}, windows)]
+    )
+
+    def losses(size):
+        return MatureCounts(200, 200, 0, 0, 0, 0, 0, int(200 * size * 1e12), int(200 * size**2 * 1e12))
+
+    run = host(models(profile, metric=metric))
+    assert days(run, [losses(1.0)] * 50) == []
+    opened = days(run, [losses(error)] * 10, first=50)
+    assert [(kind, state) for kind, state, _ in opened] == [("performance", "opened")]
+    assert run.emitted[0].error_rate == "proven"
+    assert [state for _, state, _ in days(run, [losses(0.9)] * 60, first=60)] == ["resolved"]
+
+
+def test_auc_is_judged_by_its_interval():
+    profile = ReferenceProfile(1000, [], {"auc": 0.9})
+    run = host(models(profile, metric="auc"))
+    good, bad = ({"auc": Metric(value, value - 0.05, value + 0.05)} for value in (0.9, 0.7))
+    assert days(run, [100] * 5, **good) == []
+    assert [each[:2] for each in days(run, [100] * 5, first=5, **bad)] == [("performance", "opened")]
+
+
+def test_concept_drift_and_performance_of_one_fall_are_one_incident():
+    run = host()
+    estimate = {"estimated_accuracy": Metric(0.9, 0.89, 0.91)}
+    days(run, [180] * 3, **estimate)
+    days(run, [168] * 40, first=3, **estimate)
+    assert run.emitted[0].state == "opened"
+    assert len({alert.alert_id for alert in run.emitted}) == 1
+    assert "concept drift" in run.emitted[-1].cause
+    run = host()
+    above_the_limit = {"estimated_accuracy": Metric(0.99, 0.98, 1.0)}
+    assert [each[:2] for each in days(run, [176] * 10, **above_the_limit)] == [("concept-drift", "opened")]
+
+
+def test_scores_that_no_longer_tell_how_often_an_outcome_is_positive():
+    run = host()
+    even = MatureCounts(200, 200, 0, 90, 10, 10, 90, 0, 0)
+    assert days(run, [even] * 5, mean_score=Metric(0.5)) == []
+    assert [each[:2] for each in days(run, [even] * 9, first=5, mean_score=Metric(0.3))] == [("calibration", "opened")]
+
+
+# -- early ------------------------------------------------------------------------------------------------------------
+
+
+def nowcast(number, value):
+    return window(number, nowcast_accuracy=Metric(value, value - 0.02, value + 0.02))
+
+
+def test_an_early_incident_is_withdrawn_by_labels_or_confirmed_by_them():
+    run = host()
+    assert feed(run, nowcast(0, 0.5), nowcast(1, 0.5)) == [("estimated-performance", "opened", 0)]
+    assert run.emitted[0].early
+    assert feed(run, window(0, 180), time(0)) == [("estimated-performance", "withdrawn", 0)]
+    run = host()
+    feed(run, nowcast(0, 0.5))
+    assert feed(run, window(0, 100), time(0)) == [
+        ("performance", "opened", 0),
+        ("estimated-performance", "resolved", 0),
+    ]
+    assert run.emitted[-1].cause == f"confirmed as {run.emitted[1].alert_id}"
+    assert feed(run, nowcast(1, 0.5), nowcast(2, 0.5)) == [], "it is known already"
+
+
+def test_an_early_incident_resolves_by_itself():
+    run = host()
+    assert feed(run, nowcast(0, 0.5), *(nowcast(number, 0.95) for number in range(1, 6)))[-1][1] == "resolved"
+    assert feed(host(), nowcast(0, 0.9), nowcast(1, 0.9)) == []
+
+
+# -- drift ------------------------------------------------------------------------------------------------------------
+
+
+def drift(run, number, *names, p=1e-9, **changed):
+    known = ("x", "y", "score")
+    return feed(run, *(replace(report(number, name, name in names, p=p), **changed) for name in known))
+
+
+def test_features_open_and_resolve_one_by_one_in_one_incident():
+    run = host()
+    assert drift(run, 0, "x") == []
+    assert drift(run, 1, "x") == [("data-drift", "opened", 1)]
+    assert drift(run, 2, "x", "y") == []
+    assert drift(run, 3, "x", "y") == [("data-drift", "updated", 3)]
+    assert drift(run, 4, "y") == []
+    assert drift(run, 5, "y") == [("data-drift", "updated", 5)]
+    assert [alert.features for alert in run.emitted] == [["x"], ["x", "y"], ["y"]]
+    assert drift(run, 6) == []
+    assert drift(run, 7) == [("data-drift", "resolved", 7)]
+    assert {alert.early for alert in run.emitted} == {True}
+
+
+def test_the_score_alone_is_prediction_drift_and_part_of_the_drift_of_inputs():
+    run = host()
+    assert [*drift(run, 0, "score"), *drift(run, 1, "score")] == [("prediction-drift", "opened", 1)]
+    assert run.emitted[0].features == []
+    assert drift(run, 2, "score", "x") == []
+    assert drift(run, 3, "score", "x") == [("prediction-drift", "resolved", 3), ("data-drift", "opened", 3)]
+
+
+def test_little_evidence_of_drift_does_not_open():
+    run = host()
+    assert [each for number in range(10) for each in drift(run, number, "x", p=0.2)] == []
+
+
+def test_a_restated_window_withdraws_its_incident():
+    run = host()
+    drift(run, 0, "x")
+    drift(run, 1, "x")
+    assert drift(run, 1, revision=2) == [("data-drift", "withdrawn", 1)]
+
+
+def test_performance_opens_by_itself_and_names_the_drift():
+    run = host()
+    drift(run, 0, "x")
+    drift(run, 1, "x")
+    assert days(run, [180, 100]) == [("performance", "opened", 1)]
+    performance = run.emitted[-1]
+    assert performance.cause.endswith("with drift of x")
+    assert (performance.features, next(iter(performance.evidence))) == (["x"], "features")
+
+
+def test_very_many_features_are_counted():
+    run = host()
+    for number in range(2):
+        feed(run, *(report(number, f"f{n}", True) for n in range(2000)), report(number, "score", True))
+    [alert] = run.emitted
+    assert len(alert.features) == MOST_FEATURES
+    assert alert.evidence["further"] == str(2001 - MOST_FEATURES)
+
+
+# -- feeds ------------------------------------------------------------------------------------------------------------
+
+
+def stream(run, hours, requests, labels):
+    """Counts of a model each hour: one request, one label a request."""
+    for hour in hours:
+        seen, labelled = requests(hour), labels(hour)
+        total = replace(time(0), revision=hour, prediction_records=seen, outcome_records=labelled, matched=0, as_of=0)
+        run.feed(records_batch("metrics", [total], hour * 3_600_000))
+
+
+def test_labels_and_requests_that_stop_and_come_again():
+    hourly = {"window": 3_600_000, "horizon": 3 * 3_600_000}
+    served = models()
+    served.known["m"] = served.known["m"].model_copy(update=hourly)
+    run = host(served, rollouts=rolled_out(m="v1"))
+    bare = host(Models(served.known, {}), rollouts=rolled_out(m="v1"))
+    stream(bare, (1, 2, 500), lambda hour: 1, lambda hour: 1)
+    assert bare.emitted == []
+    stream(run, range(1, 100), lambda hour: hour, lambda hour: max(0, hour - 2))
+    assert run.emitted == []
+    stream(run, range(100, 110), lambda hour: hour, lambda hour: 97)
+    stream(run, range(110, 112), lambda hour: hour, lambda hour: hour)
+    stream(run, range(112, 200), lambda hour: 111, lambda hour: 111 + (hour > 150))
+    stream(run, range(200, 202), lambda hour: hour, lambda hour: hour)
+    assert [(alert.kind, alert.state) for alert in run.emitted] == [
+        ("labels-stopped", "opened"), ("labels-stopped", "resolved"),
+        ("requests-stopped", "opened"), ("requests-stopped", "resolved"),
+    ]  # fmt: skip
+    assert [alert.at // 3_600_000 for alert in run.emitted] == [102, 110, 114, 200]
+
+
+# -- memory -----------------------------------------------------------------------------------------------------------
+
+
+def test_memory_is_bounded_and_far_windows_push_no_other_out():
+    run = host()
+    feed(run, *(window(10**9 + number, as_of=0) for number in range(MOST_WAITING + 100)))
+    assert days(run, [180, 100]) == [("performance", "opened", 1)]
+    assert len(list(run.store.scan(b"w", b"x"))) <= MOST_WAITING
+    run = host()
+    days(run, [180] * 300)
+    assert len(list(run.store.scan(b"w", b"x"))) == 0
+    assert sum(len(value) for _, value in run.store.scan(b"m", b"x")) < 4000
 
 
 def test_unknown_models_are_passed_over():
-    assert feed(host(Models()), window(0, 0.1), window(1, 0.1), report(0, "score", True)) == []
-
-
-def test_from_scores_and_partials_to_alerts_and_one_retrain_request():
-    """Inputs and quality change from window 3 on: a drift alert, a performance alert, one request."""
-    rng = np.random.default_rng(21)
-    signature = Signature("s", ["x"], [], {})
-    profile = build_profile(signature, rng.normal(size=(5000, 1)), rng.uniform(size=5000), {"accuracy": 0.9})
-    served = models(profile, reference=None)
-    served.versions["m", "v1"] = version(served.known["m"], profile, signature=signature)
-    join = Host(lambda store: Join(0, store, served), True, "window-profiles")
-    stages = [
-        Host(lambda store, make=make: make(store), fresh=True)
-        for make in (
-            lambda store: Drift(store, served), lambda store: Performance(store, served),
-            lambda store: Alerting(store, served), lambda store: Retraining(store, served, Deployments(rolled_out(m="v1"))),
-        )
-    ]  # fmt: skip
-    drift, performance, alerting, retraining = stages
-    for number in range(6):
-        moved = number >= 3
-        closed = join.feed(predictions(number * 100, rng.normal(2 * moved, 1, 400), rng.uniform(size=400)))
-        alerting.feed(records_batch("drift", drift.feed(records_batch("window-profiles", closed))))
-        right = [(0.9, float(rng.uniform() < (0.6 if moved else 0.9)), 1) for _ in range(400)]
-        emitted = performance.feed(
-            records_batch("window-partials", [partial(right, start=number * 100, as_of=number * 100 + 100)])
-        )
-        alerting.feed(records_batch("metrics", emitted))
-    assert [(alert.kind, alert.state, alert.window_start) for alert in alerting.emitted] == [
-        ("performance", "opened", 400), ("drift", "opened", 400), ("performance", "updated", 500),
-    ]  # fmt: skip
-    requests = retraining.feed(records_batch("alerts", alerting.emitted))
-    assert [request.alert_id for request in requests] == [alerting.emitted[0].alert_id]
-    assert requests[0].cause.startswith("accuracy 0.")
-    for stage in (join, *stages):
-        for record in stage.emitted:
-            assert fastavro.validate(asdict(record), schema(record))
-
-
-def predictions(start, values, scores):
-    """A window's predictions; arrival is at the window's start, so that it closes with the next one."""
-    features = [[value] for value in values.tolist()]
-    rows = zip(range(start * len(values), (start + 1) * len(values)), scores.tolist(), features, strict=True)
-    return predictions_batch([(name, "v1", start, *row) for name, *row in rows], start)
-
-
-def schema(record):
-    name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(record).__name__).lower()
-    return json.loads((SCHEMAS / f"{name}.avsc").read_text("utf-8"))
+    assert feed(host(Models()), window(0, 0), time(0), report(0, "score", True)) == []

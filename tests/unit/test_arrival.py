@@ -4,17 +4,19 @@ from dataclasses import replace
 
 import pytest
 
+from incidents import models, time, window
 from leadline.core.performance.performance import Performance
 from leadline.core.reference import FeatureProfile, ReferenceProfile
+from leadline.core.scoring.routing import Deployments
+from leadline.core.tables import Table
 from leadline.core.watch.alerting import Alerting
 from leadline.core.watch.drift import Drift
 from leadline.records import FeatureCounts, JoinCounts, WindowProfile
-from leadline.settings import AlertLimits, ModelSettings
+from leadline.settings import ModelSettings
 from leadline.state.memory import MemoryStore
 from stages import Models, partial, records_batch, version
 
-LIMITS = AlertLimits(reference=0.9, margin=0.02, open_after=1, resolve_after=1)
-SETTINGS = ModelSettings(name="m", alerts=LIMITS)
+SETTINGS = ModelSettings(name="m")
 PROFILE = ReferenceProfile(10, [FeatureProfile("score", "score", [5, 5, 0], [0.5], [])], {})
 MODELS = Models({"m": SETTINGS}, {("m", "v1"): version(SETTINGS, PROFILE)})
 
@@ -71,32 +73,18 @@ def test_sums_arrive_with_the_newest_record_that_they_count(make, topic, first, 
     assert arrivals(make(MemoryStore()), topic, (9000, [second]), (7, [first])) == [200, 300]
 
 
-@pytest.mark.parametrize("runs", [[2], [1, 1]])
+@pytest.mark.parametrize("runs", [[6], [1, 1, 2, 2], [3, 3]])
 def test_an_alert_arrives_with_its_cause(runs):
     """However the log is cut into runs."""
-    bad = performance(MemoryStore()).on_batch(
-        records_batch("window-partials", [partial([(0.9, 0.0, 1)] * 200, as_of=100)])
-    )
-    [metrics] = bad.outputs[0].records
-    good = replace(
-        metrics,
-        window_start=100,
-        window_end=200,
-        as_of=200,
-        accuracy=replace(metrics.accuracy, value=1.0, low=1.0, high=1.0),
-    )
-    batch = records_batch("metrics", [metrics, good])
-    batch.arrival_ms[:] = [100, 230]
-    stage, start, found = Alerting(MemoryStore(), MODELS), 0, []
+    log = [window(0, 100), time(0), window(1, 200), time(1), window(2, 200), time(2)]
+    batch = records_batch("metrics", log)
+    batch.arrival_ms[:] = [90, 100, 190, 200, 220, 230]
+    stage, start, found = Alerting(MemoryStore(), models(), Deployments(Table())), 0, []
     for count in runs:
         part = replace(
             batch, records=batch.records[start : start + count], arrival_ms=batch.arrival_ms[start : start + count]
         )
         found += stage.on_batch(part).outputs
         start += count
-    assert [
-        (alert.state, time) for out in found for alert, time in zip(out.records, out.arrival_ms.tolist(), strict=True)
-    ] == [
-        ("opened", 100),
-        ("resolved", 230),
-    ]
+    alerts = [each for out in found for each in zip(out.records, out.arrival_ms.tolist(), strict=True)]
+    assert [(alert.state, alert.at, time) for alert, time in alerts] == [("opened", 100, 100), ("resolved", 200, 200)]

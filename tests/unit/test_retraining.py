@@ -60,10 +60,34 @@ def test_a_request_names_its_cause():
 
 
 @pytest.mark.parametrize(
-    "changed", [{"kind": "drift"}, {"segment": "a=b"}, {"state": "updated"}, {"state": "resolved"}, {"model": "other"}]
+    "changed",
+    [
+        *(
+            {"kind": kind}
+            for kind in ("data-drift", "prediction-drift", "estimated-performance", "labels-biased", "pipeline")
+        ),
+        *({"state": state} for state in ("resolved", "withdrawn")),
+        {"segment": "a=b"},
+        {"early": True},
+        {"model": "other"},
+    ],
 )
 def test_nothing_else_asks_for_training(changed):
     assert feed(host(), replace(OPENED, **changed)) == []
+
+
+def test_an_incident_that_spreads_to_all_asks_then():
+    run = host()
+    assert feed(run, alert("a1", 1, segment="a=b"), alert("a1", 2, state="updated", kind="concept-drift")) == ["a1"]
+    assert feed(run, alert("a1", 30, state="updated")) == []
+
+
+def test_only_the_version_that_answers_is_trained_again():
+    rollouts = rolled_out(m="v1")
+    roll_out(rollouts, "m", "v2", arrival_ms=20)
+    run = host(rollouts=rollouts)
+    assert feed(run, alert("a1", 1), arrival_ms=30) == []
+    assert feed(run, alert("a2", 1, model_version="v2"), arrival_ms=30) == ["a2"]
 
 
 def test_single_flight_until_resolved():
@@ -71,6 +95,7 @@ def test_single_flight_until_resolved():
     assert feed(run, alert("a1", 1), alert("a2", 30, model_version="v2")) == ["a1"]
     assert feed(run, alert("a9", 31, state="resolved"), alert("a3", 32)) == []
     assert feed(run, alert("a1", 33, state="resolved"), alert("a4", 34)) == ["a4"]
+    assert feed(run, alert("a4", 35, state="withdrawn"), alert("a5", 50)) == ["a5"]
 
 
 def test_cooldown_of_event_time():
@@ -109,7 +134,7 @@ def test_a_rollout_is_not_known_to_an_alert_that_arrived_before_it():
     for arrival_ms, asked in ((19, []), (20, []), (21, ["a2"])):
         run = host(rollouts=rollouts)
         feed(run, alert("a1", 1), arrival_ms=10)
-        assert feed(run, alert("a2", 20), arrival_ms=arrival_ms) == asked
+        assert feed(run, alert("a2", 20, model_version="v2"), arrival_ms=arrival_ms) == asked
 
 
 def test_it_makes_no_difference_whether_the_version_can_be_loaded_here():
@@ -117,7 +142,7 @@ def test_it_makes_no_difference_whether_the_version_can_be_loaded_here():
     roll_out(rollouts, "m", "not-here", arrival_ms=20)
     run = host(rollouts=rollouts)
     assert feed(run, alert("a1", 1), arrival_ms=10) == ["a1"]
-    assert feed(run, alert("a2", 20), arrival_ms=30) == ["a2"]
+    assert feed(run, alert("a2", 20, model_version="not-here"), arrival_ms=30) == ["a2"]
 
 
 def test_models_do_not_wait_for_each_other():

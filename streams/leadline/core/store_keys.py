@@ -50,9 +50,14 @@ class DriftKeys:
 class AlertingKeys:
     """Alerting, on one partition."""
 
-    ALERT = b"a"
+    MODEL = b"m"
+    """What is known of each model: time, feeds."""
     SETTINGS = b"t"
     """The settings by which each model is judged."""
+    VERSION = b"v"
+    """What is known of each version: detectors, open incidents."""
+    WINDOW = b"w"
+    """Windows that wait to be judged."""
 
 
 class RetrainingKeys:

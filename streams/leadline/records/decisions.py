@@ -1,6 +1,6 @@
 """What is decided about models."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 CONFIGURE = "configure"
 """The kind of the commands that change settings."""
@@ -10,7 +10,12 @@ ACCEPTED, REFUSED = "accepted", "refused"
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """Something a person should look at; ``alert_id`` is stable from opened to resolved."""
+    """One state of an incident: something a person should look at.
+
+    ``alert_id`` is the incident's, from opened to resolved or withdrawn. ``segment``: the one that is worse, ``*`` or ``several``;
+    ``segments`` names them, ``features`` the drifted inputs. ``early``: it rests on what labels may yet contradict, and may be withdrawn.
+    ``error_rate``: whether the number of false alarms is ``proven`` or ``calibrated``; empty where it is neither. ``at``: the stage time.
+    """
 
     alert_id: str
     kind: str
@@ -24,6 +29,12 @@ class Alert:
     revision: int
     evidence: dict[str, str]
     runbook: str
+    cause: str = ""
+    segments: list[str] = field(default_factory=list)
+    features: list[str] = field(default_factory=list)
+    early: bool = False
+    error_rate: str = ""
+    at: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,20 @@
 """Settings of one model: one TOML file, versioned with the model."""
 
+import math
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from leadline.records import to_number
 from leadline.settings.files import read_below, read_file
@@ -38,15 +48,75 @@ class Lookup(_Strict):
     features: list[str]
 
 
+Kind = Literal["performance", "concept-drift", "data-drift", "calibration"]
+WEIGHTS: dict[Kind, float] = {"performance": 0.5, "concept-drift": 0.2, "data-drift": 0.2, "calibration": 0.1}
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Allowed(NamedTuple):
+    """So many false incidents in a period."""
+
+    number: float
+    period_ms: int
+
+    @classmethod
+    def of(cls, text: str) -> "Allowed":
+        """Read ``1 per 30d``; raises ValueError.
+
+        >>> Allowed.of("1 per 30d")
+        Allowed(number=1.0, period_ms=2592000000)
+        """
+        number, per, period = text.partition(" per ")
+        try:
+            found = cls(float(number), duration_ms(period))
+        except ValueError:
+            found = cls(0.0, 0)
+        if not per or not (0 < found.number < math.inf and found.period_ms > 0):
+            raise ValueError(f"{text!r} is not a number of false alarms: write for example 1 per 30d")
+        return found
+
+
+def _allowed(text: str) -> str:
+    Allowed.of(text)
+    return text
+
+
+FalseAlarms = Annotated[str, AfterValidator(_allowed)]
+
+
 class AlertLimits(_Strict):
-    """When a performance alert opens and resolves."""
+    """What counts as worse, and how many false incidents are allowed.
+
+    ``metric`` is judged against ``reference`` (by default that of the version) less ``margin``. ``false_alarms``: how many false
+    incidents of the version that answers are allowed, those of each kind by ``weights``; ``early_false_alarms``: how many early ones that
+    labels do not confirm. ``mode``: ``proven`` holds for every stream whose expected metric is not beyond the limit, and is slower;
+    ``calibrated`` takes the spread from the reference's own windows. ``cycle``: windows of a whole cycle (a day, a week) are judged
+    together. ``min_coverage``: mature windows with a smaller share of labels are not judged. ``open_after``, ``resolve_after``: a feature
+    counts as drifted after so many drifted windows in a row, and no longer after so many others; performance goes by ``false_alarms``.
+    """
 
     metric: Literal["accuracy", "precision", "recall", "auc", "mae", "rmse"] = "accuracy"
     reference: float | None = None
     margin: float = Field(0.02, ge=0)
-    min_coverage: float = Field(0.5, ge=0, le=1)
+    min_coverage: Share = 0.0
     open_after: int = Field(2, ge=1)
     resolve_after: int = Field(2, ge=1)
+    false_alarms: FalseAlarms = "1 per 30d"
+    early_false_alarms: FalseAlarms = "1 per 30d"
+    mode: Literal["calibrated", "proven"] = "calibrated"
+    cycle: Annotated[PositiveMs, Field(le=_LONGEST_MS)] | None = None
+    weights: dict[Kind, Share] = WEIGHTS
+
+    @field_validator("weights")
+    @classmethod
+    def _within(cls, weights: dict[Kind, float]) -> dict[Kind, float]:
+        if sum(weights.values()) > 1 + 1e-9:
+            raise ValueError("they add up to more than 1: then more false alarms than allowed are to be expected")
+        return weights
+
+    def weight(self, kind: Kind) -> float:
+        """The share of the false alarms that a kind may cause; one that is not named may cause none, and opens nothing."""
+        return self.weights.get(kind, 0.0)
 
 
 class DriftLimits(_Strict):
@@ -98,6 +168,13 @@ class ModelSettings(_Strict):
     drift: DriftLimits = DriftLimits()
     retrain_cooldown: DurationMs = duration_ms("7d")
     runbook: str = ""
+
+    @model_validator(mode="after")
+    def _whole_windows(self) -> Self:
+        cycle = self.alerts.cycle
+        if cycle is not None and cycle % self.window:
+            raise ValueError("alerts.cycle is no whole number of windows")
+        return self
 
     @property
     def positive_outcome(self) -> float:

@@ -1,281 +1,239 @@
-"""Alerts from windows: opened after several bad ones in a row, resolved after several good ones, one alert for one cause.
+"""The alerting stage: it hands what comes of a model to the detectors of its versions, and emits what they find.
 
-Alerting judges a window when it knows enough of it: labels of enough predictions, or a drift report of every feature. It passes over
-all other windows. A verdict may change while labels come. Only the verdicts of the newest judged windows, in the order of time, open
-and resolve an alert.
+Only the version that answers has incidents: by the table of rollouts, as it was when the window became due. All is judged record by record,
+so that it makes no difference how the log is cut.
 """
 
-import json
 from dataclasses import dataclass, field
-from hashlib import sha256
-from typing import Any, NamedTuple
+from functools import partial
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from leadline.core.models import Models
 from leadline.core.processor import Batch, Effects, EventDriven, Output, Store
+from leadline.core.scoring.routing import Deployments
 from leadline.core.store_keys import AlertingKeys
-from leadline.core.windows.latest import holds
+from leadline.core.watch.confirmed import Confirmed, Scale
+from leadline.core.watch.drift_incidents import Drifting
+from leadline.core.watch.early import Early
+from leadline.core.watch.feeds import Feed, Feeds, usual_silence
+from leadline.core.watch.incidents import Finding, Incident, Incidents
+from leadline.core.watch.waiting import Block, Waiting, Windows, counts_now, mature_counts, prefix_of
+from leadline.core.watch.yardstick import Yardstick, yardstick
 from leadline.core.windows.partials import EARLIEST
-from leadline.records import Alert, DriftReport, Metric, WindowMetrics, iso
-from leadline.settings import AlertLimits, ModelSettings
+from leadline.records import Alert, DriftReport, JoinCounts, WindowMetrics, identity
+from leadline.settings import ModelSettings
 
-SPARE_WINDOWS = 8
-"""A window is remembered for horizon and grace, in which its labels come, and for so many windows longer."""
-MOST_WINDOWS = 512
-"""Windows of a subject that are remembered at most, the newest ones."""
-MOST_FEATURES = 50
-"""Drifted features that an alert names; it says how many further ones there are."""
-
-LESS_IS_BETTER = frozenset({"mae", "rmse"})
-
-
-class Subject(NamedTuple):
-    """What an alert is about: ``kind`` performance or drift."""
-
-    kind: str
-    model: str
-    version: str
-    segment: str
-
-    @property
-    def key(self) -> bytes:
-        return AlertingKeys.ALERT + json.dumps(self).encode()
-
-    def alert_id(self, opened_at: int) -> str:
-        """Stable while the alert is open, and the same whenever the same log is read.
-
-        >>> Subject("drift", "m", "v1", "*").alert_id(0)
-        '5e08af5437917311'
-        """
-        return sha256(json.dumps([*self, opened_at]).encode()).hexdigest()[:16]
+MOST_VERSIONS = 100
+"""Versions of a model that are watched; of more, the one that was seen first is left out."""
+MOST_TIME = 1 << 61
 
 
 @dataclass(slots=True)
-class Verdict:
-    """What is known of one window. ``bad`` None: not judged. ``emitted``: an alert has taken account of it before.
+class OfVersion:
+    """All that is known of one version."""
 
-    ``waiting``: the drifted features, and how much they drifted, of a revision whose last report has not come.
-    """
-
-    end: int
-    revision: int
-    bad: bool | None = None
-    evidence: dict[str, str] = field(default_factory=dict)
-    emitted: bool = False
-    waiting_revision: int = 0
-    waiting: dict[str, str] = field(default_factory=dict)
-
-    def fields(self) -> list[Any]:
-        """The fields, in the order of the constructor."""
-        return [self.end, self.revision, self.bad, self.evidence, self.emitted, self.waiting_revision, self.waiting]
+    waiting: Waiting = field(default_factory=Waiting)
+    confirmed: Confirmed = field(default_factory=Confirmed)
+    early: Early = field(default_factory=Early)
+    drifting: Drifting = field(default_factory=Drifting)
+    open: dict[str, Incident] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
-class Case:
-    """The windows of one subject by start, and when its alert was opened (start of the window), if it is open.
+class OfModel:
+    """All that is known of a model whatever the version. ``watermark``: the log time that all its partitions have reached."""
 
-    ``now_ms``: the latest time of its records, by the log (their ``as_of``).
-    """
+    clock: int = EARLIEST
+    watermark: int | None = None
+    versions: list[str] = field(default_factory=list)
+    feeds: Feeds = field(default_factory=lambda: Feeds(Feed(), Feed(), EARLIEST))
+    open: dict[str, Incident] = field(default_factory=dict)
 
-    windows: dict[int, Verdict] = field(default_factory=dict)
-    opened_at: int | None = None
-    revision: int = 0
-    now_ms: int = EARLIEST
 
-    def pack(self) -> bytes:
-        """The case as bytes; `unpack` reads them."""
-        windows = [[start, *verdict.fields()] for start, verdict in self.windows.items()]
-        return json.dumps([windows, self.opened_at, self.revision, self.now_ms]).encode()
-
-    @classmethod
-    def unpack(cls, value: bytes) -> "Case":
-        """Read what `pack` wrote.
-
-        >>> case = Case({0: Verdict(10, 1, True, {"value": "0.5"})}, opened_at=0, revision=3)
-        >>> Case.unpack(case.pack()) == case
-        True
-        """
-        windows, *rest = json.loads(value)
-        return cls({start: Verdict(*fields) for start, *fields in windows}, *rest)
-
-    def window(self, record: WindowMetrics | DriftReport, settings: ModelSettings) -> Verdict | None:
-        """The verdict of a window, for a record of it to change; None where the record, or its window, is too old to count."""
-        self.now_ms = max(self.now_ms, record.as_of)
-        start = record.window_start
-        held = self.windows.get(start)
-        if held is not None:
-            return held if holds(record.revision, held.revision) else None
-        held = self.windows[start] = Verdict(record.window_end, 0)
-        self._forget(settings)
-        return held if start in self.windows else None
-
-    def _forget(self, settings: ModelSettings) -> None:
-        """Forget windows that are long over, but those that decide; and the oldest ones where there are too many."""
-        limits = settings.alerts
-        keep_ms = settings.horizon + (settings.grace or 0) + SPARE_WINDOWS * settings.window
-        deciding = set(self.newest_judged(max(limits.open_after, limits.resolve_after)))
-        for start in sorted(self.windows)[:-1]:
-            is_over = self.windows[start].end + keep_ms < self.now_ms
-            if len(self.windows) > MOST_WINDOWS or (is_over and start not in deciding):
-                del self.windows[start]
-
-    def newest_judged(self, count: int) -> list[int]:
-        """Starts of the newest judged windows, the newest first."""
-        return sorted((start for start, verdict in self.windows.items() if verdict.bad is not None), reverse=True)[
-            :count
-        ]
-
-    def turn(self, limits: AlertLimits, start: int) -> str | None:
-        """The new state of the alert: changed by the window at ``start``, or updated by it for the first time; None: nothing to emit."""
-        verdict = self.windows[start]
-        is_new = verdict.bad is not None and not verdict.emitted
-        verdict.emitted |= is_new
-        wanted, count = (True, limits.open_after) if self.opened_at is None else (False, limits.resolve_after)
-        newest = self.newest_judged(count)
-        if len(newest) == count and all(self.windows[each].bad is wanted for each in newest):
-            self.opened_at = newest[0] if wanted else self.opened_at
-            return "opened" if wanted else "resolved"
-        return "updated" if is_new and self.opened_at is not None else None
+_OF_VERSION, _OF_MODEL = TypeAdapter(OfVersion), TypeAdapter(OfModel)
 
 
 class Alerting(EventDriven):
-    """The alerts of the models that are routed to this task."""
+    """The incidents of the models that are routed to this task."""
 
-    def __init__(self, store: Store, models: Models) -> None:
+    def __init__(self, store: Store, models: Models, deployments: Deployments) -> None:
         self._store = store
         self._models = models
-        self._cases: dict[Subject, Case] = {}
+        self._deployments = deployments
+        self._yards: dict[tuple[str, str], tuple[ModelSettings, Yardstick | None]] = {}
+        self._windows = Windows(store)
+        self._of_version: dict[tuple[str, str], OfVersion] = {}
+        self._of_model: dict[str, OfModel] = {}
 
     def on_batch(self, batch: Batch) -> Effects:
-        """The alerts that the records change, one record after the other: the same however the log is cut.
-
-        An alert arrives with its cause.
-        """
-        self._cases = {}
-        rows = zip(batch.records, batch.arrival_ms.tolist(), strict=True)
-        steps = [(self._step(each), time) for each, time in rows if isinstance(each, WindowMetrics | DriftReport)]
-        for subject, case in self._cases.items():
-            self._store.put(subject.key, case.pack())
-        alerts = [alert for alert, _ in steps if alert is not None]
-        arrival_ms = np.array([time for alert, time in steps if alert is not None], np.int64)
+        """What the records change, one record after the other. An alert arrives with its cause."""
+        self._of_version, self._of_model = {}, {}
+        steps = [
+            (self._step(record, arrival_ms), arrival_ms)
+            for record, arrival_ms in zip(batch.records, batch.arrival_ms.tolist(), strict=True)
+        ]
+        self._windows.keep()
+        for version, held in self._of_version.items():
+            self._keep(AlertingKeys.VERSION + identity(*version), _OF_VERSION.dump_json(held))
+        for model, of in self._of_model.items():
+            self._keep(AlertingKeys.MODEL + model.encode(), _OF_MODEL.dump_json(of))
+        alerts = [alert for found, _ in steps for alert in found]
+        arrival_ms = np.array([time for found, time in steps for _ in found], np.int64)
         return Effects([Output("alerts", records=alerts, arrival_ms=arrival_ms)] if alerts else [])
 
-    def _step(self, record: WindowMetrics | DriftReport) -> Alert | None:
+    def _keep(self, key: bytes, value: bytes) -> None:
+        """Write a state where it has changed."""
+        if self._store.get(key) != value:
+            self._store.put(key, value)
+
+    def _step(self, record: object, at: int) -> list[Alert]:
+        if not isinstance(record, WindowMetrics | JoinCounts | DriftReport):
+            return []
         settings = self._models.settings(record.model)
-        if settings is None:
-            return None
+        if settings is None or not _is_possible(record):
+            return []
         if isinstance(record, DriftReport):
-            subject = Subject("drift", record.model, record.model_version, "*")
-            return self._drift(subject, record, settings)
-        subject = Subject("performance", record.model, record.model_version, record.segment)
-        return self._performance(subject, record, settings)
+            return self._drift(record, settings, at)
+        if isinstance(record, JoinCounts):
+            return self._counts(record, settings, at)
+        return self._metrics(record, settings, at)
 
-    def _case(self, subject: Subject) -> Case:
-        if subject not in self._cases:
-            held = self._store.get(subject.key)
-            self._cases[subject] = Case.unpack(held) if held else Case()
-        return self._cases[subject]
+    # -- what comes ---------------------------------------------------------------------------------------------------
 
-    def _performance(self, subject: Subject, record: WindowMetrics, settings: ModelSettings) -> Alert | None:
-        reference = self._reference(subject, settings.alerts)
-        if reference is None:
-            return None
-        case = self._case(subject)
-        if record.as_of < record.window_end and record.window_start not in case.windows:
-            return None  # it is not over: there is nothing to remember yet
-        verdict = case.window(record, settings)
-        if verdict is None:
-            return None
-        verdict.revision = record.revision
-        verdict.bad, verdict.evidence = judge(record, settings.alerts, reference)
-        return _alert(subject, case, record.window_start, settings)
+    def _drift(self, record: DriftReport, settings: ModelSettings, at: int) -> list[Alert]:
+        known = self._models.version(record.model, record.model_version)
+        if known is None or known.profile is None:
+            return []
+        watch = self._version(record.model, record.model_version)
+        incidents = _incidents(record.model, record.model_version, settings, watch.open)
+        if not self._answers(record.model, record.model_version, record.window_end):
+            return []
+        return watch.drifting.take(record, settings, incidents, at)
 
-    def _reference(self, subject: Subject, limits: AlertLimits) -> float | None:
-        if limits.reference is not None:
-            return limits.reference
-        version = self._models.version(subject.model, subject.version)
-        return None if version is None or version.profile is None else version.profile.metrics.get(limits.metric)
+    def _counts(self, record: JoinCounts, settings: ModelSettings, at: int) -> list[Alert]:
+        of = self._model(record.model)
+        of.watermark, of.clock = record.as_of, max(of.clock, record.as_of)
+        alerts = self._feeds(record.model, record, settings, at)
+        return alerts + [
+            alert for version in of.versions for alert in self._advance(record.model, version, settings, at)
+        ]
 
-    def _drift(self, subject: Subject, record: DriftReport, settings: ModelSettings) -> Alert | None:
-        """Judge a window when the report of its score has come: it is the last one of a revision."""
-        case = self._case(subject)
-        verdict = case.window(record, settings)
-        if verdict is None or not holds(record.revision, verdict.waiting_revision):
-            return None
-        earlier = verdict.waiting if record.revision == verdict.waiting_revision else {}
-        verdict.waiting_revision, verdict.waiting = record.revision, _with(earlier, _drifted(record))
-        if record.kind != "score":
-            return None
-        verdict.revision, verdict.evidence = record.revision, verdict.waiting
-        verdict.bad = bool(verdict.evidence)
-        return _alert(subject, case, record.window_start, settings)
+    def _metrics(self, record: WindowMetrics, settings: ModelSettings, at: int) -> list[Alert]:
+        model, version = record.model, record.model_version
+        of = self._model(model)
+        of.clock = max(of.clock, record.as_of)
+        alerts = self._feeds(model, None, settings, at)
+        yard = self._yard(model, version, settings)
+        if yard is None or record.segment not in yard.segments:
+            return alerts
+        if version not in of.versions:
+            of.versions = [*of.versions, version][-MOST_VERSIONS:]
+        watch = self._version(model, version)
+        if watch.waiting.judged_to is not None and record.window_start < watch.waiting.judged_to:
+            return alerts + self._corrected(record, watch, Scale(yard, settings), at)
+        is_ready = watch.waiting.take(self._windows, prefix_of(model, version), record)
+        if record.segment == "*" and self._answers(model, version, record.window_end):
+            incidents = _incidents(model, version, settings, watch.open)
+            drift = watch.drifting.evidence(incidents)
+            alerts += watch.early.look(record, Scale(yard, settings), incidents, drift, at)
+        return alerts + (self._advance(model, version, settings, at) if is_ready else [])
+
+    def _feeds(self, model: str, counts: JoinCounts | None, settings: ModelSettings, at: int) -> list[Alert]:
+        of = self._model(model)
+        champion = self._deployments.champion(model)
+        version = champion or (of.versions[-1] if of.versions else "")
+        known = self._models.version(model, version)
+        incidents = _incidents(model, version, settings, of.open)
+        alerts = of.feeds.take(counts, at, incidents)
+        if self._yard(model, version, settings) is None:
+            return alerts
+        return alerts + of.feeds.judge(settings, usual_silence(known.profile if known is not None else None), incidents)
+
+    # -- what is due --------------------------------------------------------------------------------------------------
+
+    def _advance(self, model: str, version: str, settings: ModelSettings, at: int) -> list[Alert]:
+        """Judge the blocks that are due, the oldest first."""
+        of, watch, prefix = self._model(model), self._version(model, version), prefix_of(model, version)
+        if not watch.waiting.starts:
+            return []
+        take = partial(watch.waiting.next_block, self._windows, prefix, settings, of.watermark, of.clock)
+        return [alert for block in iter(take, None) for alert in self._judge(model, version, settings, block, at)]
+
+    def _judge(self, model: str, version: str, settings: ModelSettings, block: Block, at: int) -> list[Alert]:
+        watch, yard = self._version(model, version), self._yard(model, version, settings)
+        assert yard is not None
+        incidents, scale = _incidents(model, version, settings, watch.open), Scale(yard, settings)
+        if not self._answers(model, version, block.start + scale.size + settings.horizon):
+            watch.confirmed, watch.early, watch.drifting = Confirmed(), Early(), Drifting()
+            return _give_up(block, incidents, at)
+        alerts = watch.confirmed.judge(block, scale, incidents, watch.drifting.evidence(incidents), at)
+        final = block.start - (settings.grace or 0)
+        if yard.metric != "auc" and settings.grace is not None:
+            watch.confirmed.performance.forget(yard, final)
+        return alerts + watch.early.confirm(block, scale, incidents, at)
+
+    def _corrected(self, record: WindowMetrics, watch: OfVersion, scale: Scale, at: int) -> list[Alert]:
+        """A judged window, as it is now known: it may take an incident back, and opens none."""
+        if mature_counts(record) is None or not watch.confirmed.performance.recent:
+            return []
+        size = scale.size
+        start = record.window_start // size * size
+        block = Block(start, start + size, [])
+        if not watch.confirmed.corrected(scale, block, record.window_start, record.segment, counts_now(record)):
+            return []
+        found = Finding("performance", start, block.end, "corrected labels do not confirm it", {}, ["*"])
+        incidents = _incidents(record.model, record.model_version, scale.settings, watch.open)
+        return incidents.close("quality", "withdrawn", found, at)
+
+    # -- who is watched, by what --------------------------------------------------------------------------------------
+
+    def _answers(self, model: str, version: str, before_ms: int) -> bool:
+        """Whether a version answered just before a time; any does where no rollout tells."""
+        return self._deployments.champion(model, before_ms=before_ms) in (None, version)
+
+    def _yard(self, model: str, version: str, settings: ModelSettings) -> Yardstick | None:
+        """What a version is judged by; None where it has no reference. It changes with the settings alone."""
+        before, yard = self._yards.get((model, version), (None, None))
+        if before is not settings:
+            known = self._models.version(model, version)
+            yard = yardstick(None if known is None else known.profile, settings)
+            if known is not None:
+                self._yards[model, version] = settings, yard
+        return yard
+
+    def _version(self, model: str, version: str) -> OfVersion:
+        held = self._of_version.get((model, version))
+        if held is None:
+            value = self._store.get(AlertingKeys.VERSION + identity(model, version))
+            held = OfVersion() if value is None else _OF_VERSION.validate_json(value)
+            self._of_version[model, version] = held
+        return held
+
+    def _model(self, model: str) -> OfModel:
+        held = self._of_model.get(model)
+        if held is None:
+            value = self._store.get(AlertingKeys.MODEL + model.encode())
+            held = self._of_model[model] = OfModel() if value is None else _OF_MODEL.validate_json(value)
+        return held
 
 
-def judge(record: WindowMetrics, limits: AlertLimits, reference: float) -> tuple[bool | None, dict[str, str]]:
-    """Whether a window is bad, and the evidence: it is where even the best end of its interval is beyond the limit.
-
-    The verdict is None while the window is not over, or too few labels are known: the first labels of a window are not like the others.
-    """
-    metric: Metric | None = getattr(record, limits.metric)
-    known = record.coverage is not None and record.coverage >= limits.min_coverage and record.as_of >= record.window_end
-    less = limits.metric in LESS_IS_BETTER
-    best = None if metric is None else metric.low if less else metric.high
-    if metric is None or best is None or not known:
-        return None, {}
-    limit = reference + limits.margin if less else reference - limits.margin
-    evidence = {
-        "metric": limits.metric,
-        "value": _text(metric.value),
-        "interval": f"{_text(metric.low)} to {_text(metric.high)}",
-        "reference": _text(reference),
-        "limit": _text(limit),
-        "coverage": _text(record.coverage),
-        "matched": str(record.matched),
-    }
-    return best > limit if less else best < limit, evidence
+def _is_possible(record: WindowMetrics | JoinCounts | DriftReport) -> bool:
+    """Whether its times are such that windows around them have times too."""
+    times = [record.as_of] if isinstance(record, JoinCounts) else [record.as_of, record.window_start, record.window_end]
+    return all(abs(time) < MOST_TIME for time in times)
 
 
-def _drifted(report: DriftReport) -> dict[str, str]:
-    if not report.drifted:
-        return {}
-    text = f"psi {_text(report.statistic)} above {_text(report.threshold)}, p {_text(report.p_value)}, n {report.n}"
-    return {f"{report.kind} {report.feature}" if report.kind != "score" else "score": text}
+def _incidents(model: str, version: str, settings: ModelSettings, held: dict[str, Incident]) -> Incidents:
+    return Incidents(model, version, settings.runbook, held)
 
 
-def _with(earlier: dict[str, str], drifted: dict[str, str]) -> dict[str, str]:
-    """The evidence of drift with that of one feature more; of very many features only their number."""
-    if not drifted or len(earlier) < MOST_FEATURES or drifted.keys() & (earlier.keys() | {"score"}):
-        return earlier | drifted
-    return earlier | {"further": str(int(earlier.get("further", "0")) + 1)}
-
-
-def _alert(subject: Subject, case: Case, start: int, settings: ModelSettings) -> Alert | None:
-    state = case.turn(settings.alerts, start)
-    if state is None or case.opened_at is None:
-        return None
-    case.revision += 1
-    newest = case.newest_judged(settings.alerts.resolve_after if state == "resolved" else settings.alerts.open_after)
-    verdict = case.windows[newest[0]]
-    critical = subject.kind == "performance" and subject.segment == "*"
-    alert = Alert(
-        alert_id=subject.alert_id(case.opened_at),
-        kind=subject.kind,
-        severity="critical" if critical else "warning",
-        state=state,
-        model=subject.model,
-        model_version=subject.version,
-        segment=subject.segment,
-        window_start=newest[0],
-        window_end=verdict.end,
-        revision=case.revision,
-        evidence={**verdict.evidence, "windows": ", ".join(map(iso, reversed(newest)))},
-        runbook=settings.runbook,
-    )
-    if state == "resolved":
-        case.opened_at = None
-    return alert
-
-
-def _text(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.6g}"
+def _give_up(block: Block, incidents: Incidents, at: int) -> list[Alert]:
+    """Another version answers: what is open of this one is over."""
+    alerts: list[Alert] = []
+    for cause in sorted(incidents.held):
+        kind = incidents.held[cause].kind
+        found = Finding(kind, block.start, block.end, "another version answers now", {})
+        alerts += incidents.close(cause, "resolved", found, at)
+    return alerts

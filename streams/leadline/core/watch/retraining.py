@@ -1,6 +1,8 @@
-"""When a model is to be trained again: its performance is bad over all, nothing is under way, and the last time is long enough ago.
+"""When a model is to be trained again: the version that answers is confirmed to be bad over all, nothing is under way, and the last time is
+long enough ago.
 
-Drift alone is no reason: inputs may change without harm, and a broken pipeline is not cured by training. A decision depends on the alert,
+Drift alone is no reason: inputs may change without harm, and a broken pipeline is not cured by training. Nor is an early incident: labels
+have not confirmed it. A decision depends on the alert,
 those before it, and the rollouts that arrived before it: whoever reads these logs again decides the same.
 """
 
@@ -48,17 +50,19 @@ class Retraining(EventDriven):
     def _step(self, alert: Alert, arrival_ms: int) -> RetrainRequest | None:
         value = self._store.get(_key(alert.model))
         last = _Model(**json.loads(value)) if value else None
-        if alert.state == "resolved" and last is not None and last.alert_id == alert.alert_id:
+        if alert.state in ("resolved", "withdrawn") and last is not None and last.alert_id == alert.alert_id:
             last.outstanding = False
             self._put(alert.model, last)
-        if alert.state != "opened" or not self._deserves(alert, arrival_ms, last):
+        if alert.state not in ("opened", "updated") or not self._deserves(alert, arrival_ms, last):
             return None
         self._put(alert.model, _Model(alert.alert_id, alert.model_version, alert.window_end))
         return _request(alert)
 
     def _deserves(self, alert: Alert, arrival_ms: int, last: _Model | None) -> bool:
         settings = self._models.settings(alert.model)
-        if settings is None or alert.kind != "performance" or alert.segment != "*":
+        worse = alert.kind in ("performance", "concept-drift") and alert.segment == "*" and not alert.early
+        champion = self._deployments.champion(alert.model, before_ms=arrival_ms)
+        if settings is None or not worse or champion not in (None, alert.model_version):
             return False
         if last is None:
             return True
@@ -78,7 +82,10 @@ def _request(alert: Alert) -> RetrainRequest:
     metric, value, interval, limit, reference, windows = (
         alert.evidence.get(name, "unknown") for name in "metric value interval limit reference windows".split()
     )
-    cause = f"{metric} {value} ({interval}) is worse than its limit {limit} (reference {reference}) in the windows of {windows}"
+    cause = (
+        alert.cause
+        or f"{metric} {value} ({interval}) is worse than its limit {limit} (reference {reference}) in the windows of {windows}"
+    )
     retrain_id = sha256(alert.alert_id.encode()).hexdigest()[:16]
     return RetrainRequest(
         retrain_id=retrain_id,

@@ -75,9 +75,12 @@ class Partials:
         turned: set[WindowKey],
         progress: Progress,
     ) -> list[Output]:
-        """Apply what a run changed; returns the partials of windows that it changed or that turned, and the join counts of its models."""
+        """Apply what a run changed; returns the partials of windows that it changed or that turned, and the join counts of their models.
+
+        The counts come after the windows: who has read them knows of all windows that were due by their ``as_of``.
+        """
         records: list[WindowPartial | JoinCounts] = [*self._windows(deltas, turned, progress)]
-        models = sorted({model for model, _ in classes})
+        models = sorted({model for model, _ in classes} | {key.model for key in turned})
         records += [self._join_counts(model, classes, progress) for model in models]
         return [Output("window-partials", records=records)] if records else []
 
