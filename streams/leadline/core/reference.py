@@ -63,7 +63,8 @@ class Calibration:
 class ReferenceProfile:
     """The data that a version was trained on, in bins, and how well it did there (metric name -> value).
 
-    ``classes``: the outcomes that there are, as numbers on the wire; empty where any is one, or nobody knows. ``window``: the length of
+    ``classes``: the outcomes that there are, as numbers on the wire; empty where any is one, or nobody knows. ``class_names``: what the
+    model calls each, where it has words for them. ``window``: the length of
     the reference's own windows, 0 where it has no event times. ``segments``: all of it (``*``) first.
     """
 
@@ -75,3 +76,4 @@ class ReferenceProfile:
     windows: list[FeatureWindow] = field(default_factory=list)
     segments: list[SegmentReference] = field(default_factory=list)
     calibration: Calibration | None = None
+    class_names: list[str] = field(default_factory=list)

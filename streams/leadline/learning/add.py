@@ -130,7 +130,8 @@ class _New:
         _check_scores(scores)
         inputs_ = self.sample.inputs if signature == self.sample.signature else inputs(self._reference, signature)
         profile = build_profile(signature, inputs_.matrix, scores, self._metrics(examined))
-        profile = replace(profile, classes=on_the_wire(examined.served.classes))
+        outcomes = on_the_wire(examined.served.classes, examined.served.positive)
+        profile = replace(profile, classes=outcomes.numbers, class_names=outcomes.names)
         found = {MODEL: data, SIGNATURE: to_json(asdict(signature)), PROFILE: to_json(asdict(profile))}
         found |= {SERVED: to_json(asdict(examined.served)), GOLDEN: to_json(asdict(Golden.of(inputs_, scores)))}
         return found if examined.linear is None else found | {LINEAR: to_json(asdict(examined.linear))}

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from leadline.core.columnar.columns import Bools, Floats, Ints, floats, ints, logistic
 from leadline.core.columnar.progress import NEVER
 from leadline.core.join.changes import Changes
+from leadline.core.join.class_names import numbers_of
 from leadline.core.join.request_state import OUTCOME
 from leadline.core.join.state_columns import PredictionColumns
 from leadline.core.models import no_settings
@@ -74,6 +75,8 @@ def outcomes_of(batch: Batch, changes: Changes) -> tuple[Ints, NDArray[np.void]]
     outcomes["offset"], outcomes["outcome_time"] = batch.offsets, ints(columns["outcome_time"])
     outcomes["arrival_ms"], outcomes["value"] = batch.arrival_ms, floats(columns["outcome"])
     outside = np.abs(outcomes["value"]) > _LIMIT
+    names = numbers_of(columns["class_name"])
+    outcomes["value"] = np.where(np.isnan(names), outcomes["value"], names)
     changes.refuse(outside, "outcome-out-of-range", "outcomes are within 1e9")
     rows = np.flatnonzero(~outside)
     return rows, outcomes[rows]
