@@ -1,6 +1,6 @@
 """What workers say of themselves."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +43,4 @@ class WorkerHealth:
     unusable: dict[str, str]
     troubles: list[StageTrouble]
     free_bytes: dict[str, int]
+    unknown_features: dict[str, dict[str, int]] = field(default_factory=dict)
