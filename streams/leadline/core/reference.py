@@ -63,9 +63,10 @@ class Calibration:
 class ReferenceProfile:
     """The data that a version was trained on, in bins, and how well it did there (metric name -> value).
 
-    ``classes``: the outcomes that there are, as numbers on the wire; empty where any is one, or nobody knows. ``class_names``: what the
-    model calls each, where it has words for them. ``window``: the length of
-    the reference's own windows, 0 where it has no event times. ``segments``: all of it (``*``) first.
+    ``score_edges``: rising values of the score, up to 2,046, between which lie about equally many; empty for probabilities, whose bins
+    are fixed. ``classes``: the outcomes that there are, as numbers on the wire; empty where any is one, or nobody knows. ``class_names``:
+    what the model calls each, where it has words for them. ``window``: the length of the reference's own windows, 0 where it has no event
+    times. ``segments``: all of it (``*``) first.
     """
 
     predictions: int
@@ -77,3 +78,4 @@ class ReferenceProfile:
     segments: list[SegmentReference] = field(default_factory=list)
     calibration: Calibration | None = None
     class_names: list[str] = field(default_factory=list)
+    score_edges: list[float] = field(default_factory=list)

@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from leadline.core.columnar.columns import Floats
 from leadline.core.models import LoadedVersion, Signature, Version
-from leadline.core.windows.reference_bins import build_profile
+from leadline.core.windows.aggregates.by_score import SCORE_BINS
+from leadline.core.windows.reference_bins import build_profile, quantile_edges
 from leadline.learning.classes import on_the_wire, truth, values
 from leadline.learning.confined import examine_apart
 from leadline.learning.deciding import Sample
@@ -25,7 +26,7 @@ from leadline.learning.limits import GOLDEN, LIMITS, LINEAR, MANIFEST, MODEL, PR
 from leadline.learning.manifest import manifest, to_json
 from leadline.learning.model_files import SETTINGS, ModelFiles, valid_name
 from leadline.learning.quality import errors, quality
-from leadline.learning.reference import inputs, numbers, read_reference, signature_of
+from leadline.learning.reference import check_coding, inputs, numbers, read_reference, signature_of
 from leadline.learning.registry import Registry
 from leadline.learning.toml import settings_toml
 from leadline.settings import ModelSettings, load_model_settings
@@ -105,6 +106,7 @@ class _New:
     ) -> None:
         self.version = Registry(ModelFiles(root)).next_version(settings.name) if version is None else version
         _check_free(root, settings, self.version)
+        check_coding(reference, settings)
         known = signature_of(reference, settings) if signature is None else signature
         _check_signature(known, settings)
         self.sample = Sample(known, inputs(reference, known), coded=signature is not None)
@@ -119,7 +121,7 @@ class _New:
         files = self._files(data, examined)
         files[MANIFEST] = manifest(name, self.version, files, self._facts)
         try:
-            _write_settings(root / name / SETTINGS, self._settings)
+            _write_settings(root / name / SETTINGS, _with_missing(self._settings, examined))
             _write(root / name / self.version, files)
         except OSError as error:
             raise RegistryError(f"{root / name / self.version} was not added: {error}; make room or rights") from error
@@ -131,7 +133,8 @@ class _New:
         inputs_ = self.sample.inputs if signature == self.sample.signature else inputs(self._reference, signature)
         profile = build_profile(signature, inputs_.matrix, scores, self._metrics(examined))
         outcomes = on_the_wire(examined.served.classes, examined.served.positive)
-        profile = replace(profile, classes=outcomes.numbers, class_names=outcomes.names)
+        edges = [] if self._settings.counted_as == "binary" else quantile_edges(scores, SCORE_BINS - 1).tolist()
+        profile = replace(profile, classes=outcomes.numbers, class_names=outcomes.names, score_edges=edges)
         found = {MODEL: data, SIGNATURE: to_json(asdict(signature)), PROFILE: to_json(asdict(profile))}
         found |= {SERVED: to_json(asdict(examined.served)), GOLDEN: to_json(asdict(Golden.of(inputs_, scores)))}
         return found if examined.linear is None else found | {LINEAR: to_json(asdict(examined.linear))}
@@ -143,6 +146,13 @@ class _New:
         positive = truth(table, outcome, served.classes, served.positive)
         self.majority = max(float(positive.mean()), 1 - float(positive.mean()))
         return quality(examined.scores, examined.labels, positive, self._settings.score == "probability")
+
+
+def _with_missing(settings: ModelSettings, examined: Examined) -> ModelSettings:
+    """The settings, which say what becomes of a request that lacks a feature: it is refused where the model can go without none."""
+    if settings.missing is not None:
+        return settings
+    return settings.model_copy(update={"missing": "nan" if any(examined.takes_missing) else "refuse"})
 
 
 def _check_free(root: Path, settings: ModelSettings, version: str) -> None:
@@ -158,7 +168,7 @@ def _check_free(root: Path, settings: ModelSettings, version: str) -> None:
 
 def _check_same(path: Path, settings: ModelSettings) -> None:
     there = load_model_settings(path)
-    unset = {name for name in ("positive", "threshold") if getattr(settings, name) is None}
+    unset = {name for name in ("positive", "threshold", "missing") if getattr(settings, name) is None}
     differ = [
         name for name in ModelSettings.model_fields
         if name not in unset and getattr(there, name) != getattr(settings, name)
@@ -180,10 +190,10 @@ def _dump(model: Any) -> bytes:
 
 
 def _check_scores(scores: Floats) -> None:
-    bad = int(np.isnan(scores).sum())
-    if bad:
+    bad = np.flatnonzero(np.isnan(scores))
+    if len(bad):
         raise ValueError(
-            f"the model gives no score to {bad} of {len(scores)} rows of the reference: "
+            f"the model gives no score to {len(bad)} of {len(scores)} rows of the reference (first row {bad[0] + 1}): "
             "a feature is missing or infinite there; leave those rows out, or train a model that takes them"
         )
 

@@ -60,7 +60,8 @@ def examine_apart(
     if not len(scores) == len(labels) == len(sample.inputs.matrix):
         raise RegistryError(f"{name} gives {len(scores)} scores for {len(sample.inputs.matrix)} rows of the reference")
     signature, served = _SIGNATURE.validate_python(answer["signature"]), _SERVED.validate_python(answer["served"])
-    return Examined(scores, labels == 1, signature, served, _LINEAR.validate_python(answer["linear"]))
+    found = {name: answer[name] for name in ("takes_missing", "dtypes")}
+    return Examined(scores, labels == 1, signature, served, _LINEAR.validate_python(answer["linear"]), **found)
 
 
 def _unpacked(text: str) -> Floats:
@@ -145,6 +146,7 @@ def _result(
         result: dict[str, Any] = {"scores": _sent(found.scores), "labels": _sent(found.labels)}
         result |= {"signature": asdict(found.signature), "served": asdict(found.served)}
         result |= {"linear": found.linear and asdict(found.linear)}
+        result |= {"takes_missing": found.takes_missing, "dtypes": found.dtypes}
     except MemoryError:
         result = {"error": f"{name} needs more than {limits.memory_bytes >> 20:,} MiB of memory; give a smaller model"}
     except RegistryError as error:

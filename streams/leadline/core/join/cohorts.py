@@ -84,6 +84,7 @@ class Cohorts:
         self._of_version: Counter[tuple[str, str]] = Counter()
         self._bytes_of_version: Counter[tuple[str, str]] = Counter()
         self._versions: dict[tuple[str, str], int] = {}
+        self._score_edges: dict[int, Floats] = {}
         self.most_windows = 1
         self._has_classes = False
         self._common_classes = frozenset[float]()
@@ -160,6 +161,14 @@ class Cohorts:
         """A number for the (model, version) of each cohort."""
         return self._column("version", numbers)
 
+    def score_edges(self, version: int) -> Floats:
+        """Between which values the scores of a decision function are counted, by the number of its version; none where nobody knew when its
+        first prediction came: then all of it is counted by the logistic function.
+        """
+        if version not in self._score_edges:
+            self._score_edges[version] = np.frombuffer(self._store.get(_edges_key(version)) or b"", "<f8")
+        return self._score_edges[version]
+
     def versions(self, numbers: Ints) -> tuple[list[tuple[str, str]], Ints]:
         """The (model, version) pairs of these cohorts, each once, and for each cohort the index of its pair."""
         found, index = distinct(self.version(numbers))
@@ -196,6 +205,7 @@ class Cohorts:
             if segments not in ((), OTHER) and self._is_full(model, version, segments, settings.segment_limit):
                 return self._known(model, version, OTHER)
             classes = self._classes(model, version, settings)
+            self._keep_score_edges(model, version, settings)
             number = self._append(model, version, segments, classes)
             if classes.numbers is not None:
                 self._store.put(_classes_key(number), json.dumps(classes).encode())
@@ -210,6 +220,15 @@ class Cohorts:
         if not profile or len(profile.classes) != 2:
             return _Classes()
         return _Classes(tuple(profile.classes), tuple(profile.class_names))
+
+    def _keep_score_edges(self, model: str, version: str, settings: ModelSettings) -> None:
+        """Of a version that is new; its files may be gone some day, and scores are counted in one way or another."""
+        if (model, version) in self._versions or settings.counted_as != "decision":
+            return
+        described = self._models.version(model, version)
+        if described is not None and described.profile is not None:
+            edges = np.array(described.profile.score_edges, "<f8")
+            self._store.put(_edges_key(len(self._versions)), edges.tobytes())
 
     def why_unusable(self, model: str) -> str | None:
         """As `Models.why_unusable`."""
@@ -244,6 +263,10 @@ class _Classes(NamedTuple):
 
 def _unpacked(value: bytes | None) -> _Classes:
     return _Classes(*map(tuple, json.loads(value))) if value else _Classes()
+
+
+def _edges_key(version: int) -> bytes:
+    return JoinKeys.SCORE_EDGES + version.to_bytes(4, "big")
 
 
 def _classes_key(number: int) -> bytes:

@@ -12,6 +12,7 @@ from leadline.core.join.request_state import OUTCOME
 from leadline.core.join.state_columns import PredictionColumns
 from leadline.core.models import no_settings
 from leadline.core.processor import Batch, Reject
+from leadline.core.windows.aggregates.by_score import between
 
 _LIMIT = 1e9
 
@@ -55,9 +56,17 @@ def _usable(cohort: Ints, event_time: Ints, score: Floats, changes: Changes) -> 
 
 
 def _counted(predictions: PredictionColumns, changes: Changes) -> Floats:
-    """The scores as they are counted: those of a decision function by their logistic function, which keeps their order."""
+    """The scores as they are counted: those of a decision function as numbers in [0, 1], in their order."""
     decision = changes.cohorts.decision(predictions.cohort)
-    return np.where(decision, logistic(predictions.score), predictions.score) if decision.any() else predictions.score
+    if not decision.any():
+        return predictions.score
+    counted = np.where(decision, logistic(predictions.score), predictions.score)
+    version = changes.cohorts.version(predictions.cohort)
+    for each in np.unique(version[decision]).tolist():
+        edges, rows = changes.cohorts.score_edges(each), version == each
+        if len(edges):
+            counted[rows] = between(edges, predictions.score[rows])
+    return counted
 
 
 def _labels(predictions: PredictionColumns, changes: Changes) -> Ints:
