@@ -1,5 +1,7 @@
 """Inputs that people brought, and what was wrong with them once: each is read, or refused in one line that says where and what to do."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -27,8 +29,7 @@ def place(tmp_path, monkeypatch):
 
 def add(capsys, settings, reference, *more):
     """Add m.skops with these settings; exit code, what was said, and what was said of what is wrong."""
-    with open("m.toml", "w", encoding="utf-8") as file:
-        file.write(settings)
+    Path("m.toml").write_text(settings, "utf-8")
     capsys.readouterr()
     code = run(
         ["model", "add", "m.skops", "--settings", "m.toml", "--reference", reference, "--outcome", "label", *more]

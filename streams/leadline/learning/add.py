@@ -21,6 +21,7 @@ from leadline.learning.confined import examine_apart
 from leadline.learning.deciding import Sample
 from leadline.learning.errors import RegistryError
 from leadline.learning.examine import Examined, examine
+from leadline.learning.from_joblib import converted
 from leadline.learning.golden import Golden, check_parity
 from leadline.learning.limits import GOLDEN, LIMITS, LINEAR, MANIFEST, MODEL, PROFILE, SERVED, SIGNATURE
 from leadline.learning.manifest import manifest, to_json
@@ -75,9 +76,11 @@ def add_file(
     reference: pa.Table,
     outcome: str,
     scores: str = "",
+    form: str = "skops",
 ) -> Added:
     """The same for a skops file that somebody else may have made: it is read in a process of its own, with limits, and nowhere else.
 
+    ``form``: ``joblib`` for a file that the user made himself (`leadline.learning.from_joblib`).
     ``scores``: a column of the reference with the user's own scores, which are to be the same. Raises as `add_version`.
     """
     new = _New(root, settings, version, reference, outcome, None)
@@ -85,6 +88,8 @@ def add_file(
         data = read_file(file, LIMITS[MODEL])
     except OSError as error:
         raise RegistryError(f"{file} cannot be read: {error.strerror}") from None
+    if form == "joblib":
+        data = converted(data, settings.trusted, str(file))
     examined = examine_apart(data, settings, new.sample, str(file))
     if scores:
         check_parity(examined.scores, numbers(reference, scores), scores)

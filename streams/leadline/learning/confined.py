@@ -53,9 +53,7 @@ def examine_apart(
     """As `examine`. Raises RegistryError also where the process needs too much, dies, or tries what it may not."""
     limits = limits or Limits()
     given = b"".join(_packed(settings, sample, name, limits)) + data
-    answer = _answer(name, given, limits)
-    if "error" in answer:
-        raise RegistryError(shown(" ".join(str(answer["error"]).split()), _MOST_CHARS))
+    answer = ask(__spec__.name, name, given, limits)
     scores, labels = _unpacked(answer["scores"]), _unpacked(answer["labels"])
     if not len(scores) == len(labels) == len(sample.inputs.matrix):
         raise RegistryError(f"{name} gives {len(scores)} scores for {len(sample.inputs.matrix)} rows of the reference")
@@ -80,10 +78,18 @@ def _packed(settings: ModelSettings, sample: Sample, name: str, limits: Limits) 
         yield column.codes.astype(np.int64).tobytes()
 
 
-def _answer(name: str, given: bytes, limits: Limits) -> dict[str, Any]:
+def ask(module: str, name: str, given: bytes, limits: Limits) -> dict[str, Any]:
+    """What a module answers in a process of its own to what it is given. Raises RegistryError, also for an ``error`` that it answers."""
+    answer = _answer(module, name, given, limits)
+    if "error" in answer:
+        raise RegistryError(shown(" ".join(str(answer["error"]).split()), _MOST_CHARS))
+    return answer
+
+
+def _answer(module: str, name: str, given: bytes, limits: Limits) -> dict[str, Any]:
     environment = {key: os.environ[key] for key in _KEPT if key in os.environ}
     child = subprocess.Popen(
-        [sys.executable, "-P", "-m", __spec__.name],
+        [sys.executable, "-P", "-m", module],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -117,16 +123,27 @@ def _end(code: int) -> str:
 
 def main() -> None:
     """What the process does."""
-    out = os.fdopen(os.dup(1), "wb")
-    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a model may print
-        os.dup2(nowhere.fileno(), 1)
+    out = own_output()
     head, sample, data = _given(sys.stdin.buffer)
     settings, limits = ModelSettings.model_validate(head["settings"]), Limits(**head["limits"])
     warm_up(settings.trusted)
     refusals = confine(limits.memory_bytes + 4 * sample.inputs.matrix.nbytes, limits.seconds)
-    out.write(json.dumps(_result(data, settings, sample, head["name"], refusals, limits)).encode() + b"\n")
+    end(out, _result(data, settings, sample, head["name"], refusals, limits))
+
+
+def own_output() -> BinaryIO:
+    """Where the process answers: a model may print."""
+    out = os.fdopen(os.dup(1), "wb")
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - no file of the user's
+        os.dup2(nowhere.fileno(), 1)
+    return out
+
+
+def end(out: BinaryIO, answer: dict[str, Any]) -> None:
+    """Answer, and end at once: nothing of a model may run any more."""
+    out.write(json.dumps(answer).encode() + b"\n")
     out.flush()
-    os._exit(0)  # nothing of the model may run any more
+    os._exit(0)
 
 
 def _given(stream: BinaryIO) -> tuple[dict[str, Any], Sample, bytes]:
@@ -153,9 +170,12 @@ def _result(
         result = {"error": str(error)}
     except Exception as error:  # noqa: BLE001 - a model may raise anything
         result = {"error": f"{name} does not score the reference ({type(error).__name__}: {error})"}
-    if refusals:
-        result = {"error": f"{name} tried what a model may not: {refusals[0]}; do not use it"}
-    return result
+    return tried(name, refusals) or result
+
+
+def tried(name: str, refusals: Refusals) -> dict[str, Any]:
+    """The answer where a model tried what it may not; empty where it did not."""
+    return {"error": f"{name} tried what a model may not: {refusals[0]}; do not use it"} if refusals else {}
 
 
 def _sent(column: NDArray[Any]) -> str:

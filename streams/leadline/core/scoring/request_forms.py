@@ -57,7 +57,7 @@ class Requests(Protocol):
         ...
 
     def others(self, known: frozenset[str], given: Inputs | None) -> Counter[str]:
-        """The names that are not known, and how often each is there. ``given``: what the requests gave; that may be all of it: quick then."""
+        """The names that are not known, and how often each is there. ``given``: what the requests gave; where it is all, it is quick."""
         ...
 
     def longest_category(self) -> int:
