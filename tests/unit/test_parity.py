@@ -1,4 +1,4 @@
-"""What is served for requests that come as JSON is what the user's own process says, for 10,000 rows of each way in which a model is served."""
+"""What is served for requests in JSON is what the user's own process says: 10,000 rows of each way in which a model is served."""
 
 import json
 
