@@ -8,7 +8,6 @@ import pyarrow as pa
 
 from leadline.core.columnar.columns import Bools, Floats
 from leadline.core.texts import Texts
-from leadline.learning.encoders import text_of
 from leadline.learning.errors import RegistryError
 from leadline.learning.reference import numbers, texts
 from leadline.settings import ModelSettings
@@ -35,7 +34,7 @@ def same(label: Any, other: Any) -> bool:
     >>> same(True, 1.0), same("1", 1.0), same("yes", "yes"), same("yes", 1.0)
     (True, True, True, False)
     """
-    return text_of(label) == text_of(other) or (number(label) is not None and number(label) == number(other))
+    return conversion.class_text(_shown(label)) == conversion.class_text(_shown(other))
 
 
 def number(label: Any) -> float | None:

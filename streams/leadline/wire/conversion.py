@@ -60,6 +60,19 @@ def category(value: Any) -> str | None:
     raise ConversionError(f"is {_shown(value)}, not a text, a number or a boolean")
 
 
+def class_text(value: Any) -> str | None:
+    """The text of a class or label, however it is written: what says the same number is the same class. Raises ConversionError.
+
+    >>> class_text(1), class_text("1.0"), class_text(True), class_text("007"), class_text("yes"), class_text("nan"), class_text(None)
+    ('1', '1', '1', '7', 'yes', 'nan', None)
+    """
+    try:
+        found = number(value)
+    except ConversionError:
+        found = None
+    return category(value if found is None else found)
+
+
 def identifier(value: Any) -> str | None:
     """An id: a text as it is, a whole number as its digits. Raises ConversionError.
 
