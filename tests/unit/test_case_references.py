@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import skops.io
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
 
 from commands import run
 from leadline.learning import add as adding
@@ -112,3 +113,22 @@ def test_reference_files(place, capsys, name):
     else:
         assert code == 0
         assert f"accuracy {0.53 if name == 'one-class.csv' else 1:g}," in said
+
+
+def test_what_was_understood_is_said(place, capsys):
+    """Dtypes, which outcome is which class, and what becomes of a request that lacks a feature; that is written down too."""
+    (place / "yes-no.csv").write_bytes(REFERENCES["yes-no.csv"])
+    model = LogisticRegression().fit(FRAME[["x", "z"]].to_numpy(), YES_NO.label)
+    skops.io.dump(model, "m.skops")
+    settings = SETTINGS + 'positive = "yes"\n'
+    code, said = add(capsys, settings, "yes-no.csv")
+    assert code == 0
+    assert "in this order: x float64, z float64" in said
+    assert "an outcome may be the name of a class or its number: no is 0, yes is 1" in said
+    assert 'a request that lacks a feature is refused (missing = "refuse" in model.toml)' in said
+    assert 'missing = "refuse"' in (place / "models" / "m" / "model.toml").read_text("utf-8")
+    assert add(capsys, settings, "yes-no.csv")[0] == 0  # a second version, by the same settings
+    skops.io.dump(HistGradientBoostingClassifier(max_iter=5).fit(FRAME[["x", "z"]].to_numpy(), YES_NO.label), "m.skops")
+    code, said = add(capsys, settings.replace('"m"', '"trees"'), "yes-no.csv")
+    assert (code, "a request may lack features" in said) == (0, True)
+    assert 'missing = "nan"' in (place / "models" / "trees" / "model.toml").read_text("utf-8")
