@@ -153,6 +153,7 @@ def _outcomes(keys: list[str], values: NDArray[np.int64], position: NDArray[np.i
         "request_id": pa.array(ids),
         "outcome": pa.array(values[order].astype(np.float64)),
         "outcome_time": pa.array(base_ms + position[order] * STEP_MS),
+        "class_name": pa.nulls(len(ids), pa.string()),
     }
     return Output("outcomes", [i.encode() for i in ids], columns=pa.record_batch(columns))
 

@@ -26,7 +26,7 @@ from leadline.core.processor import Batch
 from leadline.core.reference import ReferenceProfile
 from leadline.core.windows.counts import WindowCounts
 from leadline.core.windows.keys import window_start
-from leadline.core.windows.reference_windows import calibration_of_probabilities
+from leadline.core.windows.reference_windows import calibration_of
 from leadline.records import Metric, WindowMetrics, WindowPartial
 from leadline.settings import ModelSettings
 from leadline.settings.values import duration_ms
@@ -106,7 +106,7 @@ def _calibrated() -> ReferenceProfile:
     chance = np.random.default_rng(_SEED)
     scores = logistic(chance.normal(-0.5, 2, _REFERENCE))
     positive = chance.uniform(size=_REFERENCE) < scores
-    return ReferenceProfile(_REFERENCE, [], {}, calibration=calibration_of_probabilities(scores, positive))
+    return ReferenceProfile(_REFERENCE, [], {}, calibration=calibration_of(scores, (positive)[None]))
 
 
 def _add(table: Table, name: str, stream: _Stream, profile: ReferenceProfile) -> None:
@@ -179,7 +179,7 @@ def _add_real(table: Table, folder: Path) -> None:
     meta = json.loads((folder / "meta.json").read_text())
     reference = _read(folder / "reference.csv.gz")
     scores, positive = reference["score"], reference["label"] == 1
-    profile = ReferenceProfile(len(scores), [], {}, calibration=calibration_of_probabilities(scores, positive))
+    profile = ReferenceProfile(len(scores), [], {}, calibration=calibration_of(scores, (positive)[None]))
     horizon = duration_ms(meta["horizon"])
     rows = _joined(_read(folder / "predictions.csv.gz"), _read(folder / "outcomes.csv.gz"), horizon)
     for window in (duration_ms("1h"), duration_ms("6h"), duration_ms("1d")):

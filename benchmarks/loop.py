@@ -83,6 +83,7 @@ def _logs(count: int) -> tuple[Output, Output, Windows]:
         "request_id": pa.array([key.decode() for key in keys]),
         "outcome": pa.array(outcome[labeled].astype(np.float64)),
         "outcome_time": pa.array(at_ms[labeled] + 1000),
+        "class_name": pa.nulls(len(keys), pa.string()),
     }
     right = outcome == (exact_scores(features(count)) >= 0.5)
     return asked, Output("outcomes", keys, columns=pa.record_batch(columns)), count_windows(at_ms, labeled, right)

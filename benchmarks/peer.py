@@ -176,7 +176,7 @@ def _widened(topic: str, columns: pa.RecordBatch) -> pa.RecordBatch:
                 "segments": pa.ListArray.from_arrays(nothing, none),
             }
         case _:
-            more = {"outcome": given["outcome"].cast(pa.float64())}
+            more = {"outcome": given["outcome"].cast(pa.float64()), "class_name": pa.nulls(count, pa.string())}
     return pa.record_batch(given | more)
 
 

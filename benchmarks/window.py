@@ -188,6 +188,7 @@ def _life(count: int) -> _Life:
         "request_id": pa.array(labeled),
         "outcome": pa.array(truth[order].astype(np.float64)),
         "outcome_time": pa.array(at_ms[order] + 1000),
+        "class_name": pa.nulls(len(labeled), pa.string()),
     }
     outcomes = Output(
         "outcomes", [each.encode() for each in labeled], 0, pa.record_batch(outcome_columns),

@@ -25,7 +25,7 @@ REASONS = {
     "empty-value", "record-too-large", "unknown-schema", "json-not-a-record", "undecodable", "trailing-bytes",
     "request-id-empty", "request-id-too-long", "key-mismatch", "time-out-of-range", "score-not-finite",
     "outcome-not-finite", "unknown-state", "counts-out-of-range", "counts-disagree", "too-long", "event-time-unit",
-    "event-time-ahead", "outcome-not-a-class",
+    "event-time-ahead", "outcome-not-a-class", "outcome-twice",
 }  # fmt: skip
 AHEAD = 86_400_000
 """How far ahead of its arrival an event may be."""
@@ -102,11 +102,17 @@ def body(name: str, written: bytes) -> dict[str, Any]:
 def _json(topic: str, given: Any) -> dict[str, Any]:
     """Raises ValueError or OverflowError where it is not the record."""
     if topic == "outcomes":
-        outcome = given["outcome"] if "outcome" in given else _wrong()
+        name = _category(given.get("class_name")) or None
+        if "outcome" not in given and not name:
+            _wrong()
+        said = _outcome(given.get("outcome"))
+        if name and said is not None:
+            _wrong()
         return {
             "request_id": _known(_id(given.get("request_id"))),
-            "outcome": _outcome(outcome),
+            "outcome": None if isinstance(said, str) else said,
             "outcome_time": _millis(given.get("outcome_time")),
+            "class_name": said if isinstance(said, str) else name,
         }
     numbers = {key: _float(each) for key, each in _map(given.get("features")).items()}
     if any(each is not None and math.isinf(each) for each in numbers.values()):
@@ -122,12 +128,12 @@ def _json(topic: str, given: Any) -> dict[str, Any]:
     }
 
 
-def _outcome(value: Any) -> float | None:
+def _outcome(value: Any) -> float | str | None:
     try:
         return _float(value)
     except ValueError:
         if isinstance(value, str):
-            raise Unreadable("outcome-not-a-class") from None
+            return _category(value) or None
         raise
 
 
@@ -208,6 +214,8 @@ def _rules(name: str, fields: dict[str, Any], key: bytes | None, arrival_ms: int
         value = fields.get(number)
         if name in ("Prediction", "Outcome") and value is not None and not math.isfinite(value):
             raise Unreadable(f"{number}-not-finite")
+    if name == "Outcome" and fields["outcome"] is not None and fields["class_name"]:
+        raise Unreadable("outcome-twice")
 
 
 def _lengths(fields: dict[str, Any]) -> None:

@@ -26,7 +26,7 @@ from leadline.core.windows.aggregates.by_score import SCORE_BINS, score_bin
 from leadline.core.windows.aggregates.predictions_by_score import PredictionsByScore
 from leadline.core.windows.aggregates.tallies import Tallies
 from leadline.core.windows.counts import WindowCounts
-from leadline.core.windows.reference_windows import calibration_of_probabilities
+from leadline.core.windows.reference_windows import calibration_of
 
 METRICS = ("accuracy", "f1", "auc")
 CLOSE, EQUAL = 0.003, 1e-7
@@ -109,7 +109,7 @@ def _columns(path: Path) -> dict[str, list[str]]:
 
 def ours(stream: Stream, calibrated: bool) -> dict[str, list[float]]:
     """The estimates of Leadline."""
-    own = Expectation.of(calibration_of_probabilities(stream.reference.score, stream.reference.truth), SCORE_BINS)
+    own = Expectation.of(calibration_of(stream.reference.score, (stream.reference.truth)[None]), SCORE_BINS)
     expectation = own if calibrated and own is not None else Expectation(_MIDDLES[None])
     found = [estimated(_counts(chunk), expectation) for chunk in stream.chunks]
     return {name: [each[name].value for each in found] for name in METRICS}

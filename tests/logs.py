@@ -89,7 +89,12 @@ def _predictions(records):
 def _outcomes(records):
     return pa.record_batch(
         {
-            "outcome": pa.array([r["outcome"] for r in records], pa.float64()),
+            "outcome": pa.array(
+                [None if isinstance(r["outcome"], str) else r["outcome"] for r in records], pa.float64()
+            ),
+            "class_name": pa.array(
+                [r["outcome"] if isinstance(r["outcome"], str) else None for r in records], pa.string()
+            ),
             "outcome_time": pa.array([r["outcome_time"] for r in records], pa.int64()),
         }
     )

@@ -50,7 +50,7 @@ REQUESTS = st.builds(
     TEXT,
     st.dictionaries(TEXT, TEXT, max_size=3),
 )
-OUTCOMES = st.builds(Outcome, IDS, st.none() | FLOATS, TIMES)
+OUTCOMES = st.builds(Outcome, IDS, st.none() | FLOATS, TIMES) | st.builds(Outcome, IDS, st.none(), TIMES, TEXT)
 PREDICTIONS = st.builds(
     Prediction, IDS, TEXT, TEXT, TEXT, TEXT, TIMES, TIMES, FLOATS, st.none() | st.integers(-1, 2), st.lists(FLOATS, max_size=4),
     TEXT, st.lists(TEXT, max_size=3), st.none() | st.integers(0, 2**40),
@@ -261,8 +261,13 @@ ASKS = Command("c", "configure", "m", "ada", "to see", {}, 5)
         ("outcomes", b"r1", value_of(Outcome("r1", 1.0, 2**60)), "time-out-of-range"),
         ("outcomes", b"r1", b" " * (LIMIT + 1), "record-too-large"),
         ("outcomes", b"r1", b'{"request_id": "r1", "outcome_time": 5}', "json-not-a-record"),
-        ("outcomes", b"r1", b'{"request_id": "r1", "outcome": "1_0", "outcome_time": 5}', "outcome-not-a-class"),
-        ("outcomes", b"r1", b'{"request_id": "r1", "outcome": "yes", "outcome_time": 5}', "outcome-not-a-class"),
+        ("outcomes", b"r1", value_of(Outcome("r1", 1.0, 5, "yes")), "outcome-twice"),
+        (
+            "outcomes",
+            b"r1",
+            b'{"request_id": "r1", "outcome": 1, "outcome_time": 5, "class_name": "yes"}',
+            "json-not-a-record",
+        ),
         ("outcomes", b"r1", b'{"request_id": "r1", "outcome": [1], "outcome_time": 5}', "json-not-a-record"),
         ("outcomes", b"r1", b'{"request_id": "r1", "outcome": 1, "outcome_time": true}', "json-not-a-record"),
         (
@@ -405,6 +410,7 @@ def test_nulls_and_slices_keep_their_rows():
         {
             "request_id": ["a", "b", "c"],
             "outcome": pa.array([1.0, None, 0.0]),
+            "class_name": pa.array([None, "yes", None]),
             "outcome_time": pa.array(np.array([1, 2, 3])),
         }
     ).slice(1, 2)

@@ -58,9 +58,11 @@ def test_what_an_outcome_changes_fits():
 
 
 def test_what_a_prediction_changes_fits():
-    """A request, and the windows of one prediction: each may be new, and is filed. Its cohort and live profile, two timelines."""
+    """A request, and the windows of one prediction: each may be new, and is filed. Its cohort, the edges of its scores, its live profile,
+    two timelines.
+    """
     windows = (limits.SEGMENTS + 1) * (2 * key_bytes() + window_bytes() + 2 * BLOCK)
-    cohort = len(json.dumps([ESCAPED * limits.NAME_BYTES] * (2 + limits.SEGMENTS)))
+    cohort = len(json.dumps([ESCAPED * limits.NAME_BYTES] * (2 + limits.SEGMENTS))) + 8 * SCORE_BINS
     profile = 8 * 12 * limits.FEATURES + 3 * key_bytes()
     entries = 2 * (limits.REQUEST_ID_BYTES + BLOCK)
     assert request_bytes() + windows + cohort + profile + entries + 10_000 < limits.CHANGELOG_BYTES

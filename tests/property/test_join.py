@@ -68,7 +68,7 @@ def outcome_logs(values):
 
 
 OUTCOMES = outcome_logs([0.0, 1.0, 1.0, None])
-ODD_OUTCOMES = outcome_logs([0.0, 1.0, 2.0, 0.7, None])
+ODD_OUTCOMES = outcome_logs([0.0, 1.0, 2.0, 0.7, None, "yes", "no", "maybe"])
 
 
 def by_arrival(log):
@@ -110,15 +110,15 @@ def test_equals_the_batch_join_at_every_moment(predictions, outcomes, random, po
 
 
 CLASSES = {"m": [0.0, 1.0], "n": [0.0, 3.0]}
+NAMES = {"m": {"no": 0.0, "yes": 1.0}, "n": {}}
 
 
 class WithClasses(Models):
     """Each version knows the two classes of its model."""
 
     def version(self, model, version):
-        return Version(
-            self.settings(model), version, Signature("s", [], [], {}), ReferenceProfile(0, [], {}, CLASSES[model])
-        )
+        profile = ReferenceProfile(0, [], {}, CLASSES[model], class_names=list(NAMES[model]))
+        return Version(self.settings(model), version, Signature("s", [], [], {}), profile)
 
 
 @given(PREDICTIONS, ODD_OUTCOMES, RANDOMS, POLICIES, POLICIES, st.integers(1, 12), st.booleans(), st.integers(0, 2000))
@@ -126,7 +126,7 @@ class WithClasses(Models):
 def test_an_outcome_that_is_no_class_labels_nothing(
     predictions, outcomes, random, policy, other_policy, most, reopen, wait
 ):
-    predictions = [p | {"classes": CLASSES[p["model"]]} for p in by_arrival(predictions)]
+    predictions = [p | {"classes": CLASSES[p["model"]], "names": NAMES[p["model"]]} for p in by_arrival(predictions)]
     outcomes = by_arrival(outcomes)
     as_of = max([r["arrival_time"] for r in [*predictions, *outcomes]], default=0) + wait
     run = JoinRun(models=WithClasses(*two_models(policy, other_policy)))
@@ -137,7 +137,7 @@ def test_an_outcome_that_is_no_class_labels_nothing(
     for topic, log in (("predictions", predictions), ("outcomes", outcomes)):
         if log:
             run.feed(topic, log)
-    known = {(p["request_id"], value) for p in predictions for value in p["classes"]}
+    known = {(p["request_id"], value) for p in predictions for value in [*p["classes"], *p["names"]]}
     predicted = {p["request_id"] for p in predictions}
     assert [request for request, reason in run.rejects if reason == "outcome-not-a-class"] == [
         o["request_id"]

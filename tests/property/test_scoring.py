@@ -1,5 +1,6 @@
 """The matrix of a run equals a loop over its requests, and so do the predictions; in columns, and in records."""
 
+from collections import Counter
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -181,6 +182,19 @@ def test_a_model_that_takes_nothing_missing_refuses_such_requests_and_names_the_
     assert [(each.index, each.reason, each.detail) for each in effects.rejects] == [
         (1, "feature-missing", "missing: b, ä")
     ]
+
+
+@FORMS
+@given(requests=REQUESTS)
+def test_names_that_the_model_does_not_have_are_counted(form, requests):
+    """Segments and keys of what is looked up are no features, and known."""
+    known = {*SIGNATURE.names, "city"}
+    seen = [name for features, categories in requests for name in {*dict(features), *dict(categories)}]
+    found = scoring().on_batch(form(requests)).unknown
+    twice = Counter(name for features, _ in requests for name, _ in features)
+    assert set(found) == {("m", name) for name in seen if name not in known}
+    if max(twice.values(), default=0) < 2:
+        assert found == Counter(("m", name) for name in seen if name not in known)
 
 
 @FORMS

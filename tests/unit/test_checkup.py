@@ -107,6 +107,15 @@ def test_what_may_be_is_not_wrong(changes):
     assert [each for each in judge(seen(**changes)) if each.level is Level.WRONG] == []
 
 
+def test_names_that_no_model_has_are_noted_with_their_number():
+    names = {"agee": 3, "colour": 1200, **{f"x{i}": 1 for i in range(5)}}
+    workers = [worker(unknown_features={"m": names}), worker("b", unknown_features={"m": {"agee": 4}})]
+    [found] = [each for each in judge(seen(workers=workers)) if each.what == "features of m"]
+    assert (found.level, bool(found.mend)) == (Level.NOTE, True)
+    assert "colour (1,200 times), agee (7 times)" in found.found
+    assert found.found.endswith("and 2 more")
+
+
 def test_it_is_said_since_when():
     known = {each.what: each.since_ms for each in judge(seen(workers=[worker(troubles=[TROUBLE])]))}
     assert known["join of worker a"] == TROUBLE.since

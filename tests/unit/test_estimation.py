@@ -18,7 +18,7 @@ from leadline.core.reference import Calibration, ReferenceProfile
 from leadline.core.statistics.isotonic import isotonic
 from leadline.core.windows.aggregates.by_score import SCORE_BINS, score_bin
 from leadline.core.windows.counts import WindowCounts
-from leadline.core.windows.reference_windows import calibration_of_probabilities
+from leadline.core.windows.reference_windows import calibration_of
 from leadline.settings import ModelSettings
 from stages import Host, Models, partial, records_batch, scored_partial, version
 
@@ -63,7 +63,7 @@ def rows(seed, n=400, threshold=0.5, coverage=0.5):
 def expectation(seed=7):
     rng = np.random.default_rng(seed)
     scores = rng.uniform(size=5000)
-    return Expectation.of(calibration_of_probabilities(scores, rng.uniform(size=5000) < scores**1.5), SCORE_BINS)
+    return Expectation.of(calibration_of(scores, (rng.uniform(size=5000) < scores**1.5)[None]), SCORE_BINS)
 
 
 def by_definition(labels, chances, bins):
@@ -139,7 +139,7 @@ def test_the_stage_tells_them_and_is_silent_where_it_cannot_know():
     scores, labels, outcomes, known = rows(5)
     some = scored_partial(scores, labels, outcomes, known)
     rng = np.random.default_rng(1)
-    calibration = calibration_of_probabilities(rng.uniform(size=900), rng.uniform(size=900) < 0.5)
+    calibration = calibration_of(rng.uniform(size=900), (rng.uniform(size=900) < 0.5)[None])
     profile = ReferenceProfile(900, [], {}, calibration=calibration)
     known_models = Models(versions={("m", "v1"): version(ModelSettings(name="m"), profile)})
 

@@ -14,7 +14,7 @@ from leadline.core.reference import ReferenceProfile
 from leadline.core.statistics.final_value import Z, learned, unlike
 from leadline.core.statistics.intervals import wilson
 from leadline.core.store_keys import PerformanceKeys
-from leadline.core.windows.reference_windows import calibration_of_probabilities
+from leadline.core.windows.reference_windows import calibration_of
 from leadline.settings import ModelSettings
 from stages import Host, Models, records_batch, scored_partial, version
 
@@ -25,7 +25,7 @@ STEP = HORIZON // 16
 def models():
     rng = np.random.default_rng(1)
     scores = rng.uniform(size=4000)
-    calibration = calibration_of_probabilities(scores, rng.uniform(size=4000) < scores)
+    calibration = calibration_of(scores, (rng.uniform(size=4000) < scores)[None])
     settings = ModelSettings(name="m", horizon=HORIZON, window=WINDOW)
     return Models(
         {"m": settings}, {("m", "v1"): version(settings, ReferenceProfile(4000, [], {}, calibration=calibration))}

@@ -14,7 +14,7 @@ from leadline.records import Alert, PredictionRequest, WindowMetrics
 from leadline.wire.codec import value_of
 
 HOSTILE = [
-    "[/b]", "[link=http://evil]x[/link]", "\x1b]0;t\x07", "\x9b31m", "\u202egnp", "a\u2028b\rc\n", "\u200b\u3164", "\ud800",
+    "[/b]", "[unknown]", "[link=http://evil]x[/link]", "\x1b]0;t\x07", "\x9b31m", "\u202egnp", "a\u2028b\rc\n", "\u200b\u3164", "\ud800",
 ]  # fmt: skip
 SEEN = "\x1b\x07\x9b\u202e\u2028\r\u200b\u3164\ud800"
 

@@ -4,13 +4,18 @@ import json
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 from scipy.special import logit
 
 from leadline.core.join.request_state import RequestState
+from leadline.core.models import Signature, Version
 from leadline.core.performance.metrics import measure
 from leadline.core.processor import drain
+from leadline.core.reference import ReferenceProfile
+from leadline.core.windows.aggregates.by_score import SCORE_BINS
 from leadline.core.windows.counts import WindowCounts
+from leadline.core.windows.reference_bins import quantile_edges
 from leadline.records import WindowPartial
 from leadline.settings import ModelSettings
 from leadline.testing import oracle
@@ -68,6 +73,47 @@ def test_a_decision_function_is_counted_by_its_order_and_has_no_metrics_of_proba
         measured, usual = (measure(WindowCounts.of(each), each.task) for each in (found, partial))
         assert {name for name in usual if usual[name] != measured[name]} <= {"logloss", "brier", "mean_score"}
         assert measured["logloss"] is measured["brier"] is measured["mean_score"] is None
+
+
+class OfDecisions(Models):
+    """Each version knows between which values its scores lay in the reference."""
+
+    def version(self, name, version):
+        edges = quantile_edges(DECISIONS, SCORE_BINS - 1).tolist()
+        profile = ReferenceProfile(0, [], {}, score_edges=edges)
+        return Version(self.settings(name), version, Signature("s", [], [], {}), profile)
+
+
+RNG = np.random.default_rng(4)
+DECISIONS = 4000 + RNG.normal(size=5000)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_bins_of_a_decision_function_are_where_its_scores_are(known):
+    """AUC is within its error of the exact one, and that is small although all scores are far from 0; without a profile it is not."""
+    truth = RNG.random(3000) < 0.3
+    scores = 4000 + RNG.normal(size=3000) + truth
+    scores[:2] = -1e8, 1e8  # further out than any of the reference
+    predictions = [
+        {"request_id": f"r{i}", "model_version": "v1", "event_time": 0, "score": float(score), "label_pred": 1, "segment": None,
+         "arrival_time": 0, "offset": i} for i, score in enumerate(scores)
+    ]  # fmt: skip
+    outcomes = [
+        {"request_id": f"r{i}", "outcome": float(yes), "outcome_time": 0, "arrival_time": 0, "offset": i}
+        for i, yes in enumerate(truth)
+    ]
+    run = JoinRun(models=(OfDecisions if known else Models)(model(score="decision")))
+    for part in (slice(0, 1000), slice(1000, 3000)):
+        run.feed("predictions", predictions[part])
+        run.reopen()
+    run.models = Models(model(score="decision"))  # a version that is gone is counted on as it was
+    run.reopen()
+    run.feed("outcomes", outcomes)
+    [partial] = run.windows.values()
+    found = measure(WindowCounts.of(partial), partial.task)
+    exact = oracle.auc(scores[truth].tolist(), scores[~truth].tolist())
+    assert abs(found["auc"].value - exact) <= found["auc_error"] + 1e-12
+    assert found["auc_error"] < 0.001 if known else found["auc_error"] > 0.4
 
 
 @pytest.mark.parametrize(("policy", "expected"), MOMENTS, ids=lambda value: str(value)[:10])

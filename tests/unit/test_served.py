@@ -205,6 +205,7 @@ def test_the_classes_are_outcomes_on_the_wire(tmp_path, classes, positive, wire)
     settings = settings.model_copy(update={"positive": positive})
     version = served(tmp_path, model, settings, frame)
     assert version.profile.classes == wire
+    assert version.profile.class_names == (["no", "yes"] if "yes" in classes else [])
     said = classes.index(False if positive == "false" else 2 if positive == "2" else positive)
     assert version.settings.positive_outcome == wire[said]
 

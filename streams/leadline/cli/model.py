@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -28,7 +28,9 @@ def _model() -> None:
 
 @app.command()
 def add(
-    file: Annotated[Path, typer.Argument(help="The trained model, a .skops file.")],
+    file: Annotated[
+        Path, typer.Argument(help="The trained model, a .skops file (or, with --from joblib, a .joblib file).")
+    ],
     settings: Annotated[Path, typer.Option(help="The model's settings, a .toml file.")],
     reference: Annotated[Path, typer.Option(help="Labelled data of the training period (.csv, .jsonl, .parquet).")],
     outcome: Annotated[str, typer.Option(help="The column of the reference that holds the outcome.")] = "outcome",
@@ -36,6 +38,12 @@ def add(
     time_column: Annotated[
         str, typer.Option("--time", help="The column of the reference that holds the event time.")
     ] = "",
+    form: Annotated[
+        Literal["skops", "joblib"],
+        typer.Option(
+            "--from", help="What FILE is. To load a joblib file runs the code in it: only one that you made yourself."
+        ),
+    ] = "skops",
     version: Annotated[str, typer.Option(help="Name of the version. Default: the next number.")] = "",
     champion: Annotated[bool, typer.Option("--champion", help="Let this version answer from now on.")] = False,
     reason: Annotated[str, typer.Option(help="Why it is made champion.")] = "added",
@@ -54,7 +62,11 @@ def add(
     model = load_model_settings(settings)
     try:
         data = read_reference(reference, text=[*model.categorical, *model.segments])
-        added = add_file(where.models, model, version or None, file, data, outcome, scores, time_column or None)
+        if form == "joblib":
+            say(
+                f"loading {file} runs the code in it, in a process that may open and call nothing; never do that with a stranger's file"
+            )
+        added = add_file(where.models, model, version or None, file, data, outcome, scores, time_column or None, form)
     except ValueError as error:
         raise SettingsError(f"--reference {reference} does not fit: {error}") from None
     name = added.version.version

@@ -17,12 +17,15 @@ _MOST = 300
 def understood(added: Added, compared: bool) -> Iterator[str]:
     """Lines; ``compared``: the user's own scores were the same."""
     version, served = added.version, added.examined.served
-    yield f"  it takes {_FORMS[served.form]}, in this order: {_list(served.columns)}"
+    typed = [f"{name} {dtype}" for name, dtype in zip(served.columns, added.examined.dtypes, strict=True)]
+    yield f"  it takes {_FORMS[served.form]}, in this order: {_list(typed)}"
     for name in version.signature.categorical:
         yield f"  {_category(name, version.signature.categories[name], name in served.codes)}"
+    yield f"  {_missing(added)}"
     if served.classes:
         threshold = version.settings.threshold
         yield f"  its classes are {_list(served.classes)}; the score is {_score(version.settings.score)} {shown(served.positive, _MOST)}"
+        yield from _outcomes(version.profile)
         yield "  it says yes " + ("as it does itself" if threshold is None else f"from a score of {threshold:g} on")
     yield f"  on the reference: {_metrics(version.profile.metrics if version.profile else {})}"
     if version.profile:
@@ -44,6 +47,25 @@ def understood_fields(added: Added, compared: bool) -> dict[str, Any]:
         "threshold": version.settings.threshold, "metrics": dict(version.profile.metrics) if version.profile else {},
         "majority": added.majority if has_classes else None, "scores_compared": len(added.examined.scores) if compared else 0,
     }  # fmt: skip
+
+
+def _missing(added: Added) -> str:
+    """What becomes of a request that lacks a feature."""
+    if added.version.settings.missing == "refuse":
+        return 'a request that lacks a feature is refused (missing = "refuse" in model.toml)'
+    names, may = added.version.signature.names, added.examined.takes_missing
+    needed = [name for name, takes in zip(names, may, strict=True) if not takes]
+    return f"a request may lack features{f', but is refused without {_list(needed)}' if needed else ''}"
+
+
+def _outcomes(profile: ReferenceProfile | None) -> Iterator[str]:
+    """Which class of words is which number among the outcomes."""
+    if profile is not None and profile.class_names:
+        said = [
+            f"{shown(name, _MOST)} is {number:g}"
+            for name, number in zip(profile.class_names, profile.classes, strict=True)
+        ]
+        yield f"  an outcome may be the name of a class or its number: {', '.join(said)}"
 
 
 def _score(kind: str) -> str:

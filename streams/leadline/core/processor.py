@@ -5,6 +5,7 @@ with `Effects`; its host sends them. State goes through a `Store`, whose changes
 of the run.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -82,10 +83,11 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """What a processor wants done."""
+    """What a processor wants done. ``unknown``: how often (model, name) came as a feature that no version which answers has."""
 
     outputs: list[Output] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
+    unknown: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
 class Store(Protocol):

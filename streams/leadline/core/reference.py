@@ -50,8 +50,8 @@ class SegmentReference:
 class Calibration:
     """Outcomes of the reference by score bin, of the bins that hold any, rising.
 
-    Binary: ``bins`` are those of `leadline.core.windows.aggregates.by_score`; ``sums`` has a row of positives. Regression: ``bins`` are
-    those of the score's profile; ``sums`` has a row of absolute errors, and one of squared errors.
+    ``bins`` are those in which the join counts scores: of `leadline.core.windows.aggregates.by_score`, by ``score_edges`` where scores are
+    no probabilities. ``sums`` has a row of positives; of a regression a row of absolute errors, and one of squared errors.
     """
 
     bins: list[int]
@@ -63,8 +63,10 @@ class Calibration:
 class ReferenceProfile:
     """The data that a version was trained on, in bins, and how well it did there (metric name -> value).
 
-    ``classes``: the outcomes that there are, as numbers on the wire; empty where any is one, or nobody knows. ``window``: the length of
-    the reference's own windows, 0 where it has no event times. ``segments``: all of it (``*``) first.
+    ``score_edges``: rising values of the score, up to 2,046, between which lie about equally many; empty for probabilities, whose bins
+    are fixed. ``classes``: the outcomes that there are, as numbers on the wire; empty where any is one, or nobody knows. ``class_names``:
+    what the model calls each, where it has words for them. ``window``: the length of the reference's own windows, 0 where it has no event
+    times. ``segments``: all of it (``*``) first.
     """
 
     predictions: int
@@ -75,3 +77,5 @@ class ReferenceProfile:
     windows: list[FeatureWindow] = field(default_factory=list)
     segments: list[SegmentReference] = field(default_factory=list)
     calibration: Calibration | None = None
+    class_names: list[str] = field(default_factory=list)
+    score_edges: list[float] = field(default_factory=list)

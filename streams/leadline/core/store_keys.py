@@ -17,6 +17,8 @@ class JoinKeys:
     PROGRESS = b"m"
     REQUEST = b"r"
     """The state of each request."""
+    SCORE_EDGES = b"b"
+    """The edges between which the scores of each version are counted, by its number."""
     SETTINGS = b"t"
     """The settings by which each model is counted."""
     WINDOW = b"w"

@@ -2,8 +2,8 @@
 
 import threading
 import time
-from collections import deque
-from collections.abc import Collection, Iterable
+from collections import Counter, deque
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple
@@ -15,6 +15,8 @@ LATELY_MS = 600_000
 """A stage that joined its group again is said to have done so for this long."""
 _MOST_JOINS = 1000
 _REASON_CHARS = 300
+_MOST_UNKNOWN = 50
+"""Names that no model has are as many as people like to send."""
 
 
 class StageState(StrEnum):
@@ -86,6 +88,7 @@ class Health:
         self.answers: dict[str, str] = {}
         self._open: dict[tuple[str, str], Trouble] = {}
         self._stages: dict[str, Stage] = {}
+        self._unknown = Counter[tuple[str, str]]()
         self._lock = threading.Lock()
 
     # -- stages -------------------------------------------------------------------------------------------------------
@@ -137,6 +140,23 @@ class Health:
         """Whether all stages are members of their groups and have read their state. A trouble is no reason against it."""
         stages = self.stages()
         return bool(stages) and all(stage.state is StageState.RUNNING for stage in stages)
+
+    # -- what comes in -------------------------------------------------------------------------------------------------
+
+    def unknown(self, found: Mapping[tuple[str, str], int]) -> None:
+        """(model, feature) pairs that came so often, and that no version which answers has."""
+        if not found:
+            return
+        with self._lock:
+            for pair, times in found.items():
+                if pair in self._unknown or len(self._unknown) < _MOST_UNKNOWN:
+                    self.changes += pair not in self._unknown
+                    self._unknown[pair] += times
+
+    def unknown_features(self) -> dict[tuple[str, str], int]:
+        """How often each came since this worker began."""
+        with self._lock:
+            return dict(self._unknown)
 
     # -- troubles -----------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ import secrets
 import shutil
 import socket
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
@@ -37,6 +38,7 @@ _LOOK_S = 1.0
 _WITHIN_S = 20.0
 _GOODBYE_S = 1.5
 _MOST, _CHARS = 50, 500
+_NAME_CHARS = 100
 _MOST_VERSIONS = 1000
 
 
@@ -134,6 +136,7 @@ class Teller:
             troubles=_troubles(self._installation.health),
             free_bytes=_free_bytes(state=settings.state, models=settings.models),
             answers=dict(list(self._installation.health.answers.items())[:_MOST_VERSIONS]),
+            unknown_features=_unknown_features(self._installation.health),
         )
 
 
@@ -152,6 +155,13 @@ def _troubles(health: Health) -> list[StageTrouble]:
         StageTrouble(each.step, shown(each.what, _CHARS), shown(each.message, _CHARS), each.since_ms)
         for each in health.troubles()[:_MOST]
     ]
+
+
+def _unknown_features(health: Health) -> dict[str, dict[str, int]]:
+    found: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    for (model, name), times in health.unknown_features().items():
+        found[model][shown(name, _NAME_CHARS)] = times
+    return dict(found)
 
 
 def _free_bytes(**folders: Path) -> dict[str, int]:

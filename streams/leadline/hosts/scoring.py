@@ -249,6 +249,7 @@ class Member:
             batch = replace(batch, lookups=self._lane.view.fetch(batch))
         effects = self._processors[run.partition].on_batch(batch)
         letters += refused_records(run, batch, effects.rejects)
+        self._installation.health.unknown(effects.unknown)
         at_once = len(run) <= FEW_REQUESTS
         for output in effects.outputs:
             self._send(output, at_once)

@@ -22,11 +22,12 @@ from leadline.learning.deciding import Sample
 from leadline.learning.errors import RegistryError
 from leadline.learning.examine import Examined, examine
 from leadline.learning.facts import ScoredRows, reference_profile
+from leadline.learning.from_joblib import converted
 from leadline.learning.golden import Golden, check_parity
 from leadline.learning.limits import GOLDEN, LIMITS, LINEAR, MANIFEST, MODEL, PROFILE, SERVED, SIGNATURE
 from leadline.learning.manifest import manifest, to_json
 from leadline.learning.model_files import SETTINGS, ModelFiles, valid_name
-from leadline.learning.reference import inputs, numbers, read_reference, signature_of, texts, times
+from leadline.learning.reference import check_coding, inputs, numbers, read_reference, signature_of, texts, times
 from leadline.learning.registry import Registry
 from leadline.learning.toml import settings_toml
 from leadline.settings import ModelSettings, load_model_settings
@@ -79,17 +80,20 @@ def add_file(
     outcome: str,
     scores: str = "",
     time: str | None = None,
+    form: str = "skops",
 ) -> Added:
     """The same for a skops file that somebody else may have made: it is read in a process of its own, with limits, and nowhere else.
 
-    ``scores``: a column of the reference with the user's own scores, which are to be the same. ``time`` and what is raised: see
-    `add_version`.
+    ``scores``: a column of the reference with the user's own scores, which are to be the same. ``form``: ``joblib`` for a file that the
+    user made himself (`leadline.learning.from_joblib`). ``time`` and what is raised: see `add_version`.
     """
     new = _New(root, settings, version, reference, outcome, None, time)
     try:
         data = read_file(file, LIMITS[MODEL])
     except OSError as error:
         raise RegistryError(f"{file} cannot be read: {error.strerror}") from None
+    if form == "joblib":
+        data = converted(data, settings.trusted, str(file))
     examined = examine_apart(data, settings, new.sample, str(file))
     if scores:
         check_parity(examined.scores, numbers(reference, scores), scores)
@@ -123,6 +127,7 @@ class _New:
     ) -> None:
         self.version = Registry(ModelFiles(root)).next_version(settings.name) if version is None else version
         _check_free(root, settings, self.version)
+        check_coding(reference, settings)
         known = signature_of(reference, settings) if signature is None else signature
         _check_signature(known, settings)
         self.sample = Sample(known, inputs(reference, known), coded=signature is not None)
@@ -138,7 +143,7 @@ class _New:
         files = self._files(data, examined)
         files[MANIFEST] = manifest(name, self.version, files, self._facts)
         try:
-            _write_settings(root / name / SETTINGS, self._settings)
+            _write_settings(root / name / SETTINGS, _with_missing(self._settings, examined))
             _write(root / name / self.version, files)
         except OSError as error:
             raise RegistryError(f"{root / name / self.version} was not added: {error}; make room or rights") from error
@@ -149,7 +154,8 @@ class _New:
         _check_scores(scores)
         inputs_ = self.sample.inputs if signature == self.sample.signature else inputs(self._reference, signature)
         profile = reference_profile(self._settings, signature, inputs_.matrix, self._rows(examined))
-        profile = replace(profile, classes=on_the_wire(examined.served.classes))
+        outcomes = on_the_wire(examined.served.classes, examined.served.positive)
+        profile = replace(profile, classes=outcomes.numbers, class_names=outcomes.names)
         found = {MODEL: data, SIGNATURE: to_json(asdict(signature)), PROFILE: to_json(asdict(profile))}
         found |= {SERVED: to_json(asdict(examined.served)), GOLDEN: to_json(asdict(Golden.of(inputs_, scores)))}
         return found if examined.linear is None else found | {LINEAR: to_json(asdict(examined.linear))}
@@ -171,6 +177,13 @@ class _New:
         return {name: Texts.of(texts(self._reference, name)) for name in names}
 
 
+def _with_missing(settings: ModelSettings, examined: Examined) -> ModelSettings:
+    """The settings, which say what becomes of a request that lacks a feature: it is refused where the model can go without none."""
+    if settings.missing is not None:
+        return settings
+    return settings.model_copy(update={"missing": "nan" if any(examined.takes_missing) else "refuse"})
+
+
 def _check_free(root: Path, settings: ModelSettings, version: str) -> None:
     for what, name in (("model", settings.name), ("version", version)):
         if not valid_name(name):
@@ -184,7 +197,7 @@ def _check_free(root: Path, settings: ModelSettings, version: str) -> None:
 
 def _check_same(path: Path, settings: ModelSettings) -> None:
     there = load_model_settings(path)
-    unset = {name for name in ("positive", "threshold") if getattr(settings, name) is None}
+    unset = {name for name in ("positive", "threshold", "missing") if getattr(settings, name) is None}
     differ = [
         name for name in ModelSettings.model_fields
         if name not in unset and getattr(there, name) != getattr(settings, name)
@@ -209,10 +222,10 @@ def _dump(model: Any) -> bytes:
 
 
 def _check_scores(scores: Floats) -> None:
-    bad = int(np.isnan(scores).sum())
-    if bad:
+    bad = np.flatnonzero(np.isnan(scores))
+    if len(bad):
         raise ValueError(
-            f"the model gives no score to {bad} of {len(scores)} rows of the reference: "
+            f"the model gives no score to {len(bad)} of {len(scores)} rows of the reference (first row {bad[0] + 1}): "
             "a feature is missing or infinite there; leave those rows out, or train a model that takes them"
         )
 

@@ -1,14 +1,13 @@
 """The classes of a model: which is the positive one, and which outcomes are among them."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from leadline.core.columnar.columns import Bools, Floats
 from leadline.core.texts import Texts
-from leadline.learning.encoders import text_of
 from leadline.learning.errors import RegistryError
 from leadline.learning.reference import numbers, texts
 from leadline.settings import ModelSettings
@@ -35,7 +34,7 @@ def same(label: Any, other: Any) -> bool:
     >>> same(True, 1.0), same("1", 1.0), same("yes", "yes"), same("yes", 1.0)
     (True, True, True, False)
     """
-    return text_of(label) == text_of(other) or (number(label) is not None and number(label) == number(other))
+    return conversion.class_text(_shown(label)) == conversion.class_text(_shown(other))
 
 
 def number(label: Any) -> float | None:
@@ -50,18 +49,27 @@ def number(label: Any) -> float | None:
         return None
 
 
-def on_the_wire(classes: Sequence[str]) -> list[float]:
-    """The outcomes that are these classes: their numbers, or 0 and 1 for words. Raises RegistryError where one is a number and one a word.
+class OnTheWire(NamedTuple):
+    """The outcomes that are the classes of a model, and its names for them where those are words."""
 
-    >>> on_the_wire(["-1", "1"]), on_the_wire(["yes", "no"]), on_the_wire([])
-    ([-1.0, 1.0], [0.0, 1.0], [])
+    numbers: list[float]
+    names: list[str]
+
+
+def on_the_wire(classes: Sequence[str], positive: str) -> OnTheWire:
+    """The numbers of classes, or 0 and 1 for words. Raises RegistryError where one is a number and one a word.
+
+    >>> on_the_wire(["-1", "1"], "1"), on_the_wire(["yes", "no"], "yes").names, on_the_wire([], "").numbers
+    (OnTheWire(numbers=[-1.0, 1.0], names=[]), ['no', 'yes'], [])
     """
     numbers = sorted(found for found in map(number, classes) if found is not None)
     if numbers and len(numbers) < len(classes):
         raise RegistryError(
             f"of the classes {list(classes)} one is a number, and one a word: train the model on two of a kind"
         )
-    return numbers or [0.0, 1.0] if classes else []
+    if numbers or not classes:
+        return OnTheWire(numbers, [])
+    return OnTheWire([0.0, 1.0], sorted(classes, key=positive.__eq__))
 
 
 def truth(table: pa.Table, outcome: str, classes: list[str], positive: str) -> Bools:

@@ -56,19 +56,20 @@ def examine_apart(
     """As `examine`. Raises RegistryError also where the process needs too much, dies, or tries what it may not."""
     limits = limits or Limits()
     given = b"".join(_packed(settings, sample, name, limits)) + data
-    answer = _answer(name, given, limits)
+    answer = ask(__spec__.name, name, given, limits)
     scores, labels = _unpacked(answer["scores"]), _unpacked(answer["labels"])
     if not len(scores) == len(labels) == len(sample.inputs.matrix):
         raise RegistryError(f"{name} gives {len(scores)} scores for {len(sample.inputs.matrix)} rows of the reference")
     signature, served = _SIGNATURE.validate_python(answer["signature"]), _SERVED.validate_python(answer["served"])
-    return Examined(scores, labels == 1, signature, served, _LINEAR.validate_python(answer["linear"]))
+    found = {name: answer[name] for name in ("takes_missing", "dtypes")}
+    return Examined(scores, labels == 1, signature, served, _LINEAR.validate_python(answer["linear"]), **found)
 
 
 def look_apart(data: bytes, settings: ModelSettings, names: list[str], name: str) -> Look:
     """As `look`. Raises RegistryError as `examine_apart`."""
     nothing = Sample(Signature.of([], [], {}), Inputs(np.zeros((0, 0)), {}))
     given = b"".join(_packed(settings, nothing, name, Limits(), names)) + data
-    return _LOOK.validate_python(_answer(name, given, Limits()))
+    return _LOOK.validate_python(ask(__spec__.name, name, given, Limits()))
 
 
 def _unpacked(text: str) -> Floats:
@@ -95,10 +96,18 @@ def _packed(
         yield column.codes.astype(np.int64).tobytes()
 
 
-def _answer(name: str, given: bytes, limits: Limits) -> dict[str, Any]:
+def ask(module: str, name: str, given: bytes, limits: Limits) -> dict[str, Any]:
+    """What a module answers in a process of its own to what it is given. Raises RegistryError, also for an ``error`` that it answers."""
+    answer = _answer(module, name, given, limits)
+    if "error" in answer:
+        raise RegistryError(shown(" ".join(str(answer["error"]).split()), _MOST_CHARS))
+    return answer
+
+
+def _answer(module: str, name: str, given: bytes, limits: Limits) -> dict[str, Any]:
     environment = {key: os.environ[key] for key in _KEPT if key in os.environ}
     child = subprocess.Popen(
-        [sys.executable, "-P", "-m", __spec__.name],
+        [sys.executable, "-P", "-m", module],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -134,9 +143,7 @@ def _end(code: int) -> str:
 
 def main() -> None:
     """What the process does."""
-    out = os.fdopen(os.dup(1), "wb")
-    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a model may print
-        os.dup2(nowhere.fileno(), 1)
+    out = own_output()
     head, sample, data = _given(sys.stdin.buffer)
     settings, limits = ModelSettings.model_validate(head["settings"]), Limits(**head["limits"])
     warm_up(settings.trusted)
@@ -145,9 +152,22 @@ def main() -> None:
     work = partial(_examined, data, settings, sample, name)
     if names is not None:
         work = partial(_looked, data, settings, names, name)
-    out.write(json.dumps(_result(work, name, refusals, limits)).encode() + b"\n")
+    end(out, _result(work, name, refusals, limits))
+
+
+def own_output() -> BinaryIO:
+    """Where the process answers: a model may print."""
+    out = os.fdopen(os.dup(1), "wb")
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - no file of the user's
+        os.dup2(nowhere.fileno(), 1)
+    return out
+
+
+def end(out: BinaryIO, answer: dict[str, Any]) -> None:
+    """Answer, and end at once: nothing of a model may run any more."""
+    out.write(json.dumps(answer).encode() + b"\n")
     out.flush()
-    os._exit(0)  # nothing of the model may run any more
+    os._exit(0)
 
 
 def _given(stream: BinaryIO) -> tuple[dict[str, Any], Sample, bytes]:
@@ -168,6 +188,7 @@ def _examined(data: bytes, settings: ModelSettings, sample: Sample, name: str) -
     result: dict[str, Any] = {"scores": _sent(found.scores), "labels": _sent(found.labels)}
     result |= {"signature": asdict(found.signature), "served": asdict(found.served)}
     result |= {"linear": found.linear and asdict(found.linear)}
+    result |= {"takes_missing": found.takes_missing, "dtypes": found.dtypes}
     return result
 
 
@@ -180,9 +201,12 @@ def _result(work: Callable[[], dict[str, Any]], name: str, refusals: Refusals, l
         result = {"error": str(error)}
     except Exception as error:  # noqa: BLE001 - a model may raise anything
         result = {"error": f"{name} does not score the reference ({type(error).__name__}: {error})"}
-    if refusals:
-        result = {"error": f"{name} tried what a model may not: {refusals[0]}; do not use it"}
-    return result
+    return tried(name, refusals) or result
+
+
+def tried(name: str, refusals: Refusals) -> dict[str, Any]:
+    """The answer where a model tried what it may not; empty where it did not."""
+    return {"error": f"{name} tried what a model may not: {refusals[0]}; do not use it"} if refusals else {}
 
 
 def _sent(column: NDArray[Any]) -> str:

@@ -16,6 +16,7 @@ from leadline.learning.served import Form, Served
 from leadline.settings import ModelSettings
 from leadline.wire.conversion import ConversionError
 
+_SHOWN = 5
 _BY_HALF = frozenset(
     {
         "BaggingClassifier", "CalibratedClassifierCV", "DecisionTreeClassifier", "ExtraTreeClassifier", "ExtraTreesClassifier",
@@ -73,13 +74,37 @@ def _codes(own: Own, settings: ModelSettings, sample: Sample, named: bool, name:
     """The categories that the model takes as numbers."""
     found = []
     for feature in sample.signature.categorical:
-        if feature in settings.categories or (sample.coded and not _is_text(own.get(feature))):
+        declared = feature in settings.categories
+        if declared:
+            _check_declared(feature, own, sample, name)
+        if (declared or sample.coded) and not _is_text(own.get(feature)):
             found.append(feature)
         elif feature in own:
             _check_known(feature, own, sample, name)
         elif not named:
             raise RegistryError(_uncoded(feature, name))
     return found
+
+
+def _check_declared(feature: str, own: Own, sample: Sample, name: str) -> None:
+    """Raises RegistryError where the model's own encoder says another coding than model.toml does."""
+    declared = sample.signature.categories[feature]
+    if feature not in own:
+        return
+    if _is_text(own[feature]):
+        learned = _texts(feature, own, name)
+        if learned != declared:
+            raise RegistryError(
+                f"{name} has a coding of its own for {feature!r}, {learned[:_SHOWN]}, and [categories] in model.toml says "
+                f"{declared[:_SHOWN]}: leave it out there"
+            )
+        return
+    highest = max((code for code in own[feature].tolist() if code == code), default=-1)
+    if highest >= len(declared):
+        raise RegistryError(
+            f"{name} was trained on the number {highest:g} of {feature!r}, and [categories] in model.toml names {len(declared)}, from 0 to "
+            f"{len(declared) - 1}: name all of them, in the order of their numbers"
+        )
 
 
 def _is_text(categories: NDArray[Any] | None) -> bool:

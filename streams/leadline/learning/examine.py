@@ -22,7 +22,8 @@ from leadline.settings import ModelSettings
 class Examined:
     """The scores and labels of the reference's rows, how the version is served, and with which signature.
 
-    ``linear``: the numbers of the model, where it is a logistic regression.
+    ``linear``: the numbers of the model, where it is a logistic regression. ``takes_missing``: whether each feature of the signature may be
+    missing. ``dtypes``: in which each of its columns reaches the model, in its own order.
     """
 
     scores: Floats
@@ -30,6 +31,8 @@ class Examined:
     signature: Signature
     served: Served
     linear: Linear | None
+    takes_missing: list[bool]
+    dtypes: list[str]
 
 
 def examine(data: bytes, settings: ModelSettings, sample: Sample, name: str) -> Examined:
@@ -42,15 +45,17 @@ def examine(data: bytes, settings: ModelSettings, sample: Sample, name: str) -> 
     linear = None
     if settings.counted_as == "binary" and served.form == "matrix":
         linear = linear_of(estimator, [signature.names.index(each) for each in served.columns])
+    dtypes = list(predictor.dtypes)
     if linear is not None:
         predictor = linear_model(linear, settings, len(signature.names), name)
+    takes_missing = predictor.takes_missing_of(len(signature.names)).tolist()
     scores = predictor.predict(*inputs)
     labels = np.zeros(len(scores), bool)
     if settings.threshold is not None or predictor.own_labels is None:
         labels = scores >= settings.known_threshold
     elif np.isfinite(scores).all():
         labels = predictor.own_labels(*inputs, scores) == 1
-    return Examined(scores, labels, signature, served, linear)
+    return Examined(scores, labels, signature, served, linear, takes_missing, dtypes)
 
 
 def _with_own_coding(estimator: Any, sample: Sample) -> Sample:

@@ -5,15 +5,15 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from leadline.core.columnar.columns import Bools, Floats, Ints, logistic
+from leadline.core.columnar.columns import Bools, Floats, Ints
 from leadline.core.models import Signature
 from leadline.core.reference import Calibration, ReferenceProfile, SegmentReference
 from leadline.core.texts import Texts
-from leadline.core.windows.reference_bins import build_profile
+from leadline.core.windows.aggregates.by_score import SCORE_BINS, between
+from leadline.core.windows.reference_bins import build_profile, quantile_edges
 from leadline.core.windows.reference_windows import (
     MOST_SEGMENTS,
-    calibration_by_profile,
-    calibration_of_probabilities,
+    calibration_of,
     feature_windows,
     segment_windows,
 )
@@ -60,9 +60,9 @@ def reference_profile(
 ) -> ReferenceProfile:
     """The profile of a reference; without times it has no own windows. Raises as `leadline.core.windows.reference_bins.build_profile`."""
     profile = build_profile(signature, matrix, rows.scores, rows.metrics(settings))
-    profile = replace(
-        profile, segments=list(_segments(settings, rows)), calibration=_calibration(settings, profile, rows)
-    )
+    edges = [] if settings.counted_as == "binary" else quantile_edges(rows.scores, SCORE_BINS - 1).tolist()
+    calibration = _calibration(settings, np.array(edges), rows)
+    profile = replace(profile, score_edges=edges, segments=list(_segments(settings, rows)), calibration=calibration)
     if rows.times is None:
         return profile
     size = settings.window
@@ -70,11 +70,12 @@ def reference_profile(
     return replace(profile, window=size, windows=windows)
 
 
-def _calibration(settings: ModelSettings, profile: ReferenceProfile, rows: ScoredRows) -> Calibration:
-    if settings.task == "regression":
-        return calibration_by_profile(profile, rows.scores, rows.sums(settings))
-    scores = logistic(rows.scores) if settings.score == "decision" else rows.scores
-    return calibration_of_probabilities(scores, rows.outcomes == 1)
+def _calibration(settings: ModelSettings, edges: Floats, rows: ScoredRows) -> Calibration:
+    """By the bins in which the join counts the scores."""
+    if settings.counted_as == "binary":
+        return calibration_of(rows.scores, (rows.outcomes == 1)[None])
+    sums = rows.sums(settings) if settings.task == "regression" else (rows.outcomes == 1)[None]
+    return calibration_of(between(edges, rows.scores), sums)
 
 
 def _segments(settings: ModelSettings, rows: ScoredRows) -> Iterator[SegmentReference]:

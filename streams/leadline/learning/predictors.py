@@ -1,7 +1,7 @@
 """Fitted estimators, ready to score."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from leadline.learning.classes import same
 from leadline.learning.encoders import by_text, own_categories
 from leadline.learning.errors import RegistryError
 from leadline.learning.served import Served
-from leadline.learning.taking import Take, taker
+from leadline.learning.taking import Take, dtypes_of, taker
 from leadline.settings import ModelSettings
 
 _TRIED = 200
@@ -28,7 +28,7 @@ class Model:
     """A fitted estimator as a `leadline.core.models.Predictor`.
 
     ``takes_missing``: whether NaN is a value to it, or in which columns. ``named``: the categories that it takes as they are named,
-    by their column in the matrix; ``only``: which values of them it takes.
+    by their column in the matrix; ``only``: which values of them it takes. ``dtypes``: that of each of its columns, in its own order.
     """
 
     scores: Scores
@@ -36,6 +36,7 @@ class Model:
     own_labels: OwnLabels | None = None
     named: Mapping[str, int] = field(default_factory=dict)
     only: Mapping[str, "_Only"] = field(default_factory=dict)
+    dtypes: tuple[str, ...] = ()
 
     def predict(self, matrix: Floats, texts: Named = NO_TEXTS) -> Floats:
         """One score a row: the probability of the positive class, or the predicted value.
@@ -94,7 +95,8 @@ def model_of(
             else _regression(estimator, take, name)
         )
         known = {each: frozenset(by_text(own[each].tolist())) for each in signature.categorical if each in own}
-        return _ready(scores, _own_labels(estimator, served, take), signature, served, known, name)
+        found = _ready(scores, _own_labels(estimator, served, take), signature, served, known, name)
+        return replace(found, dtypes=dtypes_of(take(_trial(signature, known))))
     except RegistryError:
         raise
     except Exception as error:  # what was put together by hand fails in many ways

@@ -87,6 +87,20 @@ def _by_frequency(column: pa.Array) -> list[str]:
     return [name for name, _ in sorted(counts, key=lambda entry: (-entry[1], entry[0]))]
 
 
+def check_coding(table: pa.Table, settings: ModelSettings) -> None:
+    """Raises ValueError where a column has a category that the coding which is declared for it lacks."""
+    for name in [each for each in settings.categorical if each in settings.categories]:
+        said = [category(each) for each in settings.categories[name]]
+        column = Texts.of(texts(table, name))
+        foreign = [code for code, text in enumerate(column.texts) if text not in said]
+        if foreign:
+            row = int(np.flatnonzero(np.isin(column.codes, foreign))[0]) + 1
+            raise ValueError(
+                f"column {name!r} has {sorted(column.texts[code] for code in foreign)[:5]} (first in row {row}), and [categories] in "
+                f"model.toml names {said[:5]}: name every category that the model was trained on, in the order of their numbers"
+            )
+
+
 def matrix(table: pa.Table, signature: Signature) -> Floats:
     """The matrix of a table, by the rules of `leadline.core.scoring.features`.
 

@@ -29,6 +29,14 @@ def taker(served: Served, signature: Signature, own: Own) -> Take:
     return _frame(columns) if served.form == "frame" else _rows(columns)
 
 
+def dtypes_of(taken: Any) -> tuple[str, ...]:
+    """The dtype of each column of what a model takes; of a column of mixed values, that of the values."""
+    if isinstance(taken, np.ndarray):
+        kinds = [type(each).__name__ if taken.dtype == object else str(taken.dtype) for each in taken[0].tolist()]
+        return tuple(kinds)
+    return tuple(map(str, taken.dtypes))
+
+
 def _matrix(served: Served, signature: Signature) -> Take:
     order = [signature.names.index(name) for name in served.columns]
     if order == list(range(len(order))):

@@ -40,11 +40,12 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The truth about one request; ``outcome`` None takes back what was said before."""
+    """The truth about one request: a number, or the name of a class; where both are None it takes back what was said before."""
 
     request_id: str
     outcome: float | None
     outcome_time: int
+    class_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,3 +44,4 @@ class WorkerHealth:
     troubles: list[StageTrouble]
     free_bytes: dict[str, int]
     answers: dict[str, str] = field(default_factory=dict)
+    unknown_features: dict[str, dict[str, int]] = field(default_factory=dict)

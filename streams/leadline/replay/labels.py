@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from leadline.replay.errors import LogError
 from leadline.wire.column_conversion import converted
-from leadline.wire.conversion import ConversionError, category, outcome
+from leadline.wire.conversion import ConversionError, class_text, outcome
 
 _SHOWN = 5
 _BOTH = {"0", "1"}
@@ -53,13 +53,10 @@ def _is_word(label: str) -> bool:
 
 
 def _label(value: Any) -> str | None:
-    try:
-        found = outcome(value)
-    except ConversionError:
-        return category(value)
-    if found is not None and found != found:
+    found = class_text(value)
+    if found is not None and found.lower() == "nan":
         raise ConversionError("is NaN: leave it empty where there is no label")
-    return category(found)
+    return found
 
 
 def _listed(labels: set[str]) -> str:

@@ -98,6 +98,7 @@ def _predictions(path: Path, table: pa.RecordBatch, model: str, labels: pa.Array
 def _outcomes(path: Path, table: pa.RecordBatch, truth: pa.Array) -> Log:
     outcome_time, arrival_ms = _times(path, table, "outcome_time"), _times(path, table, "arrival_time")
     columns = {"request_id": _ids(path, table), "outcome": truth, "outcome_time": pa.array(outcome_time)}
+    columns["class_name"] = pa.nulls(len(table), pa.string())
     return _log("outcomes", columns, arrival_ms, outcome_time)
 
 

@@ -142,6 +142,8 @@ class ModelSettings(_Strict):
     decision function and no probabilities: logloss, brier and mean_score are null then. ``categories``: for a model that was trained on
     whole numbers in place of categories, which category has the number 0, 1 and so on. ``trusted``: types of your own, as
     ``package.module.Class``, that the model's file may have.
+    ``missing``: ``refuse`` where a request has to give every feature, ``nan`` where the model is asked without those that are missing;
+    unset, `leadline model add` writes what the model can take.
     ``horizon``: how long after the event an outcome time may be. ``grace``: how much longer a record may take to arrive before its window
     is sealed; ``never`` seals, and keeps all state for ever. ``segments``: names of categories. ``segment_limit``: how many combinations of
     their values a partition counts for each version; predictions of further ones count under ``*`` and ``other``.
@@ -157,7 +159,7 @@ class ModelSettings(_Strict):
     categories: dict[str, list[str]] = {}
     trusted: list[str] = []
     lookups: dict[str, Lookup] = {}
-    missing: Literal["nan", "refuse"] = "nan"
+    missing: Literal["nan", "refuse"] | None = None
     horizon: LongestMs = duration_ms("7d")
     grace: Annotated[Annotated[int, Field(ge=0, le=_LONGEST_MS)] | None, BeforeValidator(_grace_ms)] = duration_ms("1d")
     window: LongestMs = duration_ms("1d")

@@ -1,8 +1,9 @@
 """Naive answers for comparison: plain loops over plain dicts, sharing no code with the product.
 
 `join` is a batch join of two logs; `retrain` says which alerts ask for training. A log is a list of dicts. Predictions: request_id,
-model_version, event_time, score, label_pred, segment, arrival_time; one may have its own horizon, window, policy, grace and classes
-(None: any outcome is one), as one of another model has. Outcomes: request_id, outcome (None takes back), outcome_time, arrival_time.
+model_version, event_time, score, label_pred, segment, arrival_time; one may have its own horizon, window, policy, grace, classes
+(None: any number is one) and names (of classes, to their numbers), as one of another model has. Outcomes: request_id, outcome
+(a number, a name, or None, which takes back), outcome_time, arrival_time.
 Alerts and rollouts: their fields, and arrival_time. Times are milliseconds.
 """
 
@@ -28,7 +29,7 @@ def join(
     grace: int | None = None,
 ) -> Answer:
     """Counts, windows {(version, start, segment): row} and labels {(request, version): outcome} as of a moment."""
-    rules = {"horizon": horizon, "window": window, "policy": policy, "grace": grace, "classes": None}
+    rules = {"horizon": horizon, "window": window, "policy": policy, "grace": grace, "classes": None, "names": {}}
     predictions = [rules | p for p in predictions if as_of is None or p["arrival_time"] <= as_of]
     outcomes = [o for o in outcomes if as_of is None or o["arrival_time"] <= as_of]
     first: dict[tuple[str, str], dict[str, Any]] = {}
@@ -82,12 +83,18 @@ def _sealed(p: dict[str, Any], o: dict[str, Any]) -> bool:
     return p["grace"] is not None and bool(o["arrival_time"] > p["event_time"] + p["horizon"] + p["grace"])
 
 
+def _said(p: dict[str, Any], o: dict[str, Any]) -> dict[str, Any]:
+    """The outcome as the model of the prediction calls it."""
+    return o | {"outcome": p["names"].get(o["outcome"], o["outcome"])}
+
+
 def _is_class(p: dict[str, Any], o: dict[str, Any]) -> bool:
-    return o["outcome"] is None or p["classes"] is None or o["outcome"] in p["classes"]
+    said = _said(p, o)["outcome"]
+    return said is None or (not isinstance(said, str) if p["classes"] is None else said in p["classes"])
 
 
 def _winner(p: dict[str, Any], entries: list[Entry]) -> Entry | None:
-    entries = [e for e in entries if _is_class(p, e[1])]
+    entries = [(number, _said(p, o)) for number, o in entries if _is_class(p, o)]
     usable = [e for e in entries if e[1]["outcome_time"] <= p["event_time"] + p["horizon"] and not _sealed(p, e[1])]
     if p["policy"] == "latest":
         best = max(usable, key=lambda e: (e[1]["outcome_time"], e[0]), default=None)
@@ -124,7 +131,8 @@ def _outcome_class(entry: Entry, predictions: Log, labels: dict[tuple[str, str],
         return "outcomes_not_a_class"
     if all(o["outcome_time"] > p["event_time"] + p["horizon"] for p in takers):
         return "outcomes_late"
-    return "outcomes_duplicate" if winners[0] and winners[0][1]["outcome"] == o["outcome"] else "outcomes_conflicting"
+    same = winners[0] and winners[0][1]["outcome"] == _said(predictions[0], o)["outcome"]
+    return "outcomes_duplicate" if same else "outcomes_conflicting"
 
 
 def _metrics(entries: list[Any]) -> dict[str, Any]:

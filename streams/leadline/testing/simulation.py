@@ -45,6 +45,7 @@ _CLOSE = 1e-9
 _TALLIES = ("predictions", "matched", "pending", "expired", "tp", "fp", "fn", "tn")
 _MEANS = ("accuracy", "precision", "recall", "f1", "logloss", "brier", "mean_score", "outcome_rate")
 CLASSES = [0.0, 1.0]
+NAMES = {"no": 0.0, "yes": 1.0}
 _OUTCOME_CLASSES = ("used", "duplicate", "conflicting", "late", "orphan", "after_grace", "retractions", "not_a_class")
 
 
@@ -69,7 +70,7 @@ class _Models:
         self.versions = {}
         for name, slope in SLOPES.items():
             profile = build_profile(signature, values, _Score(slope).predict(values), {"accuracy": 0.8})
-            profile = replace(profile, classes=CLASSES)
+            profile = replace(profile, classes=CLASSES, class_names=list(NAMES))
             self.versions[name] = LoadedVersion(settings, name, signature, profile, _Score(slope))
 
     def names(self) -> list[str]:
@@ -174,10 +175,12 @@ class World:
             prediction = _prediction(record, shadow, arrival)
             self.driver.publish("predictions", record.request_id.encode(), value_of(prediction), arrival)
 
-    def _outcome(self, number: int) -> Any:
+    def _outcome(self, newest: int) -> Any:
         rng = self._random
         time = self.now_ms - rng.randint(-30, 90)
-        record = Outcome(f"r{max(0, number - rng.randint(0, 12))}", rng.choice([0.0, 1.0, 1.0, 2.0, None]), time)
+        said = rng.choice([0.0, 1.0, 1.0, 2.0, None, "yes", "no", "maybe"])
+        number, name = (None, said) if isinstance(said, str) else (said, None)
+        record = Outcome(f"r{max(0, newest - rng.randint(0, 12))}", number, time, name)
         return lambda: self.driver.publish("outcomes", key_of("outcomes", record), value_of(record), self.now_ms)
 
     # -- what happens -------------------------------------------------------------------------------------------------
@@ -247,7 +250,10 @@ class World:
     def _logs(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         predictions, outcomes = self.driver.log("predictions"), self.driver.log("outcomes")
         for row in predictions:
-            row |= {"label_pred": row["predicted_label"], "segment": row["segments"][0], "classes": CLASSES}
+            row |= {"label_pred": row["predicted_label"], "segment": row["segments"][0]}
+            row |= {"classes": CLASSES, "names": NAMES}
+        for row in outcomes:
+            row["outcome"] = row["outcome"] if row["class_name"] is None else row["class_name"]
         return predictions, outcomes
 
     def _wrong_profiles(self) -> Iterator[str]:

@@ -26,10 +26,6 @@ class ConversionError(ValueError):
     """A value is not what its field takes; the message names the field, and says what the value is."""
 
 
-class NoClassError(ConversionError):
-    """An outcome is a text that is no number."""
-
-
 # -- values -----------------------------------------------------------------------------------------------------------
 
 
@@ -62,6 +58,19 @@ def category(value: Any) -> str | None:
     if isinstance(value, date) and not isinstance(value, datetime):
         return value.isoformat()
     raise ConversionError(f"is {_shown(value)}, not a text, a number or a boolean")
+
+
+def class_text(value: Any) -> str | None:
+    """The text of a class or label, however it is written: what says the same number is the same class. Raises ConversionError.
+
+    >>> class_text(1), class_text("1.0"), class_text(True), class_text("007"), class_text("yes"), class_text("nan"), class_text(None)
+    ('1', '1', '1', '7', 'yes', 'nan', None)
+    """
+    try:
+        found = number(value)
+    except ConversionError:
+        found = None
+    return category(value if found is None else found)
 
 
 def identifier(value: Any) -> str | None:
@@ -110,16 +119,25 @@ def moment(value: Any) -> int:
 
 
 def outcome(value: Any) -> float | None:
-    """What really happened; None takes back what was said before. NaN stays, and is refused as any number that is not finite.
+    """What really happened, as a number; None takes back what was said before. NaN stays, and is refused as any number that is not finite.
 
     >>> outcome(True), outcome("1"), outcome(0.5), outcome(None), outcome("")
     (1.0, 1.0, 0.5, None, None)
     """
+    return _number(value)
+
+
+def number_or_name(value: Any) -> float | str | None:
+    """The same, where a text that is no number is the name of a class.
+
+    >>> number_or_name("1"), number_or_name("yes"), number_or_name("true"), number_or_name("")
+    (1.0, 'yes', 1.0, None)
+    """
     try:
-        return _number(value)
-    except ConversionError as error:
-        if isinstance(value, str):
-            raise NoClassError(f"{error}: write the positive class as 1 and the other one as 0") from None
+        return outcome(value)
+    except ConversionError:
+        if isinstance(value, str | bytes):
+            return category(value)
         raise
 
 
@@ -183,17 +201,24 @@ Given = Mapping[str, Any]
 
 
 def outcome_fields(given: Given) -> dict[str, Any]:
-    """The fields of an Outcome; raises ConversionError.
+    """The fields of an Outcome, whose class may be named by ``outcome`` or by ``class_name``; raises ConversionError.
 
     >>> outcome_fields({"request_id": 7, "outcome": True, "outcome_time": 0})
-    {'request_id': '7', 'outcome': 1.0, 'outcome_time': 0}
+    {'request_id': '7', 'outcome': 1.0, 'outcome_time': 0, 'class_name': None}
+    >>> outcome_fields({"request_id": 7, "outcome": "yes", "outcome_time": 0})
+    {'request_id': '7', 'outcome': None, 'outcome_time': 0, 'class_name': 'yes'}
     """
-    if "outcome" not in given:
+    name = _field(given, "class_name", category)
+    if "outcome" not in given and name is None:
         raise ConversionError("outcome is missing; null takes back what was said before")
+    said = _field(given, "outcome", number_or_name)
+    if None not in (name, said):
+        raise ConversionError("outcome and class_name are both there: give one of them")
     return {
         "request_id": _required(given, "request_id", identifier),
-        "outcome": _field(given, "outcome", outcome),
+        "outcome": None if isinstance(said, str) else said,
         "outcome_time": _field(given, "outcome_time", moment),
+        "class_name": said if isinstance(said, str) else name,
     }
 
 

@@ -6,24 +6,20 @@ Values become fields by `leadline.wire.conversion`. Fields that are not known ar
 import json
 from typing import Any
 
-from leadline.wire.conversion import ConversionError, NoClassError, outcome_fields, request_fields
+from leadline.wire.conversion import ConversionError, outcome_fields, request_fields
 
 _MARK = b"\xef\xbb\xbf"
 
 
 class JsonError(ValueError):
-    """The JSON is not the record; the message names the field. ``reason`` is that of the dead letter."""
-
-    def __init__(self, message: str, reason: str = "json-not-a-record") -> None:
-        super().__init__(message)
-        self.reason = reason
+    """The JSON is not the record; the message names the field."""
 
 
 def read_json(name: str, value: bytes) -> dict[str, Any]:
     """The fields of a PredictionRequest or an Outcome; raises JsonError.
 
     >>> read_json("Outcome", b'{"request_id": "r1", "outcome": 1, "outcome_time": "1970-01-01T00:00:01Z"}')
-    {'request_id': 'r1', 'outcome': 1.0, 'outcome_time': 1000}
+    {'request_id': 'r1', 'outcome': 1.0, 'outcome_time': 1000, 'class_name': None}
     """
     try:
         given = json.loads(value.removeprefix(_MARK))
@@ -33,8 +29,6 @@ def read_json(name: str, value: bytes) -> dict[str, Any]:
         raise JsonError("not an object")
     try:
         return outcome_fields(given) if name == "Outcome" else request_fields(given)
-    except NoClassError as error:
-        raise JsonError(str(error), "outcome-not-a-class") from None
     except ConversionError as error:
         raise JsonError(str(error)) from None
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from leadline.core.columnar.columns import Bools, Ints, lengths
 from leadline.core.windows import counts
@@ -48,6 +49,8 @@ def broken(
             "outcome-not-finite",
             "an outcome is a finite number, or null",
         )
+        named = pc.fill_null(pc.not_equal(columns["class_name"], ""), False).to_numpy(zero_copy_only=False)
+        yield said & named, "outcome-twice", "outcome and class_name are both there: give one of them"
 
 
 def broken_record(

@@ -40,7 +40,7 @@ def schema(name: str) -> Schema:
     """The schema of a record class, as it is written.
 
     >>> [field["name"] for field in schema("Outcome")["fields"]]
-    ['request_id', 'outcome', 'outcome_time']
+    ['request_id', 'outcome', 'outcome_time', 'class_name']
     """
     return _load(schemas_dir() / file_of(name))
 

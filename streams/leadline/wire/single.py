@@ -75,7 +75,7 @@ def _body_of_json(name: str, value: bytes) -> bytes:
     try:
         return write_body(name, read_json(name, value))
     except JsonError as error:
-        raise UnreadableError(error.reason, str(error)) from None
+        raise UnreadableError("json-not-a-record", str(error)) from None
     except UnicodeEncodeError:
         raise UnreadableError("json-not-a-record", "a string has half a surrogate pair: it is no Unicode") from None
 

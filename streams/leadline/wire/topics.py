@@ -112,7 +112,7 @@ TOPICS = (
         "outcomes",
         records=(Outcome,),
         key=text("request_id"),
-        description="What really happened, whenever it becomes known; null takes it back.",
+        description="What really happened, whenever it becomes known: a number, a boolean or the name of a class; null takes it back.",
         columnar=True,
         sent_by="producer",
         log_append_time=True,

@@ -1,5 +1,6 @@
 """What is wrong with what comes in, waits, and could not be used."""
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from leadline.cli.checkup.findings import Feed, Finding, Seen, Waiting, for_long, note, wrong
@@ -9,6 +10,7 @@ HOUR_MS = 3_600_000
 _WAITS_MS = 60_000
 _LATE_MS = 300_000
 _SILENT_MS = 600_000
+_MOST_NAMES = 5
 _NAMES = {"prediction-requests": "requests", "outcomes": "outcomes"}
 
 
@@ -56,6 +58,19 @@ def judge_letters(seen: Seen) -> Iterator[Finding]:
         )
         mend = "`leadline dead-letters list` shows them; mend their sender"
         yield wrong(f"dead letters {each.reason}", found, mend, each.first_ms)
+
+
+def judge_names(seen: Seen) -> Iterator[Finding]:
+    """Features in requests that the version which answers does not have: it goes without them."""
+    found: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for worker in alive(seen):
+        for model, names in worker.health.unknown_features.items():
+            found[model].update(names)
+    for model, names in sorted(found.items()):
+        most = ", ".join(f"{name} ({times:,} times)" for name, times in names.most_common(_MOST_NAMES))
+        more = f", and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+        mend = "they are ignored: name them as the model does, or leave them out"
+        yield note(f"features of {model}", f"requests name what the model does not have: {most}{more}", mend)
 
 
 def judge_feeds(seen: Seen) -> Iterator[Finding]:

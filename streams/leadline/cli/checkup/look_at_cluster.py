@@ -8,7 +8,14 @@ from itertools import groupby, pairwise
 from typing import Any, TypeVar
 
 from leadline.cli.checkup.findings import Feed, Finding, Letters, Seen, Waiting, wrong
-from leadline.cli.checkup.judge_traffic import HOUR_MS, judge_clock, judge_feeds, judge_letters, judge_stages
+from leadline.cli.checkup.judge_traffic import (
+    HOUR_MS,
+    judge_clock,
+    judge_feeds,
+    judge_letters,
+    judge_names,
+    judge_stages,
+)
 from leadline.cli.checkup.judge_workers import judge_models, judge_workers
 from leadline.foreign_text import as_text, shown
 from leadline.hosts.health import Told
@@ -123,7 +130,7 @@ async def _traffic(bootstrap: str, settings: Settings, models: list[str]) -> lis
 def judge(seen: Seen) -> list[Finding]:
     """All that is to be said of what was seen."""
     judges: list[Callable[[Seen], Any]] = [
-        judge_clock, judge_workers, judge_stages, judge_models, judge_feeds, judge_letters,
+        judge_clock, judge_workers, judge_stages, judge_models, judge_feeds, judge_names, judge_letters,
     ]  # fmt: skip
     return [finding for judge_one in judges for finding in judge_one(seen)]
 

@@ -103,8 +103,8 @@ def _meet_stored_outcomes(
 ) -> tuple[Bools, Bools]:
     """Which new predictions use the outcome of their request, and for which it is late."""
     stored, outcomes = requests.states.prediction_columns(), requests.states.outcome_entries()
-    own = outcomes[new.request]
-    before, labels = changes.labels(stored, outcomes[stored.request]), changes.labels(new, own)
+    own = changes.beside(new, outcomes)
+    before, labels = changes.labels(stored, changes.beside(stored, outcomes)), changes.labels(new, own)
     changes.match(keys, new, bodies, own, labels.used)
     owner = _owners(stored, len(outcomes))
     changes.classify(before.classes(stored.request, outcomes), owner, -1)
@@ -130,7 +130,7 @@ def add_outcomes(requests: Requests, simple: Bools, outcomes: NDArray[np.void], 
 def _meet_stored_predictions(requests: Requests, outcomes: NDArray[np.void], changes: Changes) -> None:
     """Each request has a prediction at least, or none has any."""
     predictions = requests.states.prediction_columns()
-    keys, own = _of_each(requests.keys, predictions.request), outcomes[predictions.request]
+    keys, own = _of_each(requests.keys, predictions.request), changes.beside(predictions, outcomes)
     labels = changes.labels(predictions, own)
     changes.match(keys, predictions, requests.states.bodies(), own, labels.used)
     expired = changes.deadlines(predictions) < changes.stage_ms
@@ -148,7 +148,7 @@ def expire(states: States, deadline: Ints, changes: Changes) -> None:
         predictions = predictions.take(changes.deadlines(predictions) == own[predictions.request])
         late = np.zeros(len(predictions.request), bool)
         if outcomes:
-            labels = changes.labels(predictions, part.outcome_entries()[predictions.request])
+            labels = changes.labels(predictions, changes.beside(predictions, part.outcome_entries()))
             predictions, late = predictions.take(~labels.used), labels.late[~labels.used]
         changes.expire(predictions, late)
 

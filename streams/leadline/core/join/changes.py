@@ -39,6 +39,12 @@ class Changes:
         """The last outcome time that is in the horizon of each prediction."""
         return predictions.event_time + self.cohorts.horizon(predictions.cohort)
 
+    def beside(self, predictions: PredictionColumns, outcomes: NDArray[np.void]) -> NDArray[np.void]:
+        """The outcomes of the requests of predictions, each as the model of its prediction counts it: a named class has its number."""
+        own = outcomes[predictions.request]
+        own["value"] = self.cohorts.known_outcomes(predictions.cohort, own["value"])
+        return own
+
     def labels(self, predictions: PredictionColumns, outcomes: NDArray[np.void]) -> LabelColumns:
         """The label of each prediction, whose request has the one outcome that stands beside it."""
         seals = predictions.event_time + self.cohorts.seal(predictions.cohort)

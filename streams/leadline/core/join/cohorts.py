@@ -3,13 +3,14 @@
 import json
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from leadline.core.columnar.columns import Bools, Floats, Ints, distinct
+from leadline.core.join.class_names import are_names, number_of
 from leadline.core.models import Models
 from leadline.core.processor import Store
 from leadline.core.store_keys import JoinKeys
@@ -34,6 +35,7 @@ _TABLE = np.dtype(
         ("positive", np.float64),
         ("any_class", np.bool_),
         ("classes", np.float64, (2,)),
+        ("names", np.float64, (2,)),
     ]
 )
 
@@ -42,8 +44,8 @@ _TABLE = np.dtype(
 class Cohort:
     """Predictions that fall into the same windows; ``segments`` starts with ``*``.
 
-    ``classes``: the two outcomes that there are; None where any number is one, or nobody knows. They stay as they were at the first
-    prediction.
+    ``classes``: the two outcomes that there are; None where any number is one, or nobody knows. ``class_names``: what the model calls
+    them, where they are words. They stay as they were at the first prediction.
     """
 
     model: str
@@ -51,6 +53,12 @@ class Cohort:
     segments: tuple[str, ...]
     settings: ModelSettings
     classes: tuple[float, ...] | None = None
+    class_names: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[float, ...]:
+        """The number of each class name."""
+        return tuple(map(number_of, self.class_names))
 
     @property
     def seal_ms(self) -> int:
@@ -76,6 +84,7 @@ class Cohorts:
         self._of_version: Counter[tuple[str, str]] = Counter()
         self._bytes_of_version: Counter[tuple[str, str]] = Counter()
         self._versions: dict[tuple[str, str], int] = {}
+        self._score_edges: dict[int, Floats] = {}
         self.most_windows = 1
         self._has_classes = False
         self._common_classes = frozenset[float]()
@@ -83,8 +92,7 @@ class Cohorts:
         self._table: NDArray[Any] = np.zeros(0, _TABLE)
         for _, value in store.scan(JoinKeys.COHORT, JoinKeys.COHORT + b"\xff" * 5):
             model, version, *segments = json.loads(value)
-            classes = store.get(_classes_key(len(self._cohorts)))
-            self._append(model, version, tuple(segments), tuple(json.loads(classes)) if classes else None)
+            self._append(model, version, tuple(segments), _unpacked(store.get(_classes_key(len(self._cohorts)))))
 
     def __getitem__(self, number: int) -> Cohort:
         return self._cohorts[number]
@@ -125,22 +133,41 @@ class Cohorts:
 
     def are_classes_of_all(self, outcomes: Floats) -> bool:
         """Whether each outcome surely is a class, whichever cohort it belongs to: so it is nearly always."""
-        common = list(self._common_classes)
-        return not self._has_classes or bool((np.isnan(outcomes) | np.isin(outcomes, common)).all())
+        if not self._has_classes:
+            return not are_names(outcomes).any()
+        return bool((np.isnan(outcomes) | np.isin(outcomes, list(self._common_classes))).all())
 
     def is_class(self, numbers: Ints, outcomes: Floats) -> Bools:
-        """Whether each outcome is a class of the cohort beside it; NaN, which takes back, is."""
+        """Whether each outcome, as `known_outcomes` says it, is a class of the cohort beside it; NaN, which takes back, is."""
         if self.are_classes_of_all(outcomes):
             return np.ones(len(outcomes), bool)
         known = self._column("classes", numbers)
         found: Bools = (
-            self._column("any_class", numbers) | np.isnan(outcomes) | (known == outcomes[:, None]).any(axis=1)
+            (self._column("any_class", numbers) & ~are_names(outcomes))
+            | np.isnan(outcomes)
+            | (known == outcomes[:, None]).any(axis=1)
         )
+        return found
+
+    def known_outcomes(self, numbers: Ints, outcomes: Floats) -> Floats:
+        """Each outcome as the cohort beside it counts it: a class that is named has its number."""
+        if not are_names(outcomes).any():
+            return outcomes
+        names, classes = self._column("names", numbers), self._column("classes", numbers)
+        found: Floats = np.select(list((names == outcomes[:, None]).T), list(classes.T), outcomes)
         return found
 
     def version(self, numbers: Ints) -> Ints:
         """A number for the (model, version) of each cohort."""
         return self._column("version", numbers)
+
+    def score_edges(self, version: int) -> Floats:
+        """Between which values the scores of a decision function are counted, by the number of its version; none where nobody knew when its
+        first prediction came: then all of it is counted by the logistic function.
+        """
+        if version not in self._score_edges:
+            self._score_edges[version] = np.frombuffer(self._store.get(_edges_key(version)) or b"", "<f8")
+        return self._score_edges[version]
 
     def versions(self, numbers: Ints) -> tuple[list[tuple[str, str]], Ints]:
         """The (model, version) pairs of these cohorts, each once, and for each cohort the index of its pair."""
@@ -159,7 +186,8 @@ class Cohorts:
         own, version = cohort.settings, self._versions[cohort.model, cohort.version]
         times = own.horizon, cohort.seal_ms, cohort.forget_ms, own.window
         counted = own.task == "binary", own.counted_as == "decision", own.known_threshold, own.positive_outcome
-        return version, *times, *counted, cohort.classes is None, cohort.classes or (0.0, 0.0)
+        none = (np.nan, np.nan)
+        return version, *times, *counted, cohort.classes is None, cohort.classes or (0.0, 0.0), cohort.names or none
 
     def number(self, columns: pa.RecordBatch) -> NDArray[np.int64]:
         """Cohort of each prediction of a batch; -1 where the model is not known."""
@@ -177,18 +205,30 @@ class Cohorts:
             if segments not in ((), OTHER) and self._is_full(model, version, segments, settings.segment_limit):
                 return self._known(model, version, OTHER)
             classes = self._classes(model, version, settings)
+            self._keep_score_edges(model, version, settings)
             number = self._append(model, version, segments, classes)
-            if classes is not None:
+            if classes.numbers is not None:
                 self._store.put(_classes_key(number), json.dumps(classes).encode())
             self._store.put(
                 JoinKeys.COHORT + number.to_bytes(4, "big"), json.dumps([model, version, *segments]).encode()
             )
         return -1 if number is None else number
 
-    def _classes(self, model: str, version: str, settings: ModelSettings) -> tuple[float, ...] | None:
+    def _classes(self, model: str, version: str, settings: ModelSettings) -> "_Classes":
         described = self._models.version(model, version) if settings.task == "binary" else None
         profile = described and described.profile
-        return tuple(profile.classes) if profile and len(profile.classes) == 2 else None
+        if not profile or len(profile.classes) != 2:
+            return _Classes()
+        return _Classes(tuple(profile.classes), tuple(profile.class_names))
+
+    def _keep_score_edges(self, model: str, version: str, settings: ModelSettings) -> None:
+        """Of a version that is new; its files may be gone some day, and scores are counted in one way or another."""
+        if (model, version) in self._versions or settings.counted_as != "decision":
+            return
+        described = self._models.version(model, version)
+        if described is not None and described.profile is not None:
+            edges = np.array(described.profile.score_edges, "<f8")
+            self._store.put(_edges_key(len(self._versions)), edges.tobytes())
 
     def why_unusable(self, model: str) -> str | None:
         """As `Models.why_unusable`."""
@@ -199,18 +239,34 @@ class Cohorts:
         size = self._bytes_of_version[model, version] + _size(segments)
         return self._of_version[model, version] >= limit or size > SEGMENTS_BYTES
 
-    def _append(self, model: str, version: str, segments: tuple[str, ...], classes: tuple[float, ...] | None) -> int:
+    def _append(self, model: str, version: str, segments: tuple[str, ...], classes: "_Classes") -> int:
         settings = self._models.settings(model) or ModelSettings(name=model)
         number = self._numbers[model, version, segments] = len(self._cohorts)
         self._of_version[model, version] += 1
         self._bytes_of_version[model, version] += _size(segments)
         self._versions.setdefault((model, version), len(self._versions))
-        self._cohorts.append(Cohort(model, version, tuple(dict.fromkeys(("*", *segments))), settings, classes))
-        if classes is not None:
-            common = self._common_classes.intersection(classes) if self._has_classes else frozenset(classes)
+        self._cohorts.append(Cohort(model, version, tuple(dict.fromkeys(("*", *segments))), settings, *classes))
+        if classes.numbers is not None:
+            own = frozenset(classes.numbers)
+            common = self._common_classes & own if self._has_classes else own
             self._common_classes, self._has_classes = common, True
         self.most_windows = max(self.most_windows, len(self._cohorts[-1].segments))
         return number
+
+
+class _Classes(NamedTuple):
+    """`Cohort.classes` and `Cohort.class_names`."""
+
+    numbers: tuple[float, ...] | None = None
+    names: tuple[str, ...] = ()
+
+
+def _unpacked(value: bytes | None) -> _Classes:
+    return _Classes(*map(tuple, json.loads(value))) if value else _Classes()
+
+
+def _edges_key(version: int) -> bytes:
+    return JoinKeys.SCORE_EDGES + version.to_bytes(4, "big")
 
 
 def _classes_key(number: int) -> bytes:

@@ -104,7 +104,8 @@ class Join:
     def _outcomes(self, batch: Batch, changes: Changes) -> None:
         rows, outcomes = outcomes_of(batch, changes)
         requests = Requests.read(self._store, pick(batch.keys, rows))
-        no_class.refuse(requests, rows, outcomes, changes)
+        assert batch.columns is not None
+        no_class.refuse(requests, batch.columns, rows, outcomes, changes)
         simple = by_columns.simple_for_outcomes(requests)
         by_columns.add_outcomes(requests, simple, outcomes, self._store, changes)
         part, others = requests.part(~simple)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.core.columnar.columns import Bools, Ints
+from leadline.core.join.class_names import is_name
 
 OUTCOME_CLASSES = (
     "outcomes_used",
@@ -28,7 +29,10 @@ OUTCOME_CLASSES = (
 
 
 class StoredOutcome(NamedTuple):
-    """One outcome record of a request; a NaN value takes back what was said before. Its ``offset`` in the log orders it."""
+    """One outcome record of a request; a NaN value takes back what was said before. Its ``offset`` in the log orders it.
+
+    A value may be a name (`leadline.core.join.class_names`).
+    """
 
     offset: int
     outcome_time: int
@@ -39,13 +43,14 @@ class StoredOutcome(NamedTuple):
 class LabelRule(NamedTuple):
     """What labeling needs of one prediction; ``seal_ms`` is the last arrival that still counts (None: every arrival counts).
 
-    ``classes``: the outcomes that its model knows (None: any).
+    ``classes``: the outcomes that its model knows (None: any), and the ``names`` that it has for them.
     """
 
     deadline_ms: int
     seal_ms: int | None
     policy: str
     classes: tuple[float, ...] | None = None
+    names: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +75,17 @@ def in_horizon(rule: LabelRule, outcome: StoredOutcome) -> bool:
 
 
 def is_class(rule: LabelRule, outcome: StoredOutcome) -> bool:
-    """Whether the outcome is one that the prediction's model knows, or takes back."""
-    return rule.classes is None or isnan(outcome.value) or outcome.value in rule.classes
+    """Whether the outcome, as `known` says it, is one that the prediction's model knows, or takes back."""
+    if rule.classes is None:
+        return not is_name(outcome.value)
+    return isnan(outcome.value) or outcome.value in rule.classes
+
+
+def known(rule: LabelRule, outcome: StoredOutcome) -> StoredOutcome:
+    """The outcome as the prediction's model counts it: a class that is named has its number."""
+    if rule.classes is None or outcome.value not in rule.names:
+        return outcome
+    return outcome._replace(value=rule.classes[rule.names.index(outcome.value)])
 
 
 def label(rule: LabelRule, outcomes: Sequence[StoredOutcome]) -> Label:
@@ -85,7 +99,8 @@ def label(rule: LabelRule, outcomes: Sequence[StoredOutcome]) -> Label:
     >>> [label(LabelRule(30, None, policy), [one, two]).outcome.value for policy in ("first", "latest")]
     [1.0, 0.0]
     """
-    timely = [outcome for outcome in outcomes if in_time(rule, outcome) and is_class(rule, outcome)]
+    said = [known(rule, outcome) for outcome in outcomes]
+    timely = [outcome for outcome in said if in_time(rule, outcome) and is_class(rule, outcome)]
     late = any(not in_horizon(rule, outcome) and not isnan(outcome.value) for outcome in timely)
     usable = [outcome for outcome in timely if in_horizon(rule, outcome)]
     return Label(_first(usable) if rule.policy == "first" else _latest(usable), late)
@@ -112,7 +127,7 @@ def classify(rules: Sequence[LabelRule], labels: Sequence[Label], outcomes: Sequ
     >>> classify([], [], [one])
     ['outcomes_orphan']
     """
-    used = {known.outcome.offset for known in labels if known.outcome is not None}
+    used = {each.outcome.offset for each in labels if each.outcome is not None}
     first = labels[0].outcome.value if labels and labels[0].outcome is not None else None
     return [_class(outcome, rules, used, first) for outcome in outcomes]
 
@@ -126,12 +141,12 @@ def _class(outcome: StoredOutcome, rules: Sequence[LabelRule], used: set[int], f
         return "outcomes_used"
     if not rules:
         return "outcomes_orphan"
-    takers = [rule for rule in rules if is_class(rule, outcome)]
+    takers = [rule for rule in rules if is_class(rule, known(rule, outcome))]
     if not takers:
         return "outcomes_not_a_class"
     if not any(in_horizon(rule, outcome) for rule in takers):
         return "outcomes_late"
-    return "outcomes_duplicate" if outcome.value == first else "outcomes_conflicting"
+    return "outcomes_duplicate" if known(rules[0], outcome).value == first else "outcomes_conflicting"
 
 
 # -- many requests of one outcome each --------------------------------------------------------------------------------

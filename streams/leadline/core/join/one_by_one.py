@@ -168,5 +168,5 @@ def _rules(state: RequestState, cohorts: Cohorts) -> list[LabelRule]:
         cohort = cohorts[prediction.cohort]
         seal = None if cohort.settings.grace is None else prediction.event_time + cohort.seal_ms
         deadline = prediction.event_time + cohort.settings.horizon
-        rules.append(LabelRule(deadline, seal, cohort.settings.policy, cohort.classes))
+        rules.append(LabelRule(deadline, seal, cohort.settings.policy, cohort.classes, cohort.names))
     return rules

@@ -7,10 +7,12 @@ from numpy.typing import NDArray
 from leadline.core.columnar.columns import Bools, Floats, Ints, floats, ints, logistic
 from leadline.core.columnar.progress import NEVER
 from leadline.core.join.changes import Changes
+from leadline.core.join.class_names import numbers_of
 from leadline.core.join.request_state import OUTCOME
 from leadline.core.join.state_columns import PredictionColumns
 from leadline.core.models import no_settings
 from leadline.core.processor import Batch, Reject
+from leadline.core.windows.aggregates.by_score import between
 
 _LIMIT = 1e9
 
@@ -54,9 +56,17 @@ def _usable(cohort: Ints, event_time: Ints, score: Floats, changes: Changes) -> 
 
 
 def _counted(predictions: PredictionColumns, changes: Changes) -> Floats:
-    """The scores as they are counted: those of a decision function by their logistic function, which keeps their order."""
+    """The scores as they are counted: those of a decision function as numbers in [0, 1], in their order."""
     decision = changes.cohorts.decision(predictions.cohort)
-    return np.where(decision, logistic(predictions.score), predictions.score) if decision.any() else predictions.score
+    if not decision.any():
+        return predictions.score
+    counted = np.where(decision, logistic(predictions.score), predictions.score)
+    version = changes.cohorts.version(predictions.cohort)
+    for each in np.unique(version[decision]).tolist():
+        edges, rows = changes.cohorts.score_edges(each), version == each
+        if len(edges):
+            counted[rows] = between(edges, predictions.score[rows])
+    return counted
 
 
 def _labels(predictions: PredictionColumns, changes: Changes) -> Ints:
@@ -74,6 +84,8 @@ def outcomes_of(batch: Batch, changes: Changes) -> tuple[Ints, NDArray[np.void]]
     outcomes["offset"], outcomes["outcome_time"] = batch.offsets, ints(columns["outcome_time"])
     outcomes["arrival_ms"], outcomes["value"] = batch.arrival_ms, floats(columns["outcome"])
     outside = np.abs(outcomes["value"]) > _LIMIT
+    names = numbers_of(columns["class_name"])
+    outcomes["value"] = np.where(np.isnan(names), outcomes["value"], names)
     changes.refuse(outside, "outcome-out-of-range", "outcomes are within 1e9")
     rows = np.flatnonzero(~outside)
     return rows, outcomes[rows]

@@ -1,5 +1,6 @@
 """Requests in their two forms: a run of them as columns, a few as records. Their features, and the predictions made of them."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isnan, nan
@@ -53,6 +54,10 @@ class Requests(Protocol):
 
     def names(self) -> list[list[str]]:
         """The names of the features and categories of each request, each once."""
+        ...
+
+    def others(self, known: frozenset[str], given: Inputs | None) -> Counter[str]:
+        """The names that are not known, and how often each is there. ``given``: what the requests gave; where it is all, it is quick."""
         ...
 
     def longest_category(self) -> int:
@@ -112,6 +117,10 @@ class Few:
 
     def names(self) -> list[list[str]]:
         return [list(dict.fromkeys([*record.features, *record.categories])) for record in self.records]
+
+    def others(self, known: frozenset[str], given: Inputs | None) -> Counter[str]:  # noqa: ARG002
+        said = (names for record in self.records for names in (record.features, record.categories))
+        return Counter(name for names in said if not names.keys() <= known for name in names if name not in known)
 
     def longest_category(self) -> int:
         return 4 * max((len(value) for record in self.records for value in record.categories.values()), default=0)
@@ -201,6 +210,15 @@ class Many:
             for one, other in zip(features, categories, strict=True)
         ]
 
+    def others(self, known: frozenset[str], given: Inputs | None) -> Counter[str]:
+        columns = [_entries(self.columns[name]) for name in ("features", "categories")]
+        if given is not None and sum(len(names) for names, _, _ in columns) == _values(given):
+            return Counter()
+        found = Counter[str]()
+        for names, _, offsets in columns:
+            found.update(_counted(names, offsets, known))
+        return found
+
     def longest_category(self) -> int:
         return int(lengths(_entries(self.columns["categories"])[1]).max(initial=0))
 
@@ -256,6 +274,22 @@ def _entries(column: pa.MapArray) -> tuple[pa.Array, pa.Array, Ints]:
     offsets = column.offsets.to_numpy(zero_copy_only=False).astype(np.int64)
     start, stop = int(offsets[0]), int(offsets[-1])
     return column.keys.slice(start, stop - start), column.items.slice(start, stop - start), offsets - start
+
+
+def _values(inputs: Inputs) -> int:
+    """How many values of the features are there."""
+    codes = [column.codes for column in inputs.texts.values()]
+    numbers = inputs.matrix[:, : inputs.matrix.shape[1] - len(codes)]
+    return numbers.size - int(np.isnan(numbers).sum()) + sum(int((each >= 0).sum()) for each in codes)
+
+
+def _counted(names: pa.Array, offsets: Ints, known: frozenset[str]) -> dict[str, int]:
+    """How often each name is there that is not known."""
+    count, width = len(offsets) - 1, int(offsets[1]) if len(offsets) > 1 else 0
+    if _same_names(names, offsets, width):
+        return {name: count for name in names.slice(0, width).to_pylist() if name not in known}
+    said = ((each["values"], each["counts"]) for each in pc.value_counts(names).to_pylist())
+    return {name: times for name, times in said if name not in known}
 
 
 def _numbers(column: pa.MapArray, wanted: list[str]) -> dict[str, Floats]:

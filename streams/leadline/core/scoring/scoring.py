@@ -64,6 +64,8 @@ class Scoring(EventDriven):
         rows, requests = _with_short_segments(rows, requests, version.settings.segments, effects)
         lookups = _lookups(batch.lookups, rows)
         inputs = to_inputs(requests, features, lookups)
+        for name, times in requests.others(serving.known, None if lookups else inputs).items():
+            effects.unknown[version.settings.name, name] += times
         gone = _nothing_given(inputs.matrix, serving.own)
         if gone.any():
             _refuse_without_features(effects, rows, requests, gone, features)
@@ -104,6 +106,7 @@ class _Serving(NamedTuple):
     """A version that answers, in its role, and how its features become numbers.
 
     ``own``: those that a request has to give, since they are not looked up. ``needed``: for each whether the version cannot go without it.
+    ``known``: what a request may name.
     """
 
     version: LoadedVersion
@@ -111,6 +114,7 @@ class _Serving(NamedTuple):
     features: Features
     own: Ints
     needed: Bools
+    known: frozenset[str]
 
     @classmethod
     def of(cls, version: LoadedVersion, role: str) -> Self:
@@ -118,9 +122,11 @@ class _Serving(NamedTuple):
         features = Features(version.signature)
         looked_up = {name for lookup in version.settings.lookups.values() for name in lookup.features}
         own = [at for at, name in enumerate(features.names) if name not in looked_up]
-        takes_missing = version.settings.missing == "nan" and version.takes_missing
+        takes_missing = version.settings.missing != "refuse" and version.takes_missing
         needed = ~np.broadcast_to(takes_missing, len(features.names))
-        return cls(version, role, features, np.array(own, np.int64), needed)
+        keys = {lookup.key for lookup in version.settings.lookups.values()}
+        known = frozenset({*features.names, *version.settings.segments, *keys})
+        return cls(version, role, features, np.array(own, np.int64), needed, known)
 
 
 def _refuse(effects: Effects, rows: Ints, reason: str, detail: str) -> None:

@@ -100,8 +100,8 @@ def _numeric(name: str, kind: str, values: Floats) -> FeatureProfile:
     return FeatureProfile(name, kind, count(bins, values), edges.tolist(), [])
 
 
-def quantile_edges(values: Floats) -> Floats:
-    """Rising inner edges of about equally full bins; values without NaN. Ties share a bin, so there may be fewer than ten.
+def quantile_edges(values: Floats, bins: int = QUANTILE_BINS) -> Floats:
+    """Rising inner edges of about equally full bins; values without NaN. Ties share a bin, so there may be fewer than asked for.
 
     >>> quantile_edges(np.array([0.0, 0.0, 0.0, 1.0])).tolist(), quantile_edges(np.arange(4.0)).tolist()
     ([1.0], [1.0, 2.0, 3.0])
@@ -111,7 +111,7 @@ def quantile_edges(values: Floats) -> Floats:
     """
     if not len(values):
         return np.zeros(0)
-    shares = np.arange(1, QUANTILE_BINS) / QUANTILE_BINS
+    shares = np.arange(1, bins) / bins
     found = np.unique(np.quantile(values, shares, method="inverted_cdf"))
     least, most = values.min(), values.max()
     if least == most:

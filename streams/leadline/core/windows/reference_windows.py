@@ -67,23 +67,14 @@ def segment_windows(times: Ints | None, size: int, sums: Floats) -> list[list[fl
     return [list(each) for each in zip(starts.tolist(), rows.tolist(), *added, strict=True)]
 
 
-def calibration_of_probabilities(scores: Floats, positive: Bools) -> Calibration:
-    """The positives of each score bin; the scores of a decision function come by their logistic function, as the join counts them.
+def calibration_of(scores: Floats, sums: Floats | Bools) -> Calibration:
+    """What is added up of each row, by score bin; ``scores`` lie in [0, 1].
 
-    >>> calibration_of_probabilities(np.array([0.5, 0.5, 1.0]), np.array([True, False, True]))
+    >>> calibration_of(np.array([0.5, 0.5, 1.0]), np.array([[True, False, True]]))
     Calibration(bins=[1024, 2047], rows=[2, 1], sums=[[1.0, 1.0]])
     """
-    return _calibration(score_bin(scores), SCORE_BINS, positive[None].astype(np.float64))
-
-
-def calibration_by_profile(profile: ReferenceProfile, scores: Floats, sums: Floats) -> Calibration:
-    """What is added up of each row of a regression, by the bins of the score's profile."""
-    bins = ReferenceBins.of(profile.features[-1])
-    return _calibration(bins(scores), bins.size, sums)
-
-
-def _calibration(bins: Ints, size: int, sums: Floats) -> Calibration:
-    rows = np.bincount(bins, minlength=size)
+    bins = score_bin(scores)
+    rows = np.bincount(bins, minlength=SCORE_BINS)
     used = np.flatnonzero(rows)
-    added = [np.bincount(bins, row, size)[used].tolist() for row in sums]
+    added = [np.bincount(bins, row, SCORE_BINS)[used].tolist() for row in sums]
     return Calibration(used.tolist(), rows[used].tolist(), added)

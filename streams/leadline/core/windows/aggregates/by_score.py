@@ -34,6 +34,15 @@ def score_bin(scores: Floats) -> Ints:
     return bins
 
 
+def between(edges: Floats, scores: Floats) -> Floats:
+    """Scores of any range as numbers in [0, 1]: those between two neighbouring edges (2,046 at most) have one, and a bin, of their own.
+
+    >>> score_bin(between(np.array([-3.0, 40.0]), np.array([-9.0, -3.0, 39.9, 40.0, 1e9]))).tolist()
+    [0, 1, 1, 2, 2]
+    """
+    return np.array([0.0, *EDGES])[np.searchsorted(edges, scores, side="right")]
+
+
 class ByScore:
     """Counts of two kinds, 0 and 1, by score bin. ``used`` are the bins that hold anything, rising; ``counts`` has a row for each kind."""
 
