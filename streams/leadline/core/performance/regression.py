@@ -11,7 +11,7 @@ from leadline.records import Metric
 
 def regression(counts: WindowCounts) -> dict[str, Any]:
     """Metrics with their intervals of a window with matched predictions."""
-    _, n, _ = counts.tallies
+    n = counts.tallies[1]
     score, outcome, _, _, error, absolute, squared = counts.sums
     return {
         "mean_score": Metric(score / (n * UNIT)),
