@@ -3,6 +3,7 @@
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from itertools import accumulate
+from random import Random
 from unittest.mock import patch
 
 import pytest
@@ -49,14 +50,10 @@ def known(rows):
     return {name: sum(row[name] for row in rows) for name in names}
 
 
-@given(
-    PREDICTIONS, OUTCOMES, RANDOMS, POLICIES, POLICIES, GRACES, st.integers(1, 3), st.integers(1, 12), st.booleans(),
-    st.sampled_from([1, 2, 1000]), st.integers(1, 2000),
-)  # fmt: skip
-@settings(max_examples=150)
-def test_however_the_log_is_read(
+def check(
     predictions, outcomes, random, policy, other_policy, unlabelled_grace, partitions, most, reopen, at_once, wait
 ):
+    """Read both logs in some way, and compare all that is counted, labelled and judged."""
     unlabelled, grace = unlabelled_grace
     other = {"horizon": OTHER_HORIZON, "policy": other_policy}
     predictions = [p | (other if p["model"] == "n" else {"unlabelled": unlabelled}) for p in predictions]
@@ -86,6 +83,73 @@ def test_however_the_log_is_read(
                 judged.setdefault(window, []).append(asdict(found.mature))
                 expected.setdefault(window, []).append(answered)
     assert {key: known(rows) for key, rows in judged.items()} == {key: known(rows) for key, rows in expected.items()}
+
+
+@given(
+    PREDICTIONS, OUTCOMES, RANDOMS, POLICIES, POLICIES, GRACES, st.integers(1, 3), st.integers(1, 12), st.booleans(),
+    st.sampled_from([1, 2, 1000]), st.integers(1, 2000),
+)  # fmt: skip
+@settings(max_examples=100)
+def test_however_the_log_is_read(
+    predictions, outcomes, random, policy, other_policy, unlabelled_grace, partitions, most, reopen, at_once, wait
+):
+    check(
+        predictions, outcomes, random, policy, other_policy, unlabelled_grace, partitions, most, reopen, at_once, wait
+    )
+
+
+def busy(rng):
+    """Logs in which many outcomes come about the time when their windows become mature."""
+    predictions, outcomes = [], []
+    for request in range(20):
+        event = rng.randint(-300, 500)
+        for version in rng.sample(["v1", "v2", "n1"], rng.choice([1, 1, 2])):
+            own = {"request_id": f"r{request}", "model": "m" if version != "n1" else "n", "model_version": version}
+            said = {
+                "event_time": event,
+                "score": rng.random(),
+                "label_pred": rng.randint(0, 1),
+                "segment": rng.choice("ab"),
+            }
+            predictions.append(own | said | {"arrival_time": event + rng.choice([0, 5, 320])})
+        for _ in range(rng.choice([0, 1, 1, 1, 2, 3])):
+            said = {"outcome": rng.choice([0.0, 1.0, 1.0, None]), "outcome_time": event + rng.randint(0, 220)}
+            outcomes.append({"request_id": f"r{request}"} | said | {"arrival_time": event + rng.randint(50, 500)})
+    return [sorted(log, key=lambda record: record["arrival_time"]) for log in (predictions, outcomes)]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_however_the_log_is_read_when_outcomes_come_about_maturity(seed):
+    """Each order of the topics among them: one of them whole before the other."""
+    rng = Random(seed)
+    draw = [rng, FirstOne(0), FirstOne(1)][seed % 3]
+    most, at_once, partitions = rng.choice([3, 20, 100]), rng.choice([5, 1000, 1000]), rng.randint(1, 3)
+    unlabelled = rng.choice([("unknown", None), ("unknown", GRACE), ("negative", GRACE)])
+    policies = rng.choice(["first", "latest"]), rng.choice(["first", "latest"])
+    check(
+        *busy(rng),
+        draw,
+        *policies,
+        unlabelled,
+        partitions,
+        most,
+        rng.random() < 0.5,
+        at_once,
+        rng.choice([1, 300, 2000]),
+    )
+
+
+class FirstOne:
+    """Chooses runs so that one of two topics comes whole before the other."""
+
+    def __init__(self, topic):
+        self.topic, self.runs = topic, 0
+
+    def randint(self, low, high):
+        if (low, high) != (0, 1):
+            return high
+        self.runs += 1
+        return (self.topic + self.runs // 100) % 2
 
 
 def row(topic, arrival):
