@@ -191,7 +191,8 @@ def assume(keys: list[bytes], states: States, when: Ints, changes: Changes) -> N
         chosen = predictions.take(due)
         changes.expire(chosen, late[due], -1)
         request = chosen.request
-        changes.assume(pick(keys, rows[request]), chosen, pick(part.bodies(), due), _newest(part)[request])
+        own_keys = list(map(keys.__getitem__, rows[request].tolist()))
+        changes.assume(own_keys, chosen, pick(part.bodies(), due), _newest(part)[request])
 
 
 def _unlabeled(states: States, predictions: PredictionColumns, changes: Changes) -> tuple[Bools, Bools]:
