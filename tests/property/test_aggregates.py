@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from dataclasses import asdict
 from itertools import chain
 
 import numpy as np
@@ -16,12 +17,15 @@ from leadline.core.windows.counts import WindowCounts
 SIZE = 3
 WINDOWS, SIGNS = st.integers(0, SIZE - 1), st.sampled_from([1, 1, 1, -1])
 SCORES = st.sampled_from([0.0, 1.0, 0.5, *EDGES[::300].tolist()]) | st.floats(0, 1)
-BINARY = st.tuples(WINDOWS, SIGNS, SCORES, st.integers(0, 1), st.integers(0, 1)).map(
-    lambda row: (*row[:4], float(row[4]), row[4])
+MATURE, ASSUMED = st.sampled_from([1, 1, 0, -1]), st.integers(0, 1)
+BINARY = st.tuples(WINDOWS, SIGNS, SCORES, st.integers(0, 1), st.integers(0, 1), MATURE, ASSUMED).map(
+    lambda row: (*row[:4], float(row[4]), *row[4:])
 )
-REGRESSION = st.tuples(WINDOWS, SIGNS, st.floats(-100, 100), st.just(-1), st.floats(-100, 100), st.just(-1))
+REGRESSION = st.tuples(
+    WINDOWS, SIGNS, st.floats(-100, 100), st.just(-1), st.floats(-100, 100), st.just(-1), MATURE, st.just(0)
+)
 MATCHED = st.lists(BINARY | REGRESSION, max_size=20)
-PREDICTED = st.lists(BINARY | REGRESSION, max_size=20).map(lambda rows: [row[:4] for row in rows])
+PREDICTED = st.lists(BINARY | REGRESSION, max_size=20).map(lambda rows: [(*row[:4], row[6]) for row in rows])
 EXPIRED = st.lists(st.tuples(WINDOWS, SIGNS), max_size=8)
 RUNS = st.tuples(PREDICTED, EXPIRED, MATCHED)
 
@@ -35,9 +39,9 @@ def fold(predicted, expired, matched):
     return WindowCounts.fold(
         Changes(
             SIZE,
-            Predicted(*columns(predicted, i, i, f, i)),
+            Predicted(*columns(predicted, i, i, f, i, i)),
             Expired(*columns(expired, i, i)),
-            Matched(*columns(matched, i, i, f, i, f, i)),
+            Matched(*columns(matched, i, i, f, i, f, i, i, i)),
         )
     )
 
@@ -57,7 +61,8 @@ def by_score(rows):
 
 def naive(window, predicted, expired, matched):
     """The fields of one window, one record at a time."""
-    matched = [row[1:] for row in matched if row[0] == window]
+    assumed = sum(row[1] * row[7] for row in matched if row[0] == window)
+    matched = [row[1:6] for row in matched if row[0] == window]
     binary = [row for row in matched if row[2] >= 0]
     errors = [(sign, score - outcome) for sign, score, label, outcome, _ in matched if label < 0]
 
@@ -71,6 +76,8 @@ def naive(window, predicted, expired, matched):
         "predictions": sum(row[1] for row in predicted if row[0] == window),
         "matched": sum(row[0] for row in matched),
         "expired": sum(sign for index, sign in expired if index == window),
+        "assumed": assumed,
+        "mature": None,
         "tp": cell(1, 1), "fp": cell(1, 0), "fn": cell(0, 1), "tn": cell(0, 0),
         "score_sum": total((row[0], row[1]) for row in matched),
         "outcome_sum": total((row[0], row[3]) for row in matched),
@@ -80,7 +87,7 @@ def naive(window, predicted, expired, matched):
         "absolute_error_sum": total((sign, abs(error)) for sign, error in errors),
         "squared_error_sum": total((sign, error * error) for sign, error in errors),
     }  # fmt: skip
-    own = [row[1:] for row in predicted if row[0] == window and row[3] >= 0]
+    own = [row[1:4] for row in predicted if row[0] == window and row[3] >= 0]
     outcomes = by_score((bin_of(score), sign, true) for sign, score, _, _, true in binary)
     predictions = Counter()
     for sign, score, label in own:
@@ -117,7 +124,7 @@ def test_the_merge_of_runs_is_the_fold_of_all(runs):
 @given(RUNS, MATCHED, EXPIRED)
 @settings(max_examples=60)
 def test_what_is_taken_back_leaves_nothing(run, more, expired):
-    back = [(row[0], -row[1], *row[2:]) for row in more]
+    back = [(row[0], -row[1], *row[2:6], -row[6], row[7]) for row in more]
     again = fold(run[0], run[1] + expired + [(window, -sign) for window, sign in expired], run[2] + more + back)
     assert [counts.fields() for counts in again] == [counts.fields() for counts in fold(*run)]
 
@@ -138,3 +145,21 @@ def test_the_bin_of_a_score_is_the_number_of_edges_up_to_it(scores):
 def test_scores_at_and_beside_every_edge_have_their_bin():
     scores = np.concatenate([EDGES, np.nextafter(EDGES, 0), np.nextafter(EDGES, 1)])
     assert np.array_equal(score_bin(scores), np.searchsorted(EDGES, scores, side="right"))
+
+
+@given(RUNS)
+@settings(max_examples=150)
+def test_the_counts_at_maturity_are_those_of_what_was_there(run):
+    """Each change counts as often as it is to count at maturity, in place of its sign."""
+    predicted, expired, matched = run
+    then = (
+        [(row[0], row[4], *row[2:]) for row in predicted],
+        expired,
+        [(row[0], row[6], *row[2:]) for row in matched],
+    )
+    for window, counts in enumerate(fold(*run)):
+        own, mature = naive(window, *then), counts.mature.at_maturity().counts()
+        yes = sum(row[1] for row in then[0] if row[0] == window and row[3] == 1)
+        assert {name: getattr(mature, name) for name in asdict(mature)} == {
+            name: own.get(name, yes) for name in asdict(mature)
+        }

@@ -38,6 +38,7 @@ OUTCOMES = st.builds(
     outcome_time=TIMES,
     arrival_ms=TIMES,
     value=st.sampled_from([0.0, 1.0, 2.0, 0.7, nan, YES, NO, MAYBE]),
+    log_ms=TIMES,
 )
 REQUESTS = st.lists(st.tuples(st.lists(RULES, max_size=4), OUTCOMES), max_size=8)
 

@@ -4,6 +4,8 @@
 class JoinKeys:
     """The join, on one partition."""
 
+    ASSUME = b"a"
+    """Requests by the time when a prediction without an outcome counts as a no."""
     CLASSES = b"k"
     """The outcomes that are classes of a cohort's model, by its number."""
     COHORT = b"g"

@@ -50,10 +50,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class LabeledPrediction:
-    """A prediction with its outcome; of one identity the highest revision holds."""
+    """A prediction with its outcome; of one identity the highest revision holds. ``assumed``: no record said so, none said otherwise."""
 
     prediction: Prediction
     outcome: float | None
     outcome_time: int | None
     label_delay_ms: int | None
     revision: int
+    assumed: bool = False

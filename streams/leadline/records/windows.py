@@ -5,7 +5,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class MatureCounts:
-    """The counts of a window at the instant of log time in which it became mature; later outcomes never change them."""
+    """The counts of a window at the instant of log time in which it became mature; later records never change them.
+
+    They hold what the log of a partition held up to that instant, however it is read; where no outcome means no, ``matched`` has the
+    outcomes that are assumed too. A partition that gets its first prediction of the window later has zeros.
+    """
 
     predictions: int
     matched: int
@@ -52,6 +56,7 @@ class WindowPartial:
     prediction_bins: list[int] = field(default_factory=list)
     prediction_counts: list[int] = field(default_factory=list)
     mature: MatureCounts | None = None
+    assumed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,7 @@ class JoinCounts:
     outcomes_after_grace: int
     outcomes_retractions: int
     outcomes_not_a_class: int = 0
+    assumed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +166,7 @@ class WindowMetrics:
     nowcast_rmse: Metric | None = None
     estimated_error: float | None = None
     finals: list[FinalValue] = field(default_factory=list)
+    assumed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

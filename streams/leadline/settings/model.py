@@ -145,8 +145,10 @@ class ModelSettings(_Strict):
     ``missing``: ``refuse`` where a request has to give every feature, ``nan`` where the model is asked without those that are missing;
     unset, `leadline model add` writes what the model can take.
     ``horizon``: how long after the event an outcome time may be. ``grace``: how much longer a record may take to arrive before its window
-    is sealed; ``never`` seals, and keeps all state for ever. ``segments``: names of categories. ``segment_limit``: how many combinations of
-    their values a partition counts for each version; predictions of further ones count under ``*`` and ``other``.
+    is sealed; ``never`` seals, and keeps all state for ever. ``unlabelled``: ``negative`` where no outcome means no (fraud, churn): a
+    prediction that has none when horizon and grace are over counts as labelled with the negative class. ``segments``: names of categories.
+    ``segment_limit``: how many combinations of their values a partition counts for each version; predictions of further ones count under
+    ``*`` and ``other``.
     """
 
     name: str = Field(min_length=1, max_length=200)
@@ -164,6 +166,7 @@ class ModelSettings(_Strict):
     grace: Annotated[Annotated[int, Field(ge=0, le=_LONGEST_MS)] | None, BeforeValidator(_grace_ms)] = duration_ms("1d")
     window: LongestMs = duration_ms("1d")
     policy: Literal["first", "latest"] = "first"
+    unlabelled: Literal["unknown", "negative"] = "unknown"
     segments: list[str] = Field([], max_length=32)
     segment_limit: int = Field(10_000, ge=1)
     alerts: AlertLimits = AlertLimits()
@@ -177,6 +180,21 @@ class ModelSettings(_Strict):
         if cycle is not None and cycle % self.window:
             raise ValueError("alerts.cycle is no whole number of windows")
         return self
+
+    @model_validator(mode="after")
+    def _no_outcome_means_no_at_some_time(self) -> Self:
+        if self.unlabelled == "negative" and self.task != "binary":
+            raise ValueError(
+                'unlabelled = "negative" is for binary models: no outcome can only mean no where there is a no'
+            )
+        if self.unlabelled == "negative" and self.grace is None:
+            raise ValueError('unlabelled = "negative" needs a grace: with grace = "never" an outcome may always come')
+        return self
+
+    @property
+    def mature_after(self) -> int:
+        """How long after its end a window is mature: its horizon is over, or, where no outcome means no, its grace too."""
+        return self.horizon + (self.grace or 0) * (self.unlabelled == "negative")
 
     @property
     def positive_outcome(self) -> float:

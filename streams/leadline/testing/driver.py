@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from leadline.core.models import Models
 from leadline.core.processor import Batch, Effects, Output, drain
 from leadline.core.tables import Table
@@ -77,12 +79,13 @@ class Driver:
         return [record for each in partitions for record in self._batch(topic, each).records]
 
     def log(self, topic: str) -> list[dict[str, Any]]:
-        """All records of a topic, partition by partition, as dicts with their arrival_time."""
+        """All records of a topic, partition by partition, as dicts with their arrival_time and log_time."""
         found: list[dict[str, Any]] = []
         for partition in range(self.partitions):
             batch = self._batch(topic, partition)
             rows = [asdict(record) for record in batch.records] if batch.columns is None else batch.columns.to_pylist()
-            found += [row | {"arrival_time": time} for row, time in zip(rows, batch.arrival_ms.tolist(), strict=True)]
+            times = batch.arrival_ms.tolist(), np.maximum.accumulate(batch.arrival_ms).tolist()
+            found += [row | {"arrival_time": a, "log_time": b} for row, a, b in zip(rows, *times, strict=True)]
         return found
 
     def _batch(self, topic: str, partition: int) -> Batch:

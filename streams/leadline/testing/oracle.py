@@ -1,9 +1,10 @@
 """Naive answers for comparison: plain loops over plain dicts, sharing no code with the product.
 
-`join` is a batch join of two logs; `retrain` says which alerts ask for training. A log is a list of dicts. Predictions: request_id,
-model_version, event_time, score, label_pred, segment, arrival_time; one may have its own horizon, window, policy, grace, classes
-(None: any number is one) and names (of classes, to their numbers), as one of another model has. Outcomes: request_id, outcome
-(a number, a name, or None, which takes back), outcome_time, arrival_time.
+`join` is a batch join of two logs, `at_maturity` says what each window is judged by, `retrain` which alerts ask for training. A log is a
+list of dicts. Predictions: request_id, model_version, event_time, score, label_pred, segment, arrival_time; one may have its own horizon,
+window, policy, grace, classes (None: any number is one), names (of classes, to their numbers) and unlabelled, as one of another model has.
+Outcomes: request_id, outcome (a number, a name, or None, which takes back), outcome_time, arrival_time. Both may have a log_time (else it
+is arrival_time): what was there at a moment goes by that.
 Alerts and rollouts: their fields, and arrival_time. Times are milliseconds.
 """
 
@@ -27,11 +28,20 @@ def join(
     policy: str,
     as_of: int | None = None,
     grace: int | None = None,
+    unlabelled: str = "unknown",
 ) -> Answer:
     """Counts, windows {(version, start, segment): row} and labels {(request, version): outcome} as of a moment."""
-    rules = {"horizon": horizon, "window": window, "policy": policy, "grace": grace, "classes": None, "names": {}}
-    predictions = [rules | p for p in predictions if as_of is None or p["arrival_time"] <= as_of]
-    outcomes = [o for o in outcomes if as_of is None or o["arrival_time"] <= as_of]
+    rules = {
+        "horizon": horizon,
+        "window": window,
+        "policy": policy,
+        "grace": grace,
+        "classes": None,
+        "names": {},
+        "unlabelled": unlabelled,
+    }
+    predictions = [rules | p for p in predictions if _was_there(p, as_of)]
+    outcomes = [o for o in outcomes if _was_there(o, as_of)]
     first: dict[tuple[str, str], dict[str, Any]] = {}
     repeats = 0
     for p in predictions:
@@ -47,7 +57,7 @@ def join(
     counts = dict.fromkeys(
         "prediction_records predictions duplicate_predictions matched pending expired expired_no_outcome expired_late_outcome "
         "negative_delay outcome_records outcomes_used outcomes_duplicate outcomes_conflicting outcomes_late outcomes_orphan "
-        "outcomes_after_grace outcomes_retractions outcomes_not_a_class".split(),
+        "outcomes_after_grace outcomes_retractions outcomes_not_a_class assumed".split(),
         0,
     )
     counts |= {
@@ -63,10 +73,12 @@ def join(
         label = labels[key]
         if label:
             counts["negative_delay"] += label[1]["outcome_time"] < p["event_time"]
+    counts["matched"] += counts["assumed"]
     counts["expired"] = counts["expired_no_outcome"] + counts["expired_late_outcome"]
     for request, entries in records.items():
         for entry in entries:
             counts[_outcome_class(entry, of_request[request], labels)] += 1
+    labels |= {key: (-1, {"outcome": 0.0}) for key, state in states.items() if state == "assumed"}
     rows: defaultdict[WindowKey, list[Any]] = defaultdict(list)
     for key, p in first.items():
         start = math.floor(p["event_time"] / p["window"]) * p["window"]
@@ -77,6 +89,27 @@ def join(
         {key: _metrics(entries) for key, entries in rows.items()},
         {k: v and v[1]["outcome"] for k, v in labels.items()},
     )
+
+
+def at_maturity(predictions: Log, outcomes: Log, as_of: int, **rules: Any) -> dict[WindowKey, dict[str, Any] | None]:
+    """The row of each window as of the last moment before it was mature; None for those that are not mature as of a moment."""
+    found: dict[WindowKey, dict[str, Any] | None] = {}
+    rows: dict[int, dict[WindowKey, dict[str, Any]]] = {}
+    first = {(p["request_id"], p["model_version"]): p for p in reversed(predictions) if _was_there(p, as_of)}
+    for p in first.values():
+        own = {"grace": None, "unlabelled": "unknown"} | rules | p
+        start = math.floor(p["event_time"] / own["window"]) * own["window"]
+        matures = start + own["window"] + own["horizon"] + (own["grace"] if own["unlabelled"] == "negative" else 0)
+        if matures not in rows:
+            rows[matures] = join(predictions, outcomes, as_of=matures, **rules)[1]
+        for segment in {"*", *([p["segment"]] if p["segment"] is not None else [])}:
+            key = p["model_version"], start, segment
+            found[key] = rows[matures].get(key, _metrics([])) if matures < as_of else None
+    return found
+
+
+def _was_there(record: dict[str, Any], as_of: int | None) -> bool:
+    return as_of is None or bool(record.get("log_time", record["arrival_time"]) <= as_of)
 
 
 def _sealed(p: dict[str, Any], o: dict[str, Any]) -> bool:
@@ -110,6 +143,8 @@ def _state(p: dict[str, Any], label: Entry | None, entries: list[Entry], as_of: 
         return "matched"
     if as_of is None or as_of <= deadline:
         return "pending"
+    if p["unlabelled"] == "negative" and as_of > deadline + p["grace"]:
+        return "assumed"
     known = [o for _, o in entries if _is_class(p, o)]
     late = any(o["outcome"] is not None and o["outcome_time"] > deadline and not _sealed(p, o) for o in known)
     return "expired_late_outcome" if late else "expired_no_outcome"
@@ -153,6 +188,8 @@ def _metrics(entries: list[Any]) -> dict[str, Any]:
     return {
         "predictions": len(entries),
         "matched": n,
+        "assumed": sum(state == "assumed" for *_, state in entries),
+        "predicted_positive": sum(p["label_pred"] == 1 for p, *_ in entries),
         "pending": sum(state == "pending" for *_, state in entries),
         "expired": sum(state.startswith("expired") for *_, state in entries),
         "tp": tp, "fp": fp, "fn": fn, "tn": tn,

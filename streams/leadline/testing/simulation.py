@@ -9,7 +9,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -42,7 +42,8 @@ WORKERS = 3
 SLOPES = {"v1": 1.0, "v2": 2.0}
 """The versions, and how steep the curve of each is."""
 _CLOSE = 1e-9
-_TALLIES = ("predictions", "matched", "pending", "expired", "tp", "fp", "fn", "tn")
+_TALLIES = ("predictions", "matched", "assumed", "pending", "expired", "tp", "fp", "fn", "tn")
+_JUDGED = ("predictions", "matched", "predicted_positive", "tp", "fp", "fn", "tn")
 _MEANS = ("accuracy", "precision", "recall", "f1", "logloss", "brier", "mean_score", "outcome_rate")
 CLASSES = [0.0, 1.0]
 NAMES = {"no": 0.0, "yes": 1.0}
@@ -101,6 +102,7 @@ class World:
     now_ms: int = 0
     policy: str = "first"
     grace: int | None = None
+    unlabelled: Literal["unknown", "negative"] = "unknown"
     driver: Driver = field(init=False)
     _random: random.Random = field(init=False)
     _models: _Models = field(init=False)
@@ -112,9 +114,10 @@ class World:
         self.policy = rng.choice(["first", "latest"])
         self.grace = rng.choice([None, GRACE])
         limits = AlertLimits(reference=0.95, margin=0.05, false_alarms=f"10 per {2 * WINDOW}ms")
+        self.unlabelled = rng.choice(["unknown", "negative"]) if self.grace else "unknown"
         settings = ModelSettings(
             name=MODEL, numeric=["x"], segments=["c"], horizon=HORIZON, window=WINDOW, grace=self.grace or "never",
-            policy=self.policy, alerts=limits, retrain_cooldown=COOLDOWN,
+            policy=self.policy, unlabelled=self.unlabelled, alerts=limits, retrain_cooldown=COOLDOWN,
         )  # fmt: skip
         self._models = _Models(settings)
         self.driver = Driver(self._models, STEPS, partitions=rng.choice([1, 2, 3]), on_effect=self._maybe_crash)
@@ -230,9 +233,11 @@ class World:
 
     def _wrong_numbers(self) -> Iterator[str]:
         """The live numbers against a batch join of the two logs."""
-        counts, rows, _ = oracle.join(
-            *self._logs(), horizon=HORIZON, window=WINDOW, policy=self.policy, as_of=self.now_ms, grace=self.grace
-        )
+        rules: dict[str, Any] = {
+            "horizon": HORIZON, "window": WINDOW, "policy": self.policy, "grace": self.grace, "unlabelled": self.unlabelled,
+        }  # fmt: skip
+        counts, rows, _ = oracle.join(*self._logs(), as_of=self.now_ms, **rules)
+        judged = oracle.at_maturity(*self._logs(), as_of=self.now_ms, **rules)
         emitted = [r for r in self.driver.read("metrics") if isinstance(r, WindowMetrics | JoinCounts)]
         held = latest(emitted, _identity).values()
         totals = Counter[str]()
@@ -246,6 +251,7 @@ class World:
             yield f"windows differ: {sorted(set(live) ^ set(rows))[:3]}"
         for window_key in set(live) & set(rows):
             yield from _wrong_window(window_key, live[window_key], rows[window_key])
+            yield from _wrong_at_maturity(window_key, live[window_key], judged[window_key])
 
     def _logs(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         predictions, outcomes = self.driver.log("predictions"), self.driver.log("outcomes")
@@ -366,6 +372,16 @@ def _wrong_window(window_key: oracle.WindowKey, window: WindowMetrics, row: dict
         yield f"{window_key}: auc is {window.auc}, not {row['auc']}"
     elif window.auc is not None and abs(window.auc.value - row["auc"]) > (window.auc_error or 0) + _CLOSE:
         yield f"{window_key}: auc is {window.auc.value} within {window.auc_error}, not {row['auc']}"
+
+
+def _wrong_at_maturity(
+    window_key: oracle.WindowKey, window: WindowMetrics, row: dict[str, Any] | None
+) -> Iterator[str]:
+    if (window.mature is None) != (row is None):
+        yield f"{window_key}: at maturity it is {window.mature}, not {row}"
+    for name in _JUDGED if window.mature and row else ():
+        if getattr(window.mature, name) != (row or {})[name]:
+            yield f"{window_key}: {name} at maturity is {getattr(window.mature, name)}, not {(row or {})[name]}"
 
 
 def simulate(seed: int, events: int) -> tuple[World, list[str]]:

@@ -1,6 +1,6 @@
 """Simple requests, a whole run at once: any number of versions predict a request, each once, and it has one outcome at most."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,23 +76,50 @@ def _add_predictions(
     store.put_many(requests.store_keys, requests.states.with_predictions(new, bodies))
     keys = _of_each(requests.keys, new.request)
     changes.predict(new)
-    changes.scheduled.append((keys, new, _first_of_deadline(requests, new, changes)))
+    changes.scheduled.append((keys, new, _first_of_time(requests, new, changes.cohorts.deadline)))
     used = late = np.zeros(len(keys), bool)
     if requests.states.outcomes.any():
         used, late = _meet_stored_outcomes(requests, new, keys, bodies, changes)
-    expired = (changes.deadlines(new) < changes.stage_ms) & ~used
+    assumes = changes.assumes(new)
+    expired = (changes.deadlines(new) < changes.stage_ms) & ~used & ~assumes
     changes.expire(new.take(expired), late[expired])
+    if changes.cohorts.any_assumed:
+        _assume_new(requests, new, keys, bodies, assumes & ~used, changes)
 
 
-def _first_of_deadline(requests: Requests, new: PredictionColumns, changes: Changes) -> Bools:
-    """Whether each new prediction is the first of its request that has its deadline: under that the request is filed once."""
+def _assume_new(
+    requests: Requests, new: PredictionColumns, keys: list[bytes], bodies: list[bytes], no: Bools, changes: Changes
+) -> None:
+    """New predictions of which some count as a ``no`` at once; the others are filed, where no outcome will mean no."""
+    times = changes.cohorts.assumed(new.cohort, new.event_time)
+    filed = np.flatnonzero(_first_of_time(requests, new, changes.cohorts.assumed) & (times >= changes.stage_ms))
+    changes.assuming.append((pick(keys, filed), new.take(filed)))
+    rows = np.flatnonzero(no)
+    newest = _newest(requests.states)[new.request[rows]]
+    changes.assume(pick(keys, rows), new.take(rows), pick(bodies, rows), newest)
+
+
+def _newest(states: States) -> Ints:
+    """The offset of the outcome of each request, which has one at most; -1 where it has none."""
+    newest = np.full(len(states.values), -1)
+    labeled = np.flatnonzero(states.outcomes)
+    if len(labeled):
+        newest[labeled] = states.take(labeled).outcome_entries()["offset"]
+    return newest
+
+
+def _first_of_time(requests: Requests, new: PredictionColumns, time_of: Callable[[Ints, Ints], Ints]) -> Bools:
+    """Whether each new prediction is the first of its request that has its time: under that the request is filed once.
+
+    ``time_of``: cohort and event time to time.
+    """
     if not requests.states.predictions.any() and len(requests.keys) == len(new.request):
         return np.ones(len(new.request), bool)
     stored = requests.states.prediction_columns()
     request = np.concatenate([stored.request, new.request])
-    deadline = np.concatenate([changes.deadlines(stored), changes.deadlines(new)])
-    order = np.lexsort((deadline, request))  # it is stable: what is stored comes first
-    again = (np.diff(request[order]) == 0) & (np.diff(deadline[order]) == 0)
+    time = np.concatenate([time_of(each.cohort, each.event_time) for each in (stored, new)])
+    order = np.lexsort((time, request))  # it is stable: what is stored comes first
+    again = (np.diff(request[order]) == 0) & (np.diff(time[order]) == 0)
     first = np.ones(len(request), bool)
     first[order[1:][again]] = False
     return first[len(stored.request) :]
@@ -133,7 +160,9 @@ def _meet_stored_predictions(requests: Requests, outcomes: NDArray[np.void], cha
     keys, own = _of_each(requests.keys, predictions.request), changes.beside(predictions, outcomes)
     labels = changes.labels(predictions, own)
     changes.match(keys, predictions, requests.states.bodies(), own, labels.used)
-    expired = changes.deadlines(predictions) < changes.stage_ms
+    assumed = changes.assumes(predictions)
+    changes.withdraw(predictions.take(assumed & labels.used))
+    expired = (changes.deadlines(predictions) < changes.stage_ms) & ~assumed
     if expired.any():
         changes.revive(predictions.take(expired), labels.take(expired))
     changes.classify(labels.classes(predictions.request, outcomes), _owners(predictions, len(outcomes)))
@@ -145,12 +174,33 @@ def expire(states: States, deadline: Ints, changes: Changes) -> None:
         rows = np.flatnonzero(states.outcomes == outcomes)
         part, own = states.take(rows), deadline[rows]
         predictions = part.prediction_columns()
-        predictions = predictions.take(changes.deadlines(predictions) == own[predictions.request])
-        late = np.zeros(len(predictions.request), bool)
-        if outcomes:
-            labels = changes.labels(predictions, changes.beside(predictions, part.outcome_entries()))
-            predictions, late = predictions.take(~labels.used), labels.late[~labels.used]
-        changes.expire(predictions, late)
+        unlabeled, late = _unlabeled(part, predictions, changes)
+        due = unlabeled & (changes.deadlines(predictions) == own[predictions.request])
+        changes.expire(predictions.take(due), late[due])
+
+
+def assume(keys: list[bytes], states: States, when: Ints, changes: Changes) -> None:
+    """Expired predictions without a label count as a no at the time beside their state; each state has one outcome at most."""
+    for outcomes in (0, 1):
+        rows = np.flatnonzero(states.outcomes == outcomes)
+        part, own = states.take(rows), when[rows]
+        predictions = part.prediction_columns()
+        unlabeled, late = _unlabeled(part, predictions, changes)
+        times = changes.cohorts.assumed(predictions.cohort, predictions.event_time)
+        due = np.flatnonzero(unlabeled & (times == own[predictions.request]))
+        chosen = predictions.take(due)
+        changes.expire(chosen, late[due], -1)
+        request = chosen.request
+        own_keys = list(map(keys.__getitem__, rows[request].tolist()))
+        changes.assume(own_keys, chosen, pick(part.bodies(), due), _newest(part)[request])
+
+
+def _unlabeled(states: States, predictions: PredictionColumns, changes: Changes) -> tuple[Bools, Bools]:
+    """Which predictions have no label, and which have a late outcome; either all of these states have one outcome, or none has."""
+    if not states.outcomes.any():
+        return np.ones(len(predictions.request), bool), np.zeros(len(predictions.request), bool)
+    labels = changes.labels(predictions, changes.beside(predictions, states.outcome_entries()))
+    return ~labels.used, labels.late
 
 
 def _owners(predictions: PredictionColumns, count: int) -> Ints:

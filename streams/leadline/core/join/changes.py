@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.core.columnar.columns import Bools, Ints, pick
+from leadline.core.columnar.columns import Bools, Floats, Ints, pick
 from leadline.core.join.cohorts import Cohorts
 from leadline.core.join.count_deltas import CountDeltas
 from leadline.core.join.label_rules import OUTCOME_CLASSES, LabelColumns
@@ -19,8 +19,8 @@ class Changes:
     """The changes of one run that began at the stage time ``stage_ms``.
 
     ``scheduled`` has new predictions with the keys of their requests, and whether each is the first of its request that has its deadline;
-    ``waiting`` has the key of each request that got an outcome and has
-    no prediction, with the arrival of that outcome.
+    ``assuming`` has new predictions that may count as a no later, with these keys, of a request and a time the first alone;
+    ``waiting`` has the key of each request that got an outcome and has no prediction, with the arrival of that outcome.
     """
 
     cohorts: Cohorts
@@ -29,6 +29,7 @@ class Changes:
     labeled: LabeledPredictions = field(default_factory=LabeledPredictions)
     rejects: list[Reject] = field(default_factory=list)
     scheduled: list[tuple[list[bytes], PredictionColumns, Bools]] = field(default_factory=list)
+    assuming: list[tuple[list[bytes], PredictionColumns]] = field(default_factory=list)
     waiting: list[tuple[bytes, int]] = field(default_factory=list)
 
     def refuse(self, rows: Bools, reason: str, detail: str) -> None:
@@ -37,7 +38,7 @@ class Changes:
 
     def deadlines(self, predictions: PredictionColumns) -> Ints:
         """The last outcome time that is in the horizon of each prediction."""
-        return predictions.event_time + self.cohorts.horizon(predictions.cohort)
+        return self.cohorts.deadline(predictions.cohort, predictions.event_time)
 
     def beside(self, predictions: PredictionColumns, outcomes: NDArray[np.void]) -> NDArray[np.void]:
         """The outcomes of the requests of predictions, each as the model of its prediction counts it: a named class has its number."""
@@ -59,7 +60,7 @@ class Changes:
         """Predictions are new."""
         self.count(predictions.cohort, "prediction_records")
         self.count(predictions.cohort, "predictions")
-        self.deltas.predict(predictions.cohort, predictions.event_time, predictions.score, predictions.label)
+        self.deltas.predict(*_counted(predictions), predictions.judged)
 
     def match(
         self,
@@ -74,15 +75,42 @@ class Changes:
         matched, known = predictions.take(rows), outcomes[rows]
         self.count(matched.cohort, "matched")
         self.count(matched.cohort[known["outcome_time"] < matched.event_time], "negative_delay")
-        self.deltas.match(matched.cohort, matched.event_time, matched.score, matched.label, known["value"])
+        timely = known["log_ms"] <= self.cohorts.matures(matched.cohort, matched.event_time)
+        self.deltas.match(*_counted(matched), known["value"], 1, matched.judged * timely)
         self.labeled.match(pick(keys, rows), known, matched.event_time, pick(bodies, rows))
 
-    def expire(self, predictions: PredictionColumns, late: Bools) -> None:
+    def expire(self, predictions: PredictionColumns, late: Bools, sign: int = 1) -> None:
         """Predictions without a label went past their deadline; some of them have a ``late`` outcome."""
-        self.count(predictions.cohort, "expired")
-        self.count(predictions.cohort[late], "expired_late_outcome")
-        self.count(predictions.cohort[~late], "expired_no_outcome")
-        self.deltas.expire(predictions.cohort, predictions.event_time)
+        self.count(predictions.cohort, "expired", sign)
+        self.count(predictions.cohort[late], "expired_late_outcome", sign)
+        self.count(predictions.cohort[~late], "expired_no_outcome", sign)
+        self.deltas.expire(predictions.cohort, predictions.event_time, sign)
+
+    def assume(self, keys: list[bytes], predictions: PredictionColumns, bodies: list[bytes], newest: Ints) -> None:
+        """Predictions without a label count as a no; ``newest`` is the offset of the newest outcome of each one's request, -1 without."""
+        if len(keys):
+            negative = self._count_assumed(predictions, 1)
+            self.labeled.assume(keys, negative, self.deadlines(predictions), predictions.event_time, newest, bodies)
+
+    def withdraw(self, predictions: PredictionColumns) -> None:
+        """Predictions that counted as a no got an outcome after all."""
+        if len(predictions.request):
+            self._count_assumed(predictions, -1)
+
+    def _count_assumed(self, predictions: PredictionColumns, sign: int) -> Floats:
+        """The outcome of each that is a no."""
+        negative = self.cohorts.negative(predictions.cohort)
+        for name in ("matched", "assumed"):
+            self.count(predictions.cohort, name, sign)
+        self.deltas.match(*_counted(predictions), negative, sign, sign * predictions.judged, assumed=1)
+        return negative
+
+    def assumes(self, predictions: PredictionColumns) -> Bools:
+        """Which predictions count as a no by now where they have no label."""
+        if not self.cohorts.any_assumed:
+            return np.zeros(len(predictions.request), bool)
+        assumes: Bools = self.cohorts.assumed(predictions.cohort, predictions.event_time) < self.stage_ms
+        return assumes
 
     def revive(self, predictions: PredictionColumns, labels: LabelColumns) -> None:
         """Expired predictions got their first outcome: with a label they have not expired, with a late outcome their class is another."""
@@ -102,3 +130,8 @@ class Changes:
                 self.count(owners[owners >= 0], name, sign)
                 if orphans := int((owners < 0).sum()):
                     self.deltas.classes["", name] += sign * orphans
+
+
+def _counted(predictions: PredictionColumns) -> tuple[Ints, Ints, Floats, Ints]:
+    """What is counted of predictions."""
+    return predictions.cohort, predictions.event_time, predictions.score, predictions.label

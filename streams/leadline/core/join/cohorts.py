@@ -29,6 +29,9 @@ _TABLE = np.dtype(
         ("seal", np.int64),
         ("forget", np.int64),
         ("window", np.int64),
+        ("mature", np.int64),
+        ("assume", np.int64),
+        ("negative", np.float64),
         ("binary", np.bool_),
         ("decision", np.bool_),
         ("threshold", np.float64),
@@ -70,11 +73,23 @@ class Cohort:
         """How long after a window's end its predictions are taken, and their requests remembered: else a repeat would count."""
         return _NEVER if self.settings.grace is None else self.seal_ms + self.settings.grace
 
+    @property
+    def assume_ms(self) -> int:
+        """How long after the event a prediction without an outcome counts as labelled with the negative class."""
+        return self.seal_ms if self.settings.unlabelled == "negative" else _NEVER
+
+    @property
+    def negative(self) -> float:
+        """The outcome that is a no: the class that is not the positive one."""
+        others = [each for each in self.classes or (0.0, 1.0) if each != self.settings.positive_outcome]
+        return others[0]
+
 
 class Cohorts:
     """The cohorts of one task. A cohort keeps its number.
 
-    ``most_windows``: in how many windows a prediction of any of them counts at most: one of each segment.
+    ``most_windows``: in how many windows a prediction of any of them counts at most: one of each segment. ``any_assumed``: whether for some
+    no outcome means no.
     """
 
     def __init__(self, store: Store, models: Models) -> None:
@@ -86,6 +101,7 @@ class Cohorts:
         self._versions: dict[tuple[str, str], int] = {}
         self._score_edges: dict[int, Floats] = {}
         self.most_windows = 1
+        self.any_assumed = False
         self._has_classes = False
         self._common_classes = frozenset[float]()
         self._cohorts: list[Cohort] = []
@@ -110,6 +126,25 @@ class Cohorts:
         size = self.window(numbers)
         forgotten: Ints = window_start(event_time, size) + size + self._column("forget", numbers)
         return forgotten
+
+    def deadline(self, numbers: Ints, event_time: Ints) -> Ints:
+        """The last outcome time that is in the horizon of each prediction of these cohorts."""
+        deadline: Ints = event_time + self.horizon(numbers)
+        return deadline
+
+    def matures(self, numbers: Ints, event_time: Ints) -> Ints:
+        """The last moment before the window of each prediction of these cohorts is mature: what arrives up to then is judged."""
+        matures: Ints = window_start(event_time, self.window(numbers)) + self._column("mature", numbers)
+        return matures
+
+    def assumed(self, numbers: Ints, event_time: Ints) -> Ints:
+        """The last moment before each prediction of these cohorts counts as labelled where it has no outcome."""
+        assumed: Ints = event_time + self._column("assume", numbers)
+        return assumed
+
+    def negative(self, numbers: Ints) -> Floats:
+        """`Cohort.negative` of each cohort."""
+        return self._column("negative", numbers)
 
     def window(self, numbers: Ints) -> Ints:
         """Window size of each cohort, in ms."""
@@ -184,10 +219,11 @@ class Cohorts:
     def _row(self, cohort: Cohort) -> tuple[Any, ...]:
         """What `_TABLE` holds of a cohort."""
         own, version = cohort.settings, self._versions[cohort.model, cohort.version]
-        times = own.horizon, cohort.seal_ms, cohort.forget_ms, own.window
+        times = own.horizon, cohort.seal_ms, cohort.forget_ms, own.window, own.window + own.mature_after
         counted = own.task == "binary", own.counted_as == "decision", own.known_threshold, own.positive_outcome
-        none = (np.nan, np.nan)
-        return version, *times, *counted, cohort.classes is None, cohort.classes or (0.0, 0.0), cohort.names or none
+        assumed, none = (cohort.assume_ms, cohort.negative), (np.nan, np.nan)
+        classes, names = cohort.classes or (0.0, 0.0), cohort.names or none
+        return version, *times, *assumed, *counted, cohort.classes is None, classes, names
 
     def number(self, columns: pa.RecordBatch) -> NDArray[np.int64]:
         """Cohort of each prediction of a batch; -1 where the model is not known."""
@@ -250,6 +286,7 @@ class Cohorts:
             own = frozenset(classes.numbers)
             common = self._common_classes & own if self._has_classes else own
             self._common_classes, self._has_classes = common, True
+        self.any_assumed |= settings.unlabelled == "negative"
         self.most_windows = max(self.most_windows, len(self._cohorts[-1].segments))
         return number
 

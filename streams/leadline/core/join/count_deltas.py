@@ -14,15 +14,16 @@ from leadline.core.windows.counts import WindowCounts
 from leadline.core.windows.keys import WindowKey, window_start
 
 _SIGNED = [("cohort", np.int64), ("event_time", np.int64), ("sign", np.int64)]
-_PREDICTED = [*_SIGNED, ("score", np.float64), ("label", np.int64)]
-_MATCHED = [*_PREDICTED, ("outcome", np.float64)]
+_PREDICTED = [*_SIGNED, ("mature", np.int64), ("score", np.float64), ("label", np.int64)]
+_MATCHED = [*_PREDICTED, ("outcome", np.float64), ("assumed", np.int64)]
 
 
 @dataclass(slots=True)
 class CountDeltas:
     """Changes of one run. ``classes`` counts (model, class), classes named as in `leadline.records.JoinCounts`.
 
-    ``predict``, ``expire`` and ``match`` take columns or single values: cohort number, event time, …, sign (-1 takes back).
+    ``predict``, ``expire`` and ``match`` take columns or single values: cohort number, event time, …, sign (-1 takes back). ``mature`` is
+    the sign in the counts that the window has at its maturity, 0 for what is not in them.
     """
 
     classes: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -30,17 +31,27 @@ class CountDeltas:
     _expired: "_Rows" = field(default_factory=lambda: _Rows(_SIGNED))
     _matched: "_Rows" = field(default_factory=lambda: _Rows(_MATCHED))
 
-    def predict(self, cohort: Any, event_time: Any, score: Any, label: Any, sign: int = 1) -> None:
+    def predict(self, cohort: Any, event_time: Any, score: Any, label: Any, mature: Any) -> None:
         """Predictions are new."""
-        self._predicted.add(cohort, event_time, sign, score, label)
+        self._predicted.add(cohort, event_time, 1, mature, score, label)
 
     def expire(self, cohort: Any, event_time: Any, sign: int = 1) -> None:
         """Predictions went past their horizon without an outcome."""
         self._expired.add(cohort, event_time, sign)
 
-    def match(self, cohort: Any, event_time: Any, score: Any, label: Any, outcome: Any, sign: int = 1) -> None:
-        """Predictions got an outcome."""
-        self._matched.add(cohort, event_time, sign, score, label, outcome)
+    def match(
+        self,
+        cohort: Any,
+        event_time: Any,
+        score: Any,
+        label: Any,
+        outcome: Any,
+        sign: int,
+        mature: Any,
+        assumed: int = 0,
+    ) -> None:
+        """Predictions got an outcome, or one is ``assumed``."""
+        self._matched.add(cohort, event_time, sign, mature, score, label, outcome, assumed)
 
     def count(self, cohorts: Cohorts, numbers: Ints, name: str, sign: int = 1) -> None:
         """Count a class once for each cohort number."""
@@ -55,11 +66,12 @@ class CountDeltas:
         pairs, index = _distinct_pairs(np.concatenate(starts))
         at_predicted, at_expired, at_matched = np.split(index, np.cumsum([len(predicted), len(expired)]))
         sign, score, label, outcome = _columns(matched, "sign", "score", "label", "outcome")
+        mature, assumed = _columns(matched, "mature", "assumed")
         changes = Changes(
             len(pairs),
-            Predicted(at_predicted, *_columns(predicted, "sign", "score", "label")),
+            Predicted(at_predicted, *_columns(predicted, "sign", "score", "label", "mature")),
             Expired(at_expired, *_columns(expired, "sign")),
-            Matched(at_matched, sign, score, label, outcome, _positive(matched, cohorts)),
+            Matched(at_matched, sign, score, label, outcome, _positive(matched, cohorts), mature, assumed),
         )
         return _by_segment(pairs, WindowCounts.fold(changes), cohorts)
 

@@ -77,18 +77,21 @@ class Join:
         for source, arrival_ms in arrivals.items():
             progress.arrive(source, arrival_ms)
         turned = set[WindowKey]()
-        if self._schedule.expire(changes, progress):  # a window is mature when all of it has expired that will
+        # a window is mature when all of it has expired that will, and counts as a no where no outcome means no
+        drained = self._schedule.expire(changes, progress) and self._schedule.assume(changes, progress)
+        if drained:
             self._schedule.forget(progress)
             turned = self._partials.turn(progress)
         self._store.put(JoinKeys.PROGRESS, progress.pack())
         deltas = changes.deltas
-        partials = self._partials.outputs(deltas.windows(self._cohorts), deltas.classes, turned, progress)
+        partials = self._partials.outputs(deltas.windows(self._cohorts), deltas.classes, turned, progress, drained)
         profiles = self._profiles.outputs(reprofiled, progress)
         return Effects([*changes.labeled.outputs(self._partition), *partials, *profiles], changes.rejects)
 
     def _predictions(self, batch: Batch, changes: Changes) -> list[VersionWindow]:
         """Take in predictions; the windows that had ended and whose live profile has changed."""
-        rows, predictions = predictions_of(batch, changes)
+        log_ms = self._progress.log_times("predictions", batch.arrival_ms)
+        rows, predictions = predictions_of(batch, log_ms, changes)
         requests = Requests.read(self._store, pick(batch.keys, rows))
         predictions = predictions._replace(request=requests.request)
         bodies, store = pick(batch.bodies, rows), self._store
@@ -102,7 +105,7 @@ class Join:
         return self._profiles.count(batch.columns, rows[counted], versions, version, self._progress)
 
     def _outcomes(self, batch: Batch, changes: Changes) -> None:
-        rows, outcomes = outcomes_of(batch, changes)
+        rows, outcomes = outcomes_of(batch, self._progress.log_times("outcomes", batch.arrival_ms), changes)
         requests = Requests.read(self._store, pick(batch.keys, rows))
         assert batch.columns is not None
         no_class.refuse(requests, batch.columns, rows, outcomes, changes)

@@ -31,19 +31,21 @@ OUTCOME_CLASSES = (
 class StoredOutcome(NamedTuple):
     """One outcome record of a request; a NaN value takes back what was said before. Its ``offset`` in the log orders it.
 
-    A value may be a name (`leadline.core.join.class_names`).
+    ``log_ms``: when it arrived, in the time of its log, which never goes back. A value may be a name (`leadline.core.join.class_names`).
     """
 
     offset: int
     outcome_time: int
     arrival_ms: int
     value: float
+    log_ms: int = 0
 
 
 class LabelRule(NamedTuple):
     """What labeling needs of one prediction; ``seal_ms`` is the last arrival that still counts (None: every arrival counts).
 
-    ``classes``: the outcomes that its model knows (None: any), and the ``names`` that it has for them.
+    ``classes``: the outcomes that its model knows (None: any), and the ``names`` that it has for them. ``assume_ms``: the last moment before
+    it is labelled as ``negative`` where it has no label (None: it stays unlabelled).
     """
 
     deadline_ms: int
@@ -51,14 +53,20 @@ class LabelRule(NamedTuple):
     policy: str
     classes: tuple[float, ...] | None = None
     names: tuple[float, ...] = ()
+    assume_ms: int | None = None
+    negative: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """The outcome that a prediction has now (None: none), and whether one arrived in time but happened after the deadline."""
+    """The outcome that a prediction has now (None: none), and whether one arrived in time but happened after the deadline.
+
+    ``assumed``: no record said this outcome, it is the rule's ``negative``.
+    """
 
     outcome: StoredOutcome | None
     late: bool
+    assumed: bool = False
 
 
 # -- one request ------------------------------------------------------------------------------------------------------
@@ -115,6 +123,27 @@ def _first(usable: list[StoredOutcome]) -> StoredOutcome | None:
 def _latest(usable: list[StoredOutcome]) -> StoredOutcome | None:
     newest = max(usable, key=lambda outcome: (outcome.outcome_time, outcome.offset), default=None)
     return None if newest is None or isnan(newest.value) else newest
+
+
+def settled(rule: LabelRule, known: Label, stage_ms: int) -> Label:
+    """The label of a prediction at a stage time: what is known, or the rule's negative once no outcome means no.
+
+    >>> rule = LabelRule(30, 40, "first", assume_ms=40)
+    >>> [settled(rule, Label(None, False), stage_ms).assumed for stage_ms in (40, 41)]
+    [False, True]
+    """
+    if known.outcome is not None or rule.assume_ms is None or rule.assume_ms >= stage_ms:
+        return known
+    return Label(StoredOutcome(-1, rule.deadline_ms, rule.assume_ms, rule.negative), known.late, assumed=True)
+
+
+def up_to(outcomes: Sequence[StoredOutcome], moment_ms: int) -> list[StoredOutcome]:
+    """The outcomes that the log held at a moment.
+
+    >>> [outcome.value for outcome in up_to([StoredOutcome(0, 1, 1, 1.0, 5), StoredOutcome(1, 1, 1, 0.0, 6)], 5)]
+    [1.0]
+    """
+    return [outcome for outcome in outcomes if outcome.log_ms <= moment_ms]
 
 
 def classify(rules: Sequence[LabelRule], labels: Sequence[Label], outcomes: Sequence[StoredOutcome]) -> list[str]:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from leadline.core.columnar.columns import Ints
+from leadline.core.columnar.columns import Floats, Ints
 from leadline.core.join.label_rules import Label
 from leadline.core.join.request_state import RequestState
 from leadline.core.processor import Output
@@ -34,15 +34,25 @@ class LabeledPredictions:
         if keys:
             self._matched.append((keys, _matched_columns(outcomes, event_time), bodies))
 
+    def assume(
+        self, keys: list[bytes], negative: Floats, deadline: Ints, event_time: Ints, newest: Ints, bodies: list[bytes]
+    ) -> None:
+        """Predictions count as a no; ``newest`` is the offset of the newest outcome of each one's request, -1 where it has none."""
+        columns = _columns(negative, deadline, event_time, newest + 2, assumed=True)
+        self._matched.append((keys, columns, bodies))
+
     def restate(self, key: bytes, state: RequestState, old: Sequence[Label], new: Sequence[Label]) -> None:
         """The predictions of a request, which is now in this state, whose label has changed.
 
-        The revision is the offset of the newest outcome and one more: it rises, and does not depend on when the prediction came.
+        The revision is the offset of the newest outcome and one more: it rises, and does not depend on when the prediction came. That of a
+        label which is assumed is one more: nothing that is said of the request later is below it.
         """
         revision = 1 + max((outcome.offset for outcome in state.outcomes), default=-1)
         for i, (prediction, known) in enumerate(zip(state.predictions, new, strict=True)):
             if known.outcome != (old[i].outcome if i < len(old) else None):
-                self._restated.append(_Restated(key, prediction.body, prediction.event_time, known, revision))
+                self._restated.append(
+                    _Restated(key, prediction.body, prediction.event_time, known, revision + known.assumed)
+                )
 
     def outputs(self, partition: int) -> list[Output]:
         """What was collected, for ``partition``."""
@@ -58,12 +68,19 @@ class LabeledPredictions:
 
 
 def _matched_columns(outcomes: NDArray[np.void], event_time: Ints) -> pa.RecordBatch:
-    times = outcomes["outcome_time"].astype(np.int64)
+    values, times = outcomes["value"].astype(np.float64), outcomes["outcome_time"].astype(np.int64)
+    return _columns(values, times, event_time, outcomes["offset"].astype(np.int64) + 1)
+
+
+def _columns(
+    outcome: Floats, outcome_time: Ints, event_time: Ints, revision: Ints, assumed: bool = False
+) -> pa.RecordBatch:
     columns = {
-        "outcome": outcomes["value"].astype(np.float64),
-        "outcome_time": times,
-        "label_delay_ms": times - event_time,
-        "revision": outcomes["offset"].astype(np.int64) + 1,
+        "outcome": outcome,
+        "outcome_time": outcome_time,
+        "label_delay_ms": outcome_time - event_time,
+        "revision": revision,
+        "assumed": np.full(len(outcome), assumed),
     }
     return pa.record_batch({name: pa.array(column) for name, column in columns.items()})
 
@@ -78,5 +95,6 @@ def _restated_columns(entries: Sequence[_Restated]) -> pa.RecordBatch:
             "outcome_time": pa.array([outcome and outcome.outcome_time for outcome in outcomes], pa.int64()),
             "label_delay_ms": pa.array(delays, pa.int64()),
             "revision": pa.array([entry.revision for entry in entries], pa.int64()),
+            "assumed": pa.array([entry.label.assumed for entry in entries], pa.bool_()),
         }
     )

@@ -4,14 +4,15 @@ These are requests with repeated predictions, or with more than one outcome: cor
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.core.columnar.columns import Ints
+from leadline.core.columnar.columns import Ints, pick
 from leadline.core.join.changes import Changes
 from leadline.core.join.cohorts import Cohort, Cohorts
-from leadline.core.join.label_rules import Label, LabelRule, StoredOutcome, classify, label
+from leadline.core.join.label_rules import Label, LabelRule, StoredOutcome, classify, label, settled, up_to
 from leadline.core.join.request_state import MAX_OUTCOMES, RequestState, StoredPrediction
 from leadline.core.join.requests import Requests
 from leadline.core.join.state_columns import PredictionColumns
@@ -29,7 +30,11 @@ def add_predictions(
     run.finish(store)
     keys = [requests.keys[i] for i in new.request[is_new].tolist()]
     if keys:
-        changes.scheduled.append((keys, new.take(is_new), np.array(run.first_of_deadline, bool)))
+        added = new.take(is_new)
+        changes.scheduled.append((keys, added, np.array(run.first_of_deadline, bool)))
+        times = changes.cohorts.assumed(added.cohort, added.event_time)
+        filed = np.flatnonzero(np.array(run.first_of_assumed, bool) & (times >= changes.stage_ms))
+        changes.assuming.append((pick(keys, filed), added.take(filed)))
     return is_new
 
 
@@ -44,7 +49,8 @@ def add_outcomes(requests: Requests, rows: Ints, outcomes: NDArray[np.void], sto
 class _Run:
     """The requests of one run, as they were and as they become.
 
-    ``first_of_deadline``: of each prediction that was added, whether it is the first of its request that has its deadline.
+    ``first_of_deadline``: of each prediction that was added, whether it is the first of its request that has its deadline;
+    ``first_of_assumed``: whether it is the first that counts as a no from its time on.
     """
 
     def __init__(self, requests: Requests, changes: Changes) -> None:
@@ -52,6 +58,7 @@ class _Run:
         self._changes = changes
         self._states: dict[int, tuple[RequestState, RequestState]] = {}
         self.first_of_deadline: list[bool] = []
+        self.first_of_assumed: list[bool] = []
 
     def add_prediction(self, row: int, request: int, prediction: StoredPrediction) -> bool:
         """Add a prediction unless it repeats a version or is one too many; whether it was added. ``row`` is its row in the batch."""
@@ -67,9 +74,12 @@ class _Run:
         if repeated:
             changes.deltas.classes[cohort.model, "duplicate_predictions"] += 1
             return False
-        deadlines = [rule.deadline_ms for rule in _rules(state, changes.cohorts)]
+        rules = _rules(state, changes.cohorts)
         state.predictions.append(prediction)
-        self.first_of_deadline.append(prediction.event_time + cohort.settings.horizon not in deadlines)
+        own = _rule(prediction, cohort)
+        self.first_of_deadline.append(own.deadline_ms not in [rule.deadline_ms for rule in rules])
+        assumed = own.assume_ms not in [None, *(rule.assume_ms for rule in rules)]
+        self.first_of_assumed.append(assumed)
         return True
 
     def add_outcome(self, row: int, request: int, outcome: StoredOutcome) -> None:
@@ -84,10 +94,10 @@ class _Run:
 
     def finish(self, store: Store) -> None:
         """Store the requests, count what is different now, and emit the predictions whose label has changed."""
-        now_ms = self._changes.stage_ms
+        now = Moment(self._changes.stage_ms, self._changes.stage_ms)
         for request, (before, after) in self._states.items():
             store.put(self._requests.store_keys[request], after.pack())
-            old, new = recount(before, after, now_ms, now_ms, self._changes)
+            old, new = recount(before, after, now, now, self._changes)
             self._changes.labeled.restate(self._requests.keys[request], after, old, new)
 
     def _state(self, request: int) -> RequestState:
@@ -113,44 +123,87 @@ def _same_version(one: Cohort, other: Cohort) -> bool:
     return (one.model, one.version) == (other.model, other.version)
 
 
+class Moment(NamedTuple):
+    """How far predictions are: those with a deadline before ``expire_ms`` have expired, and no outcome means no before ``assume_ms``."""
+
+    expire_ms: int
+    assume_ms: int
+
+
 def recount(
-    before: RequestState, after: RequestState, before_ms: int, now_ms: int, changes: Changes
+    before: RequestState, after: RequestState, then: Moment, now: Moment, changes: Changes
 ) -> tuple[list[Label], list[Label]]:
-    """Count what is different of a request since the stage time ``before_ms``; the labels of its predictions then and now.
+    """Count what is different of a request between two moments; the labels of its predictions then and now.
 
     States only grow: what ``before`` has comes first in ``after``.
     """
     rules = _rules(after, changes.cohorts)
     known = len(before.predictions)
-    old = [label(rule, before.outcomes) for rule in rules[:known]]
-    new = [label(rule, after.outcomes) for rule in rules]
-    for i, (prediction, rule, now) in enumerate(zip(after.predictions, rules, new, strict=True)):
-        expired = rule.deadline_ms < now_ms
-        if i >= known:
-            changes.deltas.classes[changes.cohorts[prediction.cohort].model, "predictions"] += 1
-            changes.deltas.predict(prediction.cohort, prediction.event_time, prediction.score, prediction.label)
-        elif (old[i], rule.deadline_ms < before_ms) == (now, expired):
-            continue
-        else:
-            _count_label(prediction, old[i], rule.deadline_ms < before_ms, -1, changes)
-        _count_label(prediction, now, expired, 1, changes)
+    for prediction in after.predictions[known:]:
+        changes.deltas.classes[changes.cohorts[prediction.cohort].model, "predictions"] += 1
+        changes.deltas.predict(*_counted(prediction), prediction.judged)
+    said = [label(rule, before.outcomes) for rule in rules[:known]], [label(rule, after.outcomes) for rule in rules]
+    old = [settled(rule, each, then.assume_ms) for rule, each in zip(rules, said[0], strict=False)]
+    new = [settled(rule, each, now.assume_ms) for rule, each in zip(rules, said[1], strict=True)]
+    for i, (prediction, rule) in enumerate(zip(after.predictions, rules, strict=True)):
+        standing = (old[i], rule.deadline_ms < then.expire_ms) if i < known else None
+        _recount_label(prediction, standing, (new[i], rule.deadline_ms < now.expire_ms), changes)
+        if prediction.judged:
+            outcomes = before.outcomes if i < known else None
+            _recount_judged(prediction, rule, (outcomes, then.assume_ms), (after.outcomes, now.assume_ms), changes)
     if (known, len(before.outcomes)) != (len(rules), len(after.outcomes)):
-        _count_outcomes(before, rules[:known], old, -1, changes)
-        _count_outcomes(after, rules, new, 1, changes)
+        _count_outcomes(before, rules[:known], said[0], -1, changes)
+        _count_outcomes(after, rules, said[1], 1, changes)
     return old, new
+
+
+def _recount_label(
+    prediction: StoredPrediction, before: tuple[Label, bool] | None, after: tuple[Label, bool], changes: Changes
+) -> None:
+    """Count what is different of a prediction: its label, and whether it has expired; it was not there ``before`` where that is None."""
+    if before != after:
+        if before is not None:
+            _count_label(prediction, *before, -1, changes)
+        _count_label(prediction, *after, 1, changes)
+
+
+def _recount_judged(
+    prediction: StoredPrediction,
+    rule: LabelRule,
+    before: tuple[Sequence[StoredOutcome] | None, int],
+    after: tuple[Sequence[StoredOutcome], int],
+    changes: Changes,
+) -> None:
+    """Count what is different in the counts at maturity; each side is the outcomes (None: no prediction yet) and the assume time."""
+    matures = int(changes.cohorts.matures(np.array([prediction.cohort]), np.array([prediction.event_time]))[0])
+    sides = [
+        None if outcomes is None else settled(rule, label(rule, up_to(outcomes, matures)), stage_ms).outcome
+        for outcomes, stage_ms in (before, after)
+    ]
+    if sides[0] != sides[1]:
+        for outcome, sign in zip(sides, (-1, 1), strict=True):
+            if outcome is not None:
+                changes.deltas.match(*_counted(prediction), outcome.value, 0, sign)
 
 
 def _count_label(prediction: StoredPrediction, known: Label, expired: bool, sign: int, changes: Changes) -> None:
     model, classes = changes.cohorts[prediction.cohort].model, changes.deltas.classes
-    event_time, cohort, score, predicted, _ = prediction
     if known.outcome is not None:
         classes[model, "matched"] += sign
-        classes[model, "negative_delay"] += sign * (known.outcome.outcome_time < event_time)
-        changes.deltas.match(cohort, event_time, score, predicted, known.outcome.value, sign)
+        if known.assumed:
+            classes[model, "assumed"] += sign
+        else:
+            classes[model, "negative_delay"] += sign * (known.outcome.outcome_time < prediction.event_time)
+        changes.deltas.match(*_counted(prediction), known.outcome.value, sign, 0, int(known.assumed))
     elif expired:
         classes[model, "expired"] += sign
         classes[model, "expired_late_outcome" if known.late else "expired_no_outcome"] += sign
-        changes.deltas.expire(cohort, event_time, sign)
+        changes.deltas.expire(prediction.cohort, prediction.event_time, sign)
+
+
+def _counted(prediction: StoredPrediction) -> tuple[int, int, float, int]:
+    """What is counted of a prediction."""
+    return prediction.cohort, prediction.event_time, prediction.score, prediction.label
 
 
 def _count_outcomes(
@@ -163,10 +216,11 @@ def _count_outcomes(
 
 
 def _rules(state: RequestState, cohorts: Cohorts) -> list[LabelRule]:
-    rules = []
-    for prediction in state.predictions:
-        cohort = cohorts[prediction.cohort]
-        seal = None if cohort.settings.grace is None else prediction.event_time + cohort.seal_ms
-        deadline = prediction.event_time + cohort.settings.horizon
-        rules.append(LabelRule(deadline, seal, cohort.settings.policy, cohort.classes, cohort.names))
-    return rules
+    return [_rule(prediction, cohorts[prediction.cohort]) for prediction in state.predictions]
+
+
+def _rule(prediction: StoredPrediction, cohort: Cohort) -> LabelRule:
+    own, time = cohort.settings, prediction.event_time
+    seal = None if own.grace is None else time + cohort.seal_ms
+    assume = seal if own.unlabelled == "negative" else None
+    return LabelRule(time + own.horizon, seal, own.policy, cohort.classes, cohort.names, assume, cohort.negative)

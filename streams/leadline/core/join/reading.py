@@ -17,8 +17,11 @@ from leadline.core.windows.aggregates.by_score import between
 _LIMIT = 1e9
 
 
-def predictions_of(batch: Batch, changes: Changes) -> tuple[Ints, PredictionColumns]:
-    """The rows that can be used, and their predictions; requests are not known yet, so each has an index of its own."""
+def predictions_of(batch: Batch, log_ms: Ints, changes: Changes) -> tuple[Ints, PredictionColumns]:
+    """The rows that can be used, and their predictions; requests are not known yet, so each has an index of its own.
+
+    ``log_ms``: when each row came, in the time of its log.
+    """
     columns = batch.columns
     assert columns is not None
     cohort = changes.cohorts.number(columns)
@@ -26,7 +29,9 @@ def predictions_of(batch: Batch, changes: Changes) -> tuple[Ints, PredictionColu
     label = ints(columns["predicted_label"].fill_null(-1))
     _refuse_unknown(cohort < 0, columns, changes)
     rows = _usable(cohort, event_time, score, changes)
-    own = PredictionColumns(np.arange(len(rows)), event_time[rows], cohort[rows], score[rows], label[rows])
+    cohort, event_time = cohort[rows], event_time[rows]
+    judged = (log_ms[rows] <= changes.cohorts.matures(cohort, event_time)).astype(np.int64)
+    own = PredictionColumns(np.arange(len(rows)), event_time, cohort, score[rows], label[rows], judged)
     return rows, own._replace(label=_labels(own, changes), score=_counted(own, changes))
 
 
@@ -76,13 +81,14 @@ def _labels(predictions: PredictionColumns, changes: Changes) -> Ints:
     return np.where(cohorts.binary(predictions.cohort), labels, -1)
 
 
-def outcomes_of(batch: Batch, changes: Changes) -> tuple[Ints, NDArray[np.void]]:
-    """The rows that can be used, and their outcomes (`OUTCOME`)."""
+def outcomes_of(batch: Batch, log_ms: Ints, changes: Changes) -> tuple[Ints, NDArray[np.void]]:
+    """The rows that can be used, and their outcomes (`OUTCOME`); ``log_ms``: when each row came, in the time of its log."""
     columns = batch.columns
     assert columns is not None
     outcomes = np.zeros(len(batch), OUTCOME)
     outcomes["offset"], outcomes["outcome_time"] = batch.offsets, ints(columns["outcome_time"])
     outcomes["arrival_ms"], outcomes["value"] = batch.arrival_ms, floats(columns["outcome"])
+    outcomes["log_ms"] = log_ms
     outside = np.abs(outcomes["value"]) > _LIMIT
     names = numbers_of(columns["class_name"])
     outcomes["value"] = np.where(np.isnan(names), outcomes["value"], names)

@@ -14,20 +14,28 @@ from leadline.core.join.label_rules import StoredOutcome
 
 FORMAT = 2
 HEAD = np.dtype([("format", "u1"), ("predictions", "u1"), ("outcomes", "<u2")])
-PREDICTION = np.dtype([("event_time", "<i8"), ("cohort", "<u4"), ("score", "<f8"), ("label", "i1"), ("body", "<u4")])
+PREDICTION = np.dtype(
+    [("event_time", "<i8"), ("cohort", "<u4"), ("score", "<f8"), ("label", "i1"), ("judged", "u1"), ("body", "<u4")]
+)
 """The entry of a prediction; ``body`` is the length of its body."""
-OUTCOME = np.dtype([("offset", "<i8"), ("outcome_time", "<i8"), ("arrival_ms", "<i8"), ("value", "<f8")])
+OUTCOME = np.dtype(
+    [("offset", "<i8"), ("outcome_time", "<i8"), ("arrival_ms", "<i8"), ("value", "<f8"), ("log_ms", "<i8")]
+)
 
 MAX_OUTCOMES = 1000
 
 
 class StoredPrediction(NamedTuple):
-    """One prediction of a request; ``cohort`` is the number of its cohort, ``label`` is -1 for regression."""
+    """One prediction of a request; ``cohort`` is the number of its cohort, ``label`` is -1 for regression.
+
+    ``judged``: 1 where the log held it when its window became mature, so that it is in the counts of then.
+    """
 
     event_time: int
     cohort: int
     score: float
     label: int
+    judged: int
     body: bytes
 
 
@@ -45,12 +53,12 @@ class RequestState:
     def pack(self) -> bytes:
         """The state as bytes.
 
-        >>> state = RequestState([StoredPrediction(5, 0, 0.5, 1, b"body")], [StoredOutcome(7, 6, 6, 1.0)])
+        >>> state = RequestState([StoredPrediction(5, 0, 0.5, 1, 1, b"body")], [StoredOutcome(7, 6, 6, 1.0, 6)])
         >>> RequestState.unpack(state.pack()) == state
         True
         """
         head = np.array((FORMAT, len(self.predictions), len(self.outcomes)), HEAD)
-        entries = np.array([(*prediction[:4], len(prediction.body)) for prediction in self.predictions], PREDICTION)
+        entries = np.array([(*prediction[:5], len(prediction.body)) for prediction in self.predictions], PREDICTION)
         bodies = b"".join(prediction.body for prediction in self.predictions)
         return head.tobytes() + entries.tobytes() + bodies + np.array(self.outcomes, OUTCOME).tobytes()
 

@@ -11,7 +11,7 @@ from leadline.core.columnar.timeline import Timeline
 from leadline.core.join import by_columns
 from leadline.core.join.changes import Changes
 from leadline.core.join.cohorts import Cohorts
-from leadline.core.join.one_by_one import recount
+from leadline.core.join.one_by_one import Moment, recount
 from leadline.core.join.request_state import RequestState
 from leadline.core.join.requests import Requests
 from leadline.core.join.state_columns import States
@@ -38,16 +38,20 @@ class Schedule:
         self._models = models
         self._cohorts = cohorts
         self._deadlines = Timeline(store, JoinKeys.DEADLINE)
+        self._assumes = Timeline(store, JoinKeys.ASSUME)
         self._forgets = Timeline(store, JoinKeys.FORGET)
 
     def first(self) -> int | None:
-        """When the next prediction expires, or request is forgotten."""
-        times = [time for line in (self._deadlines, self._forgets) if (time := line.first()) is not None]
+        """When the next prediction expires or counts as a no, or request is forgotten."""
+        times = [time for line in self._lines() if (time := line.first()) is not None]
         return min(times, default=None)
 
     def is_due(self, stage_ms: int) -> bool:
         """Whether something is due by then, and not done."""
-        return self._deadlines.is_due(stage_ms) or self._forgets.is_due(stage_ms)
+        return any(line.is_due(stage_ms) for line in self._lines())
+
+    def _lines(self) -> tuple[Timeline, ...]:
+        return self._deadlines, self._assumes, self._forgets
 
     # -- what a run brings --------------------------------------------------------------------------------------------
 
@@ -55,6 +59,9 @@ class Schedule:
         """File new predictions under their deadline, and new requests under the time to forget them."""
         if changes.scheduled:
             self._file_predictions(changes, progress)
+        for assuming, new in changes.assuming:
+            width = int(self._cohorts.horizon(new.cohort).min(initial=_FAR)) // _BLOCKS
+            self._assumes.add(self._cohorts.assumed(new.cohort, new.event_time), assuming, width, progress.sequence)
         retention = self._retention_ms() if changes.waiting else None
         if retention is not None:
             keys, arrival_ms = zip(*changes.waiting, strict=True)
@@ -105,8 +112,29 @@ class Schedule:
         rows = np.flatnonzero(simple)
         by_columns.expire(states.take(rows), deadline[rows], changes)
         for i in np.flatnonzero(~simple).tolist():
-            state = RequestState.unpack(states.values[i])
-            recount(state, state, int(deadline[i]), int(deadline[i]) + 1, changes)
+            state, time = RequestState.unpack(states.values[i]), int(deadline[i])
+            recount(state, state, Moment(time, NEVER), Moment(time + 1, NEVER), changes)
+
+    def assume(self, changes: Changes, progress: Progress) -> bool:
+        """Count predictions as a no whose time has come, as many as are done at once; whether these were all.
+
+        All have expired that will by now.
+        """
+        when, keys = self._assumes.take(progress.stage_ms, progress.sequence, _MOST)
+        for rows in _occurrences(keys):
+            self._assume(pick(keys, rows), when[rows], changes)
+        return not self._assumes.is_due(progress.stage_ms)
+
+    def _assume(self, keys: list[bytes], when: Ints, changes: Changes) -> None:
+        """Count the predictions of different requests as a no that have the time beside each."""
+        states = Requests.read(self._store, keys).states
+        simple = states.outcomes <= 1
+        rows = np.flatnonzero(simple)
+        by_columns.assume(pick(keys, rows), states.take(rows), when[rows], changes)
+        for i in np.flatnonzero(~simple).tolist():
+            state, time = RequestState.unpack(states.values[i]), int(when[i])
+            old, new = recount(state, state, Moment(_FAR, time), Moment(_FAR, time + 1), changes)
+            changes.labeled.restate(keys[i], state, old, new)
 
     def forget(self, progress: Progress) -> None:
         """Delete requests whose time has come, as many as are done at once; those that got a later prediction are filed again."""

@@ -15,13 +15,14 @@ _EMPTY = np.array((FORMAT, 0, 0), HEAD).tobytes()
 
 
 class PredictionColumns(NamedTuple):
-    """Predictions as columns, request by request; ``request`` is the index of each one's request."""
+    """Predictions as columns, request by request; ``request`` is the index of each one's request, ``judged`` as in `StoredPrediction`."""
 
     request: Ints
     event_time: Ints
     cohort: Ints
     score: Floats
     label: Ints
+    judged: Ints
 
     def take(self, rows: Ints | Bools, request: Ints | None = None) -> "PredictionColumns":
         """Some of the predictions; ``request`` are their indices among other requests."""
@@ -31,7 +32,7 @@ class PredictionColumns(NamedTuple):
     def entries(self, bodies: Sequence[bytes]) -> NDArray[np.void]:
         """The entries (`PREDICTION`) of these predictions, which have these bodies."""
         entries = np.empty(len(bodies), PREDICTION)
-        for name, column in zip(("event_time", "cohort", "score", "label"), self[1:], strict=True):
+        for name, column in zip(("event_time", "cohort", "score", "label", "judged"), self[1:], strict=True):
             entries[name] = column
         entries["body"] = list(map(len, bodies))
         return entries
@@ -71,8 +72,9 @@ class States(NamedTuple):
     def prediction_columns(self) -> PredictionColumns:
         """All predictions."""
         request, entries = self._request(), self._entries()
-        event_time, cohort, label = (entries[name].astype(np.int64) for name in ("event_time", "cohort", "label"))
-        return PredictionColumns(request, event_time, cohort, entries["score"].astype(np.float64), label)
+        whole = ("event_time", "cohort", "label", "judged")
+        event_time, cohort, label, judged = (entries[name].astype(np.int64) for name in whole)
+        return PredictionColumns(request, event_time, cohort, entries["score"].astype(np.float64), label, judged)
 
     def bodies(self) -> list[bytes]:
         """The bodies of all predictions."""

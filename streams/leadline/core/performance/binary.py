@@ -23,7 +23,7 @@ _LOGLOSS = np.stack([-log_expit(-_LOGITS), -log_expit(_LOGITS)])
 
 def binary(counts: WindowCounts) -> dict[str, Any]:
     """Metrics with their intervals, and ``auc_error``, of a window with matched predictions."""
-    _, n, _ = counts.tallies
+    n = counts.tallies[1]
     tp, fp, fn, tn = counts.confusion
     score_sum, _, logloss_sum, brier_sum, *_ = counts.sums
     used, bins = counts.outcomes.used, counts.outcomes.counts

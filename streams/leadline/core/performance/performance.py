@@ -150,7 +150,7 @@ def _partial_key(key: WindowKey, partition: int) -> bytes:
 def _metrics(key: WindowKey, partials: list[_Held], state: str) -> tuple[WindowMetrics, WindowCounts]:
     """The record of a window from the partials of all its source partitions, and its counts."""
     [counts] = WindowCounts.merge([[partial.counts for partial in partials]])
-    predictions, matched, expired = counts.tallies
+    predictions, matched, expired, assumed = counts.tallies
     task = "regression" if any(partial.regression for partial in partials) else "binary"
     record = WindowMetrics(
         model=key.model,
@@ -166,7 +166,9 @@ def _metrics(key: WindowKey, partials: list[_Held], state: str) -> tuple[WindowM
         matched=matched,
         pending=predictions - matched - expired,
         expired=expired,
-        coverage=matched / predictions if predictions else None,
+        coverage=(matched - assumed) / predictions if predictions else None,
+        mature=counts.mature.counts(len(partials)),
+        assumed=assumed,
         **{**counts.confusion.fields(), **measure(counts, task)},
     )
     return record, counts

@@ -17,7 +17,7 @@ two sums do not tell how far the mean square may be off."""
 
 def regression(counts: WindowCounts) -> dict[str, Any]:
     """Metrics with their intervals of a window with matched predictions."""
-    _, n, _ = counts.tallies
+    n = counts.tallies[1]
     score, outcome, _, _, error, absolute, squared = counts.sums
     mae, bias = absolute / (n * UNIT), error / (n * UNIT)
     large = _UNSEEN * mae

@@ -7,6 +7,7 @@ from leadline.core.windows.aggregates.aggregate import Aggregate
 from leadline.core.windows.aggregates.changes import Changes
 from leadline.core.windows.aggregates.confusion import Confusion
 from leadline.core.windows.aggregates.limits import first
+from leadline.core.windows.aggregates.mature import Mature
 from leadline.core.windows.aggregates.outcomes_by_score import OutcomesByScore
 from leadline.core.windows.aggregates.predictions_by_score import PredictionsByScore
 from leadline.core.windows.aggregates.sums import Sums
@@ -25,6 +26,7 @@ class WindowCounts(NamedTuple):
     sums: Sums = Sums.zero()
     outcomes: OutcomesByScore = OutcomesByScore.zero()
     scores: PredictionsByScore = PredictionsByScore.zero()
+    mature: Mature = Mature.zero()
 
     @classmethod
     def fold(cls, changes: Changes) -> list["WindowCounts"]:
@@ -49,9 +51,9 @@ class WindowCounts(NamedTuple):
     def unpack(cls, value: bytes, start: int = 0) -> "WindowCounts":
         """Read what `pack` wrote, from ``start``.
 
-        >>> counts = WindowCounts(Tallies([3, 2, 1]))
+        >>> counts = WindowCounts(Tallies([3, 2, 1, 0]))
         >>> WindowCounts.unpack(b"head" + counts.pack(), 4).tallies
-        (3, 2, 1)
+        (3, 2, 1, 0)
         """
         parts: list[Any] = []
         for kind in _KINDS:

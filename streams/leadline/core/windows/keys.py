@@ -49,13 +49,14 @@ def window_start(event_ms: Ints, size_ms: Ints | int) -> Ints:
     return event_ms // size_ms * size_ms
 
 
-def window_state(window_end: int, horizon_ms: int, grace_ms: int | None, stage_ms: int) -> str:
-    """provisional until the last label may have come, mature until the grace is over, then sealed (never, without a grace).
+def window_state(mature_ms: int, sealed_ms: int | None, stage_ms: int) -> str:
+    """provisional up to the time when the window is mature, mature up to the time when it is sealed (None: never), then sealed.
 
-    >>> window_state(100, 50, 10, 149), window_state(100, 50, 10, 151), window_state(100, 50, 10, 161)
+    A window for which both are one time goes from provisional to sealed.
+
+    >>> window_state(150, 160, 150), window_state(150, 160, 151), window_state(150, 160, 161)
     ('provisional', 'mature', 'sealed')
     """
-    due = window_end + horizon_ms
-    if stage_ms <= due:
+    if stage_ms <= mature_ms:
         return STATES[0]
-    return STATES[1] if grace_ms is None or stage_ms <= due + grace_ms else STATES[2]
+    return STATES[1] if sealed_ms is None or stage_ms <= sealed_ms else STATES[2]

@@ -7,11 +7,12 @@ from dataclasses import fields
 
 import numpy as np
 
-from leadline.core.columnar.progress import Progress
+from leadline.core.columnar.progress import NEVER, Progress
 from leadline.core.columnar.timeline import Timeline
 from leadline.core.models import Models
 from leadline.core.processor import Output, Store
 from leadline.core.store_keys import JoinKeys
+from leadline.core.windows.aggregates.mature import Mature
 from leadline.core.windows.counts import WindowCounts
 from leadline.core.windows.keys import WindowKey, window_state
 from leadline.records import JoinCounts, WindowPartial
@@ -47,12 +48,12 @@ class Partials:
         turned = {
             WindowKey(*json.loads(key)) for key in self._changes.take(progress.stage_ms, progress.sequence, _MOST)[1]
         }
-        self._watch(sorted(turned), progress)
+        self._watch(sorted(turned), progress.stage_ms, progress)
         return turned
 
-    def _watch(self, keys: list[WindowKey], progress: Progress) -> None:
-        """File windows under the time when their state changes next."""
-        ahead = [(key, self._ahead(key, progress.stage_ms)) for key in keys]
+    def _watch(self, keys: list[WindowKey], after_ms: int, progress: Progress) -> None:
+        """File windows under the time when their state changes next, at ``after_ms`` or later."""
+        ahead = [(key, self._ahead(key, after_ms)) for key in keys]
         known = [(key, time) for key, time in ahead if time is not None]
         times, due = (
             np.array([time for _, time in known], np.int64),
@@ -60,13 +61,12 @@ class Partials:
         )
         self._changes.add(times, due, 1, progress.sequence)
 
-    def _ahead(self, key: WindowKey, stage_ms: int) -> int | None:
+    def _ahead(self, key: WindowKey, after_ms: int) -> int | None:
         settings = self._models.settings(key.model)
         if settings is None:
             return None
-        due = key.start + settings.window + settings.horizon
-        times = [due] if settings.grace is None else [due, due + settings.grace, due + 2 * settings.grace]
-        return next((time for time in times if time >= stage_ms), None)
+        times = _turns(key, settings)
+        return next((time for time in times if time is not None and time >= after_ms), None)
 
     def outputs(
         self,
@@ -74,56 +74,61 @@ class Partials:
         classes: Mapping[tuple[str, str], int],
         turned: set[WindowKey],
         progress: Progress,
+        drained: bool,
     ) -> list[Output]:
         """Apply what a run changed; returns the partials of windows that it changed or that turned, and the join counts of their models.
 
-        The counts come after the windows: who has read them knows of all windows that were due by their ``as_of``.
+        The counts come after the windows: who has read them knows of all windows that were due by their ``as_of``. ``drained``: whether all
+        predictions have expired, and are assumed to be labelled, that will by now. Before, a window that is past its maturity does not
+        know its counts of then.
         """
-        records: list[WindowPartial | JoinCounts] = [*self._windows(deltas, turned, progress)]
+        records: list[WindowPartial | JoinCounts] = [*self._windows(deltas, turned, progress, drained)]
         models = sorted({model for model, _ in classes} | {key.model for key in turned})
         records += [self._join_counts(model, classes, progress) for model in models]
         return [Output("window-partials", records=records)] if records else []
 
     def _windows(
-        self, deltas: Mapping[WindowKey, WindowCounts], turned: set[WindowKey], progress: Progress
+        self, deltas: Mapping[WindowKey, WindowCounts], turned: set[WindowKey], progress: Progress, drained: bool
     ) -> list[WindowPartial]:
         """The partials of the windows that the deltas change or that turned, as they are with the deltas."""
         windows = sorted(set(deltas) | turned)
         stored = dict(zip(windows, self._store.get_many([_window_key(key) for key in windows]), strict=True))
-        self._watch([key for key in windows if stored[key] is None], progress)
+        self._watch([key for key in windows if stored[key] is None], progress.stage_ms if drained else NEVER, progress)
         settings = {model: self._models.settings(model) for model in {key.model for key in windows}}
         parts = {key: _parts(stored[key], deltas.get(key)) for key in windows}
         known = [(key, of) for key in windows if parts[key] and (of := settings[key.model]) is not None]
         totals = WindowCounts.merge([parts[key] for key, _ in known])
+        if drained:
+            totals = [_judged(total, _turns(*each)[0], progress) for each, total in zip(known, totals, strict=True)]
         for (key, _), total in zip(known, totals, strict=True):
-            if key in deltas:
+            if key in deltas or key in turned:
                 self._store.put(_window_key(key), total.pack())
         for key, of in known:
-            if key in turned and of.grace is not None:
-                self._forget(key, key.start + of.window + of.horizon + 2 * of.grace, progress)
+            if key in turned:
+                self._forget(key, _turns(key, of)[2], progress)
         return [self._partial(*each, total, progress) for each, total in zip(known, totals, strict=True)]
 
-    def _forget(self, key: WindowKey, after_ms: int, progress: Progress) -> None:
+    def _forget(self, key: WindowKey, after_ms: int | None, progress: Progress) -> None:
         """Delete the counts of a window that has turned for the last time: by then all of it has expired that will."""
-        if progress.stage_ms > after_ms:
+        if after_ms is not None and progress.stage_ms > after_ms:
             self._store.delete(_window_key(key))
 
     def _partial(
         self, key: WindowKey, settings: ModelSettings, counts: WindowCounts, progress: Progress
     ) -> WindowPartial:
         """The record of a window."""
-        end = key.start + settings.window
         stage_ms = progress.stage_ms
+        mature_ms, sealed_ms, _ = _turns(key, settings)
         return WindowPartial(
             model=key.model,
             model_version=key.version,
             segment=key.segment,
             window_start=key.start,
-            window_end=end,
+            window_end=key.start + settings.window,
             source_partition=self._partition,
             revision=progress.sequence,
             as_of=max(stage_ms, EARLIEST),
-            state=window_state(end, settings.horizon, settings.grace, stage_ms),
+            state=window_state(mature_ms, sealed_ms, stage_ms),
             task=settings.counted_as,
             **counts.fields(),
         )
@@ -144,8 +149,29 @@ class Partials:
 
 
 def _parts(stored: bytes | None, delta: WindowCounts | None) -> list[WindowCounts]:
-    """What the counts of a window are the sum of; empty where nothing is known of it."""
-    return [*([] if stored is None else [WindowCounts.unpack(stored)]), *([] if delta is None else [delta])]
+    """What the counts of a window are the sum of; empty where nothing is known of it. What it is judged by stays once it is known."""
+    held = None if stored is None else WindowCounts.unpack(stored)
+    if held is not None and delta is not None and held.mature.counts() is not None:
+        delta = delta._replace(mature=Mature.zero())
+    return [each for each in (held, delta) if each is not None]
+
+
+def _judged(total: WindowCounts, mature_ms: int, progress: Progress) -> WindowCounts:
+    """The counts of a window that knows from its maturity on what it is judged by."""
+    if progress.stage_ms <= mature_ms or total.mature.counts() is not None:
+        return total
+    return total._replace(mature=total.mature.at_maturity())
+
+
+def _turns(key: WindowKey, settings: ModelSettings) -> tuple[int, int | None, int | None]:
+    """The last moments before a window is mature, sealed, and forgotten; None: it never is."""
+    end, grace = key.start + settings.window, settings.grace
+    due = end + settings.horizon
+    return (
+        end + settings.mature_after,
+        None if grace is None else due + grace,
+        None if grace is None else due + 2 * grace,
+    )
 
 
 def _window_key(key: WindowKey) -> bytes:

@@ -5,15 +5,15 @@ from typing import Any, Self
 
 import numpy as np
 
-from leadline.core.columnar.columns import Floats
+from leadline.core.columnar.columns import Floats, Ints
 from leadline.core.windows.aggregates.changes import Changes, Matched
 from leadline.core.windows.aggregates.limits import first, negative
 from leadline.core.windows.aggregates.whole_numbers import WholeNumbers
 from leadline.records import WindowPartial
 
 UNIT = 10**12
-_BYTES = 16
-_LIMIT = 2 ** (8 * _BYTES - 1)
+BYTES = 16
+LIMIT = 2 ** (8 * BYTES - 1)
 
 
 class Sums(WholeNumbers):
@@ -32,21 +32,22 @@ class Sums(WholeNumbers):
 
     @classmethod
     def fold(cls, changes: Changes) -> list["Sums"]:
-        columns = [_sum(values, changes.matched, changes.size) for values in _values(changes.matched)]
+        matched = changes.matched
+        columns = [_sum(values, matched.window, matched.sign, changes.size) for values in _values(matched)]
         return list(map(cls, zip(*columns, strict=True)))
 
     def pack(self) -> bytes:
-        return b"".join([value.to_bytes(_BYTES, "little", signed=True) for value in self])
+        return b"".join([value.to_bytes(BYTES, "little", signed=True) for value in self])
 
     @classmethod
     def unpack(cls, value: bytes, start: int) -> tuple[Self, int]:
-        end = start + _BYTES * len(cls.names)
+        end = start + BYTES * len(cls.names)
         read = int.from_bytes
-        return cls([read(value[i : i + _BYTES], "little", signed=True) for i in range(start, end, _BYTES)]), end
+        return cls([read(value[i : i + BYTES], "little", signed=True) for i in range(start, end, BYTES)]), end
 
     @classmethod
     def out_of_range(cls, record: WindowPartial) -> str | None:
-        wide = (f"{name} has more than {_BYTES} bytes" for name in cls.names if abs(getattr(record, name)) >= _LIMIT)
+        wide = (f"{name} has more than {BYTES} bytes" for name in cls.names if abs(getattr(record, name)) >= LIMIT)
         errors = record.absolute_error_sum, record.squared_error_sum
         return first([next(wide, None), negative("sums of absolute and of squared errors", errors)])
 
@@ -71,13 +72,24 @@ def _values(matched: Matched) -> Iterator[Floats]:
     yield regression * regression
 
 
-def _sum(values: Floats, matched: Matched, size: int) -> list[int]:
+def errors(matched: Matched, times: Ints, size: int) -> list[tuple[int, int]]:
+    """The sums of absolute and of squared errors of each of ``size`` windows (0 for binary models); each match counts so many times."""
+    rows = np.flatnonzero(matched.label < 0)
+    if not len(rows):
+        return [(0, 0)] * size
+    window, own = matched.window[rows], times[rows]
+    error = np.abs(matched.score[rows] - matched.outcome[rows])
+    both = _sum(error, window, own, size), _sum(error * error, window, own, size)
+    return list(zip(*both, strict=True))
+
+
+def _sum(values: Floats, window: Ints, times: Ints, size: int) -> list[int]:
     """The exact sum of each window: whole parts and fractions are added by themselves."""
     whole = np.floor(values)
     fractions = np.rint((values - whole) * UNIT).astype(np.int64)
     kind: Any = np.int64 if len(values) * float(np.abs(whole).max(initial=0)) < 2**62 else object
     high = np.zeros(size, kind)
-    np.add.at(high, matched.window, whole.astype(np.int64).astype(kind) * matched.sign)
+    np.add.at(high, window, whole.astype(np.int64).astype(kind) * times)
     low = np.zeros(size, np.int64)
-    np.add.at(low, matched.window, fractions * matched.sign)
+    np.add.at(low, window, fractions * times)
     return [int(each) * UNIT + int(rest) for each, rest in zip(high, low, strict=True)]
