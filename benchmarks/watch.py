@@ -230,6 +230,8 @@ FALSE = {
     "varies, reference 5,000": Cell(1000, varying=0.02, reference=15_000),
     "weekly cycle of 5 points, n 500": Cell(500, cycle=0.05),
     **{f"proven, n {n}, varies": Cell(n, varying=0.02, mode="proven") for n in (200, 1000)},
+    **{f"at the limit, n {n}": Cell(n, fall=0.02) for n in (50, 200, 1000)},
+    **{f"at the limit, n {n}, varies by 2 points": Cell(n, fall=0.02, varying=0.02) for n in (200, 1000)},
     "labels missing by outcome, reference alike": Cell(500, missing=0.5, by_outcome="alike"),
 }
 """Streams on which nothing is wrong."""
@@ -246,7 +248,7 @@ def false_alarms(cells: dict[str, Cell], windows: int, seed: int = 1) -> list[tu
     for name, cell in cells.items():
         repeats = 1 if cell.segments > 50 else 3
         length = (windows // repeats) * (7 if cell.cycle else 1)
-        count = sum(len(opened(run(cell, seed + i, length))) for i in range(repeats))
+        count = sum(len(opened(run(cell, seed + i, length, 0))) for i in range(repeats))
         allowed = length * repeats / (7 * C if cell.cycle else C)
         rows.append((name, count, allowed, int(poisson.ppf(0.999, allowed))))
     return rows

@@ -21,12 +21,16 @@ from leadline.core.watch.retraining import Retraining
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a processor is made with; ``tables`` are those that its step names, by topic."""
+    """What a processor is made with; ``tables`` are those that its step names, by topic.
+
+    ``partitions``: how many there are of the topics that it reads (1 where nobody says).
+    """
 
     partition: int
     store: Store
     models: Models
     tables: Mapping[str, Table] = field(default_factory=dict)
+    partitions: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ class Step:
 def _performance(task: Task) -> Processor:
     from leadline.core.performance.performance import Performance
 
-    return Performance(task.store, task.models)
+    return Performance(task.store, task.models, task.partitions)
 
 
 def _drift(task: Task) -> Processor:

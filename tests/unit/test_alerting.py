@@ -89,6 +89,14 @@ def test_a_window_that_never_matures_holds_up_the_others_for_a_while():
     assert feed(run, time(5, as_of=2 * SIZE + HORIZON + 2 + patience)) == [("performance", "opened", 1)]
 
 
+def test_where_nobody_tells_how_far_all_partitions_are_windows_are_judged_days_later():
+    """And not later and later. Windows are half a day apart."""
+    run, half_a_day = host(), DAY_MS // 2 // SIZE
+    for number in range(20):
+        feed(run, window(number * half_a_day, 180))
+    assert len(list(run.store.scan(b"w", b"x"))) == 3
+
+
 def test_labels_that_never_come_are_no_reason_for_silence():
     run = host()
     assert days(run, [counts(15, missing=170)] * 3) == [("performance", "opened", 0)]

@@ -51,6 +51,7 @@ class HostedTask:
         models: Models,
         tables: Mapping[str, Table] | None = None,
         origins: Mapping[str, Origin] | None = None,
+        partitions: int = 1,
     ) -> None:
         self.step = step
         self.partition = partition
@@ -58,6 +59,7 @@ class HostedTask:
         self._models = models
         self._tables = tables or {}
         self._origins = {topic: origin for topic, origin in (origins or {}).items() if topic in step.reads}
+        self._partitions = max((origin.partitions for origin in self._origins.values()), default=partitions)
         self._changelog = (origins or {}).get(f"{step.name}-changelog")
         self.remade: frozenset[str] = frozenset()
         self._firsts: dict[str, int] = {}
@@ -83,7 +85,9 @@ class HostedTask:
         self.applied = {name: at for name, at in stored["offsets"].items() if name not in former}
         firsts = stored.get("firsts", {})
         self._firsts = firsts | {name: firsts.get(name, 0) + at + 1 for name, at in former.items()}
-        self.processor = self.step.processor(Task(self.partition, self.store, self._models, self._tables))
+        self.processor = self.step.processor(
+            Task(self.partition, self.store, self._models, self._tables, self._partitions)
+        )
         return self.processor
 
     def _refuse_moved_keys(self, known: Mapping[str, Origin]) -> None:

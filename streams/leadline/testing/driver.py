@@ -147,7 +147,8 @@ class Driver:
         return self._tasks[name, number]
 
     def _restored(self, step: Step, number: int, store: Any) -> HostedTask:
-        task = HostedTask(step, number, store, self.models, {topic: self._tables[topic] for topic in step.tables})
+        tables = {topic: self._tables[topic] for topic in step.tables}
+        task = HostedTask(step, number, store, self.models, tables, partitions=self.partitions)
         changelog = self._changelogs[step.name, number]
         for batch in changelog[task.restored_to() :]:
             task.store.load(batch)

@@ -31,7 +31,8 @@ OUTCOME_CLASSES = (
 class StoredOutcome(NamedTuple):
     """One outcome record of a request; a NaN value takes back what was said before. Its ``offset`` in the log orders it.
 
-    ``log_ms``: when it arrived, in the time of its log, which never goes back. A value may be a name (`leadline.core.join.class_names`).
+    ``log_ms``: when it arrived, in the time of its log, which never goes back. A value may be a name
+    (`leadline.core.join.class_names`).
     """
 
     offset: int
@@ -44,8 +45,8 @@ class StoredOutcome(NamedTuple):
 class LabelRule(NamedTuple):
     """What labeling needs of one prediction; ``seal_ms`` is the last arrival that still counts (None: every arrival counts).
 
-    ``classes``: the outcomes that its model knows (None: any), and the ``names`` that it has for them. ``assume_ms``: the last moment before
-    it is labelled as ``negative`` where it has no label (None: it stays unlabelled).
+    ``classes``: the outcomes that its model knows (None: any), and the ``names`` that it has for them. ``assume_ms``: the last moment
+    before it is labelled as ``negative`` where it has no label (None: it stays unlabelled).
     """
 
     deadline_ms: int

@@ -19,17 +19,22 @@ from leadline.core.store_keys import PerformanceKeys
 from leadline.core.windows.counts import WindowCounts
 from leadline.core.windows.keys import STATES, WindowKey
 from leadline.core.windows.latest import holds, keep, latest
-from leadline.core.windows.partials import CLASSES
+from leadline.core.windows.partials import CLASSES, EARLIEST
 from leadline.records import JoinCounts, WindowMetrics, WindowPartial, identity
 
 _HEAD = struct.Struct("<qqq?B")
 
 
 class Performance(EventDriven):
-    """Sums the partials of the windows that are routed to this task."""
+    """Sums the partials of the windows that are routed to this task.
 
-    def __init__(self, store: Store, models: Models) -> None:
+    ``partitions``: of how many the join tells. Until each has told of a model, nobody knows how far all of them are: the join counts of the
+    model are as of the earliest time.
+    """
+
+    def __init__(self, store: Store, models: Models, partitions: int = 1) -> None:
         self._store = store
+        self._partitions = partitions
         self._three_numbers = ThreeNumbers(store, models)
 
     def on_batch(self, batch: Batch) -> Effects:
@@ -101,7 +106,7 @@ class Performance(EventDriven):
             model=model,
             source_partition=-1,
             revision=sum(record.revision for record in held.values()),
-            as_of=min(times),
+            as_of=min(times) if len(times) >= self._partitions else EARLIEST,
             **{name: sum(getattr(record, name) for record in held.values()) for name in CLASSES},
         )
         return total, max(times)

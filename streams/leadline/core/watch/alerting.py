@@ -126,7 +126,7 @@ class Alerting(EventDriven):
         of.clock = max(of.clock, record.as_of)
         alerts = self._feeds(model, None, settings, at)
         yard = self._yard(model, version, settings)
-        if yard is None or record.segment not in yard.segments:
+        if yard is None:
             return alerts
         if version not in of.versions:
             of.versions = [*of.versions, version][-MOST_VERSIONS:]

@@ -22,6 +22,8 @@ PATIENT_MS, PATIENT_BLOCKS = 86_400_000, 8
 """A block that is held up is waited for so long after horizon and grace: a partition may have stopped, or lag behind the others."""
 FACTS = ("mean_score", "estimated_accuracy", "auc")
 """Metrics of ``*`` that are judged beside the counts."""
+OTHER, MOST_ROWS = "other", 4000
+"""The segment of what is beyond the segments that are counted; segments of a window that are remembered."""
 MOST_VALUE = 1e9
 """A metric beyond this, or that is no number, is none."""
 _TOP = 1 << 62
@@ -36,9 +38,23 @@ class Window:
     rows: dict[str, list[int] | None] = field(default_factory=dict)
     facts: dict[str, list[float | None]] = field(default_factory=dict)
 
-    @property
-    def is_mature(self) -> bool:
-        return None not in self.rows.values()
+    def is_whole(self, names: list[str]) -> bool:
+        """Whether all is mature, and the segments of each of these names add up to ``*``: they come by different ways.
+
+        Where there were too many segments, those of a name are not all there.
+        """
+        overall = self.rows.get("*")
+        if overall is None or None in self.rows.values():
+            return False
+        known = self.counts()
+        if OTHER in known or len(known) >= MOST_ROWS:
+            return True
+        sums = dict.fromkeys(names, 0)
+        for segment, counts in known.items():
+            name = segment.partition("=")[0]
+            if name in sums:
+                sums[name] += counts.predictions
+        return all(each == known["*"].predictions for each in sums.values())
 
     def counts(self) -> dict[str, MatureCounts]:
         """The counts of the segments that are mature."""
@@ -46,6 +62,8 @@ class Window:
 
     def take(self, record: WindowMetrics) -> bool:
         """Take in a record; whether it says anything new."""
+        if record.segment not in {"*", *self.rows} and len(self.rows) >= MOST_ROWS:
+            return False
         held = self.rows.get(record.segment)
         mature = mature_counts(record)
         if mature is None:
@@ -150,12 +168,12 @@ class Windows:
 class Waiting:
     """The windows of one version. ``starts``: those that wait, with their end. ``judged_to``: blocks before this time are done.
 
-    ``held_up``: a block that was due and could not be judged, and when that was seen first.
+    ``held_up``: since when no block has been judged because it was due and known to be whole.
     """
 
     starts: dict[str, int] = field(default_factory=dict)
     judged_to: int | None = None
-    held_up: tuple[int, int] | None = None
+    held_up: int | None = None
 
     def take(self, windows: Windows, prefix: bytes, record: WindowMetrics) -> bool:
         """Take in a record of a window that is not judged yet; whether it may make one ready."""
@@ -193,21 +211,22 @@ class Waiting:
             return None
         starts = sorted((start for start in self.starts if int(start) // size * size == block), key=int)
         windows = [(int(start), held[prefix + start.encode()]) for start in starts]
-        is_due = watermark is not None and watermark > due and all(window.is_mature for _, window in windows)
-        if not is_due and not self._held_up_for_long(block, clock, settings):
+        whole = all(window.is_whole(settings.segments) for _, window in windows)
+        is_due = watermark is not None and watermark > due and whole
+        if not is_due and not self._held_up_for_long(due, clock, settings):
             return None
+        self.held_up = None if is_due else self.held_up
         for start in starts:
             held.drop(prefix + start.encode())
             del self.starts[start]
-        self.judged_to, self.held_up = block + size, None
+        self.judged_to = block + size
         return Block(block, max(window.end for _, window in windows), windows)
 
-    def _held_up_for_long(self, block: int, clock: int, settings: ModelSettings) -> bool:
-        if self.held_up is None or self.held_up[0] != block:
-            self.held_up = block, clock
+    def _held_up_for_long(self, due: int, clock: int, settings: ModelSettings) -> bool:
+        self.held_up = clock if self.held_up is None else self.held_up
         size = settings.alerts.cycle or settings.window
         patience = settings.horizon + (settings.grace or 0) + PATIENT_BLOCKS * size + PATIENT_MS
-        return clock - self.held_up[1] > patience
+        return clock - max(self.held_up, due) > patience
 
 
 def prefix_of(model: str, version: str) -> bytes:
