@@ -85,8 +85,9 @@ class Screen:
         if alert.state == "updated":
             return
         color = "red" if alert.state == "opened" else "green"
-        said = ", ".join(f"{name} {value}" for name, value in list(alert.evidence.items())[:4])
-        self._note("alert", alert.window_start, f"{alert.kind} of {alert.segment} {alert.state}: {said}"[:150], color)
+        self._note(
+            "alert", alert.window_start, f"{alert.kind} of {alert.segment} {alert.state}: {alert.cause}"[:150], color
+        )
 
     def _note(self, what: str, time_ms: int, text: str, color: str) -> None:
         line = Text.assemble((f"{day(time_ms)}  ", "dim"), (f"{what:8}", f"bold {color}"), shown(text))
