@@ -123,6 +123,10 @@ def _make_possible(schema: str, fields: dict[str, Any], rng: random.Random) -> N
             fields[name] = rng.randrange(1000)
         elif name.endswith("_sum"):
             fields[name] = bytes([0, rng.randrange(256)])
+    if fields.get("mature") is not None:
+        names = [name for name in fields["mature"] if not name.endswith("_sum")]
+        few = dict.fromkeys(names, rng.randrange(100)) | {"predictions": 900, "matched": 500, "predicted_positive": 300}
+        fields["mature"] |= few | {"absolute_error_sum": b"\x05", "squared_error_sum": b"\x00"}
     for feature in fields.get("features", []):
         feature["counts"] = [rng.randrange(10) for _ in feature["counts"]]
     fields["predictions"] = 10_000

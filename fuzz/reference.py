@@ -239,6 +239,29 @@ def _time_rules(name: str, time: int, arrival_ms: int) -> None:
         raise Unreadable("event-time-ahead")
 
 
+def _mature_range(mature: dict[str, Any] | None) -> None:
+    """The counts at maturity, each by itself."""
+    if mature is None:
+        return
+    counts = [value for value in mature.values() if type(value) is int]
+    sums = [int.from_bytes(value, "big", signed=True) for value in mature.values() if type(value) is bytes]
+    if not all(0 <= count < 2**47 for count in counts) or not all(0 <= value < 2**127 for value in sums):
+        raise Unreadable("counts-out-of-range")
+
+
+def _mature_agrees(mature: dict[str, Any] | None, fields: dict[str, Any]) -> bool:
+    """The counts at maturity, with each other and with those of the window."""
+    if mature is None:
+        return True
+    cells = sum(mature[cell] for cell in ("tp", "fp", "fn", "tn"))
+    return (
+        fields["state"] != "provisional"
+        and mature["predictions"] <= fields["predictions"]
+        and cells <= mature["matched"] <= mature["predictions"]
+        and mature["tp"] + mature["fp"] <= mature["predicted_positive"] <= mature["predictions"]
+    )
+
+
 def _count_rules(fields: dict[str, Any]) -> None:
     """The rules of absolute counts, of a window, a profile or a join: out of range goes before disagreement."""
     if fields.get("state", "sealed") not in ("provisional", "mature", "sealed"):
@@ -261,6 +284,7 @@ def _count_rules(fields: dict[str, Any]) -> None:
         or any(not low < high for low, high in zip([-1, *scored], [*scored, 4096], strict=True))
     ):
         raise Unreadable("counts-out-of-range")
+    _mature_range(fields.get("mature"))
     if any(sum(each) > fields["predictions"] for each in features):
         raise Unreadable("counts-disagree")
     if "score_bins" in fields:
@@ -271,5 +295,6 @@ def _count_rules(fields: dict[str, Any]) -> None:
             or sum(scores) > fields["predictions"]
             or fields["matched"] + fields["expired"] > fields["predictions"]
             or max(cells, sum(map(sum, listed))) > fields["matched"]
+            or not _mature_agrees(fields.get("mature"), fields)
         ):
             raise Unreadable("counts-disagree")

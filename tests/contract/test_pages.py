@@ -11,6 +11,7 @@ import typer
 
 from leadline.cli import app
 from leadline.settings import ModelSettings
+from leadline.settings.notify import NotifySettings
 from pages import PAGES, ROOT, blocks, commands
 
 ALL = [block for page in PAGES for block in blocks(page)]
@@ -68,7 +69,8 @@ def test_every_script_is_there():
 
 @pytest.mark.parametrize("block", [pytest.param(each, id=each.place) for each in ALL if each.language == "toml"])
 def test_settings_are_settings(block):
-    ModelSettings.model_validate(tomllib.loads(block.text))
+    kind = NotifySettings if "[[targets]]" in block.text else ModelSettings
+    kind.model_validate(tomllib.loads(block.text))
 
 
 def test_python_is_shown_from_a_file_that_is_tried():

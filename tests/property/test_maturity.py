@@ -20,7 +20,7 @@ from leadline.settings import ModelSettings
 from leadline.testing import oracle
 from leadline.wire.rules import broken_record
 from logs import JoinRun, differences, feed_all
-from stages import Host, partial, records_batch
+from stages import Host, Models, partial, records_batch
 
 GRACE = 600
 """So long that nothing is forgotten while records come in, so short that no outcome means no for the first of them."""
@@ -139,6 +139,19 @@ def test_however_the_log_is_read_when_outcomes_come_about_maturity(seed):
     )
 
 
+@pytest.mark.parametrize("most", [1, 12])
+@pytest.mark.parametrize("at_once", [1, 1000])
+def test_an_outcome_that_the_log_did_not_hold_at_maturity_leaves_a_no_there(most, at_once):
+    """Behind one that came late in its partition, though it arrived in time: it is the label, and the window is judged without it."""
+    common = {"score": 0.0, "label_pred": 0, "segment": "eu", "arrival_time": 0, "model": "m"}
+    predictions = [common | {"request_id": "r1", "model_version": "v1", "event_time": 0}]
+    predictions += [common | {"request_id": "r3", "model_version": each, "event_time": -201} for each in ("v1", "v2")]
+    late = {"request_id": "r1", "outcome": 0.0, "outcome_time": 0, "arrival_time": 601}
+    outcomes = [late, late | {"request_id": "r3", "outcome_time": -1, "arrival_time": 0}]
+    for seed in range(5):
+        check(predictions, outcomes, Random(seed), "first", "first", ("negative", GRACE), 1, most, False, at_once, 1)
+
+
 class FirstOne:
     """Chooses runs so that one of two topics comes whole before the other."""
 
@@ -189,7 +202,7 @@ def test_no_outcome_means_no_when_horizon_and_grace_are_over():
 def test_performance_knows_what_is_judged_when_all_its_partitions_do():
     own = MatureCounts(2, 1, 1, 1, 0, 0, 0, 0, 0)
     parts = [partial([(0.9, 1.0, 1)], source=source, extra=1, state="mature") for source in (0, 1)]
-    host = Host(Performance)
+    host = Host(lambda store: Performance(store, Models()))
     host.feed(records_batch("window-partials", [replace(parts[0], mature=own), parts[1]]))
     host.feed(records_batch("window-partials", [replace(parts[1], mature=own, revision=2)]))
     assert [window.mature for window in host.emitted] == [None, MatureCounts(4, 2, 2, 2, 0, 0, 0, 0, 0)]

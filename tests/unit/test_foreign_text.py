@@ -6,7 +6,9 @@ import json
 import pytest
 from rich.console import Console
 
-from leadline.cli import metrics, tail
+from leadline.cli import tail
+from leadline.cli.metrics_table import tables
+from leadline.cli.record_fields import record_fields
 from leadline.demo.screen import Screen
 from leadline.foreign_text import as_json, lines_shown, shown
 from leadline.kafka.cluster import Stored
@@ -31,6 +33,10 @@ def window(segment):
     return WindowMetrics(**dict.fromkeys(WindowMetrics.__dataclass_fields__) | said | {"predictions": 1, "revision": 1})
 
 
+def told(record):
+    return record_fields(record, lambda model, version: None)
+
+
 def printed(what):
     console = Console(file=io.StringIO(), width=400, force_terminal=True, color_system=None)
     console.print(what)
@@ -42,7 +48,7 @@ def test_metrics_and_the_demo_show_hostile_text(text):
     screen = Screen(Console(file=io.StringIO(), width=400), 0.9)
     screen.take(window(text))
     screen.take(Alert("a", text, "high", "opened", "m", "v1", text, 0, 1, 1, {text: text}, ""))
-    for said in (printed(metrics.table({b"": window(text)}, 3)), printed(screen.render())):
+    for said in (printed(tables([window(text)], 3, Console(file=io.StringIO(), width=400))), printed(screen.render())):
         assert shown(text) in said
         assert not set(SEEN) & set(said)
 
@@ -50,7 +56,7 @@ def test_metrics_and_the_demo_show_hostile_text(text):
 @pytest.mark.parametrize("text", HOSTILE[:-1])
 def test_tail_prints_json_that_says_what_came(text):
     request = PredictionRequest("r", text, 0, {"nan": float("nan"), "inf": float("inf")})
-    line = as_json(tail.fields("prediction-requests", Stored(0, 1, 2, b"r", value_of(request), ())))
+    line = as_json(tail.fields("prediction-requests", Stored(0, 1, 2, b"r", value_of(request), ()), told))
     assert not set(SEEN) & set(line)
     found = json.loads(line, parse_constant=lambda name: pytest.fail(name))
     assert (found["model"], found["features"]) == (text, {"nan": "NaN", "inf": "Infinity"})
@@ -58,9 +64,9 @@ def test_tail_prints_json_that_says_what_came(text):
 
 def test_tail_shows_letters_without_header_values_and_bytes_that_are_no_text():
     stored = Stored(0, 1, 2, b"\xff", b"\xff\x00", [("leadline-reason", None), ("h", b"\xfe")])
-    found = json.loads(as_json(tail.fields("dead-letters", stored)))
+    found = json.loads(as_json(tail.fields("dead-letters", stored, told)))
     assert (found["key"], found["headers"]) == ("\\xff", {"leadline-reason": None, "h": "\\xfe"})
-    assert "unreadable" in tail.fields("alerts", stored)
+    assert "unreadable" in tail.fields("alerts", stored, told)
 
 
 def test_what_is_shown_is_bounded():

@@ -21,12 +21,13 @@ def test_it_is_no_number_and_no_class(text):
 
 
 @EACH
-@pytest.mark.parametrize("column", ["outcome", "outcome_time"])
-def test_a_row_of_a_file_that_has_it_is_refused(text, column):
+def test_a_row_of_a_file_that_has_it_is_refused_or_names_a_class(text):
     row = {"request_id": "r", "outcome": "1", "outcome_time": "1000"}
-    assert to_outcome(row).outcome_time == 1000
-    with pytest.raises(RowError, match=column):
-        to_outcome(row | {column: text})
+    assert (to_outcome(row).outcome, to_outcome(row).outcome_time) == (1.0, 1000)
+    with pytest.raises(RowError, match="outcome_time"):
+        to_outcome(row | {"outcome_time": text})
+    named = to_outcome(row | {"outcome": text})
+    assert (named.outcome, named.class_name) == (None, text)
 
 
 @EACH

@@ -43,7 +43,7 @@ from leadline.learning.registry import Registered, Registry
 from leadline.settings import ModelSettings, SettingsError
 from stages import roll_out
 
-SETTINGS = ModelSettings(name="fraud", numeric=["a", "b"])
+SETTINGS = ModelSettings(name="fraud", numeric=["a", "b"], missing="refuse")
 BINARY = [
     LogisticRegression(),
     SGDClassifier(loss="log_loss", random_state=0),
@@ -477,7 +477,7 @@ def test_a_classifier_is_no_regressor_after_its_settings_were_changed(tmp_path):
 def test_other_models_have_no_numbers(tmp_path):
     add(tmp_path, model=tree())
     assert sorted(path.name for path in (tmp_path / "fraud" / "v1").iterdir()) == sorted(
-        [*FILES, MANIFEST, SERVED, GOLDEN]
+        [*FILES, MODEL, MANIFEST, SERVED, GOLDEN]
     )
 
 

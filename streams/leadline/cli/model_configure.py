@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 
 from leadline.cli.asking import ask, user
-from leadline.cli.common import broker, put, say, wait_for
+from leadline.cli.common import Json, broker, duration, put, put_json, say, wait_for
 from leadline.records import ACCEPTED, CONFIGURE, Command
-from leadline.settings import duration_ms
 
 TIMED_OUT = 3
 
@@ -29,12 +28,13 @@ def configure(
     command_id: Annotated[
         str, typer.Option("--id", help="Of the command: one that comes again changes nothing. Default: a new one.")
     ] = "",
+    json: Json = False,
 ) -> None:
     """Change settings of the watch part (alerts, drift, retrain_cooldown, runbook) on all workers, within seconds.
 
     Exit code 0: accepted; 1: refused, and why; 3: no worker answered in time. It is there then, and takes effect when one works on it.
     """
-    arguments, within_ms = _arguments(changes), _timeout(timeout)
+    arguments, within_ms = _arguments(changes), duration("timeout", timeout)
     settings, bootstrap = broker()
     command = Command(
         command_id or uuid.uuid4().hex, CONFIGURE, model, actor or user(), reason, arguments, int(time.time() * 1000)
@@ -46,7 +46,10 @@ def configure(
             f"configuration works on it. Look with `leadline doctor`, and with `leadline model show {model}`"
         )
         raise SystemExit(TIMED_OUT)
-    put(f"{answer.answer}: {answer.reason}")
+    if json:
+        put_json({"command_id": command.command_id, "answer": answer.answer, "reason": answer.reason})
+    else:
+        put(f"{answer.answer}: {answer.reason}")
     if answer.answer != ACCEPTED:
         raise SystemExit(1)
 
@@ -62,10 +65,3 @@ def _arguments(changes: Sequence[str]) -> dict[str, str]:
             raise typer.BadParameter(f"{key.strip()} is there twice")
         found[key.strip()] = value.strip()
     return found
-
-
-def _timeout(text: str) -> int:
-    try:
-        return duration_ms(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"--timeout: {error}") from None

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from leadline.cli.common import broker, put, wait_for
+from leadline.cli.common import Json, broker, put, put_json, wait_for
 from leadline.cli.newest import rollouts
 from leadline.settings import Settings, SettingsError, load_settings
 
@@ -15,6 +15,7 @@ def remove(
     force: Annotated[
         bool, typer.Option("--force", help="Also where it answers, or nobody can say whether it does.")
     ] = False,
+    json: Json = False,
 ) -> None:
     """Remove a version, or a whole model, from LEADLINE_MODELS; what answers is refused."""
     from leadline.learning.model_files import ModelFiles
@@ -24,6 +25,9 @@ def remove(
     if not force:
         _refuse_what_answers(settings, model, version)
     gone = remove_files(settings.models, model, version or None)
+    if json:
+        put_json({"folder": str(gone.folder), "files": gone.files, "bytes": gone.size})
+        return
     put(f"removed {gone.folder}: {gone.files} files, {gone.size:,} bytes")
     put("workers that have it loaded use it until they end; other machines have their own copy")
     if version and not ModelFiles(settings.models).versions(model):

@@ -23,7 +23,7 @@ def record_fields(record: Record, signatures: Signatures) -> dict[str, Any]:
 
     >>> from leadline.records import Outcome
     >>> record_fields(Outcome("r1", 1.0, 1_767_225_600_000), lambda *_: None)
-    {'request_id': 'r1', 'outcome': 1.0, 'outcome_time': '2026-01-01T00:00:00Z'}
+    {'request_id': 'r1', 'outcome': 1.0, 'outcome_time': '2026-01-01T00:00:00Z', 'class_name': None}
     """
     name = type(record).__name__
     fields: dict[str, Any] = _told(asdict(record), schema(name), _named(name))

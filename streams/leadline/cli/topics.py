@@ -68,7 +68,9 @@ def show_acls(
     principals = {"producer": producer, "worker": worker, "reader": reader, "admin": admin}
     for acl in acls(load_settings().prefix, STEPS):
         if json:
-            put_json(acl._asdict() | {"principal": principals[acl.role]})
+            put_json(
+                {name: getattr(acl, name) for name in type(acl).__annotations__} | {"principal": principals[acl.role]}
+            )
         else:
             put(command(acl, principals[acl.role]))
 

@@ -20,6 +20,7 @@ class StageName(StrEnum):
     DRIFT = "drift"
     ALERTING = "alerting"
     RETRAINING = "retraining"
+    CONFIGURATION = "configuration"
 
 
 def worker(

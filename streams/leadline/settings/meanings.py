@@ -21,6 +21,8 @@ MODEL: Mapping[str, str] = {
     "`never` seals no window, and keeps all state for ever.",
     "window": "How long a window of live metrics is.",
     "policy": "Which outcome counts where a request has several: the `first` one, or the `latest` one.",
+    "unlabelled": "`negative`: no outcome means no (fraud, churn): when horizon and grace are over, a prediction without one counts as "
+    "labelled with the negative class, told apart as `assumed`. `unknown`: it stays without a label.",
     "segments": "Categories by which metrics are counted too. They need not be features.",
     "segment_limit": "How many combinations of their values a partition counts for each version. Further ones count under `*` and `other`.",
     "alerts": "The table `[alerts]`, see below.",
@@ -34,15 +36,25 @@ LOOKUP: Mapping[str, str] = {
 }
 ALERTS: Mapping[str, str] = {
     "metric": "Which metric is watched.",
-    "reference": "What it should be. Without it, what it was on the reference file.",
+    "reference": "What it should be. Without it, what it was on the reference file; a segment has its own.",
     "margin": "How much worse it may be.",
-    "min_coverage": "The share of labels from which on a window counts.",
-    "open_after": "Bad windows in a row until an alert opens.",
-    "resolve_after": "Good windows in a row until it resolves.",
+    "min_coverage": "Mature windows with a smaller share of labels are not judged.",
+    "open_after": "A feature counts as drifted after so many drifted windows in a row.",
+    "resolve_after": "And no longer after so many others in a row.",
+    "false_alarms": "How many false incidents of the version that answers are allowed, such as `1 per 30d`; "
+    "the kinds share them by `weights`.",
+    "early_false_alarms": "How many early incidents that labels do not confirm are allowed.",
+    "mode": "`calibrated` takes the spread of windows from the reference's own windows. `proven` needs no such thing, and is slower.",
+    "cycle": "Windows of a whole cycle, such as `7d`, are judged together: what differs by the hour or the weekday is no fall.",
+    "weights": "The share of the false alarms that each kind may cause; a kind that is left out opens nothing.",
 }
 DRIFT: Mapping[str, str] = {
+    "method": "How far two distributions are apart. `ks` and `wasserstein` are for numbers; categories have no order, and are compared by "
+    "`jensen-shannon` then.",
     "psi": "A feature drifts where its population stability index is above this, corrected for the number of rows.",
     "p_value": "And where chi-square's p is below this.",
+    "own_p_value": "And where the reference's own windows differ so much less often than this.",
+    "correction": "How the p values of all questions of a window are corrected for their number.",
 }
 INSTALLATION: Mapping[str, str] = {
     "kafka_bootstrap": "Your broker's `host:port`, several with commas. "

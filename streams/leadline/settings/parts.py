@@ -28,7 +28,18 @@ class Part(StrEnum):
 
 KEYS: Mapping[Part, tuple[str, ...]] = {
     Part.VERSION: ("positive", "threshold", "numeric", "categorical", "categories", "trusted", "lookups", "missing"),
-    Part.JOIN: ("name", "task", "score", "horizon", "grace", "window", "policy", "segments", "segment_limit"),
+    Part.JOIN: (
+        "name",
+        "task",
+        "score",
+        "horizon",
+        "grace",
+        "window",
+        "policy",
+        "unlabelled",
+        "segments",
+        "segment_limit",
+    ),
     Part.WATCH: ("alerts", "drift", "retrain_cooldown", "runbook"),
 }
 """The keys of a model.toml; a table is of one part as a whole."""

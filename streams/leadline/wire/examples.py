@@ -101,7 +101,7 @@ def example(name: str) -> dict[str, Any]:
     """An example of a record: decimals and times as numbers, and no name of a branch of a union.
 
     >>> example("Outcome")
-    {'request_id': 'r-1001', 'outcome': 1.0, 'outcome_time': 1769936400000}
+    {'request_id': 'r-1001', 'outcome': 1.0, 'outcome_time': 1769936400000, 'class_name': None}
     """
     return _record(plain(name))
 

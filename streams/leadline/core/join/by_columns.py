@@ -187,7 +187,12 @@ def assume(keys: list[bytes], states: States, when: Ints, changes: Changes) -> N
         predictions = part.prediction_columns()
         unlabeled, late = _unlabeled(part, predictions, changes)
         times = changes.cohorts.assumed(predictions.cohort, predictions.event_time)
-        due = np.flatnonzero(unlabeled & (times == own[predictions.request]))
+        is_due = times == own[predictions.request]
+        if outcomes:
+            matures = changes.cohorts.matures(predictions.cohort, predictions.event_time)
+            untimely = part.outcome_entries()["log_ms"][predictions.request] > matures
+            changes.judge_assumed(predictions.take(is_due & ~unlabeled & untimely))
+        due = np.flatnonzero(unlabeled & is_due)
         chosen = predictions.take(due)
         changes.expire(chosen, late[due], -1)
         request = chosen.request

@@ -77,6 +77,7 @@ class Changes:
         self.count(matched.cohort[known["outcome_time"] < matched.event_time], "negative_delay")
         timely = known["log_ms"] <= self.cohorts.matures(matched.cohort, matched.event_time)
         self.deltas.match(*_counted(matched), known["value"], 1, matched.judged * timely)
+        self.judge_assumed(matched.take(~timely & self.assumes(matched)))
         self.labeled.match(pick(keys, rows), known, matched.event_time, pick(bodies, rows))
 
     def expire(self, predictions: PredictionColumns, late: Bools, sign: int = 1) -> None:
@@ -91,6 +92,12 @@ class Changes:
         if len(keys):
             negative = self._count_assumed(predictions, 1)
             self.labeled.assume(keys, negative, self.deadlines(predictions), predictions.event_time, newest, bodies)
+
+    def judge_assumed(self, predictions: PredictionColumns) -> None:
+        """Predictions whose outcome the log did not hold when their window became mature count as a no there, and only there."""
+        if len(predictions.request):
+            negative = self.cohorts.negative(predictions.cohort)
+            self.deltas.match(*_counted(predictions), negative, 0, predictions.judged)
 
     def withdraw(self, predictions: PredictionColumns) -> None:
         """Predictions that counted as a no got an outcome after all."""
