@@ -7,6 +7,7 @@ Detection: the share falls after some good windows; how many windows later does 
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ from leadline.state.memory import MemoryStore
 DAY = 86_400_000
 SHARE, POSITIVE = 0.9, 0.3
 """How many answers of the reference are right, and how many are predicted positive."""
-_UNDEFINED = dict.fromkeys(
+_UNDEFINED: dict[str, Any] = dict.fromkeys(
     "accuracy precision recall f1 logloss brier auc mean_score outcome_rate mae rmse bias auc_error".split()
 )
 
@@ -160,12 +161,11 @@ def metrics(day: int, segment: str, counts: MatureCounts, state: str, expected: 
     """The record of a window: as it is at its end, or at maturity."""
     end = (day + 1) * DAY
     as_of = end if state == "provisional" else end + DAY + 1
-    values = dict(_UNDEFINED)
     near = None if expected is None else Metric(expected, expected - 0.01, expected + 0.01)
     return WindowMetrics(
         "m", "v1", segment, day * DAY, end, 1 + (state != "provisional"), as_of, state, "binary",
         counts.predictions, counts.matched, 0, counts.predictions - counts.matched, counts.tp, counts.fp, counts.fn, counts.tn,
-        counts.matched / max(1, counts.predictions), **values, predicted_positive=counts.predicted_positive,
+        counts.matched / max(1, counts.predictions), **_UNDEFINED, predicted_positive=counts.predicted_positive,
         mature=None if state == "provisional" else counts, nowcast_accuracy=near,
     )  # fmt: skip
 

@@ -139,12 +139,11 @@ def _look(topic: str, record: Raw, wanted: dict[str, Any] | str) -> None:
         _same(0, got, _as_record(wanted))
 
 
-def _as_record(fields: Any) -> dict[str, Any]:
-    """Sums are whole numbers in a record object."""
-    return {
-        name: int.from_bytes(each, "big", signed=True) if isinstance(each, bytes) else each
-        for name, each in fields.items()
-    }
+def _as_record(fields: Any) -> Any:
+    """Sums are whole numbers in a record object, and in records within it."""
+    if isinstance(fields, dict):
+        return {name: _as_record(each) for name, each in fields.items()}
+    return int.from_bytes(fields, "big", signed=True) if isinstance(fields, bytes) else fields
 
 
 def _same(i: int, got: dict[str, Any], wanted: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ REASONS = {
     "empty-value", "record-too-large", "unknown-schema", "json-not-a-record", "undecodable", "trailing-bytes",
     "request-id-empty", "request-id-too-long", "key-mismatch", "time-out-of-range", "score-not-finite",
     "outcome-not-finite", "unknown-state", "counts-out-of-range", "counts-disagree", "too-long", "event-time-unit",
-    "event-time-ahead", "outcome-not-a-class", "outcome-twice",
+    "event-time-ahead", "outcome-not-a-class", "outcome-twice", "command-id-empty",
 }  # fmt: skip
 AHEAD = 86_400_000
 """How far ahead of its arrival an event may be."""
@@ -55,6 +55,8 @@ def read(topic: str, record: Raw, timestamp: int) -> dict[str, Any] | str:
             _rules(name, fields, record.key, arrival(record, timestamp))
         elif topic in ("window-partials", "window-profiles"):
             _count_rules(fields)
+        elif name == "Command":
+            _command_rules(fields, record.key)
     except Unreadable as why:
         return str(why)
     return fields
@@ -216,6 +218,18 @@ def _rules(name: str, fields: dict[str, Any], key: bytes | None, arrival_ms: int
             raise Unreadable(f"{number}-not-finite")
     if name == "Outcome" and fields["outcome"] is not None and fields["class_name"]:
         raise Unreadable("outcome-twice")
+
+
+def _command_rules(fields: dict[str, Any], key: bytes | None) -> None:
+    if not fields["command_id"]:
+        raise Unreadable("command-id-empty")
+    most = {"command_id": 1000, "kind": 1000, "model": 1000, "actor": 1000, "reason": 4096}
+    long = any(len(fields[name].encode()) > limit for name, limit in most.items())
+    texts = [text for pair in fields["arguments"].items() for text in pair]
+    if long or len(texts) > 2 * 100 or any(len(text.encode()) > 4096 for text in texts):
+        raise Unreadable("too-long")
+    if fields["model"].encode() != key:
+        raise Unreadable("key-mismatch")
 
 
 def _lengths(fields: dict[str, Any]) -> None:
