@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.optimize import isotonic_regression
 from sklearn import metrics as sk
 
+from leadline.core.models import Signature, Version
 from leadline.core.performance.estimation import estimated, nowcast
 from leadline.core.performance.expectation import Expectation
 from leadline.core.performance.parts import unlabelled
@@ -19,7 +20,10 @@ from leadline.core.statistics.isotonic import isotonic
 from leadline.core.windows.aggregates.by_score import SCORE_BINS, score_bin
 from leadline.core.windows.counts import WindowCounts
 from leadline.core.windows.reference_windows import calibration_of
+from leadline.learning.facts import ScoredRows, reference_profile
 from leadline.settings import ModelSettings
+from logs import JoinRun
+from logs import Models as OfSettings
 from stages import Host, Models, partial, records_batch, scored_partial, version
 
 VALUES = st.lists(
@@ -167,3 +171,34 @@ def test_expected_errors_of_a_regression():
     assert nowcast(WindowCounts.of(half), Expectation.of(calibration, SCORE_BINS))["mae"].value == pytest.approx(
         (12 + 4 * mean) / 8
     )
+
+
+class Errors(OfSettings):
+    """A regression whose errors grow with the score: its version knows the scores and errors of its reference."""
+
+    def version(self, name, version):
+        rng = np.random.default_rng(3)
+        scores = rng.gamma(2.0, 100.0, 4000)
+        rows = ScoredRows(scores, scores + rng.normal(size=4000) * scores / 10, np.zeros(4000, bool))
+        signature = Signature.of([], [], {})
+        profile = reference_profile(self.settings(name), signature, np.zeros((4000, 0)), rows)
+        return Version(self.settings(name), version, signature, profile)
+
+
+def test_the_errors_of_a_regression_are_expected_before_any_outcome():
+    """From the join's counts to the metrics: where scores are higher than in the reference, larger errors are expected."""
+    models = Errors(ModelSettings(name="m", task="regression", horizon=1000, window=1000))
+    run = JoinRun(models=models)
+    scores = np.random.default_rng(4).gamma(2.0, 200.0, 2000)
+    run.feed(
+        "predictions",
+        [{"request_id": f"r{i}", "model_version": "v1", "event_time": 0, "score": float(score), "label_pred": None,
+          "segment": None, "arrival_time": 0, "offset": i} for i, score in enumerate(scores)],
+    )  # fmt: skip
+    window = run.windows["v1", 0, "*"]
+    assert sum(window.prediction_counts) == 2000
+    emitted = Host(lambda store: Performance(store, models)).feed(records_batch("window-partials", [window]))[-1]
+    expected = np.sqrt(2 / np.pi) * scores.mean() / 10
+    assert emitted.estimated_mae.value == pytest.approx(expected, rel=0.2)
+    assert emitted.estimated_rmse.value > emitted.estimated_mae.value
+    assert (emitted.mae, emitted.predicted_positive) == (None, 0)

@@ -218,3 +218,11 @@ def test_join_counts_are_summed():
     host.feed(records_batch("window-partials", [counts(0, 1, 1, "")]))
     assert host.emitted == [JoinCounts("m", -1, 9, 10, *[14] * 16), JoinCounts("", -1, 1, 0, *[1] * 16)]
     assert host.keys == [b'["counts","m"]', b'["counts",""]']
+
+
+def test_scores_that_are_no_probabilities_have_no_numbers_that_need_one():
+    """One partition that counts so is enough; what needs no probability is there."""
+    rows = [(0.9, 1.0, 1), (0.2, 0.0, 0), (0.7, 0.0, 1)]
+    window = emit(partial(rows, task="binary"), partial(rows, task="decision", source=1))
+    assert (window.task, window.logloss, window.brier, window.mean_score) == ("decision", None, None, None)
+    assert (window.accuracy.value, window.auc.value) == pytest.approx((2 / 3, 1.0))

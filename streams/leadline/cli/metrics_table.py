@@ -12,7 +12,7 @@ from rich.text import Text
 from leadline.foreign_text import shown
 from leadline.records import Metric, WindowMetrics, iso
 
-_METRICS = {"binary": ("accuracy", "auc"), "regression": ("mae", "rmse")}
+_METRICS = {"binary": ("accuracy", "auc"), "decision": ("accuracy", "auc"), "regression": ("mae", "rmse")}
 _FIRST_OUT = ("rmse", "auc", "scored", "state")
 """What is left out where there is no room, in this order. No metric stays without its interval and its share of labels."""
 _ANY_WIDTH = 1 << 14

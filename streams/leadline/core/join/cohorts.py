@@ -197,8 +197,10 @@ class Cohorts:
         return self._column("version", numbers)
 
     def score_edges(self, version: int) -> Floats:
-        """Between which values the scores of a decision function are counted, by the number of its version; none where nobody knew when its
-        first prediction came: then all of it is counted by the logistic function.
+        """Between which values scores that are no probabilities are counted, by the number of their version.
+
+        None where nobody knew when its first prediction came: then a decision function is counted by the logistic function, and a
+        regression not at all.
         """
         if version not in self._score_edges:
             self._score_edges[version] = np.frombuffer(self._store.get(_edges_key(version)) or b"", "<f8")
@@ -259,7 +261,7 @@ class Cohorts:
 
     def _keep_score_edges(self, model: str, version: str, settings: ModelSettings) -> None:
         """Of a version that is new; its files may be gone some day, and scores are counted in one way or another."""
-        if (model, version) in self._versions or settings.counted_as != "decision":
+        if (model, version) in self._versions or settings.counted_as == "binary":
             return
         described = self._models.version(model, version)
         if described is not None and described.profile is not None:

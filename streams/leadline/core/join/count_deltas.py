@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from leadline.core.columnar.columns import Ints, distinct
 from leadline.core.join.cohorts import Cohorts
+from leadline.core.windows.aggregates.by_score import between
 from leadline.core.windows.aggregates.changes import Changes, Expired, Matched, Predicted
 from leadline.core.windows.counts import WindowCounts
 from leadline.core.windows.keys import WindowKey, window_start
@@ -67,6 +68,7 @@ class CountDeltas:
         at_predicted, at_expired, at_matched = np.split(index, np.cumsum([len(predicted), len(expired)]))
         sign, score, label, outcome = _columns(matched, "sign", "score", "label", "outcome")
         mature, assumed = _columns(matched, "mature", "assumed")
+        _count_errors_by_score(predicted, cohorts)
         changes = Changes(
             len(pairs),
             Predicted(at_predicted, *_columns(predicted, "sign", "score", "label", "mature")),
@@ -115,6 +117,16 @@ def _distinct_pairs(pairs: Ints) -> tuple[Ints, Ints]:
     if not len(codes):
         return pairs, index
     return np.stack([numbers[codes // len(starts)], starts[codes % len(starts)]], axis=1), index
+
+
+def _count_errors_by_score(predicted: NDArray[Any], cohorts: Cohorts) -> None:
+    """Give the scores of regression models their bins, where the reference says which: as predictions of one kind, between 0 and 1."""
+    rows = np.flatnonzero(~cohorts.binary(predicted["cohort"]))
+    version = cohorts.version(predicted["cohort"][rows])
+    for each in np.unique(version).tolist():
+        own, edges = rows[version == each], cohorts.score_edges(each)
+        if len(edges):
+            predicted["score"][own], predicted["label"][own] = between(edges, predicted["score"][own]), 0
 
 
 def _positive(matched: NDArray[Any], cohorts: Cohorts) -> Ints:

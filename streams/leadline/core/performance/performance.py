@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from leadline.core.models import Models
-from leadline.core.performance.metrics import measure
+from leadline.core.performance.metrics import TASKS, measure
 from leadline.core.performance.three_numbers import ThreeNumbers
 from leadline.core.processor import Batch, Effects, EventDriven, Output, Store
 from leadline.core.store_keys import PerformanceKeys
@@ -22,7 +22,8 @@ from leadline.core.windows.latest import holds, keep, latest
 from leadline.core.windows.partials import CLASSES, EARLIEST
 from leadline.records import JoinCounts, WindowMetrics, WindowPartial, identity
 
-_HEAD = struct.Struct("<qqq?B")
+_TASKS = list(TASKS)
+_HEAD = struct.Struct("<qqqBB")
 
 
 class Performance(EventDriven):
@@ -118,22 +119,22 @@ class _Held(NamedTuple):
     revision: int
     as_of: int
     window_end: int
-    regression: bool
+    task: int
     state: int
     counts: WindowCounts
 
     @classmethod
     def of(cls, record: WindowPartial) -> "_Held":
-        state, regression = STATES.index(record.state), record.task == "regression"
-        return cls(record.revision, record.as_of, record.window_end, regression, state, WindowCounts.of(record))
+        state, task = STATES.index(record.state), _TASKS.index(record.task)
+        return cls(record.revision, record.as_of, record.window_end, task, state, WindowCounts.of(record))
 
     def pack(self) -> bytes:
         return _HEAD.pack(*self[:5]) + self.counts.pack()
 
     @classmethod
     def unpack(cls, value: bytes) -> "_Held":
-        revision, as_of, window_end, regression, state = _HEAD.unpack_from(value)
-        return cls(revision, as_of, window_end, regression, state, WindowCounts.unpack(value, _HEAD.size))
+        revision, as_of, window_end, task, state = _HEAD.unpack_from(value)
+        return cls(revision, as_of, window_end, task, state, WindowCounts.unpack(value, _HEAD.size))
 
 
 def _revision(stored: bytes | None) -> int | None:
@@ -156,7 +157,7 @@ def _metrics(key: WindowKey, partials: list[_Held], state: str) -> tuple[WindowM
     """The record of a window from the partials of all its source partitions, and its counts."""
     [counts] = WindowCounts.merge([[partial.counts for partial in partials]])
     predictions, matched, expired, assumed = counts.tallies
-    task = "regression" if any(partial.regression for partial in partials) else "binary"
+    task = _TASKS[max(partial.task for partial in partials)]
     record = WindowMetrics(
         model=key.model,
         model_version=key.version,
