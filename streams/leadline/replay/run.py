@@ -199,7 +199,8 @@ async def _answer(bootstrap: str, prefix: str, replay: Replay, as_of_ms: int) ->
     records = [
         record for record in await _all(bootstrap, prefix, "metrics") if isinstance(record, WindowMetrics | JoinCounts)
     ]
-    incidents = [record for record in await _all(bootstrap, prefix, "alerts") if isinstance(record, Alert)]
+    told = await _all(bootstrap, prefix, "alerts") if replay.watched else []
+    incidents = [record for record in told if isinstance(record, Alert)]
     windows, totals = newest(records)
     letters = await _letters(bootstrap, prefix)
     counted = counts(totals, sum(letters.values()))
