@@ -33,6 +33,8 @@ MEASURED = ("join", "performance")
 WATCHED = (*MEASURED, "drift", "alerting")
 STALL_S = 60.0
 _CHUNK = 20_000
+_WATCHED_RUN = 500
+"""Records of a run where somebody watches: what is told early depends on what is known meanwhile, as it would have been live."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,7 @@ async def _replay(
         "KAFKA_BOOTSTRAP": bootstrap,
         "LEADLINE_PREFIX": own.prefix,
         "LEADLINE_CLOCK": "records",
+        **({"LEADLINE_RUN_RECORDS": str(_WATCHED_RUN)} if replay.watched else {}),
         "LEADLINE_MODELS": str(own.models),
     }
     with Workers(replay.workers, replay.steps, environment, own.state, folder / "logs", report) as workers:

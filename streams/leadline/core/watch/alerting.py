@@ -115,7 +115,7 @@ class Alerting(EventDriven):
     def _counts(self, record: JoinCounts, settings: ModelSettings, at: int) -> list[Alert]:
         of = self._model(record.model)
         of.watermark, of.clock = record.as_of, max(of.clock, record.as_of)
-        alerts = self._feeds(record.model, record, settings, at)
+        alerts = self._feeds(record, settings) if record.as_of > EARLIEST else []
         return alerts + [
             alert for version in of.versions for alert in self._advance(record.model, version, settings, at)
         ]
@@ -124,29 +124,29 @@ class Alerting(EventDriven):
         model, version = record.model, record.model_version
         of = self._model(model)
         of.clock = max(of.clock, record.as_of)
-        alerts = self._feeds(model, None, settings, at)
         yard = self._yard(model, version, settings)
         if yard is None:
-            return alerts
+            return []
         if version not in of.versions:
             of.versions = [*of.versions, version][-MOST_VERSIONS:]
         watch = self._version(model, version)
         if watch.waiting.judged_to is not None and record.window_start < watch.waiting.judged_to:
-            return alerts + self._corrected(record, watch, Scale(yard, settings), at)
-        is_ready = watch.waiting.take(self._windows, prefix_of(model, version), record)
+            return self._corrected(record, watch, Scale(yard, settings), at)
+        is_ready, alerts = watch.waiting.take(self._windows, prefix_of(model, version), record), list[Alert]()
         if record.segment == "*" and self._answers(model, version, record.window_end):
             incidents = _incidents(model, version, settings, watch.open)
             drift = watch.drifting.evidence(incidents)
             alerts += watch.early.look(record, Scale(yard, settings), incidents, drift, at)
         return alerts + (self._advance(model, version, settings, at) if is_ready else [])
 
-    def _feeds(self, model: str, counts: JoinCounts | None, settings: ModelSettings, at: int) -> list[Alert]:
-        of = self._model(model)
+    def _feeds(self, counts: JoinCounts, settings: ModelSettings) -> list[Alert]:
+        """What has stopped, or comes again. Only counts tell: a window that comes before them knows of no later record."""
+        model, of = counts.model, self._model(counts.model)
         champion = self._deployments.champion(model)
         version = champion or (of.versions[-1] if of.versions else "")
         known = self._models.version(model, version)
         incidents = _incidents(model, version, settings, of.open)
-        alerts = of.feeds.take(counts, at, incidents)
+        alerts = of.feeds.take(counts, incidents)
         if self._yard(model, version, settings) is None:
             return alerts
         return alerts + of.feeds.judge(settings, usual_silence(known.profile if known is not None else None), incidents)

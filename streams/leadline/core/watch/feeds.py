@@ -44,15 +44,14 @@ class Feeds:
     labels: Feed
     now: int
 
-    def take(self, counts: JoinCounts | None, now: int, incidents: Incidents) -> list[Alert]:
-        """Take in counts, or that time has passed: what comes again has not stopped."""
-        self.now = max(self.now, now)
+    def take(self, counts: JoinCounts, incidents: Incidents) -> list[Alert]:
+        """Take in the counts as of a time that all partitions have reached: what comes again has not stopped."""
+        self.now = max(self.now, counts.as_of)
         alerts: list[Alert] = []
-        if counts is not None:
-            if self.requests.take(counts.prediction_records, self.now):
-                alerts += self._back("requests-stopped", incidents)
-            if self.labels.take(counts.outcome_records + counts.matched, self.now):
-                alerts += self._back("labels-stopped", incidents)
+        if self.requests.take(counts.prediction_records, self.now):
+            alerts += self._back("requests-stopped", incidents)
+        if self.labels.take(counts.outcome_records + counts.matched, self.now):
+            alerts += self._back("labels-stopped", incidents)
         return alerts
 
     def judge(self, settings: ModelSettings, usual_ms: int, incidents: Incidents) -> list[Alert]:
