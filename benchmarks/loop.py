@@ -37,7 +37,8 @@ _TIMES_S = 20
 """So often a second requests are sent where they are paced."""
 _LABELED = 0.95
 _KEPT = [f"{each.name}-changelog" for each in STEPS if each.stateful]
-_TOPICS = sorted({topic for each in STEPS for topic in (*each.reads, *each.writes)} | {"dead-letters"})
+_TABLES = sorted({topic for each in STEPS for topic in each.tables})
+_TOPICS = sorted({topic for each in STEPS for topic in (*each.reads, *each.writes)} - {*_TABLES} | {"dead-letters"})
 
 
 async def leadline(bootstrap: str, count: int, folder: Path, command: list[str], rate: int = 0) -> Cost:
@@ -45,7 +46,7 @@ async def leadline(bootstrap: str, count: int, folder: Path, command: list[str],
     models = folder / "models"
     register(models, window_ms=MINUTE_MS)
     asked, outcomes, windows = _logs(count)
-    async with topics(bootstrap, _TOPICS, ("rollouts", *_KEPT)) as prefix:
+    async with topics(bootstrap, _TOPICS, (*_TABLES, *_KEPT)) as prefix:
         await publish(bootstrap, prefix, [rollouts()])
         environment = {
             **os.environ, "KAFKA_BOOTSTRAP": bootstrap, "LEADLINE_PREFIX": prefix, "LEADLINE_MODELS": str(models)

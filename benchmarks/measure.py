@@ -32,6 +32,7 @@ from leadline.kafka import cluster, metadata
 from leadline.kafka.sender import Sender, new_producer
 from leadline.topology import Step
 from leadline.wire.limits import CHANGELOG_BYTES
+from leadline.wire.topics import TOPICS
 
 PARTITIONS = 2
 _CHUNK = 5_000
@@ -90,6 +91,9 @@ class Cost:
         return self.cpu_s / self.events * 1e6
 
 
+_ONE_PARTITION = {topic.name for topic in TOPICS if topic.one_partition}
+
+
 @asynccontextmanager
 async def topics(
     bootstrap: str, names: Sequence[str], compacted: Sequence[str] = (), partitions: int = PARTITIONS
@@ -101,7 +105,7 @@ async def topics(
     wanted += [
         NewTopic(
             f"{prefix}.{topic}",
-            1 if topic == "rollouts" else partitions,
+            1 if topic in _ONE_PARTITION else partitions,
             1,
             topic_configs={"cleanup.policy": "compact"} | limit,
         )

@@ -174,6 +174,7 @@ def _widened(topic: str, columns: pa.RecordBatch) -> pa.RecordBatch:
                 "predicted_label": given["label"].cast(pa.int64()),
                 "features": pa.ListArray.from_arrays(nothing, pa.array([], pa.float64())),
                 "segments": pa.ListArray.from_arrays(nothing, none),
+                "categories": pa.ListArray.from_arrays(nothing, none),
             }
         case _:
             more = {"outcome": given["outcome"].cast(pa.float64()), "class_name": pa.nulls(count, pa.string())}

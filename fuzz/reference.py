@@ -29,7 +29,7 @@ REASONS = {
 }  # fmt: skip
 AHEAD = 86_400_000
 """How far ahead of its arrival an event may be."""
-_NO_COUNTS = ("window_start", "window_end", "as_of")
+_NO_COUNTS = ("window_start", "window_end", "as_of", "last_prediction_at", "last_outcome_at")
 _YEAR_1, _YEAR_10000 = -62_135_596_800_000, 253_402_300_800_000
 
 
@@ -309,6 +309,7 @@ def _count_rules(fields: dict[str, Any]) -> None:
             or sum(scores) > fields["predictions"]
             or fields["matched"] + fields["expired"] > fields["predictions"]
             or max(cells, sum(map(sum, listed))) > fields["matched"]
+            or fields["assumed"] > fields["matched"]
             or not _mature_agrees(fields.get("mature"), fields)
         ):
             raise Unreadable("counts-disagree")

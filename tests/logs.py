@@ -152,7 +152,9 @@ class JoinRun:
 
     def counts(self):
         names = [
-            n for n in JoinCounts.__dataclass_fields__ if n not in ("model", "source_partition", "revision", "as_of")
+            n
+            for n in JoinCounts.__dataclass_fields__
+            if n not in ("model", "source_partition", "revision", "as_of") and not n.startswith("last_")
         ]
         counts = {name: sum(getattr(total, name) for total in self.totals.values()) for name in names}
         return counts | {"pending": counts["predictions"] - counts["matched"] - counts["expired"]}

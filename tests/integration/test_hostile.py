@@ -14,6 +14,7 @@ import hosted
 from hostile import ROWS, StandIn, send_bomb, send_row
 from leadline.cli import metrics, tail
 from leadline.cli.checkup import look_at_cluster
+from leadline.cli.record_fields import record_fields
 from leadline.demo.run import _watch
 from leadline.foreign_text import as_json
 from leadline.hosts import patience
@@ -137,10 +138,14 @@ async def test_a_table_goes_on_behind_hostile_records(talk):
     assert table.table.newest(b"m") == GOOD["rollouts"]
 
 
+def told(record):
+    return record_fields(record, lambda model, version: None)
+
+
 @pytest.mark.parametrize("topic", ["retrain-requests", "rollouts", "dead-letters"])
 async def test_tail_shows_all_and_the_good_record_behind(talk, topic):
     sent = await send_hostile(talk, topic)
-    shown = [as_json(tail.fields(topic, record)) for record in await talk.records(topic)]
+    shown = [as_json(tail.fields(topic, record, told)) for record in await talk.records(topic)]
     assert len(shown) == sent + 1
     assert all(line.isprintable() for line in shown)
 
@@ -149,7 +154,7 @@ async def test_metrics_demo_and_doctor_go_on_behind_hostile_records(talk):
     await send_hostile(talk, "metrics")
     runs = [run async for run in cluster.read_runs(talk.bootstrap, f"{talk.prefix}.metrics", "metrics")]
     assert [record for run in runs for record in WIRE.decode(run, 1 << 30, None)[0].records] == [GOOD["metrics"]]
-    await metrics._show(talk.bootstrap, talk.prefix, "", "", 3, once=True)
+    await metrics._show(talk.bootstrap, talk.prefix, metrics._Asked("", "", 3, once=True, json=False))
     assert (await look_at_cluster._feed(talk.bootstrap, f"{talk.prefix}.metrics")).newest_ms
     seen = asyncio.Queue()
     async with asyncio.timeout(30):

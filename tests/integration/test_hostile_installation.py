@@ -29,7 +29,10 @@ WINDOW = {
 RECORDS = {
     "prediction-requests": PredictionRequest(HOSTILE, HOSTILE, 0, {HOSTILE: float("nan")}, HOSTILE, {HOSTILE: HOSTILE}),
     "alerts": Alert("a", HOSTILE, "high", "opened", HOSTILE, "v1", HOSTILE, 0, 1, 1, {HOSTILE: HOSTILE}, HOSTILE),
-    "metrics": WindowMetrics(**{each.name: 0 if each.type is int else None for each in fields(WindowMetrics)} | WINDOW),
+    "metrics": WindowMetrics(
+        **{each.name: 0 if each.type is int else None for each in fields(WindowMetrics) if each.name != "finals"}
+        | WINDOW
+    ),
     "rollouts": Rollout(HOSTILE, HOSTILE, 0, HOSTILE, HOSTILE),
 }
 LETTER = [
@@ -44,7 +47,13 @@ RUN = {
     "topics acls": [["topics", "acls", "--producer", HOSTILE]],
     "asyncapi": [["asyncapi"]],
     "model add": [["model", "add", f"{FILE}.skops", "--settings", f"{FILE}.toml", "--reference", f"{FILE}.csv"]],
-    "model promote": [["model", "promote", HOSTILE, HOSTILE]],
+    "model init": [["model", "init", f"{FILE}.skops", "--reference", f"{FILE}.csv", "--name", HOSTILE]],
+    "model list": [["model", "list"]],
+    "model show": [["model", "show", HOSTILE], ["model", "show", "m"]],
+    "model configure": [["model", "configure", HOSTILE, f"{HOSTILE}=1", "--reason", HOSTILE, "--timeout", "1s"]],
+    "model remove": [["model", "remove", HOSTILE]],
+    "notify": [["notify", "--config", f"{FILE}.toml"]],
+    "model promote": [["model", "promote", HOSTILE, HOSTILE, "--timeout", "0s"]],
     "send": [
         ["send", f"{FILE}.csv", "--to", "outcomes"],
         ["send", f"{FILE}.csv", "--to", "requests", "--model", HOSTILE],

@@ -141,6 +141,7 @@ OF = {
     ),
     list[FeatureCounts]: st.lists(st.builds(FeatureCounts, TEXT, st.lists(WHOLE, max_size=5)), max_size=3),
 }
+OF[int | None] = st.none() | WHOLE
 OF[MatureCounts | None] = st.none() | st.builds(
     MatureCounts, *[WHOLE] * 7, *[st.sampled_from([0, -1, 10**12, 2**110])] * 2
 )

@@ -319,11 +319,11 @@ def test_very_many_features_are_counted():
 
 
 def stream(run, hours, requests, labels):
-    """Counts of a model each hour: one request, one label a request."""
+    """Counts of a model each hour: the hours in which the last request and the last label came."""
     for hour in hours:
-        seen, labelled = requests(hour), labels(hour)
+        seen, labelled = (3_600_000 * each(hour) or None for each in (requests, labels))
         total = replace(
-            time(0), revision=hour, prediction_records=seen, outcome_records=labelled, matched=0, as_of=hour * 3_600_000
+            time(0), revision=hour, as_of=hour * 3_600_000, last_prediction_at=seen, last_outcome_at=labelled
         )
         run.feed(records_batch("metrics", [total], hour * 3_600_000))
 
@@ -346,7 +346,7 @@ def test_labels_and_requests_that_stop_and_come_again():
         ("labels-stopped", "opened"), ("labels-stopped", "resolved"),
         ("requests-stopped", "opened"), ("requests-stopped", "resolved"),
     ]  # fmt: skip
-    assert [alert.at // 3_600_000 for alert in run.emitted] == [103, 110, 115, 200]
+    assert [alert.at // 3_600_000 for alert in run.emitted] == [100, 110, 114, 200]
 
 
 # -- memory -----------------------------------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ class WindowPartial:
 
 @dataclass(frozen=True, slots=True)
 class JoinCounts:
-    """Every class of record that the join of one model has met in one partition (-1: in all)."""
+    """Every class of record that the join of one model has met in one partition (-1: in all), and when the last ones arrived."""
 
     model: str
     source_partition: int
@@ -85,6 +85,8 @@ class JoinCounts:
     outcomes_retractions: int
     outcomes_not_a_class: int = 0
     assumed: int = 0
+    last_prediction_at: int | None = None
+    last_outcome_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

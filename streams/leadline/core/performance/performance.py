@@ -6,6 +6,7 @@ the number of partitions.
 
 import json
 import struct
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import NamedTuple
 
@@ -109,8 +110,14 @@ class Performance(EventDriven):
             revision=sum(record.revision for record in held.values()),
             as_of=min(times) if len(times) >= self._partitions else EARLIEST,
             **{name: sum(getattr(record, name) for record in held.values()) for name in CLASSES},
+            last_prediction_at=_latest(record.last_prediction_at for record in held.values()),
+            last_outcome_at=_latest(record.last_outcome_at for record in held.values()),
         )
         return total, max(times)
+
+
+def _latest(times: Iterable[int | None]) -> int | None:
+    return max((time for time in times if time is not None), default=None)
 
 
 class _Held(NamedTuple):

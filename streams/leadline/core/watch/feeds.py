@@ -18,32 +18,21 @@ LEARNING_MS = 2 * DAY_MS
 
 @dataclass(slots=True)
 class Feed:
-    """How many records there were, when the last one came, and the longest silence between two.
+    """When the first and the last record came, and the longest silence between two."""
 
-    ``silent_at``: when it was first seen to be silent for too long. It has stopped if it still is at a later time: the time of a run is
-    told before its records are counted.
-    """
-
-    count: int = 0
     first_at: int | None = None
     last_at: int = 0
     longest: int = 0
-    silent_at: int | None = None
 
-    def take(self, count: int, now: int) -> bool:
+    def take(self, last_at: int | None) -> bool:
         """Whether a record came."""
-        if count == self.count:
+        if last_at is None or (self.first_at is not None and last_at <= self.last_at):
             return False
         if self.first_at is not None:
-            self.longest = max(self.longest, now - self.last_at)
-        self.first_at = now if self.first_at is None else self.first_at
-        self.count, self.last_at, self.silent_at = count, max(now, self.last_at), None
+            self.longest = max(self.longest, last_at - self.last_at)
+        self.first_at = last_at if self.first_at is None else self.first_at
+        self.last_at = last_at
         return True
-
-    def has_stopped(self, silent: bool, now: int) -> bool:
-        """Whether a feed that is silent for too long was so at an earlier time too."""
-        self.silent_at = None if not silent else now if self.silent_at is None else self.silent_at
-        return self.silent_at is not None and now > self.silent_at
 
 
 @dataclass(slots=True)
@@ -58,35 +47,35 @@ class Feeds:
         """Take in the counts as of a time that all partitions have reached: what comes again has not stopped."""
         self.now = max(self.now, counts.as_of)
         alerts: list[Alert] = []
-        if self.requests.take(counts.prediction_records, self.now):
+        if self.requests.take(counts.last_prediction_at):
             alerts += self._back("requests-stopped", incidents)
-        if self.labels.take(counts.outcome_records + counts.matched, self.now):
+        if self.labels.take(counts.last_outcome_at):
             alerts += self._back("labels-stopped", incidents)
         return alerts
 
     def judge(self, settings: ModelSettings, usual_ms: int, incidents: Incidents) -> list[Alert]:
         """What has stopped by now; ``usual_ms`` is a silence that the reference had."""
-        if self.requests.has_stopped(self._requests_silent(settings, usual_ms), self.now):
+        if self._requests_stopped(settings, usual_ms):
             return self._gone("requests-stopped", self.requests.last_at, incidents)
-        if self.labels.has_stopped(self._labels_silent(settings), self.now):
+        if self._labels_stopped(settings):
             return self._gone("labels-stopped", self.labels.last_at, incidents)
         return []
 
-    def _requests_silent(self, settings: ModelSettings, usual_ms: int) -> bool:
+    def _requests_stopped(self, settings: ModelSettings, usual_ms: int) -> bool:
         if self.requests.first_at is None:
             return False
         least = DAY_MS if not usual_ms else 0
         allowed = max(2 * settings.window, 2 * self.requests.longest, 2 * usual_ms, least)
         return self.now - self.requests.last_at > allowed
 
-    def _labels_silent(self, settings: ModelSettings) -> bool:
+    def _labels_stopped(self, settings: ModelSettings) -> bool:
         """Requests have come for longer after the last label than labels may take, or took before."""
         if self.requests.first_at is None:
             return False
         since = self.requests.first_at if self.labels.first_at is None else self.labels.last_at
         learnt = self.labels.first_at is not None and self.labels.last_at - self.labels.first_at > LEARNING_MS
         longest = self.labels.longest if learnt else settings.horizon
-        return self.requests.last_at - since > max(2 * settings.window, 2 * longest)
+        return min(self.now, self.requests.last_at) - since > max(2 * settings.window, 2 * longest)
 
     def _gone(self, kind: str, since: int, incidents: Incidents) -> list[Alert]:
         if incidents.is_open(kind):

@@ -19,11 +19,13 @@ from leadline.records import JoinCounts, WindowPartial
 from leadline.settings import ModelSettings
 
 EARLIEST = -62_135_596_800_000
-CLASSES = [f.name for f in fields(JoinCounts)][4:]
+CLASSES = [f.name for f in fields(JoinCounts)][4:-2]
 """Every class of record that the join counts."""
 _MOST = 1000
 """Windows that turn in one step; each is emitted."""
-_CLASSES = struct.Struct(f"<{len(CLASSES)}q")
+_CLASSES = struct.Struct(f"<{len(CLASSES) + 2}q")
+_LAST = {"prediction_records": "predictions_log_ms", "outcome_records": "outcomes_log_ms"}
+"""The classes of which it is told when the last record came, and where that stands."""
 
 
 class Partials:
@@ -136,15 +138,21 @@ class Partials:
     def _join_counts(self, model: str, classes: Mapping[tuple[str, str], int], progress: Progress) -> JoinCounts:
         key = JoinKeys.JOIN_COUNTS + model.encode()
         held = self._store.get(key)
-        before = _CLASSES.unpack(held) if held else [0] * len(CLASSES)
+        *before, prediction_at, outcome_at = _CLASSES.unpack(held) if held else [0] * len(CLASSES) + [NEVER, NEVER]
         totals = {name: count + classes.get((model, name), 0) for name, count in zip(CLASSES, before, strict=True)}
-        self._store.put(key, _CLASSES.pack(*totals.values()))
+        last = [
+            getattr(progress, log_ms) if classes.get((model, name)) else at
+            for (name, log_ms), at in zip(_LAST.items(), (prediction_at, outcome_at), strict=True)
+        ]
+        self._store.put(key, _CLASSES.pack(*totals.values(), *last))
         return JoinCounts(
             model=model,
             source_partition=self._partition,
             revision=progress.sequence,
             as_of=max(progress.stage_ms, EARLIEST),
             **totals,
+            last_prediction_at=None if last[0] < EARLIEST else last[0],
+            last_outcome_at=None if last[1] < EARLIEST else last[1],
         )
 
 
