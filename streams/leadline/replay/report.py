@@ -19,7 +19,7 @@ COLUMNS = [
     *_WINDOW, *_METRICS, *_ERRORS, "auc_error",
     *(f"{name}_{side}" for name in (*_METRICS, *_ERRORS) for side in ("low", "high")),
     *(f"{of}_{name}{side}" for name in ("accuracy", "auc", "f1") for of in ("estimated", "nowcast") for side in _SIDES),
-    "assumed",
+    "predicted_positive", "assumed",
 ]  # fmt: skip
 """A new column goes behind all others, so that who reads by place reads on."""
 
