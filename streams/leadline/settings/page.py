@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from leadline.settings import meanings
 from leadline.settings.installation import Security, Settings
 from leadline.settings.model import AlertLimits, DriftLimits, Lookup, ModelSettings
+from leadline.settings.parts import KEYS, Part
 from leadline.settings.values import UNITS_MS, Address
 
 _TOP = """# Settings
@@ -38,6 +39,11 @@ _TABLES: Sequence[tuple[str, type[BaseModel], Mapping[str, str]]] = (
     ("`[alerts]`", AlertLimits, meanings.ALERTS),
     ("`[drift]`", DriftLimits, meanings.DRIFT),
 )
+_PARTS = {
+    Part.VERSION: "How a version answers. It is as it was added, and never changes.",
+    Part.JOIN: "What is counted, and into which windows. It never changes once something was counted.",
+    Part.WATCH: "When somebody is told. `leadline model configure MODEL KEY=VALUE --reason WHY` changes it while workers run.",
+}
 _PLAIN = {str: "text", float: "number", int: "whole number", bool: "true or false", Path: "path", Address: "address"}
 _BOUNDS = {
     Ge: ("at least", "ge"),
@@ -50,20 +56,25 @@ _BOUNDS = {
 
 def page() -> str:
     """The page."""
-    model = _MODEL + _table(ModelSettings, meanings.MODEL)
+    model = _MODEL + "".join(_part(part) for part in Part)
     tables = "".join(f"### {name}\n{_table(kind, words)}" for name, kind, words in _TABLES)
     environment = _ENVIRONMENT + _table(Settings, meanings.INSTALLATION)
     return (_TOP + model + tables + environment + _SECURITY + _table(Security, meanings.SECURITY)).rstrip("\n") + "\n"
 
 
-def _table(kind: type[BaseModel], words: Mapping[str, str]) -> str:
-    rows = [("key", "type", "default", "meaning"), ("---",) * 4, *_rows(kind, words)]
+def _part(part: Part) -> str:
+    return f"### Of the {part}\n{_PARTS[part]}\n\n" + _table(ModelSettings, meanings.MODEL, KEYS[part])
+
+
+def _table(kind: type[BaseModel], words: Mapping[str, str], keys: Sequence[str] | None = None) -> str:
+    names = list(kind.model_fields) if keys is None else keys
+    rows = [("key", "type", "default", "meaning"), ("---",) * 4, *_rows(kind, words, names)]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows) + "\n"
 
 
-def _rows(kind: type[BaseModel], words: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
+def _rows(kind: type[BaseModel], words: Mapping[str, str], names: Sequence[str]) -> Iterator[tuple[str, ...]]:
     prefix = kind.model_config.get("env_prefix", "")
-    for name, field in kind.model_fields.items():
+    for name, field in ((name, kind.model_fields[name]) for name in names):
         yield f"`{_shown_name(name, field, str(prefix))}`", _type(field), _default(field), words[name]
 
 
