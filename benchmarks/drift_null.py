@@ -22,7 +22,7 @@ from rich.table import Table
 from leadline.core.columnar.columns import Floats, Ints
 from leadline.core.models import Signature
 from leadline.core.reference import FeatureWindow, ReferenceProfile
-from leadline.core.watch.two_nulls import Verdict, Yardsticks
+from leadline.core.watch.two_nulls import Verdict, VersionNulls
 from leadline.core.windows.reference_bins import ReferenceBins, build_profile
 from leadline.records import iso
 from leadline.settings import DriftLimits
@@ -83,8 +83,8 @@ def with_windows(rows: Rows, window_ms: int) -> ReferenceProfile:
 def judged(reference: ReferenceProfile, live: Rows, limits: DriftLimits) -> tuple[list[Verdict], bool]:
     """The verdicts on one window, and whether the first null alone would have found drift."""
     found = counts(live, reference)
-    alone = Yardsticks.of(replace(reference, windows=[]), limits.method).judge(found, limits)
-    return Yardsticks.of(reference, limits.method).judge(found, limits), any(each.drifted for each in alone)
+    alone = VersionNulls.of(replace(reference, windows=[]), limits.method).judge(found, limits)
+    return VersionNulls.of(reference, limits.method).judge(found, limits), any(each.drifted for each in alone)
 
 
 def held_out(rows: Rows, window_ms: int, limits: DriftLimits) -> Tally:
@@ -110,7 +110,7 @@ def tally(verdicts: Iterable[tuple[int, tuple[list[Verdict], bool]]]) -> Tally:
     for start, (answers, alone) in verdicts:
         total, first = total + 1, first + alone
         drifted = [
-            f"{q.feature.name} {q.finding}" for q, each in ((a.yardstick.question, a) for a in answers) if each.drifted
+            f"{q.feature.name} {q.finding}" for q, each in ((a.nulls.question, a) for a in answers) if each.drifted
         ]
         if drifted:
             found[start] = drifted

@@ -9,7 +9,7 @@ from scipy import stats
 from leadline.core.models import Signature
 from leadline.core.reference import FeatureProfile, FeatureWindow, ReferenceProfile
 from leadline.core.watch.drift import Drift
-from leadline.core.watch.two_nulls import Yardsticks
+from leadline.core.watch.two_nulls import VersionNulls
 from leadline.core.windows.reference_bins import ReferenceBins, build_profile
 from leadline.records import FeatureCounts, WindowProfile
 from leadline.settings import DriftLimits, ModelSettings
@@ -20,8 +20,10 @@ LIMITS = DriftLimits()
 
 def verdicts(live, profile, limits=LIMITS):
     """By feature and finding; ``live``: the counts of each feature in the bins of the profile."""
-    judged = Yardsticks.of(profile, limits.method).judge({name: np.array(each) for name, each in live.items()}, limits)
-    return {(each.yardstick.question.feature.name, each.yardstick.question.finding): each for each in judged}
+    judged = VersionNulls.of(profile, limits.method).judge(
+        {name: np.array(each) for name, each in live.items()}, limits
+    )
+    return {(each.nulls.question.feature.name, each.nulls.question.finding): each for each in judged}
 
 
 def compare(live, reference, limits=LIMITS, kind="score"):
@@ -60,13 +62,13 @@ def drifted_share(n, shift, p_value, features=1, windows=400, reference_n=10_000
     signature = Signature("s", [f"x{i}" for i in range(features)], [], {})
     profile = build_profile(signature, rng.normal(size=(reference_n, features)), np.zeros(reference_n))
     limits = DriftLimits(p_value=p_value, **more)
-    yardsticks = Yardsticks.of(profile, limits.method)
+    nulls = VersionNulls.of(profile, limits.method)
     bins = {feature.name: ReferenceBins.of(feature) for feature in profile.features}
     drifted = 0
     for _ in range(windows):
         values = dict(zip(bins, [*rng.normal(shift, 1, size=(features, n)), np.zeros(n)], strict=True))
         live = {name: np.bincount(bin_of(values[name]), minlength=bin_of.size) for name, bin_of in bins.items()}
-        drifted += any(each.drifted for each in yardsticks.judge(live, limits))
+        drifted += any(each.drifted for each in nulls.judge(live, limits))
     return drifted / windows
 
 
@@ -331,8 +333,8 @@ def shifted(mean, rng):
 
 def test_own_windows_are_looked_at_once_for_a_version(monkeypatch):
     made = []
-    original = Yardsticks.of.__func__
-    monkeypatch.setattr(Yardsticks, "of", classmethod(lambda cls, *args: made.append(args) or original(cls, *args)))
+    original = VersionNulls.of.__func__
+    monkeypatch.setattr(VersionNulls, "of", classmethod(lambda cls, *args: made.append(args) or original(cls, *args)))
     run = host()
     for revision in range(1, 5):
         assert feed(run, profile(0, revision, [50, 50, 0], [50, 50, 0]))

@@ -14,7 +14,7 @@ from leadline.core.processor import Batch, Effects, EventDriven, Output, Store
 from leadline.core.reference import ReferenceProfile
 from leadline.core.store_keys import DriftKeys
 from leadline.core.watch.effects import effect
-from leadline.core.watch.two_nulls import Verdict, Yardsticks
+from leadline.core.watch.two_nulls import Verdict, VersionNulls
 from leadline.core.windows.latest import keep
 from leadline.records import DriftReport, WindowProfile, identity
 
@@ -40,7 +40,7 @@ class Drift(EventDriven):
     def __init__(self, store: Store, models: Models) -> None:
         self._store = store
         self._models = models
-        self._yardsticks: dict[tuple[str, str], Yardsticks] = {}
+        self._nulls: dict[tuple[str, str], VersionNulls] = {}
 
     def on_batch(self, batch: Batch) -> Effects:
         """One report for each question of each closed window that the run changes; the score's is the last.
@@ -69,16 +69,16 @@ class Drift(EventDriven):
             return []
         summary = _Summary(model, version, start, list(held.values()))
         limits = known.settings.drift
-        yardsticks = self._of_version(model, version, known.profile, limits.method)
-        found = yardsticks.judge(summary.counts(known.profile), limits)
+        nulls = self._of_version(model, version, known.profile, limits.method)
+        found = nulls.judge(summary.counts(known.profile), limits)
         arrival_ms = max(partial.as_of for partial in held.values())
         return [(summary.report(verdict), arrival_ms) for verdict in found if verdict.found.live.any()]
 
-    def _of_version(self, model: str, version: str, profile: ReferenceProfile, method: str) -> Yardsticks:
+    def _of_version(self, model: str, version: str, profile: ReferenceProfile, method: str) -> VersionNulls:
         """What the version is judged by; made when it is first needed, and when it has changed."""
-        held = self._yardsticks.get((model, version))
+        held = self._nulls.get((model, version))
         if held is None or held.made_of[0] is not profile or held.made_of[1] != method:
-            held = self._yardsticks[model, version] = Yardsticks.of(profile, method)
+            held = self._nulls[model, version] = VersionNulls.of(profile, method)
         return held
 
 
@@ -96,7 +96,7 @@ class _Summary(NamedTuple):
     partials: list[_Partial]
 
     def report(self, verdict: Verdict) -> DriftReport:
-        (question, own), found = verdict.yardstick, verdict.found
+        (question, own), found = verdict.nulls, verdict.found
         return DriftReport(
             model=self.model,
             model_version=self.version,

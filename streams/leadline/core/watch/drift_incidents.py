@@ -6,7 +6,6 @@ when a feature counts and the evidence of the windows reaches what the budget of
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
 
 from leadline.core.statistics.budget import alarm_at
 from leadline.core.statistics.e_detector import MOST, p_to_e
@@ -40,8 +39,7 @@ class Said:
     @classmethod
     def of(cls, report: DriftReport) -> "Said":
         """Both nulls have to be passed, so the larger p value counts."""
-        fields: dict[str, Any] = {"finding": "distribution", "own_p_value": None, "own_windows": 0, "effect": ""}
-        finding, own_p, windows, effect = (getattr(report, name, usual) for name, usual in fields.items())
+        own_p, effect = report.own_p_value, report.effect
         p = max(report.p_value, own_p if own_p is not None else 0.0)
         log_p = math.log(min(1.0, max(p, _LEAST_P))) if p == p else 0.0
         method = report.method.partition("+")[0]
@@ -49,9 +47,9 @@ class Said:
         return cls(
             report.feature,
             report.kind,
-            finding,
+            report.finding,
             log_p,
-            own_p is not None and windows > 0,
+            own_p is not None and report.own_windows > 0,
             f"{effect}; {text}" if effect else text,
         )
 

@@ -29,7 +29,7 @@ SMALL_SHARE = 0.2
 """Cohen's h of a small effect: from 0 to 1 %, from 10 to 17 %, from 50 to 60 %."""
 
 
-class Yardstick(NamedTuple):
+class TwoNulls(NamedTuple):
     """A question, and how far the reference's own windows are from the rest of it."""
 
     question: Question
@@ -85,25 +85,25 @@ class Comparison(NamedTuple):
 class Verdict(NamedTuple):
     """The answer to a question, with p values that are corrected for all questions."""
 
-    yardstick: Yardstick
+    nulls: TwoNulls
     found: Comparison
     p_value: float
     own_p_value: float | None
     drifted: bool
 
 
-class Yardsticks(NamedTuple):
+class VersionNulls(NamedTuple):
     """All questions about the features of one version, the score last; ``made_of``: the reference and the method."""
 
     made_of: tuple[ReferenceProfile, str]
-    all: list[Yardstick]
+    all: list[TwoNulls]
 
     @classmethod
     def of(cls, profile: ReferenceProfile, method: str) -> Self:
         """Look at each own window of the reference, for each question."""
         order = sorted(range(len(profile.features)), key=lambda i: profile.features[i].kind == "score")
         made = [
-            Yardstick(
+            TwoNulls(
                 question, own_windows(_own_counts(profile, i) @ question.cells, question.counted, question.distance)
             )
             for i in order
@@ -123,11 +123,11 @@ class Yardsticks(NamedTuple):
         return [_verdict(*row, limits) for row in zip(self.all, found, p_values, own, strict=True)]
 
 
-def _verdict(yardstick: Yardstick, found: Comparison, p: float, own_p: float, limits: DriftLimits) -> Verdict:
+def _verdict(nulls: TwoNulls, found: Comparison, p: float, own_p: float, limits: DriftLimits) -> Verdict:
     passed = found.statistic > found.threshold and p < limits.p_value
     if found.own_p_value is None:
-        return Verdict(yardstick, found, p, None, passed)
-    return Verdict(yardstick, found, p, own_p, passed and own_p < limits.own_p_value)
+        return Verdict(nulls, found, p, None, passed)
+    return Verdict(nulls, found, p, own_p, passed and own_p < limits.own_p_value)
 
 
 def _known(p_values: list[float | None]) -> Floats:

@@ -81,12 +81,10 @@ class Window:
 
 
 def mature_counts(record: WindowMetrics) -> MatureCounts | None:
-    """The counts at maturity; as they are in a record that does not tell them. None before, and where they cannot be."""
+    """The counts at maturity. None while one of the partitions does not know them; none at all where they cannot be."""
     found = record.mature
-    if record.state == "provisional":
-        return None
     if found is None:
-        found = counts_now(record)
+        return None
     return found if all(0 <= each < _TOP for each in _values(found)) else MatureCounts(*[0] * 9)
 
 
