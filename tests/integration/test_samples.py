@@ -52,7 +52,7 @@ def said(command, environment, lines):
         process.send_signal(signal.SIGINT)
         complaint = process.stderr.read()
         late.cancel()
-    assert process.returncode == 0, complaint
+    assert process.returncode == 0, (found, complaint)
     return sorted(found)
 
 

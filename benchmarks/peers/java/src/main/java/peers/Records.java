@@ -98,7 +98,7 @@ public final class Records {
 
     /** What came of a request; NaN where an earlier outcome is taken back. */
     public static class Outcome {
-        static final List<String> FIELDS = List.of("request_id", "outcome", "outcome_time");
+        static final List<String> FIELDS = List.of("request_id", "outcome", "outcome_time", "class_name");
 
         public String requestId;
         public double outcome;
