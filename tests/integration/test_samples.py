@@ -14,8 +14,10 @@ import pytest
 from confluent_kafka import Producer
 
 import naive_avro
+from leadline.embedded import servers
 from leadline.kafka import cluster
 from leadline.kafka.admin import apply_topics
+from leadline.settings import load_settings
 from leadline.wire.asyncapi import document
 from leadline.wire.json_form import read_json
 from pages import ROOT
@@ -28,17 +30,26 @@ WRITTEN = {"predictions": "Prediction", "metrics": "WindowMetrics", "alerts": "A
 
 
 @pytest.fixture(scope="module")
-def environment(kafka):
-    """Where the samples look: topics with a prediction, a metric and an alert, those of the AsyncAPI document."""
-    prefix = f"test-{uuid.uuid4().hex[:8]}"
-    asyncio.run(apply_topics(kafka, prefix, 2, 1, None, []))
-    producer = Producer({"bootstrap.servers": kafka})
-    for topic, name in WRITTEN.items():
-        message = MESSAGES[name]
-        producer.produce(f"{prefix}.{topic}", naive_avro.value(message, message["examples"][0]["payload"]), key=b"k")
-    assert producer.flush(30) == 0
-    yield {**os.environ, "KAFKA_BOOTSTRAP": kafka, "LEADLINE_PREFIX": prefix, "LEADLINE_SCHEMAS": str(ROOT / "schemas")}
-    asyncio.run(cluster.remove(kafka, prefix))
+def environment():
+    """Where the samples look: topics with a prediction, a metric and an alert, on a broker of their own: their groups have fixed names."""
+    with servers(load_settings(), redis=False) as running:
+        kafka = running.bootstrap
+        prefix = f"test-{uuid.uuid4().hex[:8]}"
+        asyncio.run(apply_topics(kafka, prefix, 2, 1, None, []))
+        producer = Producer({"bootstrap.servers": kafka})
+        for topic, name in WRITTEN.items():
+            message = MESSAGES[name]
+            producer.produce(
+                f"{prefix}.{topic}", naive_avro.value(message, message["examples"][0]["payload"]), key=b"k"
+            )
+        assert producer.flush(30) == 0
+        yield {
+            **os.environ,
+            "KAFKA_BOOTSTRAP": kafka,
+            "LEADLINE_PREFIX": prefix,
+            "LEADLINE_SCHEMAS": str(ROOT / "schemas"),
+        }
+        asyncio.run(cluster.remove(kafka, prefix))
 
 
 def said(command, environment, lines):
@@ -77,10 +88,10 @@ def test_node_reads_predictions_metrics_and_alerts(environment, tmp_path):
     ]
 
 
-def test_python_asks_and_tells(kafka, environment):
+def test_python_asks_and_tells(environment):
     subprocess.run([sys.executable, SAMPLES / "python/produce.py"], env=environment, check=True, timeout=60)
     for topic, name in (("prediction-requests", "PredictionRequest"), ("outcomes", "Outcome")):
-        [record] = asyncio.run(all_of(kafka, f"{environment['LEADLINE_PREFIX']}.{topic}"))
+        [record] = asyncio.run(all_of(environment["KAFKA_BOOTSTRAP"], f"{environment['LEADLINE_PREFIX']}.{topic}"))
         assert record.key == b"order-4711"
         assert read_json(name, record.value)["request_id"] == "order-4711"
 
