@@ -8,7 +8,7 @@ from typing import Any
 
 from leadline.cli.checkup.findings import Seen
 from leadline.cli.checkup.judge_workers import scorers, scores
-from leadline.cli.checkup.look_at_cluster import newest_rollouts
+from leadline.cli.newest import rollouts
 from leadline.errors import LeadlineError
 from leadline.foreign_text import shown
 from leadline.hosts.health_record import told
@@ -88,8 +88,8 @@ async def promote(
     ``tell`` says what is waited for. Raises KafkaError, NoTopicError.
     """
     await check_topics(bootstrap, [f"{settings.prefix}.rollouts"])
-    before = {each.model: each.champion for each in await newest_rollouts(bootstrap, settings)}
-    made = Promotion(rollout, before.get(rollout.model), asked=within_s > 0)
+    before = (await rollouts(bootstrap, settings.prefix)).get(rollout.model)
+    made = Promotion(rollout, before.champion if before else None, asked=within_s > 0)
     topic_name = f"{settings.prefix}.{WORKERS}"
     async with AsyncExitStack() as stack:
         watch = None

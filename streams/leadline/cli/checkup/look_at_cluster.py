@@ -17,6 +17,7 @@ from leadline.cli.checkup.judge_traffic import (
     judge_stages,
 )
 from leadline.cli.checkup.judge_workers import judge_models, judge_workers
+from leadline.cli.newest import rollouts
 from leadline.foreign_text import as_text, shown
 from leadline.hosts.health import Told
 from leadline.hosts.health_record import told
@@ -29,7 +30,6 @@ from leadline.logs import why_refused
 from leadline.records import Rollout
 from leadline.settings import Settings, SettingsError
 from leadline.topology import STEPS, Step
-from leadline.wire.codec import decode
 from leadline.wire.dead_letters import REASON_HEADER
 from leadline.wire.partitions import partition_of
 from leadline.wire.plan import Plan
@@ -108,7 +108,7 @@ async def _traffic(bootstrap: str, settings: Settings, models: list[str]) -> lis
 
     workers, rollouts, letters, feeds, stages = await asyncio.gather(
         seen("workers", told(bootstrap, f"{prefix}.{WORKERS}"), dict[bytes, Told]()),
-        seen("rollouts", newest_rollouts(bootstrap, settings), list[Rollout]()),
+        seen("rollouts", _rollouts(bootstrap, settings.prefix), list[Rollout]()),
         seen("dead letters", _letters(bootstrap, prefix), list[Letters]()),
         asyncio.gather(*(seen(topic, _feed(bootstrap, f"{prefix}.{topic}"), None) for topic in _FEEDS)),
         asyncio.gather(*(seen(f"stage {step.name}", _waiting(bootstrap, prefix, step), None) for step in STEPS)),
@@ -138,15 +138,8 @@ def judge(seen: Seen) -> list[Finding]:
 # -- looking ------------------------------------------------------------------------------------------------------------
 
 
-async def newest_rollouts(bootstrap: str, settings: Settings) -> list[Rollout]:
-    """The newest rollout of each model."""
-    newest: dict[str, Rollout] = {}
-    async with Reader(bootstrap, f"{settings.prefix}.rollouts", "rollouts") as reader:
-        await reader.from_beginning()
-        async for run in reader.until(await reader.ends()):
-            batch, _ = decode(run, settings.record_bytes)
-            newest |= {each.model: each for each in batch.records if isinstance(each, Rollout)}
-    return list(newest.values())
+async def _rollouts(bootstrap: str, prefix: str) -> list[Rollout]:
+    return list((await rollouts(bootstrap, prefix)).values())
 
 
 async def _letters(bootstrap: str, prefix: str) -> list[Letters]:
