@@ -6,10 +6,12 @@ import pytest
 
 from leadline.settings import AlertLimits, DriftLimits, Lookup, ModelSettings, Security, Settings, meanings
 from leadline.settings.page import page
+from leadline.settings.release import ApprovalSettings, GateSettings, TrainingSettings
 
 PAGE = Path(__file__).parents[2] / "docs/settings.md"
 ALL = [
     (ModelSettings, meanings.MODEL), (Lookup, meanings.LOOKUP), (AlertLimits, meanings.ALERTS), (DriftLimits, meanings.DRIFT),
+    (TrainingSettings, meanings.TRAINING), (GateSettings, meanings.GATE), (ApprovalSettings, meanings.APPROVAL),
     (Settings, meanings.INSTALLATION), (Security, meanings.SECURITY),
 ]  # fmt: skip
 

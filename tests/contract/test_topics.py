@@ -51,7 +51,9 @@ RECORDS = {
     ("model-settings", "LiveSettings"): lambda r: (r.model, r.model),
 }
 """Key and route of each kind of record, said once more and without the table: text, or a list that is written as JSON."""
-NOT_BY_STAGES = {("rollouts", "Rollout"), ("workers", "WorkerHealth")}
+NOT_BY_STAGES = {
+    ("rollouts", "Rollout"), ("workers", "WorkerHealth"), ("trainings", "Training"), ("candidates", "Candidate"), ("verdicts", "Verdict"),
+}  # fmt: skip
 
 
 class Curve:

@@ -23,6 +23,7 @@ _MAY_CHANGE = {
     Part.VERSION: "as it was added; it never changes",
     Part.JOIN: "windows are counted by it; it never changes",
     Part.WATCH: "`leadline model configure` changes it while workers run",
+    Part.RELEASE: "change it in model.toml; how a next version is trained, compared and let in",
 }
 
 

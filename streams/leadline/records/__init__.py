@@ -6,15 +6,26 @@ taking back are exact whatever the order; on the wire they are Avro decimals of 
 
 from leadline.records.decisions import (
     ACCEPTED,
+    ACKNOWLEDGE,
+    APPROVE,
+    CANCEL,
     CONFIGURE,
+    PROMOTE,
     REFUSED,
+    REJECT,
+    RETRAIN,
+    SILENCE,
     Alert,
+    Candidate,
+    Check,
     Command,
     CommandAnswer,
     LiveSetting,
     LiveSettings,
     RetrainRequest,
     Rollout,
+    Training,
+    Verdict,
 )
 from leadline.records.events import LabeledPrediction, Outcome, Prediction, PredictionRequest
 from leadline.records.values import brief, identity, iso, to_number
@@ -33,9 +44,18 @@ from leadline.records.workers import StageHealth, StageTrouble, WorkerHealth
 
 __all__ = [
     "ACCEPTED",
+    "ACKNOWLEDGE",
+    "APPROVE",
+    "CANCEL",
     "CONFIGURE",
+    "PROMOTE",
     "REFUSED",
+    "REJECT",
+    "RETRAIN",
+    "SILENCE",
     "Alert",
+    "Candidate",
+    "Check",
     "Command",
     "CommandAnswer",
     "DriftReport",
@@ -55,6 +75,8 @@ __all__ = [
     "Rollout",
     "StageHealth",
     "StageTrouble",
+    "Training",
+    "Verdict",
     "WindowMetrics",
     "WindowPartial",
     "WindowProfile",
@@ -77,6 +99,9 @@ Record = (
     | DriftReport
     | Alert
     | RetrainRequest
+    | Training
+    | Candidate
+    | Verdict
     | Rollout
     | Command
     | CommandAnswer

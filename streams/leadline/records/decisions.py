@@ -4,6 +4,12 @@ from dataclasses import dataclass, field
 
 CONFIGURE = "configure"
 """The kind of the commands that change settings."""
+ACKNOWLEDGE, SILENCE = "acknowledge", "silence"
+"""Commands to who alerts: somebody looks at an incident; nobody wants to hear of a kind for a while."""
+RETRAIN, CANCEL = "retrain", "cancel"
+"""Commands to train a model again now, and to end a training that is under way."""
+PROMOTE, APPROVE, REJECT = "promote", "approve", "reject"
+"""Commands to make a version champion, and a person's answer where an approval is asked for."""
 ACCEPTED, REFUSED = "accepted", "refused"
 """Answers to commands."""
 
@@ -48,22 +54,102 @@ class RetrainRequest:
     cause: str
     alert_id: str
     evidence: dict[str, str]
+    trigger: str = "alert"
+    actor: str = ""
+    command_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """One state of a retrain request at the trainer; the newest of a ``retrain_id`` holds.
+
+    ``cut``: by partition of the labeled predictions, the offset at which the training set ends; the same from started to the end.
+    ``attempt``: counts from 1, and up each time another trainer begins anew. ``version``: of the candidate, once there is one.
+    """
+
+    retrain_id: str
+    model: str
+    state: str
+    attempt: int
+    cut: dict[str, int]
+    message: str
+    version: str
+    trainer: str
+    as_of: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A new version that may become champion.
+
+    ``receipt``: the sha256 of its receipt.json; ``origin``: trainer, online, mlflow or person.
+    """
+
+    model: str
+    version: str
+    parent: str
+    retrain_id: str
+    receipt: str
+    origin: str
+    metrics: dict[str, float]
+    as_of: int
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check of a verdict: its value, the limit that it has to keep, and what came of it: passed, failed, or no evidence."""
+
+    name: str
+    segment: str
+    value: float | None
+    limit: float | None
+    outcome: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is to become of a version at one place (gate, approval, shadow, canary, watch), with its checks and in one sentence.
+
+    ``verdict``: promote, hold, reject, roll-back, inconclusive or no-labels. ``cause``: the record that it answers, such as a command.
+    """
+
+    verdict_id: str
+    model: str
+    version: str
+    champion: str
+    at: str
+    verdict: str
+    checks: list[Check]
+    reason: str
+    actor: str
+    cause: str
+    as_of: int
 
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """Which version of a model answers; the newest of a model holds."""
+    """Which version of a model answers; the newest of a model holds.
+
+    ``before``: the champion until then, to which a rollback goes. ``cause``: the id of the verdict or command that let it.
+    """
 
     model: str
     champion: str
     event_time: int
     actor: str
     reason: str
+    before: str = ""
+    cause: str = ""
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What a person, or a program in somebody's name, asks for; the stage that owns the ``kind`` answers it."""
+    """What a person, or a program in somebody's name, asks for; the stage that owns the ``kind`` answers it.
+
+    ``actor`` is what the sender claims. ``signature``: by the ed25519 key ``public_key`` of a person, in hexadecimal; then it is proof.
+    """
 
     command_id: str
     kind: str
@@ -72,6 +158,8 @@ class Command:
     reason: str
     arguments: dict[str, str]
     event_time: int
+    public_key: str = ""
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True)

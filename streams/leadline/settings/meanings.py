@@ -27,6 +27,9 @@ MODEL: Mapping[str, str] = {
     "segment_limit": "How many combinations of their values a partition counts for each version. Further ones count under `*` and `other`.",
     "alerts": "The table `[alerts]`, see below.",
     "drift": "The table `[drift]`, see below.",
+    "training": "The table `[training]`, see below.",
+    "gate": "The table `[gate]`, see below.",
+    "approval": "The table `[approval]`, see below.",
     "retrain_cooldown": "How long after a retrain request no other one of the model is made.",
     "runbook": "What alerts name as the page to read.",
 }
@@ -55,6 +58,42 @@ DRIFT: Mapping[str, str] = {
     "p_value": "And where chi-square's p is below this.",
     "own_p_value": "And where the reference's own windows differ so much less often than this.",
     "correction": "How the p values of all questions of a window are corrected for their number.",
+}
+TRAINING: Mapping[str, str] = {
+    "recipe": "`module:function` of an importable module: the function gets `params` and returns an estimator that is not fitted. "
+    "Without one, gradient boosting over what the signature says is trained, and calibrated.",
+    "params": "What the recipe gets.",
+    "base": "A Parquet or CSV file of rows from before Leadline, which are trained on too.",
+    "holdout": "The newest share of the rows, on which the candidate is compared with the champion.",
+    "gap": "Rows so long before the held-out ones are left out of the training.",
+    "max_rows": "Of more rows a sample is taken, and the receipt says so.",
+    "timeout": "A training that takes longer fails.",
+    "memory": "Bytes that a training may take.",
+    "seed": "Of the recipe and the samples.",
+    "on": "The kinds of incidents that ask for a training.",
+    "schedule": "A training is asked for this long, in event time, after the last one.",
+    "new_labels": "A training is asked for after so many new labels.",
+    "budget": "Most trainings in 30 days, whoever asks.",
+}
+GATE: Mapping[str, str] = {
+    "metric": "What is compared. Without it `accuracy`, and for regression `mae`.",
+    "margin": "How much worse the challenger may be over all.",
+    "segment_margin": "How much worse it may be in a segment.",
+    "effect": "How much better it has to be over all.",
+    "alpha": "How often one that is no better may pass.",
+    "min_rows": "Segments of fewer held-out rows are not compared.",
+    "calibration_error": "The largest mean distance of the scores from the outcomes.",
+    "max_gap": "How far the metric of two segments may be apart.",
+    "latency": "Most milliseconds to score 1,000 rows.",
+    "size": "Most bytes of the model file.",
+    "checks": "Checks of your own, `module:function` of importable modules.",
+}
+APPROVAL: Mapping[str, str] = {
+    "policy": "How many persons have to agree before a version becomes champion.",
+    "not_requester": "Who asked for the training or the promotion does not count.",
+    "proof": "`claim`: a name counts as it is given. `signature`: only commands that are signed by one of `keys` count.",
+    "keys": "Names of persons, each with the public ed25519 key, in hexadecimal.",
+    "expires": "An approval is waited for this long.",
 }
 INSTALLATION: Mapping[str, str] = {
     "kafka_bootstrap": "Your broker's `host:port`, several with commas. "

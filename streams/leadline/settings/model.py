@@ -18,6 +18,7 @@ from pydantic import (
 
 from leadline.records import to_number
 from leadline.settings.files import read_below, read_file
+from leadline.settings.release import ApprovalSettings, GateSettings, TrainingSettings
 from leadline.settings.values import DurationMs, PositiveMs, SettingsError, duration_ms, explain
 
 MOST_BYTES = 262_144
@@ -171,6 +172,9 @@ class ModelSettings(_Strict):
     segment_limit: int = Field(10_000, ge=1)
     alerts: AlertLimits = AlertLimits()
     drift: DriftLimits = DriftLimits()
+    training: TrainingSettings = TrainingSettings()
+    gate: GateSettings = GateSettings()
+    approval: ApprovalSettings = ApprovalSettings()
     retrain_cooldown: DurationMs = duration_ms("7d")
     runbook: str = ""
 

@@ -13,6 +13,7 @@ from leadline.settings import meanings
 from leadline.settings.installation import Security, Settings
 from leadline.settings.model import AlertLimits, DriftLimits, Lookup, ModelSettings
 from leadline.settings.parts import KEYS, Part
+from leadline.settings.release import ApprovalSettings, GateSettings, TrainingSettings
 from leadline.settings.values import UNITS_MS, Address
 
 _TOP = """# Settings
@@ -38,11 +39,15 @@ _TABLES: Sequence[tuple[str, type[BaseModel], Mapping[str, str]]] = (
     ("`[lookups.VIEW]`", Lookup, meanings.LOOKUP),
     ("`[alerts]`", AlertLimits, meanings.ALERTS),
     ("`[drift]`", DriftLimits, meanings.DRIFT),
+    ("`[training]`", TrainingSettings, meanings.TRAINING),
+    ("`[gate]`", GateSettings, meanings.GATE),
+    ("`[approval]`", ApprovalSettings, meanings.APPROVAL),
 )
 _PARTS = {
     Part.VERSION: "How a version answers. It is as it was added, and never changes.",
     Part.JOIN: "What is counted, and into which windows. It never changes once something was counted.",
     Part.WATCH: "When somebody is told. `leadline model configure MODEL KEY=VALUE --reason WHY` changes it while workers run.",
+    Part.RELEASE: "How a next version is trained, compared and let in. It names code and persons, so it changes in model.toml alone.",
 }
 _PLAIN = {str: "text", float: "number", int: "whole number", bool: "true or false", Path: "path", Address: "address"}
 _BOUNDS = {

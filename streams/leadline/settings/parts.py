@@ -18,12 +18,14 @@ class Part(StrEnum):
     """What a setting is a part of, and so when it may change.
 
     Version: how a version answers; it never changes once a version is there. Join: what is counted, and into which windows; it never
-    changes once something was counted. Watch: when somebody is told; it changes live, by `leadline model configure`.
+    changes once something was counted. Watch: when somebody is told; it changes live, by `leadline model configure`. Release: how a next
+    version is trained, compared and let in; it names code and persons, so it changes in model.toml alone, by who may write that file.
     """
 
     VERSION = "version"
     JOIN = "join"
     WATCH = "watch"
+    RELEASE = "release"
 
 
 KEYS: Mapping[Part, tuple[str, ...]] = {
@@ -41,12 +43,14 @@ KEYS: Mapping[Part, tuple[str, ...]] = {
         "segment_limit",
     ),
     Part.WATCH: ("alerts", "drift", "retrain_cooldown", "runbook"),
+    Part.RELEASE: ("training", "gate", "approval"),
 }
 """The keys of a model.toml; a table is of one part as a whole."""
 PART_OF = {key: part for part, keys in KEYS.items() for key in keys}
 _WHEN = {
     Part.VERSION: "it is as the model was added, and never changes",
     Part.JOIN: "windows are counted by it, and it never changes",
+    Part.RELEASE: "it names code and persons: change it in model.toml",
 }
 
 

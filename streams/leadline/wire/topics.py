@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from leadline.records import (
     Alert,
+    Candidate,
     Command,
     CommandAnswer,
     DriftReport,
@@ -22,6 +23,8 @@ from leadline.records import (
     Record,
     RetrainRequest,
     Rollout,
+    Training,
+    Verdict,
     WindowMetrics,
     WindowPartial,
     WindowProfile,
@@ -50,7 +53,7 @@ class Topic:
     cleanup: Literal["delete", "compact"] = "delete"
     description: str = ""
     columnar: bool = False
-    sent_by: Literal["producer", "admin", "worker"] | None = None
+    sent_by: Literal["producer", "admin", "worker", "trainer"] | None = None
     internal: bool = False
     log_append_time: bool = False
     one_partition: bool = False
@@ -63,7 +66,7 @@ class Topic:
     @property
     def for_readers(self) -> bool:
         """Whether an application reads it: what workers and their stages write, and not for each other alone."""
-        return self.sent_by in (None, "worker") and not self.internal
+        return self.sent_by in (None, "worker", "trainer") and not self.internal
 
     @property
     def key_words(self) -> str:
@@ -176,6 +179,27 @@ TOPICS = (
         records=(RetrainRequest,),
         key=text("model"),
         description="Train this model again, and why.",
+    ),
+    Topic(
+        "trainings",
+        records=(Training,),
+        key=text("model"),
+        description="What becomes of a retrain request: started, with the cut of the log, progress, and how it ended.",
+        sent_by="trainer",
+    ),
+    Topic(
+        "candidates",
+        records=(Candidate,),
+        key=text("model"),
+        description="New versions that may become champion.",
+        sent_by="trainer",
+    ),
+    Topic(
+        "verdicts",
+        records=(Verdict,),
+        key=text("model"),
+        description="What is to become of a version, and by which checks: at the gate, at an approval.",
+        sent_by="trainer",
     ),
     Topic(
         "rollouts",
