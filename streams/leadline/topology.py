@@ -128,6 +128,25 @@ STEPS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A part of the loop that is a process of its own, and no stage: what it reads, writes, and needs whole."""
+
+    name: str
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    tables: tuple[str, ...] = ()
+    stateful: bool = False
+
+
+TRAINER = Process(
+    "trainer",
+    reads=("retrain-requests", "commands", "trainings", "candidates", "labeled-predictions"),
+    writes=("trainings", "candidates", "verdicts", "command-answers"),
+    tables=("rollouts",),
+)
+
+
 def step(name: str) -> Step:
     """The stage of that name; raises KeyError."""
     return {each.name: each for each in STEPS}[name]

@@ -8,7 +8,21 @@ from typing import Annotated
 
 import typer
 
-from leadline.cli import dead_letters, doctor, metrics, model, notify, replay, send, simulate, tail, topics, up, worker
+from leadline.cli import (
+    dead_letters,
+    doctor,
+    metrics,
+    model,
+    notify,
+    replay,
+    send,
+    simulate,
+    tail,
+    topics,
+    trainer,
+    up,
+    worker,
+)
 from leadline.cli.common import put, unreachable
 from leadline.ending import DEBUG, exit_code
 from leadline.logs import log_to_standard_error, quiet_libraries
@@ -18,6 +32,7 @@ app = typer.Typer(
 )
 app.command("up")(up.up)
 app.command("worker")(worker.worker)
+app.command("trainer")(trainer.trainer)
 app.add_typer(topics.app, name="topics")
 app.command("asyncapi")(topics.asyncapi)
 app.add_typer(model.app, name="model")

@@ -1,14 +1,11 @@
 """``leadline notify``: incidents to people, in this process."""
 
-import asyncio
-import signal
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from leadline.cli.common import broker, say, wait_for
+from leadline.cli.common import broker, say, until_stopped, wait_for
 
 Config = Annotated[Path, typer.Option("--config", help="TOML file with the targets; see docs/notify.md.")]
 
@@ -31,13 +28,4 @@ def notify(
     configure_logs()
     from leadline.notify.run import notify as run
 
-    wait_for(_until_stopped(run(bootstrap, settings, wanted)))
-
-
-async def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
-    running = asyncio.ensure_future(work)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
-    try:
-        await running
-    except asyncio.CancelledError:
-        return
+    wait_for(until_stopped(run(bootstrap, settings, wanted)))

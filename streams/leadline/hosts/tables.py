@@ -15,9 +15,9 @@ from leadline.kafka.inspector import Inspector
 from leadline.kafka.metadata import NoTopicError
 from leadline.kafka.reader import Reader, is_behind
 from leadline.settings import Settings
-from leadline.topology import Step
 from leadline.wire.codec import Wire
 from leadline.wire.origins import Origin
+from leadline.wire.topics import Stage
 
 log = structlog.get_logger("leadline.tables")
 
@@ -152,11 +152,11 @@ class Tables:
     def __init__(self, hosted: Sequence[HostedTable] = ()) -> None:
         self._hosted = {each.topic: each for each in hosted}
 
-    def of(self, step: Step) -> dict[str, Table]:
+    def of(self, step: Stage) -> dict[str, Table]:
         """The tables of a step's tasks, by topic."""
         return {topic: self._hosted[topic].table for topic in step.tables}
 
-    async def catch_up(self, step: Step) -> None:
+    async def catch_up(self, step: Stage) -> None:
         """Wait until the tables of a step hold all that is in their topics now."""
         for topic in step.tables:
             await self._hosted[topic].catch_up()
@@ -176,7 +176,7 @@ class Tables:
 
 
 def tables_of(
-    steps: Iterable[Step], settings: Settings, bootstrap: str, wire: Wire, health: Health | None = None
+    steps: Iterable[Stage], settings: Settings, bootstrap: str, wire: Wire, health: Health | None = None
 ) -> Tables:
     """The tables that some steps name, and whoever hears of what stops them; connects to nothing yet."""
     topics = sorted({topic for step in steps for topic in step.tables})

@@ -9,7 +9,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 from aiokafka.producer.message_accumulator import BatchBuilder
-from aiokafka.structs import RecordMetadata
+from aiokafka.structs import RecordMetadata, TopicPartition
 
 from leadline.core.processor import Output
 from leadline.kafka.connections import connection
@@ -155,6 +155,18 @@ class Sender:
             names = ", ".join(dict.fromkeys(output.topic for output in outputs))
             await _all_arrived({(OUTPUT, names): sent, (LETTER, DEAD_LETTERS): told, (STATE, changelog): [changed]})
         return int(changed.result().offset) + int(changes.record_count())
+
+    async def send_together(
+        self, outputs: Sequence[Output], group: str, offsets: Mapping[tuple[str, int], int]
+    ) -> None:
+        """Send outputs, and commit offsets of a group by (topic name, partition), in one transaction. Raises ProducerFenced."""
+        async with self._producer.transaction():
+            sent = await self.send_outputs(outputs)
+            names = ", ".join(dict.fromkeys(output.topic for output in outputs))
+            await _all_arrived({(OUTPUT, names): sent})
+            if offsets:
+                taken = {TopicPartition(*of): offset for of, offset in offsets.items()}
+                await self._producer.send_offsets_to_transaction(taken, group)
 
 
 async def _all_arrived(deliveries: Mapping[tuple[str, str], Sequence[Delivery]]) -> None:

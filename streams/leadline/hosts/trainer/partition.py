@@ -1,0 +1,96 @@
+"""A partition of retrain requests that this trainer has: what is known of it, and the only producer that may say what becomes of it."""
+
+from collections.abc import AsyncIterator, Sequence
+
+import numpy as np
+
+from leadline.core.processor import Output
+from leadline.core.release.trainings import Trainings
+from leadline.hosts.contract import Installation
+from leadline.kafka.group import Source
+from leadline.kafka.reader import Reader
+from leadline.kafka.sender import Sender, new_producer
+from leadline.records import Candidate, Command, CommandAnswer, Record, RetrainRequest, Training, Verdict
+from leadline.wire.run import Run
+
+NAME = "trainer"
+REQUESTS, COMMANDS, TRAININGS, CANDIDATES = "retrain-requests", "commands", "trainings", "candidates"
+TOPIC_OF: dict[type[Record], str] = {
+    Training: TRAININGS,
+    Candidate: CANDIDATES,
+    Verdict: "verdicts",
+    CommandAnswer: "command-answers",
+}
+
+
+class Partition:
+    """What is known of one partition. `open` it first: that fences a trainer which had it before."""
+
+    def __init__(self, number: int, installation: Installation) -> None:
+        self.number = number
+        self.trainings = Trainings()
+        self.candidates: list[Candidate] = []
+        self._installation = installation
+        records_tell = installation.settings.clock == "records"
+        name = f"{installation.settings.prefix}.{NAME}.{number}"
+        producer = new_producer(installation.bootstrap, name)
+        self._sender = Sender(producer, installation.settings.prefix, records_tell, installation.wire)
+        self._group = f"{installation.settings.prefix}.{NAME}"
+
+    async def open(self) -> None:
+        """Fence the trainer before, and read what it said."""
+        await self._sender.start()
+        for topic in (TRAININGS, CANDIDATES):
+            async for record in self._all(topic):
+                if isinstance(record, Training):
+                    self.trainings.hear(record)
+                elif isinstance(record, Candidate):
+                    self.candidates.append(record)
+
+    async def close(self) -> None:
+        await self._sender.close()
+
+    async def say(self, records: Sequence[Record], as_of: int, behind: tuple[Source, int] | None = None) -> None:
+        """Write records in one transaction, and in it that a source was worked on up to an offset."""
+        outputs = [
+            Output(topic, records=found, arrival_ms=np.full(len(found), as_of, np.int64))
+            for topic in dict.fromkeys(TOPIC_OF.values())
+            if (found := [each for each in records if TOPIC_OF[type(each)] == topic])
+        ]
+        offsets = {}
+        if behind is not None:
+            source, offset = behind
+            offsets[self._installation.topic_name(source.topic), source.partition] = offset
+        await self._sender.send_together(outputs, self._group, offsets)
+        for each in records:
+            if isinstance(each, Training):
+                self.trainings.hear(each)
+            elif isinstance(each, Candidate):
+                self.candidates.append(each)
+
+    async def hear(self, run: Run, trainer: str) -> None:
+        """Take requests in, and answer commands that end a training."""
+        batch, _ = self._installation.wire.decode(run, self._installation.settings.record_bytes, None)
+        for offset, arrival_ms, record in zip(
+            batch.offsets.tolist(), batch.arrival_ms.tolist(), batch.records, strict=True
+        ):
+            if isinstance(record, RetrainRequest):
+                self.trainings.ask(record)
+            elif isinstance(record, Command):
+                answered = self.trainings.cancel(record, trainer, arrival_ms)
+                if answered is not None:
+                    answer, ends = answered
+                    await self.say([answer, *ends], arrival_ms, (Source(COMMANDS, self.number), offset + 1))
+
+    def since(self, model: str, time_ms: int) -> int:
+        """Candidates of a model since a time."""
+        return sum(each.model == model and each.as_of > time_ms for each in self.candidates)
+
+    async def _all(self, topic: str) -> AsyncIterator[Record]:
+        name = self._installation.topic_name(topic)
+        async with Reader(self._installation.bootstrap, name, topic, [self.number]) as reader:
+            await reader.from_beginning()
+            async for run in reader.until(await reader.ends()):
+                batch, _ = self._installation.wire.decode(run, self._installation.settings.record_bytes, None)
+                for record in batch.records:
+                    yield record

@@ -1,0 +1,225 @@
+"""The trainer: takes retrain requests, one at a time, and says on ``trainings`` what becomes of each.
+
+It is a member of a group that shares the partitions of the requests. It writes by one transactional producer a partition, so who takes a
+partition over fences whoever had it, and a candidate is told once. No offset says which requests are done: the records of ``trainings`` do.
+"""
+
+import asyncio
+import time
+
+import structlog
+
+from leadline.core.release.trainings import FAILED, PROGRESS, STARTED, SUCCEEDED, Open
+from leadline.core.scoring.routing import Deployments
+from leadline.errors import LeadlineError
+from leadline.foreign_text import shown
+from leadline.hosts.contract import Installation
+from leadline.hosts.health import StageState
+from leadline.hosts.patience import KAFKA, Patience
+from leadline.hosts.trainer.partition import COMMANDS, NAME, REQUESTS, Partition
+from leadline.hosts.trainer.rows import ends
+from leadline.hosts.trainer.work import Standing, Steps, Work
+from leadline.kafka.errors import HOPELESS, KafkaError, is_lasting, said
+from leadline.kafka.group import GroupConsumer, Source
+from leadline.records import Candidate, Record, Training
+
+log = structlog.get_logger("leadline.trainer")
+
+_WAIT_MS, _MOST = 500, 1000
+_TELL_S, _BEAT_S = 5.0, 60.0
+"""Progress is told no more often, where it changes, and no less often."""
+_CHARS = 1000
+
+
+class Trainer:
+    """A trainer called ``name``. ``deployments``: who answers, by a table that is followed."""
+
+    def __init__(self, name: str, installation: Installation, steps: Steps, deployments: Deployments) -> None:
+        self._name = name
+        self._installation = installation
+        self._steps = steps
+        self._deployments = deployments
+        self._held: dict[int, Partition] = {}
+        self._given: frozenset[Source] | None = None
+        self._work: Work | None = None
+        self._told = ("", 0.0)
+        self._patience = Patience(NAME, installation.health)
+
+    async def run(self) -> None:
+        """Train until cancelled. Raises what trying again does not mend."""
+        try:
+            while True:
+                try:
+                    await self._member()
+                except HOPELESS:
+                    raise
+                except KafkaError as error:
+                    await asyncio.sleep(self._patience.failed(KAFKA, said(error), is_lasting(error)))
+        finally:
+            await self._drop_work()
+
+    # -- membership ---------------------------------------------------------------------------------------------------
+
+    async def _member(self) -> None:
+        """One membership in the group. A training goes on through the next one where the partition comes back."""
+        consumer = self._consumer()
+        self._installation.health.is_now(NAME, StageState.JOINING)
+        await consumer.start()
+        try:
+            while True:
+                await self._open(consumer)
+                for run in (await consumer.fetch([], _WAIT_MS, _MOST)).runs:
+                    if run.partition in self._held:
+                        await self._held[run.partition].hear(run, self._name)
+                if self._held and self._given is None and await self._caught_up(consumer):
+                    await self._go_on()
+                    self._patience.calm(KAFKA)
+                self._installation.health.round(NAME, moved=self._work is not None)
+        finally:
+            await consumer.stop()
+            await self._close()
+
+    def _consumer(self) -> GroupConsumer:
+        settings = self._installation.settings
+        names = {topic: self._installation.topic_name(topic) for topic in (REQUESTS, COMMANDS)}
+        group = f"{settings.prefix}.{NAME}"
+        return GroupConsumer(
+            self._installation.bootstrap, group, names, settings.session_timeout, self._assigned, self._close
+        )
+
+    def _assigned(self, sources: frozenset[Source]) -> None:
+        self._given = sources
+
+    async def _close(self) -> None:
+        """Let the partitions go; a training that runs waits whether its own comes back."""
+        held, self._held = self._held, {}
+        for each in held.values():
+            await each.close()
+
+    async def _open(self, consumer: GroupConsumer) -> None:
+        """Read what is known of the partitions that were given."""
+        given = self._given
+        if given is None:
+            return
+        await self._close()
+        numbers = sorted({source.partition for source in given})
+        for number in numbers:
+            self._held[number] = partition = Partition(number, self._installation)
+            await partition.open()
+            consumer.seek(Source(REQUESTS, number), 0)
+        if self._given is not given:
+            return
+        consumer.resume(given)
+        self._given = None
+        if self._work is not None and self._partition_of(self._work) is None:
+            await self._drop_work()
+        self._installation.health.is_now(NAME, StageState.RUNNING, numbers)
+
+    async def _caught_up(self, consumer: GroupConsumer) -> bool:
+        """Whether all requests and commands that are there have been heard: a request may have been cancelled."""
+        sources = [Source(topic, number) for topic in (REQUESTS, COMMANDS) for number in self._held]
+        return all(map(consumer.is_known, sources)) and not any([await consumer.left(each) for each in sources])
+
+    # -- trainings ----------------------------------------------------------------------------------------------------
+
+    def _partition_of(self, work: Work) -> Partition | None:
+        """Where a training that runs is still the newest attempt at its request, and has not ended; None: nowhere."""
+        retrain_id = work.asked.request.retrain_id
+        held = self._held.values()
+        return next((each for each in held if retrain_id in each.trainings.under_way(self._name)), None)
+
+    async def _go_on(self) -> None:
+        """Begin a training, tell how it goes on, or end it."""
+        if self._work is None:
+            await self._begin()
+            return
+        partition = self._partition_of(self._work)
+        if partition is None:
+            log.info("a training was ended", retrain_id=self._work.asked.request.retrain_id)
+            await self._drop_work()
+        elif self._work.has_ended:
+            work, self._work = self._work, None
+            await partition.say(await self._ends(work), work.standing.now_ms)
+        else:
+            await self._tell(partition, self._work)
+
+    async def _begin(self) -> None:
+        for partition in self._held.values():
+            asked = partition.trainings.next()
+            if asked is not None:
+                standing = await self._standing(partition, asked)
+                if asked.has_failed:
+                    await partition.say([self._record(asked, standing, FAILED, _GIVEN_UP)], standing.now_ms)
+                    return
+                log.info(
+                    "a training begins",
+                    model=asked.request.model,
+                    retrain_id=asked.request.retrain_id,
+                    attempt=asked.attempt,
+                )
+                await partition.say([self._record(asked, standing, STARTED, asked.request.cause)], standing.now_ms)
+                self._work = Work(self._installation, self._steps, asked, standing)
+                self._told = (self._work.said, time.monotonic())
+                return
+
+    async def _standing(self, partition: Partition, asked: Open) -> Standing:
+        model, last = asked.request.model, asked.last
+        cut = dict(last.cut) if last is not None and last.cut else await self._cut()
+        rollout = self._deployments.newest(model)
+        candidates = partition.since(model, rollout.event_time if rollout is not None else -1)
+        champion = rollout.champion if rollout is not None else None
+        by_records = self._installation.settings.clock == "records"
+        now_ms = asked.request.event_time if by_records else int(time.time() * 1000)
+        return Standing(cut, champion, candidates + 1, now_ms)
+
+    async def _cut(self) -> dict[str, int]:
+        return {str(partition): end for partition, end in (await ends(self._installation)).items()}
+
+    async def _ends(self, work: Work) -> list[Record]:
+        """The last records of a request."""
+        asked, standing = work.asked, work.standing
+        try:
+            made, verdict = await work.result()
+        except KafkaError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a recipe, a check or a library may raise anything
+            log.warning("a training failed", model=asked.request.model, error=_line(error))
+            return [self._record(asked, standing, FAILED, _line(error))]
+        request = asked.request
+        message = f"{made.version} is a candidate: {verdict.reason}"
+        ended = self._record(asked, standing, SUCCEEDED, message, made.version)
+        parent = standing.champion or ""
+        candidate = Candidate(
+            request.model, made.version, parent, request.retrain_id, made.receipt, NAME, made.metrics, standing.now_ms
+        )
+        log.info("a training succeeded", model=request.model, version=made.version)
+        return [ended, candidate, verdict]
+
+    async def _tell(self, partition: Partition, work: Work) -> None:
+        message, at = self._told
+        since = time.monotonic() - at
+        if since > _BEAT_S or (since > _TELL_S and work.said != message):
+            self._told = (work.said, time.monotonic())
+            await partition.say([self._record(work.asked, work.standing, PROGRESS, work.said)], work.standing.now_ms)
+
+    def _record(self, asked: Open, standing: Standing, state: str, message: str, version: str = "") -> Training:
+        request = asked.request
+        cut, text = dict(standing.cut), shown(message, _CHARS)
+        return Training(
+            request.retrain_id, request.model, state, asked.attempt, cut, text, version, self._name, standing.now_ms
+        )
+
+    async def _drop_work(self) -> None:
+        work, self._work = self._work, None
+        if work is not None:
+            await work.end()
+
+
+_GIVEN_UP = (
+    "trainers ended in the middle of it again and again: look at their logs, and at training.memory of model.toml"
+)
+
+
+def _line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, LeadlineError) and text else f"{type(error).__name__}: {text or 'without a word'}"
