@@ -16,7 +16,7 @@ from leadline.core.windows.reference_bins import build_profile
 from leadline.records import Command, Outcome, PredictionRequest, Record, Rollout
 from leadline.settings import AlertLimits, ModelSettings
 from leadline.testing import Driver
-from leadline.topology import STEPS
+from leadline.topology import STEPS, TRAINER
 from leadline.wire.codec import key_of, read, value_of
 from leadline.wire.schemas import file_of, schema, schemas_dir
 from leadline.wire.topics import DEAD_LETTERS, TOPICS
@@ -146,9 +146,10 @@ def test_every_record_has_a_schema_and_a_topic():
 
 
 def test_every_topic_is_read_and_written_by_a_stage_or_from_outside():
-    written, read_whole = {topic for step in STEPS for topic in step.writes}, {t for step in STEPS for t in step.tables}
+    parts = [*STEPS, TRAINER]
+    written, read_whole = {topic for part in parts for topic in part.writes}, {t for part in parts for t in part.tables}
     assert written == {topic.name for topic in TOPICS if topic.sent_by is None} - {DEAD_LETTERS}
-    assert {topic for step in STEPS for topic in step.reads} | read_whole <= {topic.name for topic in TOPICS}
+    assert {topic for part in parts for topic in part.reads} | read_whole <= {topic.name for topic in TOPICS}
     assert read_whole <= {topic.name for topic in TOPICS if topic.cleanup == "compact"}
 
 
@@ -161,7 +162,7 @@ def test_a_topic_of_columns_has_one_class_of_record_and_goes_by_its_key():
 
 def test_the_page_is_what_the_table_says():
     text = (Path(__file__).parents[2] / "docs" / "topics.md").read_text("utf-8")
-    assert text == page(STEPS), "scripts/topics-doc writes it anew"
+    assert text == page((*STEPS, TRAINER)), "scripts/topics-doc writes it anew"
 
 
 def test_the_table_costs_the_command_no_heavy_module():

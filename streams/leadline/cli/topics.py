@@ -56,17 +56,18 @@ def apply(
 def show_acls(
     producer: Annotated[str, typer.Option(help="Who sends requests and outcomes.")] = "User:producer",
     worker: Annotated[str, typer.Option(help="Whom the workers are.")] = "User:worker",
+    trainer: Annotated[str, typer.Option(help="Whom the trainers are.")] = "User:trainer",
     reader: Annotated[str, typer.Option(help="Who reads what comes out.")] = "User:reader",
     admin: Annotated[str, typer.Option(help="Who makes topics, and names champions.")] = "User:admin",
     json: JsonLines = False,
 ) -> None:
     """Print the least rights that each role needs, as commands of Kafka's kafka-acls.sh (add its --bootstrap-server)."""
     from leadline.settings import load_settings
-    from leadline.topology import STEPS
+    from leadline.topology import STEPS, TRAINER
     from leadline.wire.acls import acls, command
 
-    principals = {"producer": producer, "worker": worker, "reader": reader, "admin": admin}
-    for acl in acls(load_settings().prefix, STEPS):
+    principals = {"producer": producer, "worker": worker, "trainer": trainer, "reader": reader, "admin": admin}
+    for acl in acls(load_settings().prefix, STEPS, TRAINER):
         if json:
             put_json(
                 {name: getattr(acl, name) for name in type(acl).__annotations__} | {"principal": principals[acl.role]}

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,13 +13,15 @@ import typer
 from leadline.cli.common import err, keep_private, reach, say, wait_for
 from leadline.settings import Settings, load_model_settings, load_settings
 
+TRAINER = (sys.executable, "-P", "-m", "leadline", "trainer")
+
 
 def up(
     workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the embedded Kafka; 0: a free one.")] = 9092,
     data: Annotated[Path, typer.Option(help="Where topics and state stay between runs.")] = Path(".leadline"),
 ) -> None:
-    """Start Kafka (and Redis where a model looks features up), make the topics, and run workers until Ctrl-C.
+    """Start Kafka (and Redis where a model looks features up), make the topics, and run workers and a trainer until Ctrl-C.
 
     KAFKA_BOOTSTRAP and REDIS_URL, where set, are used instead of embedded servers.
     """
@@ -41,8 +44,20 @@ def up(
         }
         names = [step.name for step in STEPS]
         running = stack.enter_context(Workers(workers, names, environment, data / "workers", data / "logs", say))
+        training = stack.enter_context(
+            Workers(
+                1,
+                [],
+                environment | {"LEADLINE_HEALTH": "none"},
+                data / "trainers",
+                data / "logs",
+                say,
+                TRAINER,
+                name="trainer",
+            )
+        )
         say(f"Kafka is at {reached.bootstrap}; logs are in {data / 'logs'}; Ctrl-C stops everything")
-        tend(running.tend)
+        tend(lambda: (running.tend(), training.tend()))
 
 
 def wants_redis(settings: Settings) -> bool:

@@ -20,7 +20,7 @@ class Workers:
     """``count`` workers on the given steps, each with a folder of its own under ``state``.
 
     `tend` starts dead ones again, and gives up on one that dies at once more often in a row than ``patience``. ``command`` is another
-    program than Leadline's. Nothing is imported from the folder where this process happens to be.
+    program than Leadline's worker, and ``name`` what it is called. Nothing is imported from the folder where this process happens to be.
     """
 
     def __init__(
@@ -33,7 +33,9 @@ class Workers:
         report: Report,
         command: Sequence[str] = (sys.executable, "-P", "-m", "leadline", "worker"),
         patience: int = 4,
+        name: str = "worker",
     ) -> None:
+        self._name = name
         self._command = [*command, *(f"--step={step}" for step in steps)]
         self._environment = {**os.environ, **environment}
         self._state = state
@@ -79,6 +81,7 @@ class Workers:
         self._started_at[number] = time.monotonic()
         private_folder(self._folder)
         environment = {**self._environment, "LEADLINE_STATE": str(self._state / str(number))}
-        child = Child(f"worker {number}", self._command, self._folder / f"worker-{number}.log", environment)
-        self._report(f"worker {number} runs as pid {child.pid}")
+        log = self._folder / f"{self._name}-{number}.log"
+        child = Child(f"{self._name} {number}", self._command, log, environment)
+        self._report(f"{self._name} {number} runs as pid {child.pid}")
         return child

@@ -19,13 +19,13 @@ class Acl(NamedTuple):
     prefixed: bool = False
 
 
-def acls(prefix: str, stages: Sequence[Stage]) -> list[Acl]:
-    """The least rights that each role needs: producer, worker, reader and admin.
+def acls(prefix: str, stages: Sequence[Stage], trainer: Stage | None = None) -> list[Acl]:
+    """The least rights that each role needs: producer, worker, trainer, reader and admin.
 
     >>> [each.name for each in acls("p", []) if each.role == "producer"]
     ['p.prediction-requests', 'p.outcomes']
     """
-    return [*_producer(prefix), *_worker(prefix, stages), *_reader(prefix), *_admin(prefix)]
+    return [*_producer(prefix), *_worker(prefix, stages), *_trainer(prefix, trainer), *_reader(prefix), *_admin(prefix)]
 
 
 def command(acl: Acl, principal: str) -> str:
@@ -47,12 +47,7 @@ def _producer(prefix: str) -> Iterator[Acl]:
 
 def _worker(prefix: str, stages: Sequence[Stage]) -> Iterator[Acl]:
     """What the stages read and write, their tables included. A worker writes dead letters and its health, whatever its stages are."""
-    reads = dict.fromkeys([WORKERS, *(topic for stage in stages for topic in (*stage.tables, *stage.reads))])
-    writes = dict.fromkeys([WORKERS, DEAD_LETTERS, *(topic for stage in stages for topic in stage.writes)])
-    for topic in {**reads, **writes}:
-        operations = [name for name, topics in (("Read", reads), ("Write", writes)) if topic in topics]
-        look = ("Describe",) if topic in (DEAD_LETTERS, WORKERS) else _LOOK
-        yield Acl("worker", "topic", f"{prefix}.{topic}", (*operations, *look))
+    yield from _topics("worker", prefix, stages, [WORKERS, DEAD_LETTERS])
     for stage in stages:
         if stage.stateful:
             yield Acl("worker", "topic", f"{prefix}.{stage.name}-changelog", ("Read", "Write", *_LOOK))
@@ -60,6 +55,25 @@ def _worker(prefix: str, stages: Sequence[Stage]) -> Iterator[Acl]:
         yield Acl("worker", "group", f"{prefix}.{stage.name}", ("Read",))
         if stage.stateful:
             yield Acl("worker", "transactional-id", f"{prefix}.{stage.name}.", ("Write", "Describe"), prefixed=True)
+
+
+def _trainer(prefix: str, trainer: Stage | None) -> Iterator[Acl]:
+    """What the trainer reads and writes; it writes its health too."""
+    if trainer is None:
+        return
+    yield from _topics("trainer", prefix, [trainer], [WORKERS])
+    yield Acl("trainer", "group", f"{prefix}.{trainer.name}", ("Read",))
+    yield Acl("trainer", "transactional-id", f"{prefix}.{trainer.name}.", ("Write", "Describe"), prefixed=True)
+
+
+def _topics(role: str, prefix: str, stages: Sequence[Stage], tells: Sequence[str]) -> Iterator[Acl]:
+    """The rights on all topics of some stages, their tables included, and on those that the role tells of itself."""
+    reads = dict.fromkeys([WORKERS, *(topic for stage in stages for topic in (*stage.tables, *stage.reads))])
+    writes = dict.fromkeys([*tells, *(topic for stage in stages for topic in stage.writes)])
+    for topic in {**reads, **writes}:
+        operations = [name for name, topics in (("Read", reads), ("Write", writes)) if topic in topics]
+        look = ("Describe",) if topic in (DEAD_LETTERS, WORKERS) else _LOOK
+        yield Acl(role, "topic", f"{prefix}.{topic}", (*operations, *look))
 
 
 def _reader(prefix: str) -> Iterator[Acl]:

@@ -42,7 +42,7 @@ class Topic:
 
     ``records``: the classes of its records; a topic without any holds bytes as they came, each under the ``key`` that it had (None).
     ``route``: the partition of a record is the murmur2 hash of this; None: of its key. ``columnar``: many events, all of one class, which
-    are read and written as columns. ``sent_by``: who sends the records, where no stage does. ``internal``: between stages only.
+    are read and written as columns. ``sent_by``: who sends the records, where no part of the loop does. ``internal``: between stages only.
     ``log_append_time``: the broker stamps the records, because arrival time falls back to that stamp and no producer may set it.
     """
 
@@ -53,7 +53,7 @@ class Topic:
     cleanup: Literal["delete", "compact"] = "delete"
     description: str = ""
     columnar: bool = False
-    sent_by: Literal["producer", "admin", "worker", "trainer"] | None = None
+    sent_by: Literal["producer", "admin", "worker"] | None = None
     internal: bool = False
     log_append_time: bool = False
     one_partition: bool = False
@@ -66,7 +66,7 @@ class Topic:
     @property
     def for_readers(self) -> bool:
         """Whether an application reads it: what workers and their stages write, and not for each other alone."""
-        return self.sent_by in (None, "worker", "trainer") and not self.internal
+        return self.sent_by in (None, "worker") and not self.internal
 
     @property
     def key_words(self) -> str:
@@ -185,21 +185,18 @@ TOPICS = (
         records=(Training,),
         key=text("model"),
         description="What becomes of a retrain request: started, with the cut of the log, progress, and how it ended.",
-        sent_by="trainer",
     ),
     Topic(
         "candidates",
         records=(Candidate,),
         key=text("model"),
         description="New versions that may become champion.",
-        sent_by="trainer",
     ),
     Topic(
         "verdicts",
         records=(Verdict,),
         key=text("model"),
         description="What is to become of a version, and by which checks: at the gate, at an approval.",
-        sent_by="trainer",
     ),
     Topic(
         "rollouts",

@@ -76,7 +76,7 @@ class Trainings:
             for name, each in self._requests.items()
             if each.model == command.model and named in ("", name) and self._is_open(name)
         ]
-        message = f"{brief(command.actor)} ended it: {brief(command.reason)}"
+        message = f"{command.actor} ended it: {command.reason}"
         ends = [self._end(each, message, trainer, as_of) for each in found]
         for each in ends:
             self.hear(each)

@@ -38,11 +38,13 @@ class Partition:
         self._group = f"{installation.settings.prefix}.{NAME}"
 
     async def open(self) -> None:
-        """Fence the trainer before, and read what it said."""
+        """Fence the trainer before, and read what was asked, and what it said: a command is about what was asked before it."""
         await self._sender.start()
-        for topic in (TRAININGS, CANDIDATES):
+        for topic in (TRAININGS, CANDIDATES, REQUESTS):
             async for record in self._all(topic):
-                if isinstance(record, Training):
+                if isinstance(record, RetrainRequest):
+                    self.trainings.ask(record)
+                elif isinstance(record, Training):
                     self.trainings.hear(record)
                 elif isinstance(record, Candidate):
                     self.candidates.append(record)

@@ -6,6 +6,7 @@ partition over fences whoever had it, and a candidate is told once. No offset sa
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 import structlog
 
@@ -22,6 +23,7 @@ from leadline.hosts.trainer.work import Standing, Steps, Work
 from leadline.kafka.errors import HOPELESS, KafkaError, is_lasting, said
 from leadline.kafka.group import GroupConsumer, Source
 from leadline.records import Candidate, Record, Training
+from leadline.wire.run import Run
 
 log = structlog.get_logger("leadline.trainer")
 
@@ -43,6 +45,7 @@ class Trainer:
         self._given: frozenset[Source] | None = None
         self._work: Work | None = None
         self._told = ("", 0.0)
+        self._turn = asyncio.Lock()
         self._patience = Patience(NAME, installation.health)
 
     async def run(self) -> None:
@@ -67,31 +70,41 @@ class Trainer:
         await consumer.start()
         try:
             while True:
-                await self._open(consumer)
-                for run in (await consumer.fetch([], _WAIT_MS, _MOST)).runs:
-                    if run.partition in self._held:
-                        await self._held[run.partition].hear(run, self._name)
-                if self._held and self._given is None and await self._caught_up(consumer):
-                    await self._go_on()
-                    self._patience.calm(KAFKA)
-                self._installation.health.round(NAME, moved=self._work is not None)
+                async with self._turn:
+                    await self._open(consumer)
+                runs = (await consumer.fetch([], _WAIT_MS, _MOST)).runs
+                async with self._turn:
+                    await self._round(consumer, runs)
         finally:
             await consumer.stop()
-            await self._close()
+            await self._revoked()
+
+    async def _round(self, consumer: GroupConsumer, runs: Sequence[Run]) -> None:
+        for run in sorted(runs, key=lambda each: each.topic == COMMANDS):
+            if run.partition in self._held:
+                await self._held[run.partition].hear(run, self._name)
+        if self._held and self._given is None and await self._caught_up(consumer):
+            await self._go_on()
+            self._patience.calm(KAFKA)
+        self._installation.health.round(NAME, moved=self._work is not None)
 
     def _consumer(self) -> GroupConsumer:
         settings = self._installation.settings
         names = {topic: self._installation.topic_name(topic) for topic in (REQUESTS, COMMANDS)}
         group = f"{settings.prefix}.{NAME}"
         return GroupConsumer(
-            self._installation.bootstrap, group, names, settings.session_timeout, self._assigned, self._close
+            self._installation.bootstrap, group, names, settings.session_timeout, self._assigned, self._revoked
         )
 
     def _assigned(self, sources: frozenset[Source]) -> None:
         self._given = sources
 
+    async def _revoked(self) -> None:
+        """Wait for the end of the round at hand, and let the partitions go; a training that runs waits whether its own comes back."""
+        async with self._turn:
+            await self._close()
+
     async def _close(self) -> None:
-        """Let the partitions go; a training that runs waits whether its own comes back."""
         held, self._held = self._held, {}
         for each in held.values():
             await each.close()

@@ -1,7 +1,8 @@
 """What was known when a training began: the labeled predictions before its cut, for a thread that may wait."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping
 
 import pyarrow as pa
 
@@ -18,29 +19,37 @@ async def ends(installation: Installation) -> dict[int, int]:
         return await reader.ends()
 
 
-def rows(installation: Installation, cut: Mapping[str, int]) -> Iterator[pa.RecordBatch]:
+def rows(installation: Installation, cut: Mapping[str, int], stop: Callable[[], bool]) -> Iterator[pa.RecordBatch]:
     """All labeled predictions before the cut, of all models, partition by partition as they come; what cannot be read is left out.
 
-    It runs an event loop of its own: call it where none runs.
+    It runs an event loop of its own: call it where none runs. ``stop`` ends it before all was read.
     """
     with asyncio.Runner() as runner:
-        reader = _reader(installation)
-        runner.run(reader.start())
+        reader = runner.run(_begun(installation))
         try:
-            runner.run(reader.from_beginning())
             behind = {partition: cut.get(str(partition), 0) for partition in reader.partitions}
-            runs = reader.until(behind)
-            while (run := runner.run(_next(runs))) is not None:
-                batch, _ = installation.wire.decode(run, installation.settings.record_bytes, None)
-                if batch.columns is not None and len(batch):
-                    yield batch.columns
+            while not stop() and (runs := runner.run(_some(reader, behind))) is not None:
+                for run in runs:
+                    batch, _ = installation.wire.decode(run, installation.settings.record_bytes, None)
+                    if batch.columns is not None and len(batch):
+                        yield batch.columns
         finally:
             runner.run(reader.stop())
+
+
+async def _begun(installation: Installation) -> Reader:
+    reader = _reader(installation)
+    await reader.start()
+    await reader.from_beginning()
+    return reader
 
 
 def _reader(installation: Installation) -> Reader:
     return Reader(installation.bootstrap, installation.topic_name(TOPIC), TOPIC)
 
 
-async def _next(runs: AsyncIterator[Run]) -> Run | None:
-    return await anext(runs, None)
+async def _some(reader: Reader, behind: Mapping[int, int]) -> list[Run] | None:
+    """What comes soon of the records before these offsets; None: there are no more."""
+    if await reader.has_reached(behind):
+        return None
+    return [run.part(0, bisect_left(run.offsets, behind[run.partition])) for run in await reader.take()]

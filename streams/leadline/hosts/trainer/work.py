@@ -16,6 +16,8 @@ from leadline.learning.model_files import ModelFiles
 from leadline.records import RetrainRequest, Verdict
 from leadline.settings import ModelSettings
 
+_END_S = 10.0
+
 
 class Made(Protocol):
     """A version that was trained: its name, the digest of its receipt, its metrics, and the file of the rows that were held out."""
@@ -100,10 +102,9 @@ class Work:
         return await self._running
 
     async def end(self) -> None:
-        """End it, whatever it is at; what it would have said counts no more."""
+        """End it, whatever it is at; what it would have said counts no more. A thread that does not end soon is left to itself."""
         self._stop.set()
-        await asyncio.wait([self._running])
-        self._running.exception()
+        await asyncio.wait([self._running], timeout=_END_S)
 
     def _run(self) -> tuple[Made, Verdict]:
         request, (cut, champion, candidates, now_ms) = self.asked.request, self.standing
@@ -111,7 +112,7 @@ class Work:
         settings = ModelFiles(root).settings(request.model)
         if settings is None:
             raise LeadlineError(f"no model is called {request.model} in {root}: copy its folder there, and ask again")
-        found = rows(self._installation, cut)
+        found = rows(self._installation, cut, self._stop.is_set)
         made = self._steps.make(
             root, settings, champion, request, found, dict(cut), now_ms, self._tell, self._stop.is_set
         )
