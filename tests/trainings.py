@@ -80,7 +80,7 @@ def labeled(table, version="v1", revision=1, signature=SIGNATURE, users=None, na
     columns["categories"] = _lists(
         [each for row in zip(*texts, strict=True) for each in row][: width * count], width, count
     )
-    columns["segments"] = pa.array([[f"colour={row[0]}"] for row in zip(*texts, strict=True)])
+    columns["segments"] = pa.array([[f"{signature.categorical[0]}={row[0]}"] for row in zip(*texts, strict=True)])
     columns |= {name: pa.nulls(count, pa.int64()) for name in ("predicted_label", "feature_age_ms")}
     flat = [_whole(columns[field.name]).cast(field.type) for field in PREDICTION]
     revisions = np.broadcast_to(revision, count)

@@ -2,7 +2,6 @@
 
 from dataclasses import asdict
 
-
 from factories import prediction
 from leadline.learning.model_files import ModelFiles
 from leadline.learning.training import make_candidate

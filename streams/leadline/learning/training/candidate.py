@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -17,14 +16,13 @@ from leadline.learning.training.apart import Trained, train_apart
 from leadline.learning.training.content import digest_of_model, digest_of_rows
 from leadline.learning.training.errors import StoppedError, TrainingError
 from leadline.learning.training.fit import ROWS
-from leadline.learning.training.receipt import Code, Data, Receipt, read_receipt, receipts
+from leadline.learning.training.receipt import Code, Data, Receipt, config_of, read_receipt, receipts
 from leadline.learning.training.recipe import READY
 from leadline.learning.training.store import TrainingSets, write_rows
 from leadline.learning.training.surroundings import commit_of, threads_here
 from leadline.learning.training.training_set import Split, TrainingSet, split, training_set
 from leadline.records import RetrainRequest
 from leadline.settings import ModelSettings
-from leadline.settings.parts import KEYS, Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +161,6 @@ class _Candidate:
             metrics={},
             model_digest=digest_of_model(trained.model),
         )
-
-
-def config_of(settings: ModelSettings) -> dict[str, Any]:
-    """The settings on which a trained model depends."""
-    names = {*KEYS[Part.VERSION], "segments", "training"}
-    return settings.model_dump(mode="json", include=names)
 
 
 def remove_unused(root: Path, model: str) -> None:

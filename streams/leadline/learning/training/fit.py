@@ -141,7 +141,11 @@ def _no_network(event: str, args: tuple[Any, ...]) -> None:
 def _where(error: BaseException) -> str:
     """The last line of the recipe's own code."""
     frames = [each for each in traceback.extract_tb(error.__traceback__) if "site-packages" not in each.filename]
-    own = [each for each in frames if f"{os.sep}leadline{os.sep}learning{os.sep}" not in each.filename]
+    own = [
+        each
+        for each in frames
+        if "leadline.learning" not in each.filename.replace(os.sep, ".") and each.filename[:1] != "<"
+    ]
     return f" ({Path(own[-1].filename).name} line {own[-1].lineno})" if own else ""
 
 

@@ -12,7 +12,7 @@ from leadline.learning.limits import RECEIPT
 from leadline.learning.manifest import to_json, verified
 from leadline.learning.model_files import ModelFiles
 from leadline.learning.training.base import Base
-from leadline.settings import explain
+from leadline.settings import ModelSettings, explain
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,21 @@ class Receipt:
 
 
 _RECEIPT = TypeAdapter(Receipt)
+_OF_MODEL = ("task", "score", "positive", "numeric", "categorical", "categories", "segments")
+_OF_TRAINING = ("recipe", "params", "base", "holdout", "gap", "max_rows", "timeout", "memory")
+
+
+def config_of(settings: ModelSettings) -> dict[str, Any]:
+    """The settings on which a trained model depends, but its seed."""
+    training = settings.training.model_dump(mode="json", include=set(_OF_TRAINING))
+    return settings.model_dump(mode="json", include=set(_OF_MODEL)) | training
+
+
+def settings_of(receipt: Receipt, settings: ModelSettings) -> ModelSettings:
+    """The settings with those of a receipt."""
+    training = settings.training.model_dump() | {name: receipt.config[name] for name in _OF_TRAINING}
+    changed = {name: receipt.config[name] for name in _OF_MODEL} | {"training": training | {"seed": receipt.seed}}
+    return ModelSettings.model_validate(settings.model_dump() | changed)
 
 
 def read_receipt(root: Path, model: str, version: str) -> tuple[Receipt, str] | None:
