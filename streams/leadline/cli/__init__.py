@@ -11,6 +11,7 @@ import typer
 from leadline.cli import (
     dead_letters,
     doctor,
+    forget,
     metrics,
     model,
     notify,
@@ -21,6 +22,7 @@ from leadline.cli import (
     topics,
     trainer,
     up,
+    verify,
     worker,
 )
 from leadline.cli.common import put, unreachable
@@ -36,6 +38,8 @@ app.command("trainer")(trainer.trainer)
 app.add_typer(topics.app, name="topics")
 app.command("asyncapi")(topics.asyncapi)
 app.add_typer(model.app, name="model")
+app.command("verify")(verify.verify)
+app.command("forget")(forget.forget)
 app.command("send")(send.send)
 app.command("tail")(tail.tail)
 app.command("metrics")(metrics.metrics)

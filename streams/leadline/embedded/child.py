@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from leadline.embedded.errors import EmbeddedError
 
@@ -18,6 +19,24 @@ _STOP_S = 15.0
 # The server replaces the shell, so its pid is the one that we hold. The shell's other half waits on a pipe that only we
 # hold open: a line means a clean stop, end of file means that we died, however that was.
 _TIED = 'exec 3<&0 </dev/null; { read -r _ <&3 || kill -9 $$; } >/dev/null 2>&1 & exec "$@" 3<&-'
+
+
+_LOCK_S = 2.0
+"""The shell of a child that ended at once may hold the lock a moment longer."""
+
+
+def _locked(log: BinaryIO) -> bool:
+    """Take the lock of a log; False where somebody keeps it."""
+    deadline = time.monotonic() + _LOCK_S
+    while True:
+        try:
+            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        else:
+            return True
 
 
 class Child:
@@ -34,11 +53,9 @@ class Child:
         self.name = name
         self.log = log
         with log.open("ab") as out:
-            try:
-                fcntl.flock(out, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            if not _locked(out):
                 message = f"{name} already runs in {log.parent}: use that one, stop it, or name another folder"
-                raise EmbeddedError(message) from None
+                raise EmbeddedError(message)
             self._begin = out.seek(0, os.SEEK_END)
             self._process = subprocess.Popen(
                 ["/bin/sh", "-c", _TIED, "sh", *command],

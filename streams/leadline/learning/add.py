@@ -4,6 +4,7 @@ import os
 import platform
 import secrets
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -15,6 +16,7 @@ import pyarrow as pa
 from leadline.core.columnar.columns import Floats
 from leadline.core.models import LoadedVersion, Signature, Version
 from leadline.core.reference import ReferenceProfile
+from leadline.core.scoring.features import Inputs
 from leadline.core.texts import Texts
 from leadline.learning.classes import on_the_wire, truth, values
 from leadline.learning.confined import examine_apart
@@ -35,7 +37,7 @@ from leadline.settings.files import read_file
 from leadline.settings.parts import PART_OF, Part
 from leadline.settings.private import private_folder
 
-__all__ = ["Added", "add_described", "add_file", "add_version", "read_reference", "signature_of"]
+__all__ = ["Added", "add_described", "add_file", "add_trained", "add_version", "read_reference", "signature_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,22 @@ def add_file(
     return Added(ModelFiles(root).describe(settings.name, new.version), examined, new.majority)
 
 
+def add_trained(
+    root: Path,
+    settings: ModelSettings,
+    data: bytes,
+    reference: pa.Table,
+    outcome: str,
+    time: str,
+    beside: Callable[[ReferenceProfile], dict[str, bytes]],
+) -> Added:
+    """The same for the bytes of a model that was trained here, as the next version; ``beside`` gives further files of it."""
+    new = _New(root, settings, None, reference, outcome, None, time)
+    examined = examine_apart(data, settings, new.sample, "the new model")
+    new.write(data, examined, beside)
+    return Added(ModelFiles(root).describe(settings.name, new.version), examined, new.majority)
+
+
 def add_described(
     root: Path, settings: ModelSettings, version: str, signature: Signature, profile: ReferenceProfile
 ) -> None:
@@ -137,10 +155,13 @@ class _New:
         self._root, self._settings = root, settings
         self._facts = _facts(outcome, len(reference))
 
-    def write(self, data: bytes, examined: Examined) -> None:
+    def write(
+        self, data: bytes, examined: Examined, beside: Callable[[ReferenceProfile], dict[str, bytes]] = lambda _: {}
+    ) -> None:
         """Write the version, whole or not at all."""
         name, root = self._settings.name, self._root
-        files = self._files(data, examined)
+        profile = self._profile(examined)
+        files = self._files(data, examined, profile) | beside(profile)
         files[MANIFEST] = manifest(name, self.version, files, self._facts)
         try:
             _write_settings(root / name / SETTINGS, _with_missing(self._settings, examined))
@@ -148,16 +169,22 @@ class _New:
         except OSError as error:
             raise RegistryError(f"{root / name / self.version} was not added: {error}; make room or rights") from error
 
-    def _files(self, data: bytes, examined: Examined) -> dict[str, bytes]:
-        """The files of the version but its manifest."""
-        scores, signature = examined.scores, examined.signature
-        _check_scores(scores)
-        inputs_ = self.sample.inputs if signature == self.sample.signature else inputs(self._reference, signature)
-        profile = reference_profile(self._settings, signature, inputs_.matrix, self._rows(examined))
+    def _profile(self, examined: Examined) -> ReferenceProfile:
+        _check_scores(examined.scores)
+        rows = self._rows(examined)
+        profile = reference_profile(self._settings, examined.signature, self._inputs(examined).matrix, rows)
         outcomes = on_the_wire(examined.served.classes, examined.served.positive)
-        profile = replace(profile, classes=outcomes.numbers, class_names=outcomes.names)
-        found = {MODEL: data, SIGNATURE: to_json(asdict(signature)), PROFILE: to_json(asdict(profile))}
-        found |= {SERVED: to_json(asdict(examined.served)), GOLDEN: to_json(asdict(Golden.of(inputs_, scores)))}
+        return replace(profile, classes=outcomes.numbers, class_names=outcomes.names)
+
+    def _inputs(self, examined: Examined) -> Inputs:
+        signature, known = examined.signature, self.sample
+        return known.inputs if signature == known.signature else inputs(self._reference, signature)
+
+    def _files(self, data: bytes, examined: Examined, profile: ReferenceProfile) -> dict[str, bytes]:
+        """The files of the version but its manifest."""
+        golden = Golden.of(self._inputs(examined), examined.scores)
+        found = {MODEL: data, SIGNATURE: to_json(asdict(examined.signature)), PROFILE: to_json(asdict(profile))}
+        found |= {SERVED: to_json(asdict(examined.served)), GOLDEN: to_json(asdict(golden))}
         return found if examined.linear is None else found | {LINEAR: to_json(asdict(examined.linear))}
 
     def _rows(self, examined: Examined) -> ScoredRows:

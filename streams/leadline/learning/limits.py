@@ -5,6 +5,8 @@ MODEL, SIGNATURE, PROFILE = "model.skops", "signature.json", "profile.json"
 LINEAR = "linear.json"
 """The numbers of a logistic regression: workers score with them, and leave the model's file alone."""
 SERVED, GOLDEN = "served.json", "golden.json"
+RECEIPT = "receipt.json"
+"""How a version was trained, where Leadline did it."""
 
 LIMITS = {
     MANIFEST: 1 << 20,
@@ -13,6 +15,7 @@ LIMITS = {
     LINEAR: 16 << 20,
     SERVED: 16 << 20,
     GOLDEN: 64 << 20,
+    RECEIPT: 4 << 20,
     MODEL: 512 << 20,
 }
 """Bytes of each file."""

@@ -1,0 +1,40 @@
+"""``leadline verify``: train a version again, and compare."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from leadline.cli.common import Json, put, put_json, say
+from leadline.settings import load_settings
+
+DIFFERS, ERASED = 1, 3
+_MEANS = {
+    "reproduced": "reproduced: the model trained again has the same content",
+    "differs": "differs: the model trained again has another content",
+    "erased": "not trained again: rows of its training set were erased, so that another model would come of it",
+}
+
+
+def verify(
+    model: Annotated[str, typer.Argument(help="The model.")],
+    version: Annotated[str, typer.Argument(help="A version that was trained by Leadline.")],
+    json: Json = False,
+) -> None:
+    """Train a version again from its stored training set, and compare what comes of it with its receipt.
+
+    Exit code 0: the same model; 1: another one, and which input differs; 3: rows were erased since.
+    """
+    from leadline.learning.training.verify import verify as train_again
+
+    found = train_again(load_settings().models, model, version, tell=say)
+    if json:
+        put_json(asdict(found))
+    else:
+        put(f"{model} {version} {_MEANS[found.outcome]} ({found.digest[:16]})")
+        effect = ", without effect" if found.outcome == "reproduced" else ""
+        for line in [*(f"differs{effect}: {each}" for each in found.differs), *found.erased, f"log: {found.log}"]:
+            put(f"  {line}")
+    code = {"reproduced": 0, "differs": DIFFERS, "erased": ERASED}[found.outcome]
+    if code:
+        raise SystemExit(code)

@@ -1,0 +1,180 @@
+"""A candidate from a retrain request: the training set of the cut, a model trained on it, and a version with its receipt."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+
+from leadline.core.reference import ReferenceProfile
+from leadline.learning.add import add_trained
+from leadline.learning.errors import RegistryError
+from leadline.learning.limits import RECEIPT
+from leadline.learning.model_files import ModelFiles
+from leadline.learning.training.apart import Trained, train_apart
+from leadline.learning.training.content import digest_of_model, digest_of_rows
+from leadline.learning.training.errors import StoppedError, TrainingError
+from leadline.learning.training.fit import ROWS
+from leadline.learning.training.receipt import Code, Data, Receipt, config_of, read_receipt, receipts
+from leadline.learning.training.recipe import READY
+from leadline.learning.training.store import TrainingSets, write_rows
+from leadline.learning.training.surroundings import commit_of, threads_here
+from leadline.learning.training.training_set import Split, TrainingSet, split, training_set
+from leadline.records import RetrainRequest
+from leadline.settings import ModelSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A candidate. ``receipt``: the sha256 of its receipt.json; ``held_out``: the Parquet file of the rows that it has not seen.
+
+    That file has the features by name, ``request_id``, ``user_id``, ``event_time``, ``outcome`` (a class as the versions have it),
+    ``model_version`` (which scored the row), ``champion_score`` (null where it is not known) and ``segments`` (as predictions have them).
+    """
+
+    version: str
+    receipt: str
+    metrics: dict[str, float]
+    held_out: Path
+
+
+def make_candidate(
+    root: Path,
+    settings: ModelSettings,
+    champion: str | None,
+    request: RetrainRequest,
+    rows: Iterable[pa.RecordBatch],
+    cut: dict[str, int],
+    now_ms: int,
+    tell: Callable[[str], None],
+    stop: Callable[[], bool],
+    topic_ids: Mapping[str, str] | None = None,
+) -> Made:
+    """Train a version for a request, and add it to the models below ``root``; the same request gives the version that it has already.
+
+    ``rows``: labeled predictions below the ``cut``, in any order. ``tell`` hears how far it is; ``stop`` is asked at least each second
+    while the model is fitted, and ends it. Raises TrainingError; then there is no version, and nothing half of one.
+    """
+    try:
+        with TrainingSets(root, settings.name).alone() as work:
+            known = _made_already(root, settings.name, request.retrain_id)
+            if known is not None:
+                return known
+            remove_unused(root, settings.name)
+            return _Candidate(root, settings, champion, request, cut, dict(topic_ids or {}), now_ms).make(
+                rows, work, tell, stop
+            )
+    except TrainingError:
+        raise
+    except OSError as error:
+        where = error.filename or root / settings.name
+        raise TrainingError(
+            f"{where}: {error.strerror or error}; make room or rights, and ask for the training again"
+        ) from error
+    except (ValueError, RegistryError, pa.ArrowException) as error:
+        raise TrainingError(f"{settings.name} was not trained: {error}") from error
+
+
+def _made_already(root: Path, model: str, retrain_id: str) -> Made | None:
+    for version, (receipt, digest) in receipts(root, model).items():
+        if receipt.retrain_id == retrain_id:
+            held_out = TrainingSets(root, model).held_out(receipt.data.held_out)
+            return Made(version, digest, receipt.metrics, held_out)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    root: Path
+    settings: ModelSettings
+    champion: str | None
+    request: RetrainRequest
+    cut: dict[str, int]
+    topic_ids: dict[str, str]
+    now_ms: int
+
+    def make(
+        self, rows: Iterable[pa.RecordBatch], work: Path, tell: Callable[[str], None], stop: Callable[[], bool]
+    ) -> Made:
+        root, name, check = self.root, self.settings.name, partial(_check, stop)
+        sets = TrainingSets(root, name)
+        tell("collecting the rows of the cut")
+        found = training_set(root, self.settings, self.champion, rows, work, check)
+        parts = split(found, self.settings)
+        tell(f"training set: {found.said}; {parts.train:,} to train on, {parts.held_out:,} held out")
+        write_rows(work / ROWS, found.table)
+        threads = threads_here()
+        trained = train_apart(work, work / ROWS, parts.train, self.settings, threads, tell, stop)
+        held_out = found.table.slice(len(found.table) - parts.held_out)
+        receipt = self._receipt(found, parts, digest_of_rows(held_out), trained, threads)
+        check()
+        tell("adding the version")
+        try:
+            (work / ROWS).replace(sets.path(found.digest))
+            write_rows(sets.held_out(receipt.data.held_out), held_out)
+            return self._add(trained, held_out, receipt)
+        finally:
+            remove_unused(root, name)
+
+    def _add(self, trained: Trained, held_out: pa.Table, receipt: Receipt) -> Made:
+        settings = ModelFiles(self.root).settings(self.settings.name) or self.settings
+        made: list[Receipt] = []
+
+        def beside(profile: ReferenceProfile) -> dict[str, bytes]:
+            made.append(replace(receipt, metrics=dict(profile.metrics)))
+            return {RECEIPT: made[0].to_bytes()}
+
+        added = add_trained(self.root, settings, trained.model, held_out, "outcome", "event_time", beside)
+        path = TrainingSets(self.root, settings.name).held_out(receipt.data.held_out)
+        return Made(added.version.version, made[0].digest, made[0].metrics, path)
+
+    def _receipt(self, found: TrainingSet, parts: Split, held_out: str, trained: Trained, threads: int) -> Receipt:
+        data = Data(
+            digest=found.digest,
+            rows=len(found.table),
+            sampled_from=found.sampled_from,
+            left_out=found.left_out,
+            train_rows=parts.train,
+            held_out_rows=parts.held_out,
+            held_out_since=parts.since,
+            held_out=held_out,
+            base=found.base,
+        )
+        recipe = self.settings.training.recipe
+        commit, dirty = commit_of(Path(trained.folder)) if recipe else ("", False)
+        return Receipt(
+            model=self.settings.name,
+            retrain_id=self.request.retrain_id,
+            parent=self.champion or "",
+            cut=self.cut,
+            topic_ids=self.topic_ids,
+            made_at=self.now_ms,
+            data=data,
+            code=Code(recipe or READY, trained.code, commit, dirty),
+            libraries=trained.libraries,
+            platform=trained.platform,
+            threads=threads,
+            seed=self.settings.training.seed,
+            config=config_of(self.settings),
+            chosen=trained.chosen,
+            metrics={},
+            model_digest=digest_of_model(trained.model),
+        )
+
+
+def remove_unused(root: Path, model: str) -> None:
+    """Remove the training sets that belong to no version: their training ended without one, or it was removed."""
+    digests: set[str] = set()
+    for version in ModelFiles(root).versions(model):
+        try:
+            found = read_receipt(root, model, version)
+        except RegistryError:  # a broken one may be restored, and wants its set then
+            return
+        digests |= {found[0].data.digest, found[0].data.held_out} if found else set()
+    TrainingSets(root, model).keep_only(digests)
+
+
+def _check(stop: Callable[[], bool]) -> None:
+    if stop():
+        raise StoppedError("the training was stopped: somebody asked for it")

@@ -1,0 +1,143 @@
+"""Recipes: a user's function that builds an estimator, and the ready one for who has none."""
+
+import inspect
+import sys
+from collections.abc import Callable
+from hashlib import sha256
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from leadline.core.texts import Texts
+from leadline.learning.reference import numbers, texts
+from leadline.learning.training.errors import TrainingError
+from leadline.learning.training.ready import fit_ready
+from leadline.settings import ModelSettings
+
+READY = "leadline.learning.training.ready:fit_ready"
+"""The name of the ready recipe in receipts."""
+
+
+def fit(table: pa.Table, settings: ModelSettings) -> tuple[Any, dict[str, Any]]:
+    """The fitted estimator that is to be served, and what a search chose. Raises TrainingError, and whatever a recipe raises."""
+    truth = outcomes_of(table, settings)
+    training = settings.training
+    if not training.recipe:
+        return fit_ready(table, truth, settings), {}
+    estimator = build(training.recipe, training.params, training.seed)
+    estimator.fit(frame(table, settings), truth)
+    chosen = getattr(estimator, "best_params_", None)
+    if chosen is not None and not hasattr(estimator, "best_estimator_"):
+        raise TrainingError(
+            f"recipe {training.recipe} searches with refit=False, so that there is no model: leave that out"
+        )
+    return getattr(estimator, "best_estimator_", estimator), chosen if isinstance(chosen, dict) else {}
+
+
+def build(recipe: str, params: dict[str, Any], seed: int) -> Any:
+    """The estimator of a recipe, not fitted. Raises TrainingError."""
+    from sklearn.base import clone
+
+    function = _function(recipe)
+    takes = inspect.signature(function).parameters
+    seeded = "seed" in takes or any(each.kind is each.VAR_KEYWORD for each in takes.values())
+    found = function(params, seed=seed) if seeded else function(params)
+    if isinstance(found, type) or not hasattr(found, "fit"):
+        raise TrainingError(
+            f"recipe {recipe} returns a {type(found).__name__}, and should return an estimator that is not fitted"
+        )
+    try:
+        return clone(found)
+    except TypeError as error:
+        raise TrainingError(f"recipe {recipe} returns no estimator of scikit-learn's kind ({error})") from None
+
+
+def _function(recipe: str) -> Callable[..., Any]:
+    module, _, name = recipe.partition(":")
+    if not module or not name:
+        raise TrainingError(f"[training] recipe = {recipe!r}: write module:function")
+    try:
+        found = getattr(import_module(module), name, None)
+    except ModuleNotFoundError as error:
+        raise TrainingError(
+            f"recipe {recipe}: {error}; install it, or put its folder on PYTHONPATH of the trainer"
+        ) from None
+    if not callable(found):
+        raise TrainingError(f"recipe {recipe}: module {module} has no function {name}")
+    return found  # type: ignore[no-any-return]
+
+
+def frame(table: pa.Table, settings: ModelSettings) -> Any:
+    """The features as a data frame, as serving gives them: numbers as float64, categories as texts, missing is NaN."""
+    try:
+        from pandas import DataFrame
+    except ImportError:
+        raise TrainingError(
+            "a recipe gets a data frame, and pandas is not installed: pip install 'leadline[frames]'"
+        ) from None
+    columns = {name: numbers(table, name) for name in settings.numeric}
+    return DataFrame(columns | {name: _objects(Texts.of(texts(table, name))) for name in settings.categorical})
+
+
+def _objects(column: Texts) -> NDArray[Any]:
+    known = np.empty(len(column.texts) + 1, object)
+    known[:] = [*column.texts, np.nan]
+    found: NDArray[Any] = known[column.codes]
+    return found
+
+
+def outcomes_of(table: pa.Table, settings: ModelSettings) -> NDArray[Any]:
+    """The outcomes as an estimator learns them: class names as texts, whole numbers of classes as such. Raises TrainingError."""
+    column = table["outcome"].combine_chunks()
+    found: NDArray[Any] = column.to_numpy(zero_copy_only=False)
+    if settings.task == "regression":
+        return found
+    if len(classes := sorted(set(found.tolist()))) < 2:
+        raise TrainingError(
+            f"all {len(found):,} rows to train on have the outcome {classes}: wait for labels of the other class"
+        )
+    whole = found.dtype != object and (found == np.floor(found)).all()
+    return found.astype(np.int64) if whole else found
+
+
+def sources(recipe: str) -> dict[str, str]:
+    """The sha256 of the recipe's module, and of all modules of its package or from beside it that are loaded, by their paths from there."""
+    name = (recipe or READY).partition(":")[0]
+    if not recipe:
+        files = {Path(inspect.getsourcefile(sys.modules[name]) or "")}
+        root = next(iter(files)).parent
+    else:
+        root = folder_of(name)
+        files = {path for module, path in _loaded() if _is_below(module, name) or _is_beside(module, path, root)}
+    return {str(path.relative_to(root)): sha256(path.read_bytes()).hexdigest() for path in sorted(files)}
+
+
+def folder_of(name: str) -> Path:
+    """The folder from which a module that is loaded comes: of one in a package, the folder of that."""
+    file = Path(inspect.getsourcefile(sys.modules[name]) or "")
+    package = sys.modules[name].__package__ or ""
+    depth = package.count(".") + 1 if package else 0
+    return file.parents[depth]
+
+
+def _is_below(module: str, name: str) -> bool:
+    top = name.partition(".")[0]
+    return module == top or module.startswith(f"{top}.")
+
+
+def _is_beside(module: str, path: Path, root: Path) -> bool:
+    return (
+        path.is_relative_to(root)
+        and not {"site-packages", "dist-packages"} & set(path.parts)
+        and not _is_below(module, "leadline")
+    )
+
+
+def _loaded() -> list[tuple[str, Path]]:
+    files = ((name, getattr(module, "__file__", None)) for name, module in list(sys.modules.items()))
+    found = [(name, Path(each)) for name, each in files if isinstance(each, str) and each.endswith(".py")]
+    return [(name, path) for name, path in found if path.is_file()]

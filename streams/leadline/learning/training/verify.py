@@ -1,0 +1,142 @@
+"""Trains a version again from its stored training set, in a fresh process, and says which input differs where the model does."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from leadline.learning.limits import MODEL
+from leadline.learning.manifest import verified
+from leadline.learning.model_files import ModelFiles
+from leadline.learning.training.apart import Trained, train_apart
+from leadline.learning.training.content import digest_of_model, digest_of_rows
+from leadline.learning.training.errors import TrainingError
+from leadline.learning.training.receipt import Receipt, config_of, read_receipt, settings_of
+from leadline.learning.training.store import TrainingSets, read_rows
+from leadline.learning.training.training_set import training_set
+from leadline.settings import ModelSettings
+
+Outcome = Literal["reproduced", "differs", "erased"]
+Log = Literal["same rows", "other rows", "expired", "not compared"]
+Rows = Callable[[Receipt], Iterable[pa.RecordBatch]]
+"""The labeled predictions below the cut of a receipt, read from the log again. Raises ExpiredError where it has them no more."""
+_SHOWN = 5
+
+
+class ExpiredError(TrainingError):
+    """The log has no longer all of what a training set was made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What came of it. ``again``: the digest of the model that was trained now; empty where rows were erased.
+
+    ``differs``: each input (data, code, library, seed, config, platform) that is not as it was, and how. Where the model is the same all
+    the same, that is so without effect. ``log``: whether the log still gives the same rows.
+    """
+
+    model: str
+    version: str
+    outcome: Outcome
+    digest: str
+    again: str
+    differs: list[str] = field(default_factory=list)
+    erased: list[str] = field(default_factory=list)
+    log: Log = "not compared"
+
+
+def verify(
+    root: Path, model: str, version: str, rows: Rows | None = None, tell: Callable[[str], None] = lambda _: None
+) -> Verified:
+    """Train again, and compare. ``rows``: how the log is read, where there is one. Raises RegistryError where that cannot be done."""
+    settings = ModelFiles(root).settings(model)
+    found = read_receipt(root, model, version) if settings is not None else None
+    if settings is None or found is None:
+        raise TrainingError(
+            f"{model} {version} was not trained by Leadline, or is not here: it has no receipt below {root}"
+        )
+    return _Verify(root, settings, version, found[0]).verified(rows, tell)
+
+
+@dataclass(frozen=True, slots=True)
+class _Verify:
+    root: Path
+    settings: ModelSettings
+    version: str
+    receipt: Receipt
+
+    def verified(self, rows: Rows | None, tell: Callable[[str], None]) -> Verified:
+        receipt, name = self.receipt, self.settings.name
+        path = TrainingSets(self.root, name).path(receipt.data.digest)
+        data = digest_of_rows(read_rows(path))
+        stored = digest_of_model(verified(self.root, name, self.version)[MODEL])
+        erasures = TrainingSets(self.root, name).erasures(path)
+        erased = [
+            f"{each['rows']:,} rows of the training set were erased at {each['at']}: {each['reason']}"
+            for each in erasures
+        ]
+        with tempfile.TemporaryDirectory(prefix="leadline-verify-") as folder:
+            log = self._log(rows, Path(folder))
+            if erasures and erasures[-1]["after"] == data:
+                return Verified(name, self.version, "erased", receipt.model_digest, "", [], erased, log)
+            again = self._again(Path(folder), path, tell)
+        digest = digest_of_model(again.model)
+        differs = list(self._differing(data, stored, again))
+        same = {digest, stored} == {receipt.model_digest} and data == receipt.data.digest
+        if not same and not differs:
+            differs = [
+                "nothing that the receipt names: the recipe gives another model each time; give its estimators a random_state"
+            ]
+        return Verified(
+            name, self.version, "reproduced" if same else "differs", receipt.model_digest, digest, differs, erased, log
+        )
+
+    def _again(self, folder: Path, path: Path, tell: Callable[[str], None]) -> Trained:
+        receipt, settings = self.receipt, settings_of(self.receipt, self.settings)
+        return train_apart(folder, path, receipt.data.train_rows, settings, receipt.threads, tell, lambda: False)
+
+    def _differing(self, data: str, stored: str, again: Trained) -> Iterator[str]:
+        receipt = self.receipt
+        if stored != receipt.model_digest:
+            yield f"model: the file of the version has the content {stored[:16]}, and the receipt is of {receipt.model_digest[:16]}"
+        if data != receipt.data.digest:
+            yield f"data: the stored rows have the digest {data[:16]}, and were trained with {receipt.data.digest[:16]}"
+        yield from _changes("code", receipt.code.files, again.code, _hash)
+        yield from _changes(
+            "library", receipt.libraries, {name: again.libraries.get(name) for name in receipt.libraries}
+        )
+        if receipt.seed != self.settings.training.seed:
+            yield f"seed: {receipt.seed} then, and {self.settings.training.seed} in model.toml now"
+        yield from _changes("config", receipt.config, config_of(self.settings))
+        yield from _changes("platform", receipt.platform, again.platform)
+        if receipt.threads > (os.cpu_count() or 1):
+            yield f"platform: {receipt.threads} threads then, on {os.cpu_count()} processors now"
+
+    def _log(self, rows: Rows | None, folder: Path) -> Log:
+        if rows is None:
+            return "not compared"
+        receipt, settings = self.receipt, settings_of(self.receipt, self.settings)
+        try:
+            found = training_set(self.root, settings, receipt.parent or None, rows(receipt), folder, lambda: None)
+        except ExpiredError:
+            return "expired"
+        return "same rows" if found.digest == receipt.data.digest else "other rows"
+
+
+def _hash(value: Any) -> str:
+    return str(value)[:12]
+
+
+def _changes(
+    what: str, then: Mapping[str, Any], now: Mapping[str, Any], shown: Callable[[Any], str] = repr
+) -> Iterator[str]:
+    """What differs, the first few by name."""
+    names = [name for name in {**then, **now} if then.get(name) != now.get(name)]
+    for name in names[:_SHOWN]:
+        yield f"{what}: {name} was {shown(then.get(name))}, and is {shown(now.get(name))}"
+    if len(names) > _SHOWN:
+        yield f"{what}: and {len(names) - _SHOWN} more"

@@ -1,0 +1,38 @@
+"""A version is made from labeled predictions below a cut, whole or not at all."""
+
+from dataclasses import asdict
+
+from factories import prediction
+from leadline.learning.model_files import ModelFiles
+from leadline.learning.training import make_candidate
+from leadline.learning.training.store import read_rows
+from leadline.records import LabeledPrediction
+from leadline.wire.decoding import _to_columns
+from leadline.wire.single import write_body
+from trainings import LABELED, drawn, labeled, request, with_model
+
+QUICK = {"max_iter": 5}
+
+
+def make(root, settings, rows, *, retrain_id="t1", champion="v1", stop=lambda: False, said=None):
+    tell = (lambda _: None) if said is None else said.append
+    return make_candidate(root, settings, champion, request(retrain_id), rows, {"0": 99}, 7, tell, stop)
+
+
+def test_rows_here_are_as_the_codec_decodes_them():
+    body = write_body("LabeledPrediction", asdict(LabeledPrediction(prediction("r1"), 1.0, 0, 0, 1)))
+    assert _to_columns([body], "LabeledPrediction").schema.equals(LABELED)
+
+
+def test_a_candidate_is_a_version_as_any_and_the_same_request_gives_it_again(tmp_path):
+    settings, rows, said = with_model(tmp_path, params=QUICK), drawn(1000), []
+    made = make(tmp_path, settings, [labeled(rows.slice(500)), labeled(rows.slice(0, 500))], said=said)
+    assert made.version == "v2"
+    assert made.metrics["auc"] > 0.6
+    loaded = ModelFiles(tmp_path).load("m", "v2")
+    assert loaded.profile.predictions == 200
+    held_out = read_rows(made.held_out)
+    assert held_out["request_id"].to_pylist() == rows["request_id"].to_pylist()[800:]
+    assert held_out["champion_score"].null_count == 0
+    assert "1,000 rows; 800 to train on, 200 held out" in said[1]
+    assert make(tmp_path, settings, [], retrain_id="t1") == made

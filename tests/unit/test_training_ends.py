@@ -1,0 +1,186 @@
+"""However a training ends, it is a version or one line, and nothing half is on the disk."""
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from leadline.learning.model_files import ModelFiles
+from leadline.learning.training import StoppedError, TrainingError, make_candidate
+from leadline.learning.training.store import TrainingSets
+from trainings import drawn, labeled, request, with_model
+
+RECIPES = """
+import os, signal, socket, sys, time
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+
+class Linear(LogisticRegression):
+    def __init__(self, what=""):
+        super().__init__()
+        self.what = what
+
+    def fit(self, rows, truth):
+        print("a line\\n" * 100_000, file=sys.stderr)
+        exec(self.what)
+        return super().fit(rows, truth)
+
+
+def build(params):
+    return Linear(**params)
+
+
+def a_class(params):
+    return LogisticRegression
+
+
+def a_text(params):
+    return "a text"
+
+
+def no_refit(params):
+    from sklearn.model_selection import GridSearchCV
+
+    return GridSearchCV(LogisticRegression(), {"C": [1.0]}, refit=False, cv=2)
+
+
+def function(params):
+    from sklearn.preprocessing import FunctionTransformer
+    from sklearn.pipeline import make_pipeline
+
+    return make_pipeline(FunctionTransformer(lambda frame: frame[["age", "income"]]), LogisticRegression())
+
+
+def broken(params):
+    return 1 / 0
+"""
+ENDS = {
+    "raise ValueError('two\\nlines')": "recipes:build raised ValueError: two lines (recipes.py line",
+    "raise KeyboardInterrupt": "recipes:build raised KeyboardInterrupt",
+    "sys.exit('no')": "recipes:build raised SystemExit: no",
+    "np.ones(1 << 40)": "recipes:build needs more than 300 MiB of memory",
+    "os._exit(3)": "recipes:build ended its process (exit code 3)",
+    "os.kill(os.getpid(), signal.SIGKILL)": "recipes:build ended its process (SIGKILL)",
+    "socket.create_connection(('127.0.0.1', 9))": "a training may not use the network",
+    "time.sleep(1e6)": "the training took longer than 8 s",
+}
+REFUSED = {
+    "nowhere:build": "recipe nowhere:build: No module named 'nowhere'",
+    "recipes:none": "module recipes has no function none",
+    "recipes": "write module:function",
+    "recipes:a_class": "returns a type, and should return an estimator that is not fitted",
+    "recipes:a_text": "returns a str",
+    "recipes:no_refit": "searches with refit=False",
+    "recipes:function": "cannot be stored by skops",
+    "recipes:broken": "raised ZeroDivisionError: division by zero (recipes.py line",
+}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A model, and a folder of recipes that can be imported."""
+    folder = tmp_path_factory.mktemp("ends")
+    (folder / "recipes.py").write_text(RECIPES)
+    with_model(folder / "models")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(folder))
+        yield folder / "models"
+
+
+def make(root, stop=lambda: False, rows=300, said=None, **training):
+    model = ModelFiles(root).settings("m")
+    changed = model.training.model_copy(update={"memory": 300 << 20, "timeout": 60_000} | training)
+    settings = model.model_copy(update={"training": changed})
+    tell = (lambda _: None) if said is None else said.append
+    return make_candidate(root, settings, "v1", request(), [labeled(drawn(rows))], {"0": 1}, 7, tell, stop)
+
+
+def left(root):
+    return {str(path.relative_to(root)) for path in root.rglob("*") if path.name != "lock"}
+
+
+def ends(root, kind=TrainingError, **training):
+    before = left(root)
+    with pytest.raises(kind) as raised:
+        make(root, **training)
+    assert left(root) - before <= {"m/.training-sets"}
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+@pytest.mark.parametrize("what", ENDS)
+def test_what_a_recipe_does_ends_in_one_line(root, what):
+    timeout = 8_000 if "sleep" in what else 60_000
+    assert ENDS[what] in ends(root, recipe="recipes:build", params={"what": what}, timeout=timeout)
+
+
+@pytest.mark.parametrize("recipe", REFUSED)
+def test_what_is_no_recipe_is_refused(root, recipe):
+    assert REFUSED[recipe] in ends(root, recipe=recipe)
+
+
+def test_somebody_may_stop_it(root):
+    asked = iter([False] * 8)
+    why = ends(
+        root, StoppedError, recipe="recipes:build", params={"what": "time.sleep(1e6)"}, stop=lambda: next(asked, True)
+    )
+    assert why == "the training was stopped: somebody asked for it"
+
+
+def test_a_full_disk(root):
+    with small_files(20_000):
+        assert "make room or rights" in ends(root, rows=2000)
+
+
+def test_a_second_trainer_waits_for_its_turn(root):
+    with TrainingSets(root, "m").alone():
+        assert "is in use by another process" in ends(root)
+
+
+@pytest.mark.long
+def test_a_trainer_that_is_killed_leaves_the_request_to_the_next_one(root, tmp_path):
+    shutil.copytree(root, tmp_path / "models")
+    before = left(tmp_path / "models")
+    for line in range(5):
+        done = subprocess.run(
+            [sys.executable, __file__, str(tmp_path / "models"), str(line)], env=environment(), check=False
+        )
+        assert done.returncode == -signal.SIGKILL
+        assert not [each for each in left(tmp_path / "models") - before if each.startswith("m/v")]
+    made = make(tmp_path / "models")
+    assert made.version == "v2"
+    new = {each for each in left(tmp_path / "models") - before if each.startswith("m/.")}
+    assert len(new) == len({each for each in new if each.endswith(".parquet")}) + 1 == 3
+
+
+@contextmanager
+def small_files(size):
+    """As on a disk that is full after so many bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def environment():
+    return os.environ | {"PYTHONPATH": os.pathsep.join(each for each in sys.path if each)}
+
+
+if __name__ == "__main__":  # a trainer that is killed at a line of its progress
+
+    class _Killed(list):
+        def append(self, line):
+            super().append(line)
+            if len(self) > int(sys.argv[2]):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    make(Path(sys.argv[1]), said=_Killed())

@@ -1,0 +1,212 @@
+"""A version can be trained again: the same comes of it, or the input that differs is named."""
+
+import json
+import shutil
+from hashlib import sha256
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from commands import run
+from leadline.learning.errors import RegistryError
+from leadline.learning.training import TrainingError, make_candidate
+from leadline.learning.training.apart import train_apart
+from leadline.learning.training.content import digest_of_model
+from leadline.learning.training.store import read_rows, write_rows
+from leadline.learning.training.verify import ExpiredError, verify
+from trainings import drawn, labeled, request, settings, with_model
+
+ROWS = labeled(drawn(400))
+RECIPES = """
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from beside import C
+
+
+def encoded(last):
+    return make_pipeline(make_column_transformer((OneHotEncoder(handle_unknown="ignore"), ["colour"]), remainder=StandardScaler()), last)
+
+
+def linear(params):
+    return encoded(LogisticRegression(**{"C": C, **params}))
+
+
+def forest(params, seed):
+    return encoded(RandomForestClassifier(n_estimators=10, random_state=seed))
+
+
+def unseeded(params):
+    return encoded(RandomForestClassifier(n_estimators=3, n_jobs=2))
+
+
+def boosting(params, seed):
+    return encoded(HistGradientBoostingClassifier(max_iter=5, random_state=seed))
+
+
+def search(params):
+    return encoded(GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=2))
+
+
+def searched(params):
+    return GridSearchCV(linear({}), {"logisticregression__C": [0.01, 1.0]}, cv=2)
+
+
+def lightgbm(params, seed):
+    from lightgbm import LGBMClassifier
+
+    return encoded(LGBMClassifier(n_estimators=5, random_state=seed, deterministic=True, force_row_wise=True, verbose=-1))
+"""
+
+
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory):
+    """A folder of recipes, and models whose v2 was made by one of them."""
+    folder = tmp_path_factory.mktemp("originals")
+    (folder / "code").mkdir()
+    (folder / "code" / "recipes.py").write_text(RECIPES)
+    (folder / "code" / "beside.py").write_text("C = 1.0\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(folder / "code"))
+        for kind, params in {"linear": {"C": 2.0}, "forest": {}}.items():
+            found = with_model(folder / kind, recipe=f"recipes:{kind}", params=params)
+            make_candidate(folder / kind, found, "v1", request(), [ROWS], {"0": 400}, 7, lambda _: None, lambda: False)
+    return folder
+
+
+@pytest.fixture
+def made(originals, tmp_path, monkeypatch):
+    """Gives a copy of such models, with the recipes copied too."""
+    shutil.copytree(originals / "code", tmp_path / "code")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "code"))
+
+    def copied(kind):
+        return Path(shutil.copytree(originals / kind, tmp_path / "models-of-another-place"))
+
+    return copied
+
+
+def changed(root, name, change):
+    """A file of the version, and what the manifest says of it."""
+    path, manifest = root / "m" / "v2" / name, root / "m" / "v2" / "manifest.json"
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    said = json.loads(manifest.read_text())
+    said["files"][name] = sha256(path.read_bytes()).hexdigest()
+    manifest.write_text(json.dumps(said))
+
+
+def differs(root):
+    found = verify(root, "m", "v2")
+    assert found.outcome == "differs"
+    return [each.partition(":")[0] for each in found.differs], " ".join(found.differs)
+
+
+def test_the_same_comes_of_it_in_another_process_and_another_folder(made):
+    found = verify(made("linear"), "m", "v2", lambda receipt: [ROWS.slice(200), ROWS.slice(0, 200)])
+    assert (found.outcome, found.differs, found.log) == ("reproduced", [], "same rows")
+    assert found.again == found.digest
+
+
+@pytest.mark.parametrize("kind", ["unseeded", "boosting", "search", "searched", "lightgbm", ""])
+def test_each_kind_of_model_is_equal_when_it_is_trained_again(originals, monkeypatch, tmp_path, kind):
+    monkeypatch.setenv("PYTHONPATH", str(originals / "code"))
+    rows = next(
+        each for each in (originals / "linear" / "m" / ".training-sets").glob("*.parquet") if "held" not in each.name
+    )
+    model = settings(recipe=kind and f"recipes:{kind}", seed=3)
+    digests = set()
+    for name in ("one", "another-with-a-long-name"):
+        (tmp_path / name).mkdir()
+        found = train_apart(tmp_path / name, rows, 320, model, 2, lambda _: None, lambda: False)
+        digests.add(digest_of_model(found.model))
+    assert len(digests) == 1
+
+
+def test_a_changed_row_and_a_changed_line_beside_the_recipe_are_named(made, tmp_path):
+    root = made("linear")
+    path = next(each for each in (root / "m" / ".training-sets").glob("*.parquet") if "held" not in each.name)
+    table = read_rows(path)
+    age = table["age"].to_pylist()
+    write_rows(path, table.set_column(table.column_names.index("age"), "age", pa.array([age[0] + 1, *age[1:]])))
+    (tmp_path / "code" / "beside.py").write_text("C = 1.0  # a word\n")
+    names, said = differs(root)
+    assert names == ["data", "code"]
+    assert "beside.py was" in said
+
+
+def test_another_parameter_or_platform_is_named(made):
+    root = made("linear")
+    changed(root, "receipt.json", lambda receipt: receipt["config"].update(params={"C": 0.001}))
+    changed(root, "receipt.json", lambda receipt: receipt["platform"].update(machine="sparc"))
+    names, said = differs(root)
+    assert names == ["config", "platform"]
+    assert "params was {'C': 0.001}, and is {'C': 2.0}" in said
+    assert "'sparc'" in said
+
+
+def test_another_seed_or_library_is_named(made):
+    root = made("forest")
+    changed(root, "receipt.json", lambda receipt: receipt.update(seed=5))
+    changed(root, "receipt.json", lambda receipt: receipt["libraries"].update({"scikit-learn": "0.1"}))
+    names, said = differs(root)
+    assert names == ["library", "seed"]
+    assert "scikit-learn was '0.1', and is" in said
+
+
+def test_another_model_than_that_of_the_receipt_is_named(made):
+    root = made("forest")
+    changed(root, "receipt.json", lambda receipt: receipt.update(model_digest="0" * 64))
+    assert differs(root)[0] == ["model"]
+
+
+def test_settings_that_changed_since_are_said_and_have_no_effect(made):
+    root = made("forest")
+    path = root / "m" / "model.toml"
+    path.write_text(path.read_text().replace("seed = 0\n", "seed = 4\n"))
+
+    def gone(receipt):
+        raise ExpiredError("gone")
+
+    found = verify(root, "m", "v2", gone)
+    assert (found.outcome, found.differs, found.log) == (
+        "reproduced",
+        ["seed: 0 then, and 4 in model.toml now"],
+        "expired",
+    )
+
+
+def test_a_changed_receipt_or_none_is_refused(made):
+    root = made("linear")
+    path = root / "m" / "v2" / "receipt.json"
+    path.write_text(path.read_text().replace('"seed": 0', '"seed": 1'))
+    with pytest.raises(RegistryError, match=r"receipt.json is not the file that its manifest names"):
+        verify(root, "m", "v2")
+    with pytest.raises(TrainingError, match="it has no receipt"):
+        verify(root, "m", "v1")
+
+
+def test_an_erased_person_is_said_and_what_is_left_where(made, monkeypatch, capsys):
+    root = made("linear")
+    monkeypatch.setenv("LEADLINE_MODELS", str(root))
+    assert run(["verify", "m", "v2"]) == 0
+    assert "m v2 reproduced" in capsys.readouterr().out
+    assert run(["forget", "--user", "u7", "--reason", "their right"]) == 0
+    out = capsys.readouterr().out
+    assert "removed 8 rows" in out
+    assert "left in m v2" in out
+    for path in (root / "m" / ".training-sets").glob("*.parquet"):
+        assert "u7" not in read_rows(path)["user_id"].to_pylist()
+    assert run(["verify", "m", "v2"]) == 3
+    out = capsys.readouterr().out
+    assert "8 rows of the training set were erased" in out
+    assert "their right" in out
+    assert run(["forget", "--user", "u7", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == 0
+    assert not any("u7" in path.read_text() for path in (root / "m" / ".training-sets").glob("*.json"))
