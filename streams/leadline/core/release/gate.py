@@ -73,15 +73,20 @@ def comparisons(
 
 def decided(checks: Sequence[Check]) -> tuple[str, str]:
     """Promote where all that is required has passed, reject where anything failed, and hold where evidence is missing; and why."""
-    required = [each for each in checks if each.name != NOT_COMPARED]
-    failed, missing = ([each for each in required if each.outcome == outcome] for outcome in (FAILED, NO_EVIDENCE))
+    needed = [each for each in checks if required(each)]
+    failed, missing = ([each for each in needed if each.outcome == outcome] for outcome in (FAILED, NO_EVIDENCE))
     if failed:
-        return REJECT, f"{len(failed)} of {len(required)} checks failed: {_named(failed)}"
+        return REJECT, f"{len(failed)} of {len(needed)} checks failed: {_named(failed)}"
     if missing:
-        return HOLD, f"{len(missing)} of {len(required)} checks lack evidence: {_named(missing)}"
-    if not required:
+        return HOLD, f"{len(missing)} of {len(needed)} checks lack evidence: {_named(missing)}"
+    if not needed:
         return HOLD, "nothing was checked"
-    return PROMOTE, f"all {len(required)} checks passed"
+    return PROMOTE, f"all {len(needed)} checks passed"
+
+
+def required(check: Check) -> bool:
+    """Whether a version has to pass it; which segments are too small to be compared is only said."""
+    return check.name != NOT_COMPARED
 
 
 def _named(checks: Iterable[Check]) -> str:
