@@ -114,6 +114,14 @@ def test_rows_without_the_column_of_a_segment_hold(gated):
     assert "no column town" in verdict.reason
 
 
+def test_segments_may_be_named_as_predictions_name_them(gated):
+    held = rows()
+    named = [[f"town={each}"] if each else None for each in held["town"].to_pylist()[:-200] + [None] * 200]
+    held = held.drop_columns(["town"]).append_column("segments", pa.array(named))
+    verdict = gated("worse", "worse", {"gate": {"margin": 0.1}}, held)
+    assert {each.segment for each in verdict.checks} == {"*", "town=", "town=oslo", "town=rome"}
+
+
 def test_a_first_champion_needs_no_gate_but_checks_of_its_own_hold(gated):
     assert gated(None, "good").verdict == "promote"
     assert outcomes(gated(None, "good"))["first", "*"] == "passed"

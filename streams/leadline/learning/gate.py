@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +63,7 @@ def _question(settings: ModelSettings, champion: str | None, challenger: str, he
     """A digest of all that is asked."""
     try:
         with held_out.open("rb") as file:
-            digest = sha256(file.read()).hexdigest()
+            digest = file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise RegistryError(f"{held_out} cannot be read: {error.strerror}") from None
     said = json.dumps(settings.model_dump(mode="json"), sort_keys=True)

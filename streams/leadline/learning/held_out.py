@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from leadline.core.columnar.columns import Floats
 from leadline.core.models import LoadedVersion
 from leadline.core.release.held_out import DAY_MS, Answers, HeldOut
 from leadline.core.scoring.features import Inputs
 from leadline.core.scoring.scoring import needed_features, predicted_labels
-from leadline.core.texts import Texts
+from leadline.core.texts import MISSING, Texts
 from leadline.learning.classes import same, values
 from leadline.learning.errors import RegistryError
 from leadline.learning.reference import inputs, read_reference, texts, times
@@ -39,17 +40,29 @@ def read_held(path: Path, settings: ModelSettings, version: LoadedVersion, outco
     """The rows of a file, with their truth in the column ``outcome`` and their event time in ``time``. Raises RegistryError."""
     try:
         table = read_reference(path, text=[*settings.categorical, *settings.segments])
-        names = [name for name in settings.segments if name in table.column_names]
         _check_any(table)
-        rows = HeldOut(
-            _truth(table, outcome, version),
-            times(table, time) // DAY_MS,
-            {name: Texts.of(texts(table, name)) for name in names},
-        )
+        found = {name: _segment(table, name) for name in settings.segments}
+        segments = {name: column for name, column in found.items() if column is not None}
+        rows = HeldOut(_truth(table, outcome, version), times(table, time) // DAY_MS, segments)
     except ValueError as error:
         said = str(error)
         raise RegistryError(said if str(path) in said else f"{path}: {said}") from None
-    return Held(path, table, rows, [name for name in settings.segments if name not in names])
+    return Held(path, table, rows, [name for name in settings.segments if name not in segments])
+
+
+def _segment(table: pa.Table, name: str) -> Texts | None:
+    """The texts of a segment: a column of its name, or ``name=text`` in the column ``segments``, as predictions have it."""
+    if name in table.column_names:
+        return Texts.of(texts(table, name))
+    if "segments" not in table.column_names or not pa.types.is_list(table["segments"].type):
+        return None
+    lists, before = table["segments"].combine_chunks(), f"{name}="
+    mine = pc.starts_with(lists.flatten(), pattern=before)
+    rows = pc.list_parent_indices(lists).filter(mine).to_numpy()
+    said = Texts.of(pc.utf8_slice_codeunits(lists.flatten().filter(mine), start=len(before)))
+    codes = np.full(len(table), MISSING, np.int64)
+    codes[rows] = said.codes
+    return Texts(said.texts, codes) if len(rows) else None
 
 
 def _check_any(table: pa.Table) -> None:

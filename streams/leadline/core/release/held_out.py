@@ -31,14 +31,14 @@ class HeldOut:
     def by_segment(self, name: str) -> Iterator[tuple[str, Ints]]:
         """Each segment of a name, as the live windows call it, with its rows; the largest first."""
         column = self.segments[name]
-        order = np.argsort(column.codes, kind="stable")
-        codes, starts = np.unique(column.codes[order], return_index=True)
+        different = list(dict.fromkeys(["", *column.texts]))  # a missing one is called as an empty one
+        at = {text: code for code, text in enumerate(different)}
+        codes = np.array([*map(at.__getitem__, column.texts), 0])[column.codes]
+        order = np.argsort(codes, kind="stable")
+        present, starts = np.unique(codes[order], return_index=True)
         parts = np.split(order, starts[1:]) if len(order) else []
-        named = ["" if code < 0 else column.texts[code] for code in codes.tolist()]
-        yield from sorted(
-            ((f"{name}={text}", rows) for text, rows in zip(named, parts, strict=True)),
-            key=lambda each: (-len(each[1]), each[0]),
-        )
+        named = [f"{name}={different[code]}" for code in present.tolist()]
+        yield from sorted(zip(named, parts, strict=True), key=lambda each: (-len(each[1]), each[0]))
 
 
 @dataclass(frozen=True, slots=True)
