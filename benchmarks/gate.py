@@ -16,12 +16,14 @@ from scipy.stats import binom
 from leadline.core.columnar.columns import Floats, Ints
 from leadline.core.release.gate import comparisons, decided
 from leadline.core.release.held_out import Answers, HeldOut
+from leadline.core.release.lead import Lead
 from leadline.core.texts import Texts
 from leadline.records import Check
 from leadline.settings import ModelSettings
 
 CHALLENGERS, BEST_OF = 1_000, 20
-_SOME = 400
+_ROUNDS, _SOME = 300, 200
+"""Rounds of so many candidates, and challengers of a cell of which the power is asked; fewer where fewer challengers are."""
 Pair = tuple[HeldOut, Answers, Answers]
 
 
@@ -122,8 +124,9 @@ def _equal(challengers: int, rng: np.random.Generator) -> Table:
                 passed += verdict_of(pair, {}, 1, rng) == "promote"
                 plain += _by_rows(pair) <= 0.05
             many = Counter[str]()
-            gains = [_best(cell, many, rng) for _ in range(challengers)]
-            corrected, not_corrected = (_percent(many[name], challengers) for name in ("corrected", "not corrected"))
+            rounds = min(challengers, _ROUNDS)
+            gains = [_best(cell, many, rng) for _ in range(rounds)]
+            corrected, not_corrected = (_percent(many[name], rounds) for name in ("corrected", "not corrected"))
             shown = (_percent(passed, challengers), _percent(plain, challengers), corrected, not_corrected)
             table.add_row(f"{phi:g}", str(days), *shown, f"{100 * np.mean(gains):+.2f} points")
     return table
@@ -132,10 +135,15 @@ def _equal(challengers: int, rng: np.random.Generator) -> Table:
 def _best(cell: Pairs, many: Counter[str], rng: np.random.Generator) -> float:
     """Whether any of twenty passes; the gain of the one that looks best."""
     pairs = [drawn(cell, rng) for _ in range(BEST_OF)]
-    found = [checks_of(each, {}, BEST_OF, rng) for each in pairs]
-    many["corrected"] += any(decided(each)[0] == "promote" for each in found)
-    many["not corrected"] += any(verdict_of(each, {}, 1, rng) == "promote" for each in pairs)
-    return max(each[1].value or 0.0 for each in found)
+    for name, candidates in (("corrected", BEST_OF), ("not corrected", 1)):
+        many[name] += any(verdict_of(each, {}, candidates, rng) == "promote" for each in pairs)
+    return max(_lead(each) for each in pairs)
+
+
+def _lead(pair: Pair) -> float:
+    """The lead as seen."""
+    lead = Lead.of("accuracy", *pair, 0.0)
+    return 0.0 if lead is None else lead.value
 
 
 def _by_rows(pair: Pair) -> float:

@@ -120,6 +120,18 @@ def test_a_row_that_only_the_champion_scores_fails():
     assert "1 of 200 rows that the champion scores get no score" in found["scored"].reason
 
 
+@pytest.mark.parametrize("metric", ["mae", "rmse"])
+def test_errors_that_are_no_finite_number_are_no_evidence(metric):
+    truth = np.full(200, 1e300)
+    settings = ModelSettings.model_validate(
+        {"name": "m", "task": "regression", "gate": {"metric": metric, "margin": 0.5}}
+    )
+    huge = Answers(np.r_[np.full(100, -1.7e308), np.full(100, 1.7e308)], None)
+    rows = HeldOut(truth, np.arange(200) // 10, {})
+    found = {each.name: each.outcome for each in comparisons(settings, rows, huge, huge, 1, RNG)}
+    assert found["not-worse"] == "no-evidence"
+
+
 def test_many_segments_are_listed_in_part_and_the_worst_of_them_decide():
     truth, codes = np.zeros(30_000), np.arange(30_000) % 300
     right, wrong = truth.astype(int), (codes == 7).astype(int)

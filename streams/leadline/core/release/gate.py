@@ -64,7 +64,7 @@ def comparisons(
     for name, limit in least.items():
         lead = Lead.of(metric, rows, champion, challenger, limit)
         if lead is None or lead.rows < gate.min_rows:
-            why = f"{len(rows)} rows that both score say too little, {gate.min_rows} of two classes are needed"
+            why = f"{metric} of {len(rows)} rows that both score says nothing: {gate.min_rows} are needed, of both classes"
             yield Check(name, "*", None, limit, NO_EVIDENCE, why)
         else:
             yield above(name, "*", lead, level, chance)

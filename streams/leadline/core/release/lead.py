@@ -47,11 +47,14 @@ class Lead:
 
     @classmethod
     def of(cls, metric: str, rows: HeldOut, champion: Answers, challenger: Answers, least: float) -> "Lead | None":
-        """None where the metric is not defined on these rows."""
-        gained = gains(metric, champion, challenger, rows.truth)
-        before, after = (measured(metric, each, rows.truth) for each in (champion, challenger))
-        if gained is None or before is None or after is None:
-            return None
+        """None where the metric is not defined on these rows, or no finite number."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            gained = gains(metric, champion, challenger, rows.truth)
+            if gained is None:
+                return None
+            before, after = (measured(metric, each, rows.truth) or 0.0 for each in (champion, challenger))
+            if not np.isfinite([before, after, gained.sum()]).all():
+                return None
         return cls(metric, before, after, len(rows), least, day_sums(gained - least, rows.days))
 
     @property

@@ -82,7 +82,7 @@ def _alike(name: str, metric: str, values: dict[str, float], limit: float) -> Ch
 
 
 def _undefined(segment: str, metric: str) -> Check:
-    return Check(NOT_WORSE, segment, None, None, NO_EVIDENCE, f"{metric} is not defined: its rows are all of one class")
+    return Check(NOT_WORSE, segment, None, None, NO_EVIDENCE, f"{metric} is not defined on its rows")
 
 
 def _small(rows: HeldOut, name: str, least: int) -> _Small | None:

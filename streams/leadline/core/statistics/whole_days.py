@@ -54,7 +54,7 @@ def sign_flips(sums: Floats, level: float, chance: np.random.Generator) -> float
     least = sums.sum() - _SAME * np.abs(sums).sum()
     if len(sums) <= EXACT_DAYS:
         return float((_all_totals(sums) >= least).mean())
-    draws = int(np.clip(math.ceil(100 / level), _LEAST_DRAWS, _MOST_DRAWS))
+    draws = int(np.clip(math.ceil(20 / level), _LEAST_DRAWS, _MOST_DRAWS))
     reached = sum(int((totals >= least).sum()) for totals in _drawn_totals(sums, draws, chance))
     return (1 + reached) / (1 + draws)
 
