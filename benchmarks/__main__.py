@@ -9,6 +9,7 @@ quarter.
 ``scripts/bench window``: one window with two million requests in one partition, through its life.
 ``scripts/bench drift-null [FOLDER ...]``: how often windows without a change are called drifted, and those with one.
 ``scripts/bench coverage``: how often the intervals hold what they are of; no broker.
+``scripts/bench gate``: how often equal versions pass, what is seen, and what a segment stops; no broker.
 ``scripts/bench watch``: false incidents, and how soon falls are seen, by drawn counts; no broker is needed.
 ``scripts/bench peer``: work for the runner of a comparison of several stream processors.
 """
@@ -29,6 +30,7 @@ from benchmarks import (
     coverage,
     drift_null,
     final_values,
+    gate,
     join,
     latency,
     loop,
@@ -76,6 +78,10 @@ def main() -> int:
     if asked.job == "coverage":
         _show(coverage.metrics_table(asked.windows))
         for table in final_values.tables(asked.windows, asked.folders):
+            _show(table)
+        return 0
+    if asked.job == "gate":
+        for table in gate.tables(asked.challengers):
             _show(table)
         return 0
     if asked.job == "watch":
@@ -144,6 +150,10 @@ def _arguments() -> argparse.Namespace:
     covering.add_argument("--windows", type=int, default=coverage.WINDOWS, help="windows of a cell")
     watching = jobs.add_parser("watch", help="false incidents, and how soon falls are seen, by drawn counts")
     watching.add_argument("--windows", type=int, default=900, help="windows of a cell on which nothing is wrong")
+    gating = jobs.add_parser("gate", help="what chance does to the gate, and what the gate sees, by drawn answers")
+    gating.add_argument(
+        "--challengers", type=int, default=gate.CHALLENGERS, help="of a cell on which nothing is better"
+    )
     restoring = jobs.add_parser("restore", help="pending predictions from the changelog onto an empty disk")
     restoring.add_argument("--pending", type=int, default=1_000_000, help="predictions without an outcome")
     restoring.add_argument("--runs", type=int, default=3, help="how often they are restored")

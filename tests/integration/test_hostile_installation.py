@@ -51,6 +51,8 @@ RUN = {
     "model list": [["model", "list"]],
     "model show": [["model", "show", HOSTILE], ["model", "show", "m"]],
     "model configure": [["model", "configure", HOSTILE, f"{HOSTILE}=1", "--reason", HOSTILE, "--timeout", "1s"]],
+    "model push": [["model", "push", HOSTILE, HOSTILE, "--to", "."]],
+    "gate run": [["gate", "run", "m", "--challenger", HOSTILE, "--data", f"{FILE}.csv", "--junit", "j.xml"]],
     "model remove": [["model", "remove", HOSTILE]],
     "notify": [["notify", "--config", f"{FILE}.toml"]],
     "model promote": [["model", "promote", HOSTILE, HOSTILE, "--timeout", "0s"]],

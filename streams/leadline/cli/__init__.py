@@ -12,6 +12,7 @@ from leadline.cli import (
     dead_letters,
     doctor,
     forget,
+    gate,
     metrics,
     model,
     notify,
@@ -40,6 +41,7 @@ app.command("asyncapi")(topics.asyncapi)
 app.add_typer(model.app, name="model")
 app.command("verify")(verify.verify)
 app.command("forget")(forget.forget)
+app.add_typer(gate.app, name="gate")
 app.command("send")(send.send)
 app.command("tail")(tail.tail)
 app.command("metrics")(metrics.metrics)

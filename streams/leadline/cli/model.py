@@ -9,6 +9,7 @@ import typer
 from leadline.cli.common import Json, broker, duration, keep_private, put, put_json, say, wait_for
 from leadline.cli.model_configure import configure
 from leadline.cli.model_init import init
+from leadline.cli.model_push import push
 from leadline.cli.model_remove import remove
 from leadline.cli.model_show import show_list, show_one
 from leadline.records import Rollout
@@ -132,4 +133,5 @@ app.command("init")(init)
 app.command("list")(show_list)
 app.command("show")(show_one)
 app.command("configure")(configure)
+app.command("push")(push)
 app.command("remove")(remove)

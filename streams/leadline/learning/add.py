@@ -126,8 +126,8 @@ def add_described(
     _check_free(root, settings, version)
     files = {SIGNATURE: to_json(asdict(signature)), PROFILE: to_json(asdict(profile))}
     files[MANIFEST] = manifest(settings.name, version, files, {"reference_rows": profile.predictions})
-    _write_settings(root / settings.name / SETTINGS, settings)
-    _write(root / settings.name / version, files)
+    write_settings(root / settings.name / SETTINGS, settings)
+    write_version(root / settings.name / version, files)
 
 
 class _New:
@@ -164,8 +164,8 @@ class _New:
         files = self._files(data, examined, profile) | beside(profile)
         files[MANIFEST] = manifest(name, self.version, files, self._facts)
         try:
-            _write_settings(root / name / SETTINGS, _with_missing(self._settings, examined))
-            _write(root / name / self.version, files)
+            write_settings(root / name / SETTINGS, _with_missing(self._settings, examined))
+            write_version(root / name / self.version, files)
         except OSError as error:
             raise RegistryError(f"{root / name / self.version} was not added: {error}; make room or rights") from error
 
@@ -262,7 +262,7 @@ def _facts(outcome: str, rows: int) -> dict[str, Any]:
     return {"outcome": outcome, "reference_rows": rows, "python": platform.python_version(), **versions}
 
 
-def _write_settings(path: Path, settings: ModelSettings) -> None:
+def write_settings(path: Path, settings: ModelSettings) -> None:
     """Written whole, and only where there is none."""
     if path.exists():
         return
@@ -275,7 +275,7 @@ def _write_settings(path: Path, settings: ModelSettings) -> None:
         new.unlink(missing_ok=True)
 
 
-def _write(folder: Path, files: dict[str, bytes]) -> None:
+def write_version(folder: Path, files: dict[str, bytes]) -> None:
     """A folder with these files, or none."""
     new = folder.with_name(_hidden(folder.name))
     new.mkdir(0o700)

@@ -102,6 +102,12 @@ def predicted_labels(version: LoadedVersion, inputs: Inputs, scores: Floats) -> 
     return (scores >= settings.known_threshold).astype(np.int64)
 
 
+def needed_features(version: LoadedVersion) -> Bools:
+    """For each feature whether the version cannot go without it: a request that lacks it is refused."""
+    takes_missing = version.settings.missing != "refuse" and version.takes_missing
+    return ~np.broadcast_to(takes_missing, len(version.signature.names))
+
+
 class _Serving(NamedTuple):
     """A version that answers, in its role, and how its features become numbers.
 
@@ -122,11 +128,9 @@ class _Serving(NamedTuple):
         features = Features(version.signature)
         looked_up = {name for lookup in version.settings.lookups.values() for name in lookup.features}
         own = [at for at, name in enumerate(features.names) if name not in looked_up]
-        takes_missing = version.settings.missing != "refuse" and version.takes_missing
-        needed = ~np.broadcast_to(takes_missing, len(features.names))
         keys = {lookup.key for lookup in version.settings.lookups.values()}
         known = frozenset({*features.names, *version.settings.segments, *keys})
-        return cls(version, role, features, np.array(own, np.int64), needed, known)
+        return cls(version, role, features, np.array(own, np.int64), needed_features(version), known)
 
 
 def _refuse(effects: Effects, rows: Ints, reason: str, detail: str) -> None:

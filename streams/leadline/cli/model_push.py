@@ -1,0 +1,26 @@
+"""``leadline model push``: a version from this models' folder to another one."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from leadline.cli.common import Json, keep_private, put, put_json
+from leadline.settings import load_settings
+
+
+def push(
+    model: Annotated[str, typer.Argument(help="The model.")],
+    version: Annotated[str, typer.Argument(help="Its version.")],
+    to: Annotated[Path, typer.Option(help="The models' folder of the other environment (its LEADLINE_MODELS).")],
+    json: Json = False,
+) -> None:
+    """Copy a version from LEADLINE_MODELS to another models' folder, whole or not at all; nobody is told of it."""
+    from leadline.learning.push import push as push_files
+
+    keep_private()
+    pushed = push_files(load_settings().models, model, version, to)
+    if json:
+        put_json({"folder": str(pushed.folder), "already": pushed.already})
+    else:
+        put(f"{model} {version} {'was already' if pushed.already else 'is now'} in {pushed.folder}")
