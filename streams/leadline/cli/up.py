@@ -4,14 +4,18 @@ import asyncio
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from leadline.cli.common import err, keep_private, reach, say, wait_for
 from leadline.settings import Settings, load_model_settings, load_settings
+
+if TYPE_CHECKING:
+    from leadline.embedded.workers import Workers
 
 TRAINER = (sys.executable, "-P", "-m", "leadline", "trainer")
 
@@ -57,7 +61,7 @@ def up(
             )
         )
         say(f"Kafka is at {reached.bootstrap}; logs are in {data / 'logs'}; Ctrl-C stops everything")
-        tend(lambda: (running.tend(), training.tend()))
+        tend([running, training])
 
 
 def wants_redis(settings: Settings) -> bool:
@@ -76,11 +80,12 @@ def make_topics(settings: Settings, bootstrap: str, retention_ms: int | None = N
     )
 
 
-def tend(once: object) -> None:
-    """Call again and again until SIGTERM or Ctrl-C."""
+def tend(groups: Sequence["Workers"]) -> None:
+    """Start again what dies, until SIGTERM or Ctrl-C."""
     ending: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda got, _: ending.append(got))
     while not ending:
-        once()  # type: ignore[operator]
+        for each in groups:
+            each.tend()
         time.sleep(0.2)

@@ -13,23 +13,11 @@ from leadline.errors import LeadlineError
 from leadline.hosts.contract import Installation
 from leadline.hosts.trainer.rows import rows
 from leadline.learning.model_files import ModelFiles
+from leadline.learning.training import Made
 from leadline.records import RetrainRequest, Verdict
 from leadline.settings import ModelSettings
 
 _END_S = 10.0
-
-
-class Made(Protocol):
-    """A version that was trained: its name, the digest of its receipt, its metrics, and the file of the rows that were held out."""
-
-    @property
-    def version(self) -> str: ...
-    @property
-    def receipt(self) -> str: ...
-    @property
-    def metrics(self) -> dict[str, float]: ...
-    @property
-    def held_out(self) -> Path: ...
 
 
 class Make(Protocol):
