@@ -29,7 +29,8 @@ def day_sums(values: Floats, days: NDArray[np.int64]) -> Floats:
     [2.0, 5.0]
     """
     different, at = np.unique(days, return_inverse=True)
-    return np.bincount(at, weights=values, minlength=len(different))
+    found: Floats = np.bincount(at, weights=values, minlength=len(different)).astype(np.float64)
+    return found
 
 
 def least_days(level: float) -> int:
