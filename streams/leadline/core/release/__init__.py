@@ -1,0 +1,1 @@
+"""What a version has to pass, and the chain of what was decided."""
