@@ -8,7 +8,21 @@ from typing import Annotated
 
 import typer
 
-from leadline.cli import dead_letters, doctor, metrics, model, notify, replay, send, simulate, tail, topics, up, worker
+from leadline.cli import (
+    audit,
+    dead_letters,
+    doctor,
+    metrics,
+    model,
+    notify,
+    replay,
+    send,
+    simulate,
+    tail,
+    topics,
+    up,
+    worker,
+)
 from leadline.cli.common import put, unreachable
 from leadline.ending import DEBUG, exit_code
 from leadline.logs import log_to_standard_error, quiet_libraries
@@ -26,6 +40,7 @@ app.command("tail")(tail.tail)
 app.command("metrics")(metrics.metrics)
 app.command("notify")(notify.notify)
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(audit.app, name="audit")
 app.command("replay")(replay.replay)
 app.command("simulate")(simulate.simulate)
 app.command("doctor")(doctor.doctor)
