@@ -79,6 +79,7 @@ RUN = {
     "audit export": [["audit", "export", f"{FILE}.jsonl"], ["audit", "export", "-"]],
     "replay": [["replay", *REPLAY]],
     "doctor": [["doctor"]],
+    "ready": [["ready", "m"], ["ready", HOSTILE], ["ready", FILE, "--version", HOSTILE, "--notify", f"{FILE}.toml"]],
 }
 NOTHING_TO_SHOW = {"up", "worker", "simulate"}
 """They show what they do themselves; what comes in, their log shows."""

@@ -7,6 +7,7 @@ from hashlib import sha256
 
 import pytest
 
+from leadline.cli.record_fields import record_fields
 from leadline.core.processor import Raw
 from leadline.core.release.audit import DECISIONS, Audit
 from leadline.core.release.chain import NOTHING, VALUE_BYTES, Chain, digest_of, first_wrong
@@ -79,6 +80,12 @@ def test_what_only_says_the_time_is_no_decision():
 def test_an_entry_is_a_record_like_any_other():
     [entry] = entries([run([b"x"])])
     assert read("audit", value_of(entry)) == entry
+
+
+def test_an_entry_is_shown_with_its_bytes_in_base64():
+    [entry] = entries([run([b"\x00\xff"], keys=[None])])
+    told = record_fields(entry, lambda *_: None)
+    assert (told["key"], told["value"], told["arrival_time"]) == (None, "AP8=", "1970-01-01T00:00:00.007Z")
 
 
 def test_the_chain_goes_on_where_the_state_says():

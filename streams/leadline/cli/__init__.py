@@ -15,6 +15,7 @@ from leadline.cli import (
     metrics,
     model,
     notify,
+    ready,
     replay,
     send,
     simulate,
@@ -44,6 +45,7 @@ app.add_typer(audit.app, name="audit")
 app.command("replay")(replay.replay)
 app.command("simulate")(simulate.simulate)
 app.command("doctor")(doctor.doctor)
+app.command("ready")(ready.ready)
 
 
 def _version(asked: bool) -> None:
