@@ -7,10 +7,12 @@ from hashlib import sha256
 
 import pytest
 
+from leadline.cli.audit_who import History
 from leadline.cli.record_fields import record_fields
 from leadline.core.processor import Raw
 from leadline.core.release.audit import DECISIONS, Audit
 from leadline.core.release.chain import NOTHING, VALUE_BYTES, Chain, digest_of, first_wrong
+from leadline.records import Command, Rollout, Verdict
 from leadline.state.memory import MemoryStore
 from leadline.testing import Driver
 from leadline.testing.audited import wrong_chain
@@ -117,6 +119,46 @@ def test_an_entry_with_a_new_digest_is_seen_at_the_next_one():
     wrong = first_wrong(Chain(), [one, replace(other, digest=digest_of(other)), three])
     assert wrong.sequence == 3
     assert "does not follow entry 2" in wrong.what
+
+
+# -- who ------------------------------------------------------------------------------------------------------------------
+
+
+def verdict(at, what, as_of, cause=""):
+    return Verdict(f"{at} {as_of}", "m", "v2", "v1", at, what, [], "", "", cause, as_of)
+
+
+def history(*said):
+    found, chain = History(), Chain()
+    for arrival_ms, record in said:
+        found.add(chain.add("commands", 0, Raw(0, None, None), arrival_ms), record)
+    return found
+
+
+def told(found, at_ms, version="v2"):
+    return [
+        (step.what, getattr(step.record, "as_of", None))
+        for step in found.explain(version, found.rollout(at_ms, version))
+    ]
+
+
+def test_who_let_a_version_is_what_was_said_until_it_was_rolled_out():
+    promote = Command("c1", "promote", "m", "ada", "better", {"version": "v2"}, 4)
+    other = Command("c2", "promote", "m", "bob", "again", {"version": "v2"}, 30)
+    found = history(
+        (1, verdict("gate", "hold", 1)), (2, verdict("gate", "promote", 2)), (4, promote),
+        (9, Rollout("m", "v2", 5, "ada", "better", cause="c1")), (10, verdict("approval", "promote", 5, "c1")),
+        (30, other), (31, verdict("approval", "reject", 31, "c2")),
+    )  # fmt: skip
+    assert told(found, 20) == [("champion", None), ("promote", None), ("approval", 5), ("gate", 2), ("candidate", None)]
+    assert told(found, 8)[0] == ("champion", None), "the clock of the worker was behind"
+    assert found.rollout(8) is None
+
+
+def test_what_the_audit_does_not_hold_is_said():
+    missing = [step.missing for step in history().explain("v2", None)]
+    assert len(missing) == 4
+    assert all(missing)
 
 
 # -- kills ----------------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from leadline.records import (
     Verdict,
 )
 
+_FOR_EVER = 1 << 62
 _OF_PEOPLE = (APPROVE, PROMOTE, REJECT)
 
 
@@ -39,11 +40,13 @@ class History:
         self._rows.append((entry, record))
 
     def rollout(self, at_ms: int, version: str | None = None) -> tuple[AuditEntry, Rollout] | None:
-        """The newest rollout that had come by a time; of a version, where one is named."""
-        rows = [
-            (entry, each) for entry, each in self._rows if isinstance(each, Rollout) and entry.arrival_time <= at_ms
-        ]
-        return next((row for row in reversed(rows) if version in (None, row[1].champion)), None)
+        """The newest rollout that had come by a time. Of a version that is named, the first one where clocks disagree by that much."""
+        rows = [(entry, each) for entry, each in self._rows if isinstance(each, Rollout)]
+        if version is not None:
+            rows = [row for row in rows if row[1].champion == version]
+        before = [row for row in rows if row[0].arrival_time <= at_ms]
+        found = before[-1:] or (rows[:1] if version is not None else [])
+        return found[0] if found else None
 
     def explain(self, version: str, rollout: tuple[AuditEntry, Rollout] | None) -> Iterator[Step]:
         """Who made a version champion and why, which verdicts let it, and which training made it."""
@@ -55,15 +58,20 @@ class History:
         yield from self._made(version)
 
     def _let(self, version: str, rollout: tuple[AuditEntry, Rollout] | None) -> Iterator[Step]:
-        """What people said about a version, and what they were told by, until it was rolled out."""
-        until_ms = rollout[0].arrival_time if rollout else None
-        before = [(entry, each) for entry, each in self._rows if until_ms is None or entry.arrival_time <= until_ms]
-        verdicts = [(entry, each) for entry, each in before if isinstance(each, Verdict) and each.version == version]
+        """What people said about a version, and what they were told by, until it was rolled out.
+
+        A rollout and the verdict that let it are written at once: which of them the log has first is chance, so it is told by ``as_of``.
+        """
+        until_ms, at_ms = (rollout[0].arrival_time, rollout[1].event_time) if rollout else (_FOR_EVER, _FOR_EVER)
+        of = [(entry, each) for entry, each in self._rows if isinstance(each, Verdict) and each.version == version]
+        verdicts = [(entry, each) for entry, each in of if entry.arrival_time <= until_ms or each.as_of <= at_ms]
+        commands = [(entry, each) for entry, each in self._rows if isinstance(each, Command)]
         named = {
-            each.command_id for _, each in before if isinstance(each, Command) and version in each.arguments.values()
-        }
+            each.command_id for entry, each in commands
+            if entry.arrival_time <= until_ms and version in each.arguments.values()
+        }  # fmt: skip
         named |= {each.cause for _, each in verdicts} | ({rollout[1].cause} if rollout else set())
-        said = [(entry, each) for entry, each in self._rows if isinstance(each, Command) and each.command_id in named]
+        said = [(entry, each) for entry, each in commands if each.command_id in named]
         people = [Step(each.kind, entry, each) for entry, each in said if each.kind in _OF_PEOPLE]
         yield from people or [Step("approval", missing="no command of a person about it is in the audit")]
         yield from (Step("approval", entry, each) for entry, each in verdicts if each.at == "approval")
