@@ -14,12 +14,14 @@ from leadline.core.release.audit import DECISIONS, Audit
 from leadline.core.release.chain import NOTHING, VALUE_BYTES, Chain, digest_of, first_wrong
 from leadline.records import Command, Rollout, Verdict
 from leadline.state.memory import MemoryStore
+from leadline.state.task import HostedTask
 from leadline.testing import Driver
 from leadline.testing.audited import wrong_chain
 from leadline.testing.driver import Crash
 from leadline.topology import step
 from leadline.wire.codec import read, undecoded, value_of
 from leadline.wire.limits import BATCH_BYTES
+from leadline.wire.origins import Origin
 from leadline.wire.run import ARRIVAL_HEADER, Run
 from stages import Models
 
@@ -95,6 +97,19 @@ def test_the_chain_goes_on_where_the_state_says():
     Audit(store).on_batch(undecoded(run([b"1", b"2"])))
     [output] = Audit(store).on_batch(undecoded(run([b"3"], first=2))).outputs
     assert output.records[0].sequence == 3
+
+
+def test_a_topic_that_was_made_anew_goes_on_in_the_same_chain_with_its_own_offsets():
+    store, made = MemoryStore(), []
+    for topic_id, count in (("before", 3), ("after", 2)):
+        origins = {topic: Origin("cluster", topic_id if topic == "commands" else "same", 1) for topic in DECISIONS}
+        task = HostedTask(STEP, 0, store, Models(), origins=origins)
+        batch = task.in_order(undecoded(task.unseen(run([b"x"] * count))))
+        made += [entry for output in task.processor.on_batch(batch).outputs for entry in output.records]
+        task.apply("commands/0", count - 1)
+        task.commit(1)
+    assert [(entry.sequence, entry.offset) for entry in made] == [(1, 0), (2, 1), (3, 2), (4, 0), (5, 1)]
+    assert first_wrong(Chain(), made) is None
 
 
 @pytest.mark.parametrize(
