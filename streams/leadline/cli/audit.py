@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from leadline.cli.audit_log import Item, decision, exported, logged
-from leadline.cli.common import Json, JsonLines, broker, moment_ms, moment_or_ago, put, put_json, say, wait_for
+from leadline.cli.common import (
+    Json,
+    JsonAlways,
+    JsonLines,
+    broker,
+    moment_ms,
+    moment_or_ago,
+    put,
+    put_json,
+    say,
+    wait_for,
+)
 from leadline.core.release.chain import NOTHING, Chain, to_json
 from leadline.records import AuditEntry, Prediction, Record, iso
 from leadline.settings import SettingsError
@@ -128,6 +139,7 @@ async def _walk(items: AsyncIterator[Item], kept: str) -> _Walk:
 @app.command("export")
 def export(
     file: Annotated[Path, typer.Argument(help="Where to write it; - is standard output.")],
+    _: JsonAlways = False,
 ) -> None:
     """Write all entries as lines of JSON, byte for byte: for an auditor, who can verify them without Leadline (docs/audit_verify.py)."""
     settings, bootstrap = broker()
