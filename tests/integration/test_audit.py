@@ -188,6 +188,7 @@ def test_an_export_is_verified_with_and_without_leadline(decided, capsys):
     assert said(capsys, "export", "all.jsonl")[0] == 0
     assert said(capsys, "verify", "--from", "all.jsonl", "--head", head)[0] == 0
     assert by_script("all.jsonl", head) == (0, [line])
+    assert not list(decided.glob(".*"))
     lines = (decided / "all.jsonl").read_text().splitlines(keepends=True)
     (decided / "all.jsonl").write_text("".join(lines[:-1]))
     assert said(capsys, "verify", "--from", "all.jsonl")[0] == 0

@@ -147,8 +147,10 @@ def export(
         if str(file) == "-":
             count = wait_for(_export(logged(bootstrap, settings.prefix), sys.stdout.buffer.write))
         else:
-            with file.open("wb") as lines:
+            part = file.with_name(f".{file.name}.part")  # half an export would look like a whole chain
+            with part.open("wb") as lines:
                 count = wait_for(_export(logged(bootstrap, settings.prefix), lines.write))
+            part.replace(file)
     except OSError as error:
         raise SettingsError(f"{file}: cannot be written: {error.strerror}") from None
     say(f"{count} entries")
