@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from leadline.core.join.join import Join
 from leadline.core.models import HeldModels, Models
 from leadline.core.processor import Processor, Store
+from leadline.core.release.audit import DECISIONS, Audit
 from leadline.core.scoring.routing import Deployments
 from leadline.core.scoring.scoring import Scoring
 from leadline.core.store_keys import AlertingKeys, ConfigurationKeys
@@ -38,6 +39,7 @@ class Step:
     """One stage. ``stateful`` stages keep a store with a changelog; ``lookups`` stages want features from Redis with each batch.
 
     ``tables``: compacted topics that it needs whole, on every partition. ``gathers``: one task works on all partitions of what it reads.
+    ``raw``: it gets records as they are in the log, with those that nobody can read; none of them is its dead letter.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Step:
     lookups: bool = False
     tables: tuple[str, ...] = ()
     gathers: bool = False
+    raw: bool = False
 
 
 def _performance(task: Task) -> Processor:
@@ -124,6 +127,14 @@ STEPS = (
         processor=lambda task: Configuration(
             task.store, HeldModels(task.models, task.store, ConfigurationKeys.SETTINGS)
         ),
+    ),
+    Step(
+        "audit",
+        reads=DECISIONS,
+        writes=("audit",),
+        processor=lambda task: Audit(task.store),
+        gathers=True,
+        raw=True,
     ),
 )
 

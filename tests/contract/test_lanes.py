@@ -38,6 +38,7 @@ async def test_a_lane_is_made_without_a_client_and_ends_at_once_when_it_was_stop
         (replace(STATEFUL, lookups=True), StatefulLane, "looks features up"),
         (replace(STATELESS, reads=("outcomes", "predictions")), ScoringLane, "reads several topics"),
         (replace(STATELESS, gathers=True), ScoringLane, "gathers all partitions"),
+        (replace(STATELESS, raw=True), ScoringLane, "reads records as they are in the log"),
         (replace(STATELESS, writes=("metrics",)), ScoringLane, "writes to partitions other than those of the keys"),
         (replace(STATELESS, gathers=True, writes=("metrics",)), ScoringLane, "gathers all partitions and writes to"),
     ],
@@ -50,7 +51,15 @@ def test_what_a_lane_does_not_support_is_refused_when_the_worker_starts(step, la
 def test_each_need_is_asked_by_some_step():
     """Else a lane could support what no step can say."""
     step = Step(
-        "s", ("a", "b"), ("metrics",), lambda task: task, stateful=True, lookups=True, tables=("t",), gathers=True
+        "s",
+        ("a", "b"),
+        ("metrics",),
+        lambda task: task,
+        stateful=True,
+        lookups=True,
+        tables=("t",),
+        gathers=True,
+        raw=True,
     )
     assert needs(step) == frozenset(Need)
     assert needs(STATELESS) == frozenset()

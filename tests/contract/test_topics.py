@@ -49,6 +49,7 @@ RECORDS = {
     ("commands", "Command"): lambda r: (r.model, r.model),
     ("command-answers", "CommandAnswer"): lambda r: (r.command_id, r.model),
     ("model-settings", "LiveSettings"): lambda r: (r.model, r.model),
+    ("audit", "AuditEntry"): lambda r: ([r.sequence], "audit"),
 }
 """Key and route of each kind of record, said once more and without the table: text, or a list that is written as JSON."""
 NOT_BY_STAGES = {

@@ -8,10 +8,12 @@ from dataclasses import fields
 import pytest
 
 from commands import ALL, run
+from leadline.core.processor import Raw
+from leadline.core.release.chain import Chain
 from leadline.kafka import cluster
 from leadline.kafka.admin import apply_topics
 from leadline.kafka.sender import open_sender
-from leadline.records import Alert, PredictionRequest, Rollout, WindowMetrics
+from leadline.records import Alert, Prediction, PredictionRequest, Rollout, WindowMetrics
 from leadline.settings import load_settings
 from leadline.wire.codec import value_of
 from leadline.wire.topics import BY_NAME
@@ -34,7 +36,11 @@ RECORDS = {
         | WINDOW
     ),
     "rollouts": Rollout(HOSTILE, HOSTILE, 0, HOSTILE, HOSTILE),
+    "predictions": Prediction(
+        HOSTILE, HOSTILE, HOSTILE, "champion", HOSTILE, 0, 0, 0.5, 1, [], HOSTILE, [HOSTILE], None
+    ),
 }
+RECORDS["audit"] = Chain().add("rollouts", 0, Raw(0, RAW, value_of(RECORDS["rollouts"])), 0)
 LETTER = [
     ("leadline-reason", HOSTILE.encode()), ("__connect.errors.exception.message", RAW), (HOSTILE, RAW), ("none", None),
 ]  # fmt: skip
@@ -66,8 +72,16 @@ RUN = {
     "dead-letters list": [["dead-letters", "list"], ["dead-letters", "list", "--json"]],
     "dead-letters show": [["dead-letters", "show", "0/0"], ["dead-letters", "show", "0/0", "--json"]],
     "dead-letters replay": [["dead-letters", "replay"], ["dead-letters", "replay", "--json"]],
+    "audit show": [["audit", "show"], ["audit", "show", "--model", HOSTILE], ["audit", "show", "--json"]],
+    "audit verify": [["audit", "verify"], ["audit", "verify", "--from", f"{FILE}.csv"], ["audit", "verify", "--json"]],
+    "audit who": [
+        ["audit", "who", "--request", HOSTILE],
+        ["audit", "who", "--at", "2026-01-01T00:00:00Z", "--model", HOSTILE],
+    ],
+    "audit export": [["audit", "export", f"{FILE}.jsonl"], ["audit", "export", "-"]],
     "replay": [["replay", *REPLAY]],
     "doctor": [["doctor"]],
+    "ready": [["ready", "m"], ["ready", HOSTILE], ["ready", FILE, "--version", HOSTILE, "--notify", f"{FILE}.toml"]],
 }
 NOTHING_TO_SHOW = {"up", "worker", "simulate"}
 """They show what they do themselves; what comes in, their log shows."""

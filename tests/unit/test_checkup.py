@@ -7,7 +7,7 @@ import pytest
 
 from leadline.cli.checkup.findings import Feed, Letters, Level, Seen, Waiting
 from leadline.cli.checkup.look_at_cluster import _silence, judge
-from leadline.cli.doctor import _tell, _tell_json
+from leadline.cli.checkup.tell import tell, tell_json
 from leadline.hosts.health import Told
 from leadline.records import Rollout, StageHealth, StageTrouble, WorkerHealth
 
@@ -124,8 +124,8 @@ def test_it_is_said_since_when():
 def test_what_a_worker_says_cannot_act_on_a_terminal(capsys):
     trouble = replace(TROUBLE, what="\x1b[31m[/b]\u202e", message="[link=x]\n\x9b")
     for finding in judge(seen(workers=[worker("[/]\x1b", troubles=[trouble])])):
-        _tell(finding)
-        _tell_json(finding)
+        tell(finding)
+        tell_json(finding)
     said = capsys.readouterr().out
     assert "[/b]" in said
     assert not set("\x1b\x9b\u202e") & set(said)

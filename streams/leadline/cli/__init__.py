@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from leadline.cli import (
+    audit,
     dead_letters,
     doctor,
     forget,
@@ -16,6 +17,7 @@ from leadline.cli import (
     metrics,
     model,
     notify,
+    ready,
     replay,
     send,
     simulate,
@@ -47,9 +49,11 @@ app.command("tail")(tail.tail)
 app.command("metrics")(metrics.metrics)
 app.command("notify")(notify.notify)
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(audit.app, name="audit")
 app.command("replay")(replay.replay)
 app.command("simulate")(simulate.simulate)
 app.command("doctor")(doctor.doctor)
+app.command("ready")(ready.ready)
 
 
 def _version(asked: bool) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, TypeVar
@@ -75,6 +76,16 @@ def moment_ms(text: str) -> int:
     if moment is None or moment.tzinfo is None:
         raise ValueError(f"{text!r} is not ISO-8601 with zone: write for example 2013-12-31T00:00:00Z")
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+
+
+def moment_or_ago(option: str, text: str) -> int | None:
+    """A moment, or how long ago it was; None where nothing is said. Raises BadParameter that names the option."""
+    if not text:
+        return None
+    try:
+        return int(time.time() * 1000) - duration_ms(text) if text[-1] in "smhdw" else moment_ms(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"--{option}: {error}") from None
 
 
 def duration(option: str, text: str) -> int:

@@ -1,7 +1,6 @@
 """``leadline dead-letters``: what could not be used, and what to do about it."""
 
 import re
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -9,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from leadline.cli.common import Json, JsonLines, broker, moment_ms, put, put_json, say, wait_for
+from leadline.cli.common import Json, JsonLines, broker, moment_or_ago, put, put_json, say, wait_for
 from leadline.foreign_text import as_json, as_text, shown
 from leadline.records import iso
-from leadline.settings import SettingsError, duration_ms
+from leadline.settings import SettingsError
 from leadline.wire.letters import Letter, Origin, Wanted, once, why_not
 from leadline.wire.topics import BY_NAME, TopicName
 
@@ -155,17 +154,7 @@ async def _found(bootstrap: str, prefix: str, wanted: Wanted) -> list[Letter]:
 
 
 def _wanted(reason: str, topic: TopicName | None, since: str, until: str) -> Wanted:
-    return Wanted(reason, topic or "", _moment("since", since), _moment("until", until))
-
-
-def _moment(option: str, text: str) -> int | None:
-    """A moment, or how long ago it was; None where nothing is said."""
-    if not text:
-        return None
-    try:
-        return int(time.time() * 1000) - duration_ms(text) if text[-1] in "smhdw" else moment_ms(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"--{option}: {error}") from None
+    return Wanted(reason, topic or "", moment_or_ago("since", since), moment_or_ago("until", until))
 
 
 def _topic(letter: Letter) -> str:

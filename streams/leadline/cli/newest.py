@@ -1,6 +1,8 @@
 """What a compacted topic says of each model now."""
 
-from leadline.records import LiveSettings, Rollout
+from contextlib import suppress
+
+from leadline.records import LiveSettings, Record, Rollout
 
 
 async def rollouts(bootstrap: str, prefix: str) -> dict[str, Rollout]:
@@ -12,6 +14,19 @@ async def live_settings(bootstrap: str, prefix: str) -> dict[str, LiveSettings]:
     """What was changed while workers run, by model."""
     found = await _records(bootstrap, prefix, "model-settings")
     return {each.model: each for each in found if isinstance(each, LiveSettings)}
+
+
+async def under(bootstrap: str, prefix: str, topic: str, key: bytes) -> list[Record]:
+    """The records that can be read of a topic of few under one key, the oldest first. Raises NoTopicError."""
+    from leadline.kafka.cluster import read_all
+    from leadline.wire.codec import read
+
+    found: list[Record] = []
+    async for record in read_all(bootstrap, f"{prefix}.{topic}"):
+        if record.key == key:
+            with suppress(ValueError):
+                found.append(read(topic, record.value))
+    return found
 
 
 async def _records(bootstrap: str, prefix: str, topic: str) -> list[object]:

@@ -1,9 +1,10 @@
-"""A record as JSON has it: times as ISO-8601, sums as numbers, values of features under their names.
+"""A record as JSON has it: times as ISO-8601, sums as numbers, bytes in base64, values of features under their names.
 
 Which fields are times and sums, the schemas say: a new one is told right by itself.
 """
 
 import math
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import cache
@@ -39,6 +40,8 @@ def _told(value: Any, form: Any, named: dict[str, Any]) -> Any:
     if isinstance(form, list):
         form = next((each for each in form if each != "null"), "null")
         return _told(value, form, named)
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
     if value is None or isinstance(form, str):
         return value
     match form.get("logicalType"), form["type"]:

@@ -21,6 +21,7 @@ class StageName(StrEnum):
     ALERTING = "alerting"
     RETRAINING = "retraining"
     CONFIGURATION = "configuration"
+    AUDIT = "audit"
 
 
 def worker(

@@ -8,7 +8,7 @@ of the run.
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -17,12 +17,22 @@ from numpy.typing import NDArray
 from leadline.records import Record
 
 
+class Raw(NamedTuple):
+    """A record as it is in the log. ``unreadable``: what is wrong, where a batch as a whole could not be read."""
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    unreadable: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """The readable records of one run, in log order.
 
     ``topic`` is its name without prefix. Topics of many events come as ``columns`` (one Arrow column a field, timestamps as int64
     milliseconds) with ``bodies``, the Avro body of each row in the newest schema; topics of few, and few requests, come as ``records``.
+    A step that wants the log as it is gets all of it as ``raw``, readable or not.
     ``last_offset`` and ``arrival_max_ms`` are of the whole run, unreadable and clock records included (-2**63: none).
     """
 
@@ -37,6 +47,7 @@ class Batch:
     bodies: list[bytes] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     lookups: "Lookups | None" = None
+    raw: list[Raw] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.offsets)

@@ -83,3 +83,10 @@ class ConfigurationKeys:
     """The number of the next command."""
     SETTINGS = b"t"
     """The settings by which each model's changes are checked."""
+
+
+class AuditKeys:
+    """The audit, which is one task."""
+
+    HEAD = b"h"
+    """The sequence and the digest of the newest entry."""

@@ -23,6 +23,7 @@ class Need(StrEnum):
     TABLES = "needs tables"
     SEVERAL_TOPICS = "reads several topics"
     GATHERING = "gathers all partitions"
+    RAW = "reads records as they are in the log"
     ROUTES = "writes to partitions other than those of the keys"
 
 
@@ -76,6 +77,7 @@ def needs(step: Step) -> frozenset[Need]:
         Need.TABLES: bool(step.tables),
         Need.SEVERAL_TOPICS: len(step.reads) > 1,
         Need.GATHERING: step.gathers,
+        Need.RAW: step.raw,
         Need.ROUTES: any(BY_NAME[topic].route is not None for topic in step.writes if topic in BY_NAME),
     }
     return frozenset(need for need, is_asked in asked.items() if is_asked)

@@ -7,19 +7,21 @@ import structlog
 
 from leadline.core.processor import Batch, Reject
 from leadline.settings import Settings
-from leadline.wire.codec import Wire
+from leadline.wire.codec import Wire, undecoded
 from leadline.wire.run import DeadLetter, Headers, Run
 
 log = structlog.get_logger("leadline.letters")
 
 
-def decode_run(run: Run, settings: Settings, wire: Wire) -> tuple[Batch, list[DeadLetter]]:
-    """The readable records of a run as a batch, and the unreadable ones as dead letters.
+def decode_run(run: Run, settings: Settings, wire: Wire, raw: bool = False) -> tuple[Batch, list[DeadLetter]]:
+    """The readable records of a run as a batch, and the unreadable ones as dead letters; ``raw``: all as they are, and no dead letter.
 
     Headers may say what time it is only where the clock is the records'; elsewhere they are left out.
     """
     if settings.clock == "wall" and any(run.headers):
         run = run.without_headers()
+    if raw:
+        return undecoded(run), []
     batch, letters = wire.decode(run, settings.record_bytes, settings.max_ahead)
     if run.unreadable:
         letters = [_named(letter, run.unreadable.get(letter.offset)) for letter in letters]

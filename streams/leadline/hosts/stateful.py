@@ -45,7 +45,7 @@ class StatefulLane:
     """Hosts one step with state on the partitions that its group gives to this worker; `run` until `stop`."""
 
     supports: ClassVar[frozenset[Need]] = frozenset(
-        {Need.STATE, Need.TABLES, Need.SEVERAL_TOPICS, Need.GATHERING, Need.ROUTES}
+        {Need.STATE, Need.TABLES, Need.SEVERAL_TOPICS, Need.GATHERING, Need.RAW, Need.ROUTES}
     )
 
     def __init__(self, step: Step, installation: Installation) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from leadline.core.processor import Effects, drain
+from leadline.core.processor import Batch, Effects, drain
 from leadline.hosts.changelog import check_new, restore
 from leadline.hosts.contract import Installation
 from leadline.hosts.decoding import decode_run, letter_of, log_lost, refused_records
@@ -101,9 +101,12 @@ class OpenTask:
         """The effects of a run, and its dead letters."""
         if attempt.too_large is not None:
             return Effects(), [letter_of(run, 0, attempt.too_large.reason, str(attempt.too_large))]
-        batch, letters = decode_run(run, self._installation.settings, self._installation.wire)
+        batch, letters = self._decoded(run)
         effects = self.hosted.processor.on_batch(self.hosted.in_order(batch))
         return effects, letters + refused_records(run, batch, effects.rejects)
+
+    def _decoded(self, run: Run) -> tuple[Batch, list[DeadLetter]]:
+        return decode_run(run, self._installation.settings, self._installation.wire, self.hosted.step.raw)
 
     async def _run_again(self, run: Run, attempt: Attempt, error: TooLargeError) -> None:
         """Work on a run that was too much: in halves, or, where it is one record, in another way."""
@@ -114,7 +117,7 @@ class OpenTask:
         following = attempt.after(error)
         if following.caught_up and not attempt.caught_up:
             # one record is not too much, but what was due before it may be
-            batch, _ = decode_run(run, self._installation.settings, self._installation.wire)
+            batch, _ = self._decoded(run)
             await self.pass_time(batch.arrival_max_ms - 1, frozenset({run.topic}))
         await self._run(run, following)
 

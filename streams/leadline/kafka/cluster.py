@@ -44,16 +44,23 @@ async def lag(bootstrap: str, prefix: str, step: Step) -> dict[NamedPartition, i
 
 async def progress(bootstrap: str, prefix: str, step: Step) -> dict[NamedPartition, tuple[int, int]]:
     """The offset that the group of a step has committed (0: none), and the end, for each partition that it reads."""
+    return await group_progress(bootstrap, f"{prefix}.{step.name}", [f"{prefix}.{topic}" for topic in step.reads])
+
+
+async def group_progress(
+    bootstrap: str, group: str, topic_names: Iterable[str]
+) -> dict[NamedPartition, tuple[int, int]]:
+    """The same of any group and topics."""
     admin = AIOKafkaAdminClient(**connection(bootstrap))
     await admin.start()
     try:
-        offsets = await admin.list_consumer_group_offsets(f"{prefix}.{step.name}")
+        offsets = await admin.list_consumer_group_offsets(group)
     except GroupCoordinatorNotAvailableError:
         offsets = {}  # the cluster's first group: its topic is being made
     finally:
         await admin.close()
     committed = {(tp.topic, tp.partition): max(0, meta.offset) for tp, meta in offsets.items()}
-    ends = await sizes(bootstrap, [f"{prefix}.{topic}" for topic in step.reads], _WITH_OPEN)
+    ends = await sizes(bootstrap, topic_names, _WITH_OPEN)
     return {partition: (committed.get(partition, 0), end) for partition, end in ends.items()}
 
 

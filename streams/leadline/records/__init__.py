@@ -16,6 +16,7 @@ from leadline.records.decisions import (
     RETRAIN,
     SILENCE,
     Alert,
+    AuditEntry,
     Candidate,
     Check,
     Command,
@@ -54,6 +55,7 @@ __all__ = [
     "RETRAIN",
     "SILENCE",
     "Alert",
+    "AuditEntry",
     "Candidate",
     "Check",
     "Command",
@@ -106,5 +108,6 @@ Record = (
     | Command
     | CommandAnswer
     | LiveSettings
+    | AuditEntry
     | WorkerHealth
 )

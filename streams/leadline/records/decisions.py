@@ -197,3 +197,23 @@ class LiveSettings:
     command_id: str
     revision: int
     as_of: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One decision in the chain: the bytes of its record as they are in the log, and the digest of the entry before it.
+
+    ``digest``: the sha256 of all other fields, in hexadecimal. ``left_out``: of key or value that are not in the entry, why: how long they
+    are and their sha256, or why the log does not give them. ``arrival_time``: when the record came to be in its topic.
+    """
+
+    sequence: int
+    previous: str
+    topic: str
+    partition: int
+    offset: int
+    arrival_time: int
+    key: bytes | None
+    value: bytes | None
+    left_out: dict[str, str]
+    digest: str

@@ -19,7 +19,7 @@ from leadline.state.memory import MemoryStore
 from leadline.state.overlay import Changes
 from leadline.state.task import HostedTask
 from leadline.topology import STEPS, Step
-from leadline.wire.codec import decode, encode, keys_of, routes_of
+from leadline.wire.codec import decode, encode, keys_of, routes_of, undecoded
 from leadline.wire.dead_letters import to_record
 from leadline.wire.partitions import partition_of
 from leadline.wire.run import ARRIVAL_HEADER, DeadLetter, Headers, Run
@@ -183,7 +183,7 @@ class Driver:
         self._read_tables(task.step)
         self._drain(task)
         run = _run(topic, partition, rows, start)
-        batch, letters = decode(run, 1 << 30, _MAX_AHEAD_MS)
+        batch, letters = (undecoded(run), []) if task.step.raw else decode(run, 1 << 30, _MAX_AHEAD_MS)
         effects = task.processor.on_batch(batch)
         for reject in effects.rejects:
             at = run.offsets.index(int(batch.offsets[reject.index]))

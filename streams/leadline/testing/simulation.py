@@ -15,10 +15,12 @@ import numpy as np
 
 from leadline.core.columnar.columns import Floats
 from leadline.core.models import NO_TEXTS, LoadedVersion, Named, Signature
+from leadline.core.release.audit import DECISIONS
 from leadline.core.windows.latest import latest
 from leadline.core.windows.reference_bins import build_profile
 from leadline.records import (
     Alert,
+    AuditEntry,
     JoinCounts,
     Outcome,
     Prediction,
@@ -30,6 +32,7 @@ from leadline.records import (
 )
 from leadline.settings import AlertLimits, ModelSettings
 from leadline.testing import oracle
+from leadline.testing.audited import wrong_chain
 from leadline.testing.driver import Crash, Driver
 from leadline.topology import STEPS, Step
 from leadline.wire.codec import key_of, value_of
@@ -39,6 +42,8 @@ HORIZON, WINDOW, GRACE, COOLDOWN = 80, 100, 500, 300
 NOT_HERE = "v3"
 """A version that is rolled out, and that no worker can load."""
 WORKERS = 3
+_WRITTEN = {"prediction-requests", "outcomes", "rollouts", *(topic for step in STEPS for topic in step.writes)}
+"""The topics in which something is."""
 SLOPES = {"v1": 1.0, "v2": 2.0}
 """The versions, and how steep the curve of each is."""
 _CLOSE = 1e-9
@@ -121,7 +126,8 @@ class World:
         )  # fmt: skip
         self._models = _Models(settings)
         self.driver = Driver(self._models, STEPS, partitions=rng.choice([1, 2, 3]), on_effect=self._maybe_crash)
-        self._sources = [(s, p, topic) for s in STEPS for p in range(self.driver.partitions) for topic in s.reads]
+        numbers = range(self.driver.partitions)
+        self._sources = [(s, p, topic) for s in STEPS for p in numbers for topic in s.reads if topic in _WRITTEN]
         self._roll_out("v1")
         for publish in self._events():
             publish()
@@ -219,7 +225,7 @@ class World:
         """Everything that is not as it should be, each in one line."""
         return [
             *self._wrong_scores(), *self._wrong_numbers(), *self._wrong_profiles(), *self._wrong_history(), *self._wrong_alerts(),
-            *self._wrong_requests(),
+            *self._wrong_requests(), *self._wrong_audit(),
         ]  # fmt: skip
 
     def _wrong_scores(self) -> Iterator[str]:
@@ -319,6 +325,16 @@ class World:
         asked = [row["alert_id"] for row in self.driver.log("retrain-requests")]
         if asked != wanted:
             yield f"training is asked for by the alerts {asked}, not {wanted}"
+
+    def _wrong_audit(self) -> Iterator[str]:
+        """Every decision is in the chain once, which is whole."""
+        decisions = {
+            (topic, partition, offset): row[:2]
+            for (topic, partition), rows in self.driver.topics.items()
+            for offset, row in enumerate(rows)
+            if topic in DECISIONS
+        }
+        yield from wrong_chain([each for each in self.driver.read("audit") if isinstance(each, AuditEntry)], decisions)
 
 
 def _prediction(request: PredictionRequest, version: str, arrival: int) -> Prediction:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from leadline.core.processor import Batch, Output
-from leadline.wire.decoding import FEW_REQUESTS, decode, unusual
+from leadline.wire.decoding import FEW_REQUESTS, decode, undecoded, unusual
 from leadline.wire.encoding import FEW_RECORDS, encode, keys_of, routes_of
 from leadline.wire.run import DeadLetter, Run
 from leadline.wire.single import read, value_of
@@ -24,6 +24,7 @@ __all__ = [
     "keys_of",
     "read",
     "routes_of",
+    "undecoded",
     "unusual",
     "value_of",
 ]

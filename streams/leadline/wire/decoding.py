@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyruhvro
 
 from leadline.core.columnar.columns import Ints, cut, lengths, rising
-from leadline.core.processor import Batch
+from leadline.core.processor import Batch, Raw
 from leadline.records import Record
 from leadline.wire.encoding import FEW_RECORDS
 from leadline.wire.rules import broken, broken_record
@@ -66,6 +66,23 @@ def decode(run: Run, max_bytes: int, max_ahead_ms: int | None = None) -> tuple[B
         records,
     )
     return batch, letters
+
+
+def undecoded(run: Run) -> Batch:
+    """All records of a run as they are, but for those that only say what time it is."""
+    rows = [i for i in range(len(run)) if not _is_clock(run, i)]
+    arrival = np.array(_arrivals(run), np.int64)
+    raw = [Raw(run.offsets[i], run.keys[i], run.values[i], run.unreadable.get(run.offsets[i], "")) for i in rows]
+    return Batch(
+        run.topic,
+        run.partition,
+        rising([each.offset for each in raw]),
+        arrival[rows],
+        [each.key or b"" for each in raw],
+        run.offsets[-1] if len(run) else -1,
+        int(arrival.max(initial=NO_TIME)),
+        raw=raw,
+    )
 
 
 def _present(column: list[bytes | None]) -> list[bytes]:

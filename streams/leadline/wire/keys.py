@@ -40,6 +40,15 @@ def array(*fields: str, kind: str | None = None) -> Key:
     return Key(lambda record: identity(kind, *values(record)), f"[{', '.join([json.dumps(kind), *fields])}]")
 
 
+def same(word: str) -> Key:
+    """The same for all records: they stay in one order.
+
+    >>> same("audit").of(None)
+    b'audit'
+    """
+    return Key(lambda _: word.encode(), json.dumps(word))
+
+
 def by_class(keys: Mapping[type, Key]) -> Key:
     """A key of its own for each class of record."""
     words = "; ".join(f"{key.words} ({kind.__name__})" for kind, key in keys.items())

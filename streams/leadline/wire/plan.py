@@ -74,7 +74,7 @@ def config_of(topic: Topic, retention_ms: int | None) -> dict[str, str]:
     if topic.log_append_time:
         config["message.timestamp.type"] = "LogAppendTime"
     if topic.cleanup == "delete":
-        config["retention.ms"] = str(-1 if retention_ms is None else retention_ms)
+        config["retention.ms"] = str(-1 if retention_ms is None or topic.for_ever else retention_ms)
     return config
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from leadline.records import (
     Alert,
+    AuditEntry,
     Candidate,
     Command,
     CommandAnswer,
@@ -30,7 +31,7 @@ from leadline.records import (
     WindowProfile,
     WorkerHealth,
 )
-from leadline.wire.keys import Key, array, by_class, text
+from leadline.wire.keys import Key, array, by_class, same, text
 
 DEAD_LETTERS = "dead-letters"
 WORKERS = "workers"
@@ -44,6 +45,7 @@ class Topic:
     ``route``: the partition of a record is the murmur2 hash of this; None: of its key. ``columnar``: many events, all of one class, which
     are read and written as columns. ``sent_by``: who sends the records, where no part of the loop does. ``internal``: between stages only.
     ``log_append_time``: the broker stamps the records, because arrival time falls back to that stamp and no producer may set it.
+    ``for_ever``: its records are kept, however long those of other topics are.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Topic:
     internal: bool = False
     log_append_time: bool = False
     one_partition: bool = False
+    for_ever: bool = False
 
     @property
     def schemas(self) -> tuple[str, ...]:
@@ -229,6 +232,15 @@ TOPICS = (
         cleanup="compact",
         description="What of a model's settings was changed while workers run, by whom and why; the last one of a model holds.",
         one_partition=True,
+    ),
+    Topic(
+        "audit",
+        records=(AuditEntry,),
+        key=array("sequence"),
+        route=same("audit"),
+        description="Every decision, byte for byte, as a chain: each entry has the digest of the one before it.",
+        one_partition=True,
+        for_ever=True,
     ),
     Topic(
         WORKERS,
