@@ -52,6 +52,8 @@ RUN = {
     "model show": [["model", "show", HOSTILE], ["model", "show", "m"]],
     "model configure": [["model", "configure", HOSTILE, f"{HOSTILE}=1", "--reason", HOSTILE, "--timeout", "1s"]],
     "model remove": [["model", "remove", HOSTILE]],
+    "verify": [["verify", HOSTILE, HOSTILE], ["verify", "m", "v1"]],
+    "forget": [["forget", "--user", HOSTILE, "--reason", HOSTILE]],
     "notify": [["notify", "--config", f"{FILE}.toml"]],
     "model promote": [["model", "promote", HOSTILE, HOSTILE, "--timeout", "0s"]],
     "send": [
