@@ -60,6 +60,8 @@ RUN = {
     "model push": [["model", "push", HOSTILE, HOSTILE, "--to", "."]],
     "gate run": [["gate", "run", "m", "--challenger", HOSTILE, "--data", f"{FILE}.csv", "--junit", "j.xml"]],
     "model remove": [["model", "remove", HOSTILE]],
+    "verify": [["verify", HOSTILE, HOSTILE], ["verify", "m", "v1"]],
+    "forget": [["forget", "--user", HOSTILE, "--reason", HOSTILE]],
     "notify": [["notify", "--config", f"{FILE}.toml"]],
     "model promote": [["model", "promote", HOSTILE, HOSTILE, "--timeout", "0s"]],
     "send": [

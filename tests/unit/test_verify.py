@@ -188,7 +188,7 @@ def test_a_changed_receipt_or_none_is_refused(made):
     path.write_text(path.read_text().replace('"seed": 0', '"seed": 1'))
     with pytest.raises(RegistryError, match=r"receipt.json is not the file that its manifest names"):
         verify(root, "m", "v2")
-    with pytest.raises(TrainingError, match="it has no receipt"):
+    with pytest.raises(TrainingError, match="m v1 has no receipt"):
         verify(root, "m", "v1")
 
 

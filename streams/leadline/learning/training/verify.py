@@ -53,12 +53,13 @@ def verify(
     root: Path, model: str, version: str, rows: Rows | None = None, tell: Callable[[str], None] = lambda _: None
 ) -> Verified:
     """Train again, and compare. ``rows``: how the log is read, where there is one. Raises RegistryError where that cannot be done."""
-    settings = ModelFiles(root).settings(model)
-    found = read_receipt(root, model, version) if settings is not None else None
-    if settings is None or found is None:
-        raise TrainingError(
-            f"{model} {version} was not trained by Leadline, or is not here: it has no receipt below {root}"
-        )
+    files = ModelFiles(root)
+    settings = files.settings(model) if files.has(model, version) else None
+    if settings is None:
+        raise TrainingError(f"{root} has no {model} {version}: `leadline model list` shows what there is")
+    found = read_receipt(root, model, version)
+    if found is None:
+        raise TrainingError(f"{model} {version} has no receipt: Leadline did not train it, so nothing says how to do it again")
     return _Verify(root, settings, version, found[0]).verified(rows, tell)
 
 
