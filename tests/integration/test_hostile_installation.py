@@ -65,6 +65,7 @@ RUN = {
     "dead-letters show": [["dead-letters", "show", "0/0"], ["dead-letters", "show", "0/0", "--json"]],
     "dead-letters replay": [["dead-letters", "replay"], ["dead-letters", "replay", "--json"]],
     "watch calibrate": [["watch", "calibrate", HOSTILE, HOSTILE, f"{HOSTILE}=1"], ["watch", "calibrate", "m", HOSTILE]],
+    "report": [["report", "--model", HOSTILE], ["report", "--model", "m"]],
     "replay": [["replay", *REPLAY]],
     "doctor": [["doctor"]],
 }

@@ -15,6 +15,7 @@ from leadline.cli import (
     model,
     notify,
     replay,
+    report,
     send,
     simulate,
     tail,
@@ -41,6 +42,7 @@ app.command("metrics")(metrics.metrics)
 app.command("notify")(notify.notify)
 app.add_typer(watch.app, name="watch")
 app.add_typer(dead_letters.app, name="dead-letters")
+app.command("report")(report.report)
 app.command("replay")(replay.replay)
 app.command("simulate")(simulate.simulate)
 app.command("doctor")(doctor.doctor)
