@@ -45,12 +45,12 @@ def report(
 def _told(files: "ModelFiles", known: ModelSettings, segment: str) -> dict[str, Any]:
     from leadline.report.collect import Collected
     from leadline.report.content import content
-    from leadline.report.read import read
+    from leadline.report.read import read_topics
 
     settings, bootstrap = broker()
     live = wait_for(live_settings(bootstrap, settings.prefix)).get(known.name)
     found = Collected(in_force(known, {each.key: each.value for each in live.settings} if live else {}), segment)
-    wait_for(read(bootstrap, settings.prefix, found))
+    wait_for(read_topics(bootstrap, settings.prefix, found))
     if not found.windows:
         say(f"{known.name} has no window of segment {segment} yet: `leadline doctor` says what is wrong")
     return content(found, _profiles(files, known.name, {key.version for key in found.windows}))

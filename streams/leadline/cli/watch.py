@@ -133,9 +133,10 @@ def _days(ms: int) -> str:
 
 def _head(model: str, version: str, profile: "ReferenceProfile", known: ModelSettings) -> str:
     starts = [each.start for each in profile.windows]
+    rows = sorted(each.predictions for each in profile.windows)
     return (
         f"{model} {version}: {len(starts)} own windows of {_days(known.window)} from {iso(min(starts))[:16]} "
-        f"to {iso(max(starts) + known.window)[:16]}"
+        f"to {iso(max(starts) + known.window)[:16]}, of {rows[len(rows) // 2]:,} rows in the middle"
     )
 
 

@@ -25,7 +25,7 @@ from leadline.replay.report import counts, incidents_csv, metrics_csv, newest, s
 from leadline.report.collect import Collected
 from leadline.report.content import content
 from leadline.report.page import page
-from leadline.report.read import read
+from leadline.report.read import read_topics
 from leadline.settings import ModelSettings, Settings
 from leadline.topology import step
 from leadline.wire.codec import decode
@@ -238,7 +238,7 @@ async def _answer(bootstrap: str, prefix: str, replay: Replay, as_of_ms: int) ->
 
 async def _page(bootstrap: str, prefix: str, replay: Replay) -> str:
     found = Collected(replay.settings, "*")
-    await read(bootstrap, prefix, found, watched=bool(replay.watched))
+    await read_topics(bootstrap, prefix, found, watched=bool(replay.watched))
     return page(content(found, {each.version: each.profile for each in replay.watched}))
 
 

@@ -39,6 +39,7 @@ class Collected:
 
     ``delays``: of the newest labeled predictions, by request and version; None where the outcome was taken back, or is assumed.
     ``clock``: the newest time of the log. ``unusable``: records with times that cannot be.
+    ``has_partials``: whether outcomes by score may be read.
     """
 
     settings: ModelSettings
@@ -50,6 +51,7 @@ class Collected:
     partials: dict[tuple[WindowKey, int], WindowPartial] = field(default_factory=dict)
     incidents: dict[str, Incident] = field(default_factory=dict)
     unusable: int = 0
+    has_partials: bool = True
 
     def take(self, record: Record) -> None:
         """Take in a record; those of a topic in the order of their log."""

@@ -23,6 +23,11 @@ def reliability(found: Collected, keys: Sequence[WindowKey], profile: ReferenceP
     """Groups of the score with about equally many live outcomes; ``why`` there are none."""
     if found.settings.counted_as != "binary":
         return {"groups": [], "why": "the scores are no probabilities"}
+    if not found.has_partials:
+        return {
+            "groups": [],
+            "why": "the topic window-partials cannot be read: it is between the stages, and readers have no right to it",
+        }
     shown = set(keys)
     partials = [each for (key, _), each in found.partials.items() if key in shown and _is_possible(each)]
     counts = np.zeros((2, SCORE_BINS))
