@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from leadline.report.content import KINDS
-from leadline.report.svg import Markup, Scale, areas, join, safe, steps, tag, ticks
+from leadline.report.svg import Markup, Scale, Value, areas, join, safe, steps, tag, ticks
 from leadline.report.times import time_ticks
 
 WIDTH, LEFT, RIGHT = 960, 150, 10
@@ -49,8 +49,14 @@ def _time(x: float, words: str, top: float, bottom: float) -> Markup:
 
 def picture(title: str, width: float, height: float, *inside: Markup) -> Markup:
     """A whole SVG, which shrinks with the page."""
-    box = {"viewBox": f"0 0 {width:.0f} {height:.0f}", "role": "img", "style": f"max-width:{width:.0f}px"}
-    return tag("svg", {**box}, tag("title", {}, title), *inside)
+    kind = "long" if width == WIDTH else "square"
+    box: dict[str, Value] = {
+        "class": kind,
+        "viewBox": f"0 0 {width:.0f} {height:.0f}",
+        "role": "img",
+        "style": f"max-width:{width:.0f}px",
+    }
+    return tag("svg", box, tag("title", {}, title), *inside)
 
 
 # -- the three numbers ------------------------------------------------------------------------------------------------

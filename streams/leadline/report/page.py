@@ -50,7 +50,7 @@ def _incidents(incidents: Sequence[dict[str, Any]]) -> Iterator[Markup]:
         return
     names = ("opened by window", "kind", "state", "version", "segment", "cause")
     rows = [tag("tr", {}, *(tag("th", {}, name) for name in names)), *map(_incident, incidents)]
-    yield tag("div", {"class": "wide"}, tag("table", {}, *rows))
+    yield tag("div", {"class": "wide incidents"}, tag("table", {}, *rows))
 
 
 def _incident(each: dict[str, Any]) -> Markup:

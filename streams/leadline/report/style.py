@@ -13,8 +13,6 @@ STYLE = """
 :root{--paper:#fff;--ink:#000;--soft:#444;--rule:#ccc;--blue:#1f6fb2;--orange:#b35a00;--green:#20794a;
   --violet:#6b4fa0;--red:#b3261e;--usual0:#eef0f3;--usual1:#dde1e7;--usual2:#c3cad4;--drift2:#f2b8a8;
   --drift3:#de6f57;--drift4:#a8231b}
-figure,tr{break-inside:avoid}
-body{margin:0}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 }
 body{background:var(--paper);color:var(--ink);font:15px/1.5 system-ui,sans-serif;max-width:980px;
@@ -27,7 +25,9 @@ figcaption{font-size:.85rem;max-width:60rem}
 figure{margin:0 0 1.4rem;min-width:0}
 svg{display:block;width:100%;height:auto}
 .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(300px,1fr));gap:1.5rem}
-.wide{overflow-x:auto}
+.wide,figure{overflow-x:auto}
+.long{min-width:620px}
+.incidents td:last-child{min-width:14rem}
 table{border-collapse:collapse;font-size:.85rem;width:100%}
 th,td{text-align:left;vertical-align:top;padding:.25rem .7rem .25rem 0;border-bottom:1px solid var(--rule)}
 th{color:var(--soft);font-weight:600}
@@ -69,4 +69,12 @@ text.labels{fill:var(--violet)}
 .drift2{fill:var(--drift2)}
 .drift3{fill:var(--drift3)}
 .drift4{fill:var(--drift4)}
+@media print{
+figure,tr{break-inside:avoid}
+h2,h3{break-after:avoid}
+body{margin:0;font-size:12px}
+.wide,figure{overflow:visible}
+table{font-size:10px}
+th{white-space:normal}
+}
 """
