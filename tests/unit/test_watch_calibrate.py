@@ -137,9 +137,9 @@ def test_without_a_fall_there_are_no_more_incidents_than_the_budget_allows(varyi
 
 def test_a_wider_margin_sees_less_and_a_smaller_budget_later():
     profile, rng = reference(np.random.default_rng(5)), np.random.default_rng
-    usual = trial.try_settings(profile, settings(), rng(1), 2).performance
-    wide = trial.try_settings(profile, settings(alerts={"margin": 0.15}), rng(1), 2).performance
-    strict = trial.try_settings(profile, settings(alerts={"false_alarms": "1 per 3000d"}), rng(1), 2).performance
+    usual = trial.try_settings(profile, settings(), rng(1), 1).performance
+    wide = trial.try_settings(profile, settings(alerts={"margin": 0.15}), rng(1), 1).performance
+    strict = trial.try_settings(profile, settings(alerts={"false_alarms": "1 per 3000d"}), rng(1), 1).performance
     assert (usual.falls[4].windows is None, wide.falls[4].windows) == (False, None)
     assert strict.falls[2].windows > usual.falls[2].windows
 
@@ -155,7 +155,7 @@ def test_windows_of_the_reference_that_differ_from_the_rest_are_told_as_drift():
 
 def test_errors_that_grow_are_seen():
     known = settings(task="regression", alerts={"metric": "mae"})
-    found = trial.try_settings(of_errors(np.random.default_rng(2)), known, np.random.default_rng(1), 2).performance
+    found = trial.try_settings(of_errors(np.random.default_rng(2)), known, np.random.default_rng(1), 1).performance
     assert (found.error_rate, found.replayed.incidents) == ("proven", 0)
     assert found.falls[6].windows is not None
     assert found.falls[0].windows is None
@@ -199,7 +199,7 @@ def models(tmp_path, monkeypatch):
 
 def test_the_command_says_what_settings_would_have_cost_beside_those_that_are_tried(models, capsys):
     models(reference(np.random.default_rng(5)), settings(numeric=["x"]))
-    asked = ["watch", "calibrate", "m", "v1", "alerts.margin=0.15", "--draws", "3"]
+    asked = ["watch", "calibrate", "m", "v1", "alerts.margin=0.15", "--draws", "1"]
     assert run([*asked, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert [each["name"] for each in told["trials"]] == ["as set", "alerts.margin=0.15"]
@@ -218,7 +218,7 @@ def test_the_watch_part_of_another_file_is_tried(models, tmp_path, capsys):
     models(of_errors(np.random.default_rng(5)), settings(numeric=["x"], task="regression", alerts={"metric": "mae"}))
     (tmp_path / "new.toml").write_text('name = "other"\nhorizon = "9d"\n[alerts]\nmetric = "rmse"\n')
     assert (
-        run(["watch", "calibrate", "m", "v1", "--settings", str(tmp_path / "new.toml"), "--draws", "2", "--json"]) == 0
+        run(["watch", "calibrate", "m", "v1", "--settings", str(tmp_path / "new.toml"), "--draws", "1", "--json"]) == 0
     )
     _, tried = json.loads(capsys.readouterr().out)["trials"]
     assert (tried["name"], tried["settings"]["alerts"]["metric"]) == ("new.toml", "rmse")

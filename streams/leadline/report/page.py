@@ -119,8 +119,8 @@ def _drift(version: dict[str, Any]) -> Iterator[Markup]:
     yield _figure(
         "Drift",
         drift_map(version),
-        "A row for each feature, a column for each window. Grey: as in the reference, darker where it is further from it. Red: drifted, which "
-        "is further than chance takes independent rows, and than the reference's own windows lie apart; darker where it is further.",
+        "A row for each feature, a column for each window. Grey: as in the reference, darker where it is further from it. Red: drifted, "
+        "which is further than chance takes independent rows, and than the reference's own windows lie apart; darker where it is further.",
     )
 
 
