@@ -81,6 +81,8 @@ RUN = {
         ["audit", "who", "--at", "2026-01-01T00:00:00Z", "--model", HOSTILE],
     ],
     "audit export": [["audit", "export", f"{FILE}.jsonl"], ["audit", "export", "-"]],
+    "watch calibrate": [["watch", "calibrate", HOSTILE, HOSTILE, f"{HOSTILE}=1"], ["watch", "calibrate", "m", HOSTILE]],
+    "report": [["report", "--model", HOSTILE], ["report", "--model", "m"]],
     "replay": [["replay", *REPLAY]],
     "doctor": [["doctor"]],
     "ready": [["ready", "m"], ["ready", HOSTILE], ["ready", FILE, "--version", HOSTILE, "--notify", f"{FILE}.toml"]],

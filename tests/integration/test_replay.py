@@ -97,10 +97,12 @@ def small(folder, outcomes_of="r"):
 
 
 def test_labels_of_words(kafka, tmp_path):
-    finish(replays.start(tmp_path, kafka, *small(tmp_path), *ASK, "--positive", "yes"), tmp_path)
+    asked = ("--positive", "yes", "--report", tmp_path / "report.html")
+    finish(replays.start(tmp_path, kafka, *small(tmp_path), *ASK, *asked), tmp_path)
     with (tmp_path / "metrics.csv").open(encoding="utf-8", newline="") as rows:
         [window] = [row for row in csv.DictReader(rows) if row["segment"] == "*"]
     assert (window["tp"], window["tn"], window["accuracy"]) == ("3", "3", "1.0")
+    assert '<td class="nowrap">1.000</td>' in (tmp_path / "report.html").read_text("utf-8")
 
 
 def test_a_replay_in_which_nothing_counts_fails_and_says_why(kafka, tmp_path):

@@ -38,6 +38,8 @@ from leadline.kafka.connections import connection
 from leadline.learning.add import add_version
 from leadline.learning.train import train
 from leadline.records import Outcome, PredictionRequest, Rollout, WindowMetrics
+from leadline.report.collect import Collected
+from leadline.report.read import read_topics
 from leadline.settings import Lookup, ModelSettings, load_settings
 from leadline.topology import STEPS
 from leadline.wire.codec import key_of, read, value_of
@@ -213,7 +215,10 @@ async def test_each_role_does_its_part_with_the_rights_that_are_printed_for_it(s
                 workers.tend()
                 await asyncio.sleep(0.5)
         made, *_ = await emitted(bootstrap, secured.prefix, "predictions")
+        seen = Collected(SETTINGS, "*")
+        await read_topics(bootstrap, secured.prefix, seen)
     assert made.features == [0.1, 0.5]
+    assert (len(seen.windows), len(seen.delays), seen.has_partials) == (1, 1, False)
     log = (tmp_path / "logs" / "worker-0.log").read_text("utf-8")
     assert '"assigned"' in log
     assert not [password for password in secured.passwords.values() if password in log]

@@ -1,5 +1,6 @@
 """Stages of few records take whatever the schemas can say: it becomes a dead letter, or passes; no stage falls over it."""
 
+import json
 from dataclasses import fields, replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from leadline.core.tables import Table
 from leadline.core.watch.alerting import Alerting
 from leadline.core.watch.drift import Drift
 from leadline.core.watch.retraining import Retraining
+from leadline.foreign_text import as_json
 from leadline.records import (
     Alert,
     DriftReport,
@@ -27,6 +29,9 @@ from leadline.records import (
     WindowMetrics,
     WindowProfile,
 )
+from leadline.report.collect import Collected
+from leadline.report.content import content
+from leadline.report.page import page
 from leadline.settings import AlertLimits, ModelSettings
 from leadline.wire.codec import decode, key_of, value_of
 from leadline.wire.run import Run
@@ -202,6 +207,24 @@ def test_the_good_ones_pass_and_are_told_of(topic, good, make):
     batch, letters = decode(run_of(topic, good, 0), 1 << 20)
     assert not letters
     assert Host(make).feed(batch)
+
+
+@given(data=st.data())
+@settings(max_examples=100)
+def test_no_record_stops_the_page(data):
+    found = Collected(SETTINGS, "*")
+    for topic, good in (
+        ("metrics", [WINDOW, TIME]),
+        ("window-partials", PARTIALS),
+        ("drift", [DRIFT]),
+        ("alerts", [ALERT]),
+    ):
+        records = data.draw(st.lists(hostile(good), min_size=1, max_size=6))
+        for record in decode(run_of(topic, records, 0), 1 << 20)[0].records:
+            found.take(record)
+    told = content(found, {"v1": PROFILE})
+    json.loads(as_json(told), parse_constant=lambda name: pytest.fail(name))
+    assert "nan" not in page(told).lower()
 
 
 SCORED = {"prediction_bins": [7, 2055], "prediction_counts": [1, 2]}

@@ -19,6 +19,13 @@ from leadline.cli import (
     notify,
     ready,
     replay,
+    dead_letters,
+    doctor,
+    metrics,
+    model,
+    notify,
+    replay,
+    report,
     send,
     simulate,
     tail,
@@ -26,6 +33,8 @@ from leadline.cli import (
     trainer,
     up,
     verify,
+    up,
+    watch,
     worker,
 )
 from leadline.cli.common import put, unreachable
@@ -48,8 +57,10 @@ app.command("send")(send.send)
 app.command("tail")(tail.tail)
 app.command("metrics")(metrics.metrics)
 app.command("notify")(notify.notify)
+app.add_typer(watch.app, name="watch")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(audit.app, name="audit")
+app.command("report")(report.report)
 app.command("replay")(replay.replay)
 app.command("simulate")(simulate.simulate)
 app.command("doctor")(doctor.doctor)

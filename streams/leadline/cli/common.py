@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -94,6 +95,13 @@ def duration(option: str, text: str) -> int:
         return duration_ms(text)
     except ValueError as error:
         raise typer.BadParameter(f"--{option}: {error}") from None
+
+
+def check_places(*files: Path) -> None:
+    """Raise BadParameter where a file cannot be written, before any work is done for it."""
+    for file in files:
+        if file.is_dir() or not file.absolute().parent.is_dir():
+            raise typer.BadParameter(f"{file} cannot be written: name a file in a folder that is there")
 
 
 def unreachable(why: str = "") -> str:

@@ -34,7 +34,7 @@ def configure(
 
     Exit code 0: accepted; 1: refused, and why; 3: no worker answered in time. It is there then, and takes effect when one works on it.
     """
-    arguments, within_ms = _arguments(changes), duration("timeout", timeout)
+    arguments, within_ms = changes_of(changes), duration("timeout", timeout)
     settings, bootstrap = broker()
     command = Command(
         command_id or uuid.uuid4().hex, CONFIGURE, model, actor or user(), reason, arguments, int(time.time() * 1000)
@@ -54,7 +54,7 @@ def configure(
         raise SystemExit(1)
 
 
-def _arguments(changes: Sequence[str]) -> dict[str, str]:
+def changes_of(changes: Sequence[str]) -> dict[str, str]:
     """What is to be changed, by key."""
     found: dict[str, str] = {}
     for each in changes:

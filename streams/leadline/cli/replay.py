@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from leadline.cli.common import duration, err, moment_ms, put_json, reach, say, wait_for
+from leadline.cli.common import check_places, duration, err, moment_ms, put_json, reach, say, wait_for
 from leadline.settings import ModelSettings, load_model_settings, load_settings
 
 
@@ -52,6 +52,7 @@ def replay(
     snapshots: Annotated[
         Path | None, typer.Option(help="Where every revision of the metrics goes, with its stage time.")
     ] = None,
+    report: Annotated[Path | None, typer.Option(help="Where a page about it all goes (HTML).")] = None,
     partitions: Annotated[int, typer.Option(min=1, help="Partitions of the topics.")] = 2,
     workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
     keep: Annotated[bool, typer.Option("--keep", help="Leave topics and state for you to look at.")] = False,
@@ -72,11 +73,13 @@ def replay(
     as_of_ms = None if as_of is None else _moment(as_of)
     if features is not None and reference is None:
         raise typer.BadParameter("--features say what a --reference is compared by: name one")
-    _check_places(out, summary, incidents, *([] if snapshots is None else [snapshots]))
+    check_places(out, summary, incidents, *(each for each in (snapshots, report) if each is not None))
     watched = None if reference is None else Watched.read(reference, features, wanted, positive)
     known = wanted if watched is None else watched.settings(wanted)
     logs = read_logs(predictions, outcomes, known.name, known.task, positive, watched)
-    asked = Replay(known, as_of_ms, partitions, workers, keep, [] if watched is None else watched.versions)
+    asked = Replay(
+        known, as_of_ms, partitions, workers, keep, [] if watched is None else watched.versions, report is not None
+    )
     folder = Path(tempfile.mkdtemp(prefix="leadline-replay-"))
     with servers(installation, redis=False) as reached, progress_bar(err) as progress:
         wait_for(reach(reached.bootstrap))
@@ -84,6 +87,7 @@ def replay(
     files = {out: answer.metrics, summary: json.dumps(answer.summary, indent=2) + "\n"}
     files |= {incidents: answer.incidents} if watched is not None else {}
     files |= {snapshots: answer.snapshots} if snapshots is not None else {}
+    files |= {report: answer.page} if report is not None else {}
     for file, text in files.items():
         file.write_text(text, "utf-8")
     say(f"wrote {', '.join(map(str, files))}")
@@ -107,12 +111,6 @@ def _settings(file: Path | None, given: Mapping[str, Any]) -> ModelSettings:
     return ModelSettings.model_validate(
         there | {"grace": there["grace"] if there["grace"] is not None else "never"} | said
     )
-
-
-def _check_places(*files: Path) -> None:
-    for file in files:
-        if file.is_dir() or not file.absolute().parent.is_dir():
-            raise typer.BadParameter(f"{file} cannot be written: name a file in a folder that is there")
 
 
 def _moment(value: str) -> int:

@@ -74,11 +74,11 @@ async def sizes(
     return {(tp.topic, tp.partition): end for tp, end in ends.items()}
 
 
-async def read_runs(bootstrap: str, topic_name: str, topic: str = "") -> AsyncIterator[Run]:
-    """All that is in a topic now, as runs; waits for the end of transactions that are open."""
+async def read_runs(bootstrap: str, topic_name: str, topic: str = "", newest: int | None = None) -> AsyncIterator[Run]:
+    """All that is in a topic now, or the ``newest`` offsets of each partition, as runs; waits for the end of open transactions."""
     ends = {number: end for (_, number), end in (await sizes(bootstrap, [topic_name], _WITH_OPEN)).items()}
     async with Reader(bootstrap, topic_name, topic) as reader:
-        await reader.from_beginning()
+        await (reader.from_beginning() if newest is None else reader.from_newest(newest))
         async for run in reader.until(ends):
             yield run
 

@@ -22,6 +22,10 @@ from leadline.replay.errors import StallError
 from leadline.replay.logs import Log
 from leadline.replay.reference import Described
 from leadline.replay.report import counts, incidents_csv, metrics_csv, newest, snapshots_csv
+from leadline.report.collect import Collected
+from leadline.report.content import content
+from leadline.report.page import page
+from leadline.report.read import read_topics
 from leadline.settings import ModelSettings, Settings
 from leadline.topology import step
 from leadline.wire.codec import decode
@@ -39,7 +43,9 @@ _WATCHED_RUN = 500
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What is asked for. ``as_of_ms``: None is the latest time in either log. ``watched``: the versions whose windows are watched too."""
+    """What is asked for. ``as_of_ms``: None is the latest time in either log. ``watched``: the versions whose windows are watched
+    too; ``page``: whether a page about it all is made.
+    """
 
     settings: ModelSettings
     as_of_ms: int | None
@@ -47,6 +53,7 @@ class Replay:
     workers: int
     keep: bool
     watched: Sequence[Described] = ()
+    page: bool = False
 
     @property
     def topics(self) -> list[str]:
@@ -60,11 +67,14 @@ class Replay:
 
 
 class Answer(NamedTuple):
-    """What a replay says: as CSV the metrics, every revision of them and the incidents; the summary; the dead letters by their reason."""
+    """What a replay says: as CSV the metrics, every revision of them and the incidents; as HTML the page, where one is asked for; the
+    summary; the dead letters by their reason.
+    """
 
     metrics: str
     snapshots: str
     incidents: str
+    page: str
     summary: dict[str, object]
     counts: dict[str, int]
     letters: dict[str, int]
@@ -221,7 +231,15 @@ async def _answer(bootstrap: str, prefix: str, replay: Replay, as_of_ms: int) ->
         "dead_letters": letters,
     }
     revisions = [record for record in records if isinstance(record, WindowMetrics)]
-    return Answer(metrics_csv(windows), snapshots_csv(revisions), incidents_csv(incidents), summary, counted, letters)
+    page_ = await _page(bootstrap, prefix, replay) if replay.page else ""
+    tables = metrics_csv(windows), snapshots_csv(revisions), incidents_csv(incidents)
+    return Answer(*tables, page_, summary, counted, letters)
+
+
+async def _page(bootstrap: str, prefix: str, replay: Replay) -> str:
+    found = Collected(replay.settings, "*")
+    await read_topics(bootstrap, prefix, found, watched=bool(replay.watched))
+    return page(content(found, {each.version: each.profile for each in replay.watched}))
 
 
 async def _all(bootstrap: str, prefix: str, topic: str) -> list[Record]:

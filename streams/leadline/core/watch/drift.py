@@ -19,7 +19,7 @@ from leadline.core.windows.latest import keep
 from leadline.records import DriftReport, WindowProfile, identity
 
 
-class _Partial(NamedTuple):
+class Partial(NamedTuple):
     """The profile of one source partition that holds, as the store keeps it."""
 
     revision: int
@@ -29,7 +29,7 @@ class _Partial(NamedTuple):
     counts: dict[str, list[int]]
 
     @classmethod
-    def of(cls, record: WindowProfile) -> "_Partial":
+    def of(cls, record: WindowProfile) -> "Partial":
         counts = {feature.name: feature.counts for feature in record.features}
         return cls(record.revision, record.as_of, record.closed, record.window_end, counts)
 
@@ -60,14 +60,14 @@ class Drift(EventDriven):
     ) -> list[tuple[DriftReport, int]]:
         key = DriftKeys.WINDOW + identity(model, version, start)
         held = _unpack(self._store.get(key))
-        fresh = [keep(held, str(record.source_partition), _Partial.of(record)) for record in profiles]
+        fresh = [keep(held, str(record.source_partition), Partial.of(record)) for record in profiles]
         if not any(fresh):
             return []
         self._store.put(key, json.dumps(held).encode())
         known = self._models.version(model, version)
         if known is None or known.profile is None or not all(partial.closed for partial in held.values()):
             return []
-        summary = _Summary(model, version, start, list(held.values()))
+        summary = Summary(model, version, start, list(held.values()))
         limits = known.settings.drift
         nulls = self._of_version(model, version, known.profile, limits.method)
         found = nulls.judge(summary.counts(known.profile), limits)
@@ -82,18 +82,18 @@ class Drift(EventDriven):
         return held
 
 
-def _unpack(value: bytes | None) -> dict[str, _Partial]:
+def _unpack(value: bytes | None) -> dict[str, Partial]:
     """Partials by source partition."""
-    return {source: _Partial(*row) for source, row in json.loads(value).items()} if value else {}
+    return {source: Partial(*row) for source, row in json.loads(value).items()} if value else {}
 
 
-class _Summary(NamedTuple):
+class Summary(NamedTuple):
     """A window with its partials."""
 
     model: str
     version: str
     start: int
-    partials: list[_Partial]
+    partials: list[Partial]
 
     def report(self, verdict: Verdict) -> DriftReport:
         (question, own), found = verdict.nulls, verdict.found
