@@ -42,7 +42,7 @@ class Topic:
 
     ``records``: the classes of its records; a topic without any holds bytes as they came, each under the ``key`` that it had (None).
     ``route``: the partition of a record is the murmur2 hash of this; None: of its key. ``columnar``: many events, all of one class, which
-    are read and written as columns. ``sent_by``: who sends the records, where no stage does. ``internal``: between stages only.
+    are read and written as columns. ``sent_by``: who sends records besides the stages. ``internal``: between stages only.
     ``log_append_time``: the broker stamps the records, because arrival time falls back to that stamp and no producer may set it.
     """
 
@@ -186,6 +186,7 @@ TOPICS = (
         key=text("model"),
         description="What becomes of a retrain request: started, with the cut of the log, progress, and how it ended.",
         sent_by="trainer",
+        log_append_time=True,
     ),
     Topic(
         "candidates",
