@@ -52,6 +52,7 @@ RUN = {
     "model show": [["model", "show", HOSTILE], ["model", "show", "m"]],
     "model configure": [["model", "configure", HOSTILE, f"{HOSTILE}=1", "--reason", HOSTILE, "--timeout", "1s"]],
     "model remove": [["model", "remove", HOSTILE]],
+    "retrain": [["retrain", HOSTILE, "--reason", HOSTILE, "--timeout", "1s"]],
     "notify": [["notify", "--config", f"{FILE}.toml"]],
     "model promote": [["model", "promote", HOSTILE, HOSTILE, "--timeout", "0s"]],
     "send": [

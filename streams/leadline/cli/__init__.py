@@ -8,7 +8,21 @@ from typing import Annotated
 
 import typer
 
-from leadline.cli import dead_letters, doctor, metrics, model, notify, replay, send, simulate, tail, topics, up, worker
+from leadline.cli import (
+    dead_letters,
+    doctor,
+    metrics,
+    model,
+    notify,
+    replay,
+    retrain,
+    send,
+    simulate,
+    tail,
+    topics,
+    up,
+    worker,
+)
 from leadline.cli.common import put, unreachable
 from leadline.ending import DEBUG, exit_code
 from leadline.logs import log_to_standard_error, quiet_libraries
@@ -25,6 +39,7 @@ app.command("send")(send.send)
 app.command("tail")(tail.tail)
 app.command("metrics")(metrics.metrics)
 app.command("notify")(notify.notify)
+app.command("retrain")(retrain.retrain)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("replay")(replay.replay)
 app.command("simulate")(simulate.simulate)
