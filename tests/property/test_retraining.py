@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from leadline.records import RETRAIN, Alert, Command, JoinCounts, Rollout, Verdict
+from leadline.records import RETRAIN, Alert, Command, JoinCounts, Rollout, Training, Verdict
 from leadline.settings import ModelSettings
 from leadline.settings.release import TrainingSettings
 from leadline.testing.driver import Crash, Driver
@@ -27,7 +27,7 @@ TRAINING = TrainingSettings(
     on=["performance", "concept-drift", "data-drift"], schedule=300, new_labels=50, timeout=40, budget=2
 )
 MODELS = Models(
-    {name: ModelSettings(name=name, retrain_cooldown=60, window=20, horizon=10, training=TRAINING) for name in "mn"}
+    {name: ModelSettings(name=name, retrain_cooldown=60, window=100, horizon=30, training=TRAINING) for name in "mn"}
 )
 COUNTS = JoinCounts("m", -1, 1, 0, *[0] * 16)
 ALERT = Alert("a", "performance", "critical", "opened", "m", "v1", "*", 0, 0, 1, {}, "")
@@ -73,6 +73,7 @@ class RetrainingMachine(RuleBasedStateMachine):
     )  # fmt: skip
     def an_incident(self, model, number, kind, early, state, segment, stale):
         version = "old" if stale else self.version(model)
+        number %= 2 if kind in ("pipeline", "labels-stopped") else 8
         self.publish(
             "alerts",
             replace(
@@ -111,6 +112,10 @@ class RetrainingMachine(RuleBasedStateMachine):
         training = self.trainer.next(self.requests(model), self.random.choice, self.now)
         if training is not None:
             self.publish("trainings", training)
+
+    @rule(model=st.sampled_from("mmn"), state=st.sampled_from(["started", "failed"]))
+    def somebody_tells_of_what_nobody_asked_for(self, model, state):
+        self.publish("trainings", Training("stray", model, state, 1, {}, "", "", "t", self.now))
 
     @rule()
     def something_comes_again(self):

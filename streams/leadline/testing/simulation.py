@@ -48,7 +48,7 @@ MODEL = "m"
 HORIZON, WINDOW, GRACE, COOLDOWN = 80, 100, 500, 300
 NOT_HERE = "v3"
 """A version that is rolled out, and that no worker can load."""
-TRAINING = TrainingSettings(schedule=400, new_labels=20, timeout=60, budget=6)
+TRAINING = TrainingSettings(schedule=600, new_labels=6, timeout=60, budget=6)
 WORKERS = 3
 RETRAINING = "retraining"
 _STEPS = tuple(journaled(each) if each.name == RETRAINING else each for each in STEPS)
