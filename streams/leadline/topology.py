@@ -17,7 +17,7 @@ from leadline.core.store_keys import AlertingKeys, ConfigurationKeys
 from leadline.core.tables import Table
 from leadline.core.watch.configuration import Configuration
 from leadline.core.watch.live_settings import LiveModels
-from leadline.core.watch.retraining import Retraining
+from leadline.core.watch.retraining.retraining import Retraining
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +115,8 @@ STEPS = (
     ),
     Step(
         "retraining",
-        reads=("alerts",),
-        writes=("retrain-requests",),
+        reads=("alerts", "metrics", "commands", "trainings"),
+        writes=("retrain-requests", "verdicts", "command-answers"),
         processor=lambda task: Retraining(task.store, _live(task, task.models), Deployments(task.tables["rollouts"])),
         tables=("rollouts", "model-settings"),
     ),

@@ -1,4 +1,4 @@
-"""`leadline model configure` on a real broker: a running worker takes a change within seconds, and says why where it does not."""
+"""Commands on a real broker: a running worker takes a change within seconds, asks for a training, and says why where it does not."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from leadline.cli.asking import ask
 from leadline.kafka import cluster
 from leadline.kafka.admin import apply_topics
 from leadline.kafka.sender import publish
-from leadline.records import CONFIGURE, REFUSED, Alert, Command
+from leadline.records import CONFIGURE, REFUSED, Alert, Command, Rollout, Training
 from leadline.topology import STEPS, step
 from leadline.wire.codec import read
 
@@ -72,6 +72,20 @@ async def alert(place, number, state="opened"):
     end = number * 1000
     told = Alert(f"a{number}", "performance", "critical", state, "m", "v1", "*", end - 100, end, 1, {}, "")
     await publish(bootstrap, prefix, "alerts", told)
+    await heard(place)
+
+
+async def trained(place):
+    """Tell as a trainer that the newest request has failed, and wait until retraining has heard of it."""
+    bootstrap, prefix = place["KAFKA_BOOTSTRAP"], place["LEADLINE_PREFIX"]
+    stored = [each async for each in cluster.read_all(bootstrap, f"{prefix}.retrain-requests")]
+    retrain_id = read("retrain-requests", stored[-1].value).retrain_id
+    await publish(bootstrap, prefix, "trainings", Training(retrain_id, "m", "failed", 1, {}, "no rows", "", "t", 0))
+    await heard(place)
+
+
+async def heard(place):
+    bootstrap, prefix = place["KAFKA_BOOTSTRAP"], place["LEADLINE_PREFIX"]
     async with asyncio.timeout(60):
         while any((await cluster.lag(bootstrap, prefix, step("retraining"))).values()):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
@@ -79,7 +93,7 @@ async def alert(place, number, state="opened"):
 
 async def test_a_change_takes_effect_on_a_running_worker_within_seconds(place, worker):
     await alert(place, 1)
-    await alert(place, 1, "resolved")
+    await trained(place)
     await alert(place, 2)
     assert await requests(place) == ["a1"], "the model cools down"
     code, said, _ = await configure(place, "retrain_cooldown=1ms", "runbook=ask Ada")
@@ -104,6 +118,29 @@ async def test_a_change_takes_effect_on_a_running_worker_within_seconds(place, w
         "retrain_cooldown": ("1ms", "ada"),
         "runbook": ("ask Ada", "ada"),
     }
+
+
+async def test_a_person_asks_for_a_training_and_is_answered(place, worker):
+    line = [sys.executable, "-m", "leadline", "retrain", "m", "--reason", "to see", "--timeout", "60s"]
+
+    async def retrain(*words):
+        done = await asyncio.to_thread(
+            subprocess.run, [*line, *words], env=os.environ | place, capture_output=True, text=True
+        )
+        return done.returncode, done.stdout.strip()
+
+    assert await retrain() == (1, "refused: no version of 'm' answers: make one champion first")
+    rollout = Rollout("m", "v1", 0, "ada", "the first one")
+    await publish(place["KAFKA_BOOTSTRAP"], place["LEADLINE_PREFIX"], "rollouts", rollout)
+    code, said = await retrain("--id", "c1")
+    assert (code, said[:23]) == (0, "accepted: asked for as ")
+    assert await retrain("--id", "c1") == (code, said)
+    assert await retrain() == (1, f"refused: {said[23:]} is under way")
+    await trained(place)
+    assert "the cooldown ends at" in (await retrain())[1]
+    code, said = await retrain("--force", "--json")
+    assert (code, json.loads(said)["answer"]) == (0, "accepted")
+    assert len(await requests(place)) == 2
 
 
 async def test_where_no_worker_answers_it_says_so(place):

@@ -62,6 +62,7 @@ RUN = {
     "model remove": [["model", "remove", HOSTILE]],
     "verify": [["verify", HOSTILE, HOSTILE], ["verify", "m", "v1"]],
     "forget": [["forget", "--user", HOSTILE, "--reason", HOSTILE]],
+    "retrain": [["retrain", HOSTILE, "--reason", HOSTILE, "--timeout", "1s"]],
     "notify": [["notify", "--config", f"{FILE}.toml"]],
     "model promote": [["model", "promote", HOSTILE, HOSTILE, "--timeout", "0s"]],
     "send": [

@@ -16,16 +16,19 @@ from leadline.core.scoring.routing import Deployments
 from leadline.core.tables import Table
 from leadline.core.watch.alerting import Alerting
 from leadline.core.watch.drift import Drift
-from leadline.core.watch.retraining import Retraining
+from leadline.core.watch.retraining.retraining import Retraining
 from leadline.foreign_text import as_json
 from leadline.records import (
+    RETRAIN,
     Alert,
+    Command,
     DriftReport,
     FeatureCounts,
     FinalValue,
     JoinCounts,
     MatureCounts,
     Metric,
+    Training,
     WindowMetrics,
     WindowProfile,
 )
@@ -33,15 +36,18 @@ from leadline.report.collect import Collected
 from leadline.report.content import content
 from leadline.report.page import page
 from leadline.settings import AlertLimits, ModelSettings
+from leadline.settings.release import TrainingSettings
 from leadline.wire.codec import decode, key_of, value_of
 from leadline.wire.run import Run
-from stages import Host, Models, partial, version
+from stages import Host, Models, partial, roll_out, version
 
 SETTINGS = ModelSettings(
     name="m",
     window=100,
     horizon=100,
     grace=100,
+    training=TrainingSettings(schedule=100, new_labels=1, on=["performance", "data-drift"], timeout=1),
+    retrain_cooldown=1,
     alerts=AlertLimits(reference=0.8, margin=0, open_after=1, resolve_after=1, false_alarms="1 per 1ms"),
 )
 PROFILE = ReferenceProfile(
@@ -121,6 +127,13 @@ ALERT = Alert(
     runbook="",
 )
 
+SPOILT = replace(ALERT, alert_id="p", kind="pipeline")
+LATER = replace(TIME, revision=2, as_of=5000, outcomes_used=500)
+COMMAND = Command("c", RETRAIN, "m", "ada", "why", {"force": "true"}, 0)
+ROLLED_OUT = Table()
+roll_out(ROLLED_OUT, "m", "v1", arrival_ms=-1)
+TRAINING = Training("r", "m", "started", 1, {"0": 5}, "", "", "t", 0)
+
 WHOLE = st.sampled_from([0, 1, -1, 7, 5000, 2**31 - 1, 2**40, 2**53, 2**62, 2**63 - 1, -(2**63)]) | st.integers(
     -(2**63), 2**63 - 1
 )
@@ -138,6 +151,7 @@ OF = {
     Metric | None: st.none() | st.builds(Metric, FLOAT, st.none() | FLOAT, st.none() | FLOAT),
     list[int]: st.lists(WHOLE | st.integers(0, 2047), max_size=5),
     dict[str, str]: st.dictionaries(TEXT, TEXT, max_size=3),
+    dict[str, int]: st.dictionaries(TEXT, WHOLE, max_size=3),
     list[FinalValue]: st.lists(
         st.builds(
             FinalValue, TEXT, st.none() | FLOAT, st.none() | FLOAT, st.integers(0, 99), TEXT, st.none() | FLOAT, TEXT
@@ -185,7 +199,10 @@ STAGES = [
     ("window-profiles", PROFILES, lambda store: Drift(store, MODELS)),
     ("metrics", [WINDOW, TIME], lambda store: Alerting(store, MODELS, Deployments(Table()))),
     ("drift", [DRIFT], lambda store: Alerting(store, MODELS, Deployments(Table()))),
-    ("alerts", [ALERT], lambda store: Retraining(store, MODELS, Deployments(Table()))),
+    ("alerts", [ALERT, SPOILT], lambda store: Retraining(store, MODELS, Deployments(ROLLED_OUT))),
+    ("metrics", [WINDOW, TIME, LATER], lambda store: Retraining(store, MODELS, Deployments(ROLLED_OUT))),
+    ("commands", [COMMAND], lambda store: Retraining(store, MODELS, Deployments(ROLLED_OUT))),
+    ("trainings", [TRAINING], lambda store: Retraining(store, MODELS, Deployments(ROLLED_OUT))),
 ]
 
 
@@ -202,7 +219,7 @@ def test_no_record_stops_a_stage(topic, good, make, data):
             value_of(emitted)
 
 
-@pytest.mark.parametrize(("topic", "good", "make"), STAGES, ids=[topic for topic, _, _ in STAGES])
+@pytest.mark.parametrize(("topic", "good", "make"), STAGES[:-1], ids=[topic for topic, _, _ in STAGES[:-1]])
 def test_the_good_ones_pass_and_are_told_of(topic, good, make):
     batch, letters = decode(run_of(topic, good, 0), 1 << 20)
     assert not letters

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from leadline.cli.checkup.findings import Feed, Letters, Level, Seen, Waiting
+from leadline.cli.checkup.findings import Asked, Feed, Letters, Level, Seen, Waiting
 from leadline.cli.checkup.look_at_cluster import _silence, judge
 from leadline.cli.checkup.tell import tell, tell_json
 from leadline.hosts.health import Told
@@ -74,6 +74,10 @@ SICK = [
     ("keys of outcomes", "3 of the newest 9 keys", {"feeds": {"outcomes": Feed(NOW, 0, 9, 3)}}),
     ("dead letters undecodable", "1,234 in the last hour of p.outcomes, the newest 60 s ago",
      {"letters": [Letters("undecodable", "p.outcomes", 1234, NOW - 30 * MIN, NOW - MIN)]}),
+    ("training of m", "no trainer works on r1: one has told nothing of it for 16 min",
+     {"trainings": [Asked("m", "v1", "r1", NOW - 16 * MIN)]}),
+    ("training of m", "no trainer works on r1: one told progress last, and has told nothing for 16 min",
+     {"trainings": [Asked("m", "v0", "r1", NOW - 99 * MIN, "progress", NOW - 16 * MIN)]}),
 ]  # fmt: skip
 
 SOUND = [
@@ -91,6 +95,15 @@ SOUND = [
     {"rollouts": []},
     {"feeds": {"outcomes": Feed(NOW - 1500 * MIN, 1440 * MIN)}},
     {"feeds": {"outcomes": Feed(None, 0)}},
+    {"trainings": [Asked("m", "v1", "r1", NOW - 14 * MIN)]},
+    {"trainings": [Asked("m", "v0", "r1", NOW - 99 * MIN)]},
+    {"trainings": [Asked("m", "v1", "r1", NOW - 99 * MIN, "failed", NOW - 90 * MIN)]},
+    {
+        "trainings": [
+            Asked("m", "v1", "r1", NOW - 99 * MIN),
+            Asked("n", "v1", "r2", NOW - 99 * MIN, "progress", NOW - MIN),
+        ]
+    },
 ]
 
 

@@ -19,13 +19,8 @@ from leadline.cli import (
     notify,
     ready,
     replay,
-    dead_letters,
-    doctor,
-    metrics,
-    model,
-    notify,
-    replay,
     report,
+    retrain,
     send,
     simulate,
     tail,
@@ -33,7 +28,6 @@ from leadline.cli import (
     trainer,
     up,
     verify,
-    up,
     watch,
     worker,
 )
@@ -58,6 +52,7 @@ app.command("tail")(tail.tail)
 app.command("metrics")(metrics.metrics)
 app.command("notify")(notify.notify)
 app.add_typer(watch.app, name="watch")
+app.command("retrain")(retrain.retrain)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(audit.app, name="audit")
 app.command("report")(report.report)

@@ -67,20 +67,19 @@ class AlertingKeys:
 class RetrainingKeys:
     """Retraining, on one partition."""
 
-    REQUEST = b"r"
+    ANSWERS = b"a"
+    """The answers to commands."""
+    MODEL = b"m"
+    """What is known of each model, and of the request that is under way."""
 
 
 class ConfigurationKeys:
     """Configuration, on one partition."""
 
-    ANSWER = b"a"
-    """The answer to each command, by its model and id."""
+    ANSWERS = b"a"
+    """The answers to commands."""
     LIVE = b"l"
     """What was changed of each model."""
-    ORDER = b"o"
-    """The commands that were answered, by their number."""
-    PROGRESS = b"m"
-    """The number of the next command."""
     SETTINGS = b"t"
     """The settings by which each model's changes are checked."""
 

@@ -70,9 +70,9 @@ TRAINING: Mapping[str, str] = {
     "timeout": "A training that takes longer fails.",
     "memory": "Bytes that a training may take.",
     "seed": "Of the recipe and the samples.",
-    "on": "The kinds of incidents that ask for a training.",
-    "schedule": "A training is asked for this long, in event time, after the last one.",
-    "new_labels": "A training is asked for after so many new labels.",
+    "on": "The kinds of incidents that ask for a training. Labels do not confirm the last three: they are early.",
+    "schedule": "A training is asked for this long, in event time, after the last one, or after the champion began.",
+    "new_labels": "A training is asked for when so many more requests have an outcome than when one was last asked for.",
     "budget": "Most trainings in 30 days, whoever asks.",
 }
 GATE: Mapping[str, str] = {

@@ -32,13 +32,14 @@ class TrainingSettings(_Strict):
     timeout: PositiveMs = duration_ms("1h")
     memory: Bytes = 4 << 30
     seed: int = Field(0, ge=0, lt=2**32)
-    on: list[Literal["performance", "concept-drift", "data-drift", "prediction-drift", "calibration"]] = [
-        "performance",
-        "concept-drift",
-    ]
+    on: list[
+        Literal[
+            "performance", "concept-drift", "calibration", "estimated-performance", "data-drift", "prediction-drift"
+        ]
+    ] = ["performance", "concept-drift"]
     schedule: PositiveMs | None = None
     new_labels: Annotated[int, Field(ge=1)] | None = None
-    budget: int = Field(30, ge=0)
+    budget: int = Field(30, ge=0, le=1000)
 
 
 class GateSettings(_Strict):

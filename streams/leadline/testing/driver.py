@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from leadline.core.models import Models
-from leadline.core.processor import Batch, Effects, Output, drain
+from leadline.core.processor import Batch, Effects, Output, Store, drain
 from leadline.core.tables import Table
 from leadline.records import Record
 from leadline.state.memory import MemoryStore
@@ -76,19 +76,20 @@ class Driver:
     def read(self, topic: str, partition: int | None = None) -> list[Record]:
         """All records of a topic of few, in a partition or (None) partition by partition."""
         partitions = range(self.partitions) if partition is None else [partition]
-        return [record for each in partitions for record in self._batch(topic, each).records]
+        return [record for each in partitions for record in self.batch(topic, each).records]
 
     def log(self, topic: str) -> list[dict[str, Any]]:
         """All records of a topic, partition by partition, as dicts with their arrival_time and log_time."""
         found: list[dict[str, Any]] = []
         for partition in range(self.partitions):
-            batch = self._batch(topic, partition)
+            batch = self.batch(topic, partition)
             rows = [asdict(record) for record in batch.records] if batch.columns is None else batch.columns.to_pylist()
             times = batch.arrival_ms.tolist(), np.maximum.accumulate(batch.arrival_ms).tolist()
             found += [row | {"arrival_time": a, "log_time": b} for row, a, b in zip(rows, *times, strict=True)]
         return found
 
-    def _batch(self, topic: str, partition: int) -> Batch:
+    def batch(self, topic: str, partition: int) -> Batch:
+        """All that is readable of a partition."""
         return decode(_run(topic, partition, self.topics[topic, partition], 0), 1 << 30)[0]
 
     # -- work ---------------------------------------------------------------------------------------------------------
@@ -121,6 +122,10 @@ class Driver:
                 self._read_tables(step)
                 self._finish(task, task.processor.on_time(now_ms, idle), [])
                 self._drain(task)
+
+    def store(self, step: Step, partition: int) -> Store:
+        """The state of a task."""
+        return self._task(step, partition).store
 
     def kill(self, step: Step, partition: int, disk_too: bool = False) -> None:
         """Kill a task; it starts again from its disk, or from its changelog alone."""

@@ -220,26 +220,3 @@ def auc(positives: Sequence[float], negatives: Sequence[float]) -> float | None:
         below += j - i - up
         i = j
     return wins / (len(positives) * len(negatives))
-
-
-def retrain(alerts: Log, rollouts: Log, cooldown: int) -> list[str]:
-    """The ids of the alerts that ask for training, of the logs of one model.
-
-    At each alert it reads all again: when training was asked for last, whether that alert was resolved since, and who answered just before.
-    """
-    asked: list[int] = []
-    for i, alert in enumerate(alerts):
-        worse = alert["kind"] in ("performance", "concept-drift") and alert["segment"] == "*" and not alert["early"]
-        answering = [r["champion"] for r in rollouts if r["arrival_time"] < alert["arrival_time"]][-1:]
-        if not worse or alert["state"] not in ("opened", "updated") or answering not in ([], [alert["model_version"]]):
-            continue
-        if asked:
-            last = alerts[asked[-1]]
-            if alert["alert_id"] == last["alert_id"] or alert["window_end"] - last["window_end"] < cooldown:
-                continue
-            since = [(a["alert_id"], a["state"]) for a in alerts[asked[-1] + 1 : i]]
-            ended = {(last["alert_id"], "resolved"), (last["alert_id"], "withdrawn")} & set(since)
-            if not ended and answering in ([], [last["model_version"]]):
-                continue
-        asked.append(i)
-    return [alerts[i]["alert_id"] for i in asked]

@@ -19,30 +19,50 @@ from leadline.core.release.audit import DECISIONS
 from leadline.core.windows.latest import latest
 from leadline.core.windows.reference_bins import build_profile
 from leadline.records import (
+    RETRAIN,
     Alert,
     AuditEntry,
+    Command,
+    CommandAnswer,
     JoinCounts,
     Outcome,
     Prediction,
     PredictionRequest,
+    Record,
+    RetrainRequest,
     Rollout,
     WindowMetrics,
     WindowPartial,
     WindowProfile,
 )
 from leadline.settings import AlertLimits, ModelSettings
+from leadline.settings.release import TrainingSettings
 from leadline.testing import oracle
 from leadline.testing.audited import wrong_chain
 from leadline.testing.driver import Crash, Driver
+from leadline.testing.journal import journaled, taken
+from leadline.testing.naive_retraining import Reading
+from leadline.testing.pretended_trainer import PretendedTrainer
 from leadline.topology import STEPS, Step
 from leadline.wire.codec import key_of, value_of
+from leadline.wire.partitions import partition_of
 
 MODEL = "m"
 HORIZON, WINDOW, GRACE, COOLDOWN = 80, 100, 500, 300
 NOT_HERE = "v3"
 """A version that is rolled out, and that no worker can load."""
+TRAINING = TrainingSettings(schedule=600, new_labels=6, timeout=60, budget=6)
 WORKERS = 3
-_WRITTEN = {"prediction-requests", "outcomes", "rollouts", *(topic for step in STEPS for topic in step.writes)}
+RETRAINING = "retraining"
+_STEPS = tuple(journaled(each) if each.name == RETRAINING else each for each in STEPS)
+_WRITTEN = {
+    "prediction-requests",
+    "outcomes",
+    "rollouts",
+    "commands",
+    "trainings",
+    *(topic for step in STEPS for topic in step.writes),
+}
 """The topics in which something is."""
 SLOPES = {"v1": 1.0, "v2": 2.0}
 """The versions, and how steep the curve of each is."""
@@ -108,6 +128,7 @@ class World:
     policy: str = "first"
     grace: int | None = None
     unlabelled: Literal["unknown", "negative"] = "unknown"
+    trainer: PretendedTrainer = field(default_factory=PretendedTrainer)
     driver: Driver = field(init=False)
     _random: random.Random = field(init=False)
     _models: _Models = field(init=False)
@@ -123,11 +144,12 @@ class World:
         settings = ModelSettings(
             name=MODEL, numeric=["x"], segments=["c"], horizon=HORIZON, window=WINDOW, grace=self.grace or "never",
             policy=self.policy, unlabelled=self.unlabelled, alerts=limits, retrain_cooldown=COOLDOWN,
+            training=TRAINING,
         )  # fmt: skip
         self._models = _Models(settings)
-        self.driver = Driver(self._models, STEPS, partitions=rng.choice([1, 2, 3]), on_effect=self._maybe_crash)
+        self.driver = Driver(self._models, _STEPS, partitions=rng.choice([1, 2, 3]), on_effect=self._maybe_crash)
         numbers = range(self.driver.partitions)
-        self._sources = [(s, p, topic) for s in STEPS for p in numbers for topic in s.reads if topic in _WRITTEN]
+        self._sources = [(s, p, topic) for s in _STEPS for p in numbers for topic in s.reads if topic in _WRITTEN]
         self._roll_out("v1")
         for publish in self._events():
             publish()
@@ -137,6 +159,8 @@ class World:
         for topics in ((), ("predictions", "outcomes")):
             for topic in topics:
                 self.driver.tick(topic, self.now_ms)
+            self._settle()
+        while self._train(lambda states: states[-1]):
             self._settle()
 
     # -- what comes in ------------------------------------------------------------------------------------------------
@@ -148,6 +172,10 @@ class World:
             self.now_ms += rng.randint(0, 20)
             if rng.random() < 0.02:
                 self._roll_out(rng.choice(["v1", "v2", "v2", NOT_HERE]))
+            if rng.random() < 0.2:
+                self._train(rng.choice)
+            if rng.random() < 0.01:
+                self._wish(rng)
             one = self._request(number) if rng.random() < 0.5 else self._outcome(number)
             again = [one] if rng.random() < 0.1 else []
             if rng.random() < 0.02:
@@ -160,7 +188,25 @@ class World:
 
     def _roll_out(self, version: str) -> None:
         rollout = Rollout(MODEL, version, self.now_ms, "simulation", "chance")
-        self.driver.publish("rollouts", key_of("rollouts", rollout), value_of(rollout), self.now_ms)
+        self._publish("rollouts", rollout)
+
+    def _train(self, choose: Any) -> bool:
+        """The trainer tells of a request; whether there is any without an end."""
+        requests = [each for each in self.driver.read("retrain-requests") if isinstance(each, RetrainRequest)]
+        training = self.trainer.next(requests, choose, self.now_ms)
+        if training is not None:
+            self._publish("trainings", training)
+        return training is not None
+
+    def _wish(self, rng: random.Random) -> None:
+        """A person asks for a training, now and then the same once more."""
+        force = {"force": "true"} if rng.random() < 0.5 else {}
+        self._publish(
+            "commands", Command(f"c{rng.randint(0, 4)}", RETRAIN, MODEL, "chance", "to see", force, self.now_ms)
+        )
+
+    def _publish(self, topic: str, record: Record) -> None:
+        self.driver.publish(topic, key_of(topic, record), value_of(record), self.now_ms)
 
     def _request(self, number: int) -> Any:
         rng = self._random
@@ -320,11 +366,26 @@ class World:
                 yield f"incident {alert_id} went through {seen}"
 
     def _wrong_requests(self) -> Iterator[str]:
-        """Training is asked for as a naive reading of the logs of alerts and rollouts asks for it."""
-        wanted = oracle.retrain(self.driver.log("alerts"), self.driver.log("rollouts"), COOLDOWN)
-        asked = [row["alert_id"] for row in self.driver.log("retrain-requests")]
+        """Training is asked for, refused and ended as a naive reading of what the stage read does it."""
+        stage, partition = (
+            next(each for each in _STEPS if each.name == RETRAINING),
+            partition_of(MODEL.encode(), self.driver.partitions),
+        )
+        rollouts = [(each, each.event_time) for each in self.driver.read("rollouts") if isinstance(each, Rollout)]
+        settings = self._models.known
+        log = [each for each in taken(self.driver, stage, partition) if getattr(each[0], "model", "") == MODEL]
+        reading = Reading(log, rollouts, settings).read()
+        wanted = [each.retrain_id for each in reading.written]
+        asked = [row["retrain_id"] for row in self.driver.log("retrain-requests")]
         if asked != wanted:
-            yield f"training is asked for by the alerts {asked}, not {wanted}"
+            yield f"the trainings {asked} are asked for, not {wanted}"
+        answers = [each for each in self.driver.read("command-answers") if isinstance(each, CommandAnswer)]
+        if {each.command_id: each.answer == "accepted" for each in answers} != reading.accepted:
+            yield f"commands are answered by {answers}, accepted are {reading.accepted}"
+        if len({row["verdict_id"] for row in self.driver.log("verdicts")}) != len(reading.held):
+            yield f"not to train is told {len(self.driver.log('verdicts'))} times, not for {reading.held}"
+        if (open_one := reading.under_way(len(log) - 1) if log else None) is not None:
+            yield f"{open_one} has no end"
 
     def _wrong_audit(self) -> Iterator[str]:
         """Every decision is in the chain once, which is whole."""

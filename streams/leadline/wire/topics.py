@@ -188,6 +188,7 @@ TOPICS = (
         records=(Training,),
         key=text("model"),
         description="What becomes of a retrain request: started, with the cut of the log, progress, and how it ended.",
+        log_append_time=True,
     ),
     Topic(
         "candidates",

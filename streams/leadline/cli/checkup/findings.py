@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from leadline.hosts.health import Told
-from leadline.records import Rollout
+from leadline.records import Rollout, Training
 
 
 class Level(StrEnum):
@@ -63,6 +63,21 @@ class Feed(NamedTuple):
     strays: int = 0
 
 
+class Asked(NamedTuple):
+    """The newest request of a model for a training, when it was made, and what a trainer told of it last and when, if anything."""
+
+    model: str
+    version: str
+    retrain_id: str
+    asked_ms: int
+    state: str = ""
+    told_ms: int | None = None
+
+    def told(self, training: Training, at_ms: int) -> "Asked":
+        """With what a trainer told, where it is of this request."""
+        return self._replace(state=training.state, told_ms=at_ms) if training.retrain_id == self.retrain_id else self
+
+
 @dataclass(frozen=True)
 class Seen:
     """What was seen on the cluster at one time. ``waiting`` is by stage, with ``partitions``, the numbers that its tasks have."""
@@ -75,6 +90,7 @@ class Seen:
     models: Sequence[str] = ()
     letters: Sequence[Letters] = ()
     feeds: Mapping[str, Feed] = field(default_factory=dict)
+    trainings: Sequence[Asked] = ()
 
 
 def for_long(ms: int) -> str:

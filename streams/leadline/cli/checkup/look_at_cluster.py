@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from itertools import groupby, pairwise
 from typing import Any, TypeVar
 
-from leadline.cli.checkup.findings import Feed, Finding, Letters, Seen, Waiting, wrong
+from leadline.cli.checkup.findings import Asked, Feed, Finding, Letters, Seen, Waiting, wrong
 from leadline.cli.checkup.judge_traffic import (
     HOUR_MS,
     judge_clock,
@@ -16,7 +16,9 @@ from leadline.cli.checkup.judge_traffic import (
     judge_names,
     judge_stages,
 )
+from leadline.cli.checkup.judge_trainings import judge_trainings
 from leadline.cli.checkup.judge_workers import judge_models, judge_workers
+from leadline.cli.checkup.look_at_trainings import asked
 from leadline.cli.newest import rollouts
 from leadline.foreign_text import as_text, shown
 from leadline.hosts.health import Told
@@ -106,10 +108,11 @@ async def _traffic(bootstrap: str, settings: Settings, models: list[str]) -> lis
             failed.append(wrong(what, reason, "try again; then look at the brokers, and at the rights of this user"))
             return otherwise
 
-    workers, rollouts, letters, feeds, stages = await asyncio.gather(
+    workers, rollouts, letters, trainings, feeds, stages = await asyncio.gather(
         seen("workers", told(bootstrap, f"{prefix}.{WORKERS}"), dict[bytes, Told]()),
         seen("rollouts", _rollouts(bootstrap, settings.prefix), list[Rollout]()),
         seen("dead letters", _letters(bootstrap, prefix), list[Letters]()),
+        seen("trainings", asked(bootstrap, prefix), list[Asked]()),
         asyncio.gather(*(seen(topic, _feed(bootstrap, f"{prefix}.{topic}"), None) for topic in _FEEDS)),
         asyncio.gather(*(seen(f"stage {step.name}", _waiting(bootstrap, prefix, step), None) for step in STEPS)),
     )
@@ -123,6 +126,7 @@ async def _traffic(bootstrap: str, settings: Settings, models: list[str]) -> lis
         models=models,
         letters=letters,
         feeds={topic: feed for topic, feed in zip(_FEEDS, feeds, strict=True) if feed is not None},
+        trainings=trainings,
     )
     return [*judge(what), *failed]
 
@@ -131,6 +135,7 @@ def judge(seen: Seen) -> list[Finding]:
     """All that is to be said of what was seen."""
     judges: list[Callable[[Seen], Any]] = [
         judge_clock, judge_workers, judge_stages, judge_models, judge_feeds, judge_names, judge_letters,
+        judge_trainings,
     ]  # fmt: skip
     return [finding for judge_one in judges for finding in judge_one(seen)]
 

@@ -59,7 +59,9 @@ def verify(
         raise TrainingError(f"{root} has no {model} {version}: `leadline model list` shows what there is")
     found = read_receipt(root, model, version)
     if found is None:
-        raise TrainingError(f"{model} {version} has no receipt: Leadline did not train it, so nothing says how to do it again")
+        raise TrainingError(
+            f"{model} {version} has no receipt: Leadline did not train it, so nothing says how to do it again"
+        )
     return _Verify(root, settings, version, found[0]).verified(rows, tell)
 
 
