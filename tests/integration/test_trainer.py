@@ -104,6 +104,14 @@ async def test_a_request_ends_with_a_candidate_and_what_the_gate_says(place, sta
     assert [each.reason for each in await records(place, "verdicts")] == ["number 1", "number 2"]
 
 
+async def test_a_request_for_a_version_that_answers_no_more_is_not_begun(place, start):
+    await put(place, "rollouts", Rollout("m", "v2", 1, "ada", "better"))
+    start()
+    await ask(place, "one")
+    [ended] = await told(place, "one", "cancelled")
+    assert ended.message == "v1 got worse, and v2 answers now"
+
+
 async def test_what_is_known_is_that_before_the_cut_also_for_the_next_trainer(place, start):
     await asyncio.gather(*(labeled(place, number) for number in range(3)))
     first = start()

@@ -54,6 +54,21 @@ def test_each_request_ends_once_in_its_order_and_what_kills_is_given_up(count, e
         assert [record.attempt for record in attempts] == sorted(record.attempt for record in attempts)
 
 
+@given(st.integers(1, 4), st.integers(0, 4))
+def test_an_end_is_said_once_for_each_time_that_was_asked(asked, said):
+    known = Trainings()
+    for _ in range(asked):
+        known.ask(request(0))
+    for _ in range(said):
+        known.hear(Training("r0", "n", "succeeded", 1, {}, "", "v2", "t", 0))
+    times = 0
+    while unheard := known.unheard():
+        times += len(unheard)
+        for each in unheard:
+            known.hear(each)
+    assert times == (max(0, asked - said) if said else 0)
+
+
 @given(st.integers(0, 3), st.sets(st.integers(0, 3)), st.sampled_from(["", "r0", "r1", "r9"]))
 def test_a_command_ends_what_is_open_of_its_model_and_is_refused_where_nothing_is(count, done, named):
     known, open_ones = Trainings(), []

@@ -4,6 +4,7 @@ A request is open until a training of it has succeeded, failed or was cancelled.
 request goes on where the trainer before it died: with the same cut, as the next attempt.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -45,16 +46,28 @@ class Trainings:
 
     _requests: dict[str, RetrainRequest] = field(default_factory=dict)
     _newest: dict[str, Training] = field(default_factory=dict)
+    _asked: Counter[str] = field(default_factory=Counter)
+    _ended: Counter[str] = field(default_factory=Counter)
 
     def ask(self, request: RetrainRequest) -> None:
-        """A request has come."""
+        """A request has come, or come again: whoever asks has not heard of its end."""
         self._requests.setdefault(request.retrain_id, request)
+        self._asked[request.retrain_id] += 1
 
     def hear(self, training: Training) -> None:
         """A trainer has said what became of a request; after its end nothing counts."""
         known = self._newest.get(training.retrain_id)
         if known is None or known.state not in ENDS:
             self._newest[training.retrain_id] = training
+        self._ended[training.retrain_id] += training.state in ENDS
+
+    def unheard(self) -> list[Training]:
+        """The ends of requests that came again after it: they are to be said again."""
+        return [
+            each
+            for name, each in self._newest.items()
+            if each.state in ENDS and 0 < self._ended[name] < self._asked[name]
+        ]
 
     def next(self) -> Open | None:
         """The oldest request that is open."""

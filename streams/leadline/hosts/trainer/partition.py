@@ -30,6 +30,7 @@ class Partition:
         self.number = number
         self.trainings = Trainings()
         self.candidates: list[Candidate] = []
+        self.requests_end = 0
         self._installation = installation
         records_tell = installation.settings.clock == "records"
         name = f"{installation.settings.prefix}.{NAME}.{number}"
@@ -84,6 +85,11 @@ class Partition:
                     answer, ends = answered
                     await self.say([answer, *ends], arrival_ms, (Source(COMMANDS, self.number), offset + 1))
 
+    async def repeat(self) -> None:
+        """Say ends again that whoever asked has not heard."""
+        for each in self.trainings.unheard():
+            await self.say([each], each.as_of)
+
     def since(self, model: str, time_ms: int) -> int:
         """Candidates of a model since a time."""
         return sum(each.model == model and each.as_of > time_ms for each in self.candidates)
@@ -92,7 +98,10 @@ class Partition:
         name = self._installation.topic_name(topic)
         async with Reader(self._installation.bootstrap, name, topic, [self.number]) as reader:
             await reader.from_beginning()
-            async for run in reader.until(await reader.ends()):
+            ends = await reader.ends()
+            if topic == REQUESTS:
+                self.requests_end = ends[self.number]
+            async for run in reader.until(ends):
                 batch, _ = self._installation.wire.decode(run, self._installation.settings.record_bytes, None)
                 for record in batch.records:
                     yield record

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from leadline.core.release.trainings import FAILED, PROGRESS, STARTED, SUCCEEDED, Open
+from leadline.core.release.trainings import CANCELLED, FAILED, PROGRESS, STARTED, SUCCEEDED, Open
 from leadline.core.scoring.routing import Deployments
 from leadline.errors import LeadlineError
 from leadline.foreign_text import shown
@@ -84,6 +84,8 @@ class Trainer:
             if run.partition in self._held:
                 await self._held[run.partition].hear(run, self._name)
         if self._held and self._given is None and await self._caught_up(consumer):
+            for partition in self._held.values():
+                await partition.repeat()
             await self._go_on()
             self._patience.calm(KAFKA)
         self._installation.health.round(NAME, moved=self._work is not None)
@@ -119,7 +121,7 @@ class Trainer:
         for number in numbers:
             self._held[number] = partition = Partition(number, self._installation)
             await partition.open()
-            consumer.seek(Source(REQUESTS, number), 0)
+            consumer.seek(Source(REQUESTS, number), partition.requests_end)
         if self._given is not given:
             return
         consumer.resume(given)
@@ -161,8 +163,9 @@ class Trainer:
             asked = partition.trainings.next()
             if asked is not None:
                 standing = await self._standing(partition, asked)
-                if asked.has_failed:
-                    await partition.say([self._record(asked, standing, FAILED, _GIVEN_UP)], standing.now_ms)
+                ended = self._ended_before(asked, standing)
+                if ended is not None:
+                    await partition.say([ended], standing.now_ms)
                     return
                 log.info(
                     "a training begins",
@@ -174,6 +177,15 @@ class Trainer:
                 self._work = Work(self._installation, self._steps, asked, standing)
                 self._told = (self._work.said, time.monotonic())
                 return
+
+    def _ended_before(self, asked: Open, standing: Standing) -> Training | None:
+        """How a request ends that is not begun; None where it is."""
+        champion, version = standing.champion, asked.request.model_version
+        if asked.has_failed:
+            return self._record(asked, standing, FAILED, _GIVEN_UP)
+        if asked.last is None and champion not in (None, version):
+            return self._record(asked, standing, CANCELLED, f"{version} got worse, and {champion} answers now")
+        return None
 
     async def _standing(self, partition: Partition, asked: Open) -> Standing:
         model, last = asked.request.model, asked.last

@@ -15,7 +15,6 @@ _FOLDS = 5
 
 def fit_ready(table: pa.Table, truth: NDArray[Any], settings: ModelSettings) -> Any:
     """The fitted model; categories are numbered by their frequency, which the model remembers. ``params`` are those of the boosting."""
-    from sklearn.calibration import CalibratedClassifierCV
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     signature = signature_of(table, settings)
@@ -28,8 +27,18 @@ def fit_ready(table: pa.Table, truth: NDArray[Any], settings: ModelSettings) -> 
     else:
         boosting = HistGradientBoostingClassifier(**(how | settings.training.params))
         fewest = int(min(np.unique(truth, return_counts=True)[1]))
-        model = CalibratedClassifierCV(boosting, cv=min(_FOLDS, fewest), ensemble=False) if fewest > 1 else boosting
+        model = _calibrated(boosting, min(_FOLDS, fewest), settings.training.seed) if fewest > 1 else boosting
     model.fit(rows, truth)
     if signature.categorical:
         setattr(model, CODING, signature.categories)
     return model
+
+
+def _calibrated(boosting: Any, folds: int, seed: int) -> Any:
+    """The folds are shuffled: rows come in the order of time, and where days differ, whole days are scored worse than by chance, so that
+    a calibration on them would turn the order of the scores around.
+    """
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.model_selection import StratifiedKFold
+
+    return CalibratedClassifierCV(boosting, cv=StratifiedKFold(folds, shuffle=True, random_state=seed), ensemble=False)
