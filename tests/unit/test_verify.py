@@ -21,6 +21,7 @@ from leadline.learning.training.verify import ExpiredError, verify
 from trainings import drawn, labeled, request, settings, with_model
 
 ROWS = labeled(drawn(400))
+SAMPLE = Path(__file__).parents[2] / "samples" / "training" / "recipes.py"
 RECIPES = """
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -30,6 +31,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from beside import C
+from sample import build as sampled
 
 
 def encoded(last):
@@ -68,6 +70,7 @@ def originals(tmp_path_factory):
     (folder / "code").mkdir()
     (folder / "code" / "recipes.py").write_text(RECIPES)
     (folder / "code" / "beside.py").write_text("C = 1.0\n")
+    shutil.copy(SAMPLE, folder / "code" / "sample.py")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(folder / "code"))
         for kind, params in {"linear": {"C": 2.0}, "forest": {}}.items():
@@ -115,7 +118,7 @@ def test_the_same_comes_of_it_in_another_process_another_folder_and_on_another_d
     assert found.again == found.digest
 
 
-@pytest.mark.parametrize("kind", ["unseeded", "boosting", "search", "searched", ""])
+@pytest.mark.parametrize("kind", ["unseeded", "boosting", "search", "searched", "sampled", ""])
 def test_each_kind_of_model_is_equal_when_it_is_trained_again(originals, monkeypatch, tmp_path, kind):
     monkeypatch.setenv("PYTHONPATH", str(originals / "code"))
     rows = next(
