@@ -29,7 +29,10 @@ def test_rows_here_are_as_the_codec_decodes_them():
 
 def test_classes_may_be_words_and_outcomes_numbers(tmp_path):
     rows = drawn(400)
-    for name, changes, names in (("words", {"positive": "bad"}, ["good", "bad"]), ("numbers", {"task": "regression"}, [])):
+    for name, changes, names in (
+        ("words", {"positive": "bad"}, ["good", "bad"]),
+        ("numbers", {"task": "regression"}, []),
+    ):
         root, settings = tmp_path / name, with_settings(params=QUICK).model_copy(update=changes)
         profile = ReferenceProfile(1, [], {}, classes=[0.0, 1.0] if names else [], class_names=names)
         add_described(root, settings, "v1", SIGNATURE, profile)
