@@ -1,7 +1,9 @@
 """A version can be trained again: the same comes of it, or the input that differs is named."""
 
 import json
+import os
 import shutil
+import subprocess
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,10 +16,12 @@ from leadline.learning.training import TrainingError, make_candidate
 from leadline.learning.training.apart import train_apart
 from leadline.learning.training.content import digest_of_model
 from leadline.learning.training.store import read_rows, write_rows
+from leadline.learning.training.surroundings import commit_of
 from leadline.learning.training.verify import ExpiredError, verify
 from trainings import drawn, labeled, request, settings, with_model
 
 ROWS = labeled(drawn(400))
+SAMPLE = Path(__file__).parents[2] / "samples" / "training" / "recipes.py"
 RECIPES = """
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -27,6 +31,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from beside import C
+from sample import build as sampled
 
 
 def encoded(last):
@@ -55,12 +60,6 @@ def search(params):
 
 def searched(params):
     return GridSearchCV(linear({}), {"logisticregression__C": [0.01, 1.0]}, cv=2)
-
-
-def lightgbm(params, seed):
-    from lightgbm import LGBMClassifier
-
-    return encoded(LGBMClassifier(n_estimators=5, random_state=seed, deterministic=True, force_row_wise=True, verbose=-1))
 """
 
 
@@ -71,6 +70,7 @@ def originals(tmp_path_factory):
     (folder / "code").mkdir()
     (folder / "code" / "recipes.py").write_text(RECIPES)
     (folder / "code" / "beside.py").write_text("C = 1.0\n")
+    shutil.copy(SAMPLE, folder / "code" / "sample.py")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(folder / "code"))
         for kind, params in {"linear": {"C": 2.0}, "forest": {}}.items():
@@ -108,13 +108,17 @@ def differs(root):
     return [each.partition(":")[0] for each in found.differs], " ".join(found.differs)
 
 
-def test_the_same_comes_of_it_in_another_process_and_another_folder(made):
+def test_the_same_comes_of_it_in_another_process_another_folder_and_on_another_day(made, tmp_path, monkeypatch):
+    (tmp_path / "later").mkdir()
+    later = "import time\n\nnow = time.time\ntime.time = lambda: now() + 40 * 86_400\n"
+    (tmp_path / "later" / "sitecustomize.py").write_text(later)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'code'}{os.pathsep}{tmp_path / 'later'}")
     found = verify(made("linear"), "m", "v2", lambda receipt: [ROWS.slice(200), ROWS.slice(0, 200)])
     assert (found.outcome, found.differs, found.log) == ("reproduced", [], "same rows")
     assert found.again == found.digest
 
 
-@pytest.mark.parametrize("kind", ["unseeded", "boosting", "search", "searched", "lightgbm", ""])
+@pytest.mark.parametrize("kind", ["unseeded", "boosting", "search", "searched", "sampled", ""])
 def test_each_kind_of_model_is_equal_when_it_is_trained_again(originals, monkeypatch, tmp_path, kind):
     monkeypatch.setenv("PYTHONPATH", str(originals / "code"))
     rows = next(
@@ -180,6 +184,21 @@ def test_settings_that_changed_since_are_said_and_have_no_effect(made):
         ["seed: 0 then, and 4 in model.toml now"],
         "expired",
     )
+
+
+def test_the_commit_of_a_recipe_and_whether_it_differs(tmp_path):
+    def git(*words):
+        subprocess.run(["git", "-C", tmp_path, "-c", "user.name=a", "-c", "user.email=a@b", *words], check=True)
+
+    assert commit_of(tmp_path) == ("", False)
+    (tmp_path / "recipes.py").write_text(RECIPES)
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-q", "-m", "first")
+    commit, dirty = commit_of(tmp_path)
+    assert (len(commit), dirty) == (40, False)
+    (tmp_path / "recipes.py").write_text("")
+    assert commit_of(tmp_path) == (commit, True)
 
 
 def test_a_changed_receipt_or_none_is_refused(made):

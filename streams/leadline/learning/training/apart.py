@@ -28,8 +28,13 @@ _LOOK_S, _TELL_S = 0.5, 10.0
 _MOST_ANSWER, _MOST_CHARS = 1 << 20, 1000
 _POOLS = ("OMP", "OPENBLAS", "MKL", "BLIS", "VECLIB_MAXIMUM", "NUMEXPR")
 
-_STEADY = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "OMP_WAIT_POLICY": "passive"}
-"""The order of sets is the same at each training, and threads that wait leave the processor to others."""
+_STEADY = {
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONHASHSEED": "0",
+    "OMP_WAIT_POLICY": "passive",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+}
+"""The order of sets is the same at each training, threads that wait leave the processor to others, and memory is taken as it is needed."""
 
 
 @dataclass(frozen=True, slots=True)

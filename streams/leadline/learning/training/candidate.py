@@ -72,6 +72,10 @@ def make_candidate(
         raise TrainingError(
             f"{where}: {error.strerror or error}; make room or rights, and ask for the training again"
         ) from error
+    except MemoryError as error:
+        raise TrainingError(
+            f"{settings.name}: the trainer has not the memory for its rows: lower [training] max_rows"
+        ) from error
     except (ValueError, RegistryError, pa.ArrowException) as error:
         raise TrainingError(f"{settings.name} was not trained: {error}") from error
 

@@ -60,8 +60,6 @@ def _answer(folder: Path, job: dict[str, Any], tell: Callable[[str], None]) -> d
         }
     except RegistryError as error:
         return {"error": str(error)}
-    except OSError as error:
-        return {"error": f"{recipe}: {error.filename or folder}: {error.strerror}"}
     except BaseException as error:  # noqa: BLE001 - a recipe may raise anything
         return {"error": f"{recipe} raised {type(error).__name__}: {error}{_where(error)}"}
 

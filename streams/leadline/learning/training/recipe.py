@@ -21,6 +21,9 @@ from leadline.settings import ModelSettings
 READY = "leadline.learning.training.ready:fit_ready"
 """The name of the ready recipe in receipts."""
 
+_NOT_SERVED = frozenset({"catboost", "lightgbm", "xgboost"})
+"""Libraries whose models are bytes for code of their own: they are refused when they are added, and here before they are fitted."""
+
 
 def fit(table: pa.Table, settings: ModelSettings) -> tuple[Any, dict[str, Any]]:
     """The fitted estimator that is to be served, and what a search chose. Raises TrainingError, and whatever a recipe raises."""
@@ -51,9 +54,16 @@ def build(recipe: str, params: dict[str, Any], seed: int) -> Any:
             f"recipe {recipe} returns a {type(found).__name__}, and should return an estimator that is not fitted"
         )
     try:
-        return clone(found)
+        estimator = clone(found)
     except TypeError as error:
         raise TrainingError(f"recipe {recipe} returns no estimator of scikit-learn's kind ({error})") from None
+    for part in (estimator, *estimator.get_params().values()):
+        if type(part).__module__.partition(".")[0] in _NOT_SERVED:
+            raise TrainingError(
+                f"recipe {recipe} has a {type(part).__name__} of {type(part).__module__}, which cannot be stored or is not "
+                "let into a worker: use scikit-learn's HistGradientBoosting, which is of its kind"
+            )
+    return estimator
 
 
 def _function(recipe: str) -> Callable[..., Any]:

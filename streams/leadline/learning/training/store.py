@@ -93,6 +93,8 @@ def read_rows(path: Path, columns: list[str] | None = None) -> pa.Table:
         raise TrainingError(
             f"{path} is not there: it was removed, or the version was made on another machine"
         ) from None
+    except MemoryError:
+        raise
     except (OSError, pa.ArrowException) as error:
         raise TrainingError(f"{path} cannot be read ({error}): copy it again from where it was made") from None
 

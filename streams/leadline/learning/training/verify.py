@@ -76,6 +76,7 @@ class _Verify:
         receipt, name = self.receipt, self.settings.name
         path = TrainingSets(self.root, name).path(receipt.data.digest)
         data = digest_of_rows(read_rows(path))
+        held_out = digest_of_rows(read_rows(TrainingSets(self.root, name).held_out(receipt.data.held_out)))
         stored = digest_of_model(verified(self.root, name, self.version)[MODEL])
         erasures = TrainingSets(self.root, name).erasures(path)
         erased = [
@@ -88,8 +89,8 @@ class _Verify:
                 return Verified(name, self.version, "erased", receipt.model_digest, "", [], erased, log)
             again = self._again(Path(folder), path, tell)
         digest = digest_of_model(again.model)
-        differs = list(self._differing(data, stored, again))
-        same = {digest, stored} == {receipt.model_digest} and data == receipt.data.digest
+        differs = list(self._differing((data, held_out), stored, again))
+        same = {digest, stored} == {receipt.model_digest} and (data, held_out) == _of_rows(receipt)
         if not same and not differs:
             differs = [
                 "nothing that the receipt names: the recipe gives another model each time; give its estimators a random_state"
@@ -102,12 +103,13 @@ class _Verify:
         receipt, settings = self.receipt, settings_of(self.receipt, self.settings)
         return train_apart(folder, path, receipt.data.train_rows, settings, receipt.threads, tell, lambda: False)
 
-    def _differing(self, data: str, stored: str, again: Trained) -> Iterator[str]:
+    def _differing(self, data: tuple[str, str], stored: str, again: Trained) -> Iterator[str]:
         receipt = self.receipt
         if stored != receipt.model_digest:
             yield f"model: the file of the version has the content {stored[:16]}, and the receipt is of {receipt.model_digest[:16]}"
-        if data != receipt.data.digest:
-            yield f"data: the stored rows have the digest {data[:16]}, and were trained with {receipt.data.digest[:16]}"
+        for what, now, then in zip(("stored", "held-out"), data, _of_rows(receipt), strict=True):
+            if now != then:
+                yield f"data: the {what} rows have the digest {now[:16]}, and had {then[:16]}"
         yield from _changes("code", receipt.code.files, again.code, _hash)
         yield from _changes(
             "library", receipt.libraries, {name: again.libraries.get(name) for name in receipt.libraries}
@@ -128,6 +130,10 @@ class _Verify:
         except ExpiredError:
             return "expired"
         return "same rows" if found.digest == receipt.data.digest else "other rows"
+
+
+def _of_rows(receipt: Receipt) -> tuple[str, str]:
+    return receipt.data.digest, receipt.data.held_out
 
 
 def _hash(value: Any) -> str:
