@@ -42,7 +42,7 @@ class Topic:
 
     ``records``: the classes of its records; a topic without any holds bytes as they came, each under the ``key`` that it had (None).
     ``route``: the partition of a record is the murmur2 hash of this; None: of its key. ``columnar``: many events, all of one class, which
-    are read and written as columns. ``sent_by``: who sends the records, where no stage does. ``internal``: between stages only.
+    are read and written as columns. ``sent_by``: who sends records besides the stages. ``internal``: between stages only.
     ``log_append_time``: the broker stamps the records, because arrival time falls back to that stamp and no producer may set it.
     """
 
@@ -193,6 +193,7 @@ TOPICS = (
         key=text("model"),
         description="New versions that may become champion.",
         sent_by="trainer",
+        log_append_time=True,
     ),
     Topic(
         "verdicts",
@@ -200,6 +201,7 @@ TOPICS = (
         key=text("model"),
         description="What is to become of a version, and by which checks: at the gate, at an approval.",
         sent_by="trainer",
+        log_append_time=True,
     ),
     Topic(
         "rollouts",
@@ -207,7 +209,6 @@ TOPICS = (
         key=text("model"),
         cleanup="compact",
         description="Which version of each model answers; the last one of a model holds.",
-        sent_by="admin",
         one_partition=True,
     ),
     Topic(

@@ -1,0 +1,1 @@
+"""What becomes of new versions: who lets them in, and which one answers."""
