@@ -8,7 +8,22 @@ from typing import Annotated
 
 import typer
 
-from leadline.cli import dead_letters, doctor, metrics, model, notify, replay, send, simulate, tail, topics, up, worker
+from leadline.cli import (
+    approval,
+    dead_letters,
+    doctor,
+    keys,
+    metrics,
+    model,
+    notify,
+    replay,
+    send,
+    simulate,
+    tail,
+    topics,
+    up,
+    worker,
+)
 from leadline.cli.common import put, unreachable
 from leadline.ending import DEBUG, exit_code
 from leadline.logs import log_to_standard_error, quiet_libraries
@@ -21,6 +36,9 @@ app.command("worker")(worker.worker)
 app.add_typer(topics.app, name="topics")
 app.command("asyncapi")(topics.asyncapi)
 app.add_typer(model.app, name="model")
+app.command("approve")(approval.approve)
+app.command("reject")(approval.reject)
+app.add_typer(keys.app, name="keys")
 app.command("send")(send.send)
 app.command("tail")(tail.tail)
 app.command("metrics")(metrics.metrics)
