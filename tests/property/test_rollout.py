@@ -4,7 +4,7 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from leadline.core.release import persons
@@ -219,9 +219,11 @@ def command_of(said, at):
 
 
 def log_of(drawn):
-    """Records with their arrival times."""
+    """Records with their arrival times; a champion of an older release was there before."""
     at, log, sent = 4_000_000, [], {}
-    for wait, record in drawn:
+    by_hand = {record.model: (wait, record) for wait, record in drawn if isinstance(record, Rollout)}
+    rest = [(wait, record) for wait, record in drawn if not isinstance(record, Rollout)]
+    for wait, record in [*by_hand.values(), *rest]:
         at += wait
         if isinstance(record, tuple):
             record = sent.setdefault((record[2], record[0]), command_of(record, at))
@@ -264,7 +266,7 @@ def of(driver, topic, model):
     return [each for each in driver.read(topic) if each.model == model]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(EVENTS, st.integers(0, 2**32).map(Random), st.integers(1, 2))
 def test_champions_and_answers_are_those_of_a_naive_reading(drawn, random, partitions):
     log = log_of(drawn)

@@ -164,7 +164,9 @@ class Approvals:
         return self._roll_out(known, persons, command.reason, cause, at_ms)
 
     def _roll_out(self, known: Known, actor: str, reason: str, cause: str, at_ms: int) -> str:
-        """Make a version champion at once."""
+        """Make a version champion at once. The one before has served, also where somebody made it champion by hand."""
+        if before := self._versions.champion(known.model):
+            self._versions.keep(self._versions.find(known.model, before))
         rollout = self._versions.roll_out(Rollout(known.model, known.version, at_ms, actor, reason, cause=cause))
         self._versions.keep(known.then(Event.AGREED).then(Event.ROLLED_OUT))
         self._decided.add("rollouts", rollout, at_ms)
