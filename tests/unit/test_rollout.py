@@ -12,8 +12,8 @@ from leadline.core.release.signatures import public_key
 from leadline.core.release.states import TABLE, State, as_lines
 from leadline.core.scoring.routing import Deployments
 from leadline.core.tables import Table
-from leadline.records import Command, Rollout
-from leadline.settings import ModelSettings, SettingsError
+from leadline.records import Candidate, Command, RetrainRequest, Rollout, Verdict
+from leadline.settings import ApprovalSettings, ModelSettings, SettingsError
 from leadline.wire.topics import key_of
 from stages import Host, Models, records_batch
 
@@ -82,3 +82,20 @@ def test_a_key_is_for_its_user_alone_and_never_shown(home, capsys):
     key_file().chmod(0o600)
     with pytest.raises(SettingsError, match="is no ed25519 key"):
         private_key()
+
+
+def test_one_person_counts_once_and_an_unknown_requester_counts_for_nobody():
+    models = Models({"m": ModelSettings(name="m", approval=ApprovalSettings(policy="two"))})
+    host = Host(lambda store: Rollouts(store, models, Deployments(Table()), ""), fresh=True)
+    host.feed(batch("candidates", Candidate("m", "v2", "", "r1", "", "trainer", {}, 0), 1))
+    host.feed(batch("verdicts", Verdict("g", "m", "v2", "", "gate", "promote", [], "better", "", "", 0), 2))
+
+    def approve(person, number):
+        command = Command(f"c{number}", "approve", "m", person, "why", {"version": "v2"}, 0)
+        return [getattr(each, "answer", "rollout") for each in host.feed(batch("commands", command, 3))]
+
+    assert approve("bob", 0) == ["refused"]
+    host.feed(batch("retrain-requests", RetrainRequest("r1", "m", "v1", 0, "", "", {}, actor="ann"), 3))
+    said = [approve(person, number) for number, person in enumerate(("Ann", "bob", "Bob ", "eve"), 1)]
+    assert said[:3] == [["refused"], ["accepted"], ["refused"]]
+    assert sorted(said[3]) == ["accepted", "rollout", "rollout"], "the rollout, its verdict and the answer"
