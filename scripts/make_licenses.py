@@ -20,7 +20,7 @@ LOCK = ROOT / "requirements/runtime.txt"
 PAGE = ROOT / "docs/licenses.md"
 
 PERMISSIVE = frozenset(
-    "0BSD,Apache-2.0,Apache-2.0 WITH LLVM-exception,BSD-2-Clause,BSD-3-Clause,BSD-3-Clause-Modification,CC0-1.0,ISC,MIT,PSF-2.0,"
+    "0BSD,Apache-2.0,Apache-2.0 WITH LLVM-exception,BSD-2-Clause,BSD-3-Clause,BSD-3-Clause-Modification,CC0-1.0,ISC,MIT,MIT-0,PSF-2.0,"
     "Unicode-3.0,Unicode-DFS-2016,Zlib".split(",")
 )
 

@@ -13,7 +13,7 @@ from leadline.core.processor import Processor, Store
 from leadline.core.release.audit import DECISIONS, Audit
 from leadline.core.scoring.routing import Deployments
 from leadline.core.scoring.scoring import Scoring
-from leadline.core.store_keys import AlertingKeys, ConfigurationKeys
+from leadline.core.store_keys import AlertingKeys, ConfigurationKeys, RolloutKeys
 from leadline.core.tables import Table
 from leadline.core.watch.configuration import Configuration
 from leadline.core.watch.live_settings import LiveModels
@@ -24,7 +24,8 @@ from leadline.core.watch.retraining.retraining import Retraining
 class Task:
     """What a processor is made with; ``tables`` are those that its step names, by topic.
 
-    ``partitions``: how many there are of the topics that it reads (1 where nobody says).
+    ``partitions``: how many there are of the topics that it reads (1 where nobody says). ``installation``: the name of its cluster and
+    prefix, for which commands are signed.
     """
 
     partition: int
@@ -32,6 +33,7 @@ class Task:
     models: Models
     tables: Mapping[str, Table] = field(default_factory=dict)
     partitions: int = 1
+    installation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,13 @@ def _alerting(task: Task) -> Processor:
     return Alerting(task.store, models, Deployments(task.tables["rollouts"]))
 
 
+def _rollout(task: Task) -> Processor:
+    from leadline.core.release.rollout import Rollouts
+
+    models = HeldModels(task.models, task.store, RolloutKeys.SETTINGS)
+    return Rollouts(task.store, models, Deployments(task.tables["rollouts"]), task.installation)
+
+
 STEPS = (
     Step(
         "scoring",
@@ -119,6 +128,13 @@ STEPS = (
         writes=("retrain-requests", "verdicts", "command-answers"),
         processor=lambda task: Retraining(task.store, _live(task, task.models), Deployments(task.tables["rollouts"])),
         tables=("rollouts", "model-settings"),
+    ),
+    Step(
+        "rollout",
+        reads=("retrain-requests", "candidates", "verdicts", "commands"),
+        writes=("rollouts", "verdicts", "command-answers"),
+        processor=_rollout,
+        tables=("rollouts",),
     ),
     Step(
         "configuration",

@@ -13,7 +13,7 @@ from aiokafka.partitioner import murmur2
 
 from leadline.core.models import LoadedVersion, Signature
 from leadline.core.windows.reference_bins import build_profile
-from leadline.records import Command, Outcome, PredictionRequest, Record, Rollout
+from leadline.records import Candidate, Command, Outcome, PredictionRequest, Record, Verdict
 from leadline.settings import AlertLimits, ModelSettings
 from leadline.testing import Driver
 from leadline.topology import STEPS, TRAINER
@@ -46,15 +46,16 @@ RECORDS = {
     ("drift", "DriftReport"): lambda r: ([r.model, r.model_version, r.window_start, r.feature, r.finding], r.model),
     ("alerts", "Alert"): lambda r: (r.alert_id, r.model),
     ("retrain-requests", "RetrainRequest"): lambda r: (r.model, r.model),
+    ("candidates", "Candidate"): lambda r: (r.model, r.model),
+    ("verdicts", "Verdict"): lambda r: (r.model, r.model),
+    ("rollouts", "Rollout"): lambda r: (r.model, r.model),
     ("commands", "Command"): lambda r: (r.model, r.model),
     ("command-answers", "CommandAnswer"): lambda r: (r.command_id, r.model),
     ("model-settings", "LiveSettings"): lambda r: (r.model, r.model),
     ("audit", "AuditEntry"): lambda r: ([r.sequence], "audit"),
 }
 """Key and route of each kind of record, said once more and without the table: text, or a list that is written as JSON."""
-NOT_BY_STAGES = {
-    ("rollouts", "Rollout"), ("workers", "WorkerHealth"), ("trainings", "Training"), ("candidates", "Candidate"), ("verdicts", "Verdict"),
-}  # fmt: skip
+NOT_BY_STAGES = {("workers", "WorkerHealth"), ("trainings", "Training")}
 
 
 class Curve:
@@ -81,10 +82,14 @@ def driver():
     """All stages have worked off three windows of two models that are always wrong, and one record that nobody can read."""
     made, rng = Driver(models(), partitions=PARTITIONS), random.Random(1)
     for model in MODELS:
-        rollout = Rollout(model, "v1", 0, "test", "to see")
-        made.publish("rollouts", key_of("rollouts", rollout), value_of(rollout), 0)
-        command = Command(f"calm {model}", "configure", model, "ada", "to see", {"runbook": "see the wiki"}, 0)
-        made.publish("commands", key_of("commands", command), value_of(command), 0)
+        for topic, record in (
+            ("commands", Command(f"calm {model}", "configure", model, "ada", "to see", {"runbook": "see the wiki"}, 0)),
+            ("commands", Command(f"begin {model}", "promote", model, "ada", "to see", {"version": "v1"}, 0)),
+            ("candidates", Candidate(model, "v2", "v1", "", "", "trainer", {}, 0)),
+            ("verdicts", Verdict("g", model, "v2", "v0", "gate", "promote", [], "as good", "", "", 0)),
+        ):
+            made.publish(topic, key_of(topic, record), value_of(record), 0)
+    made.settle()
     for number in range(600):
         time, x = number * 5, rng.uniform(0.5, 3)
         request = PredictionRequest(
@@ -109,7 +114,7 @@ def written(driver):
     """Topic, partition, key and record of all that producers and stages wrote, but for dead letters and the clock's records."""
     for (topic, partition), rows in driver.topics.items():
         for key, value, _, _ in rows:
-            if topic not in ("dead-letters", "rollouts") and value not in (None, b"no record"):
+            if topic != "dead-letters" and value not in (None, b"no record"):
                 yield topic, partition, key, read(topic, value)
 
 

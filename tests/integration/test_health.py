@@ -23,7 +23,7 @@ from leadline.settings import ModelSettings
 from leadline.topology import STEPS
 
 pytestmark = pytest.mark.integration
-HOSTED = ("scoring", "join")
+HOSTED = ("scoring", "join", "rollout")
 
 
 @pytest.fixture

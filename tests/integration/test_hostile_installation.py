@@ -64,6 +64,10 @@ RUN = {
     "forget": [["forget", "--user", HOSTILE, "--reason", HOSTILE]],
     "retrain": [["retrain", HOSTILE, "--reason", HOSTILE, "--timeout", "1s"]],
     "notify": [["notify", "--config", f"{FILE}.toml"]],
+    "approve": [["approve", HOSTILE, HOSTILE, "--reason", HOSTILE, "--timeout", "0s"]],
+    "reject": [["reject", HOSTILE, HOSTILE, "--reason", HOSTILE, "--timeout", "1s"]],
+    "keys new": [["keys", "new"]],
+    "keys show": [["keys", "show"]],
     "model promote": [["model", "promote", HOSTILE, HOSTILE, "--timeout", "0s"]],
     "send": [
         ["send", f"{FILE}.csv", "--to", "outcomes"],
@@ -126,6 +130,7 @@ def test_nothing_acts_on_the_terminal(hostile, kafka, monkeypatch, capsys, argum
     folder, prefix = hostile
     for name, value in {"KAFKA_BOOTSTRAP": kafka, "LEADLINE_PREFIX": prefix, "LEADLINE_MODELS": "models"}.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("XDG_CONFIG_HOME", "config")
     monkeypatch.chdir(folder)
     assert run(arguments) in (0, 1, 2, 3)
     out, err = capsys.readouterr()

@@ -17,6 +17,7 @@ import redis.asyncio as redis
 import trustme
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import TopicAuthorizationFailedError
 from aiokafka.protocol.admin import CreateAclsRequest
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -37,7 +38,7 @@ from leadline.kafka.admin import apply_topics
 from leadline.kafka.connections import connection
 from leadline.learning.add import add_version
 from leadline.learning.train import train
-from leadline.records import Outcome, PredictionRequest, Rollout, WindowMetrics
+from leadline.records import PROMOTE, Command, Outcome, PredictionRequest, Rollout, WindowMetrics
 from leadline.report.collect import Collected
 from leadline.report.read import read_topics
 from leadline.settings import Lookup, ModelSettings, load_settings
@@ -194,10 +195,13 @@ async def test_each_role_does_its_part_with_the_rights_that_are_printed_for_it(s
     become("admin")
     await apply_topics(bootstrap, secured.prefix, 2, 1, None, [step.name for step in STEPS if step.stateful])
     async with AIOKafkaProducer(**become("admin")) as kafka:
-        champion = Rollout("m", "v1", 0, "test", "first")
-        await kafka.send_and_wait(
-            f"{secured.prefix}.rollouts", value_of(champion), key=key_of("rollouts", champion), partition=0
+        asked, at_once = (
+            Command("c", PROMOTE, "m", "ann", "first", {"version": "v1"}, 0),
+            Rollout("m", "v1", 0, "ann", ""),
         )
+        await kafka.send_and_wait(f"{secured.prefix}.commands", value_of(asked), key=key_of("commands", asked))
+        with pytest.raises(TopicAuthorizationFailedError):
+            await kafka.send_and_wait(f"{secured.prefix}.rollouts", value_of(at_once), key=b"m", partition=0)
     environment = secured.environment("worker")
     with Workers(1, NAMES, environment, tmp_path / "state", tmp_path / "logs", lambda _: None) as workers:
         async with AIOKafkaProducer(**become("producer")) as kafka:

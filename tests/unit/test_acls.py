@@ -32,12 +32,11 @@ def test_people_send_requests_and_outcomes_and_read_what_is_meant_for_them():
     assert set(topics("producer")) == {"p.prediction-requests", "p.outcomes"}
     assert set(topics("reader")) == {
         "p.predictions", "p.labeled-predictions", "p.metrics", "p.drift", "p.alerts", "p.retrain-requests", "p.command-answers",
-        "p.model-settings", "p.workers", "p.dead-letters", "p.trainings", "p.candidates", "p.verdicts", "p.audit",
+        "p.model-settings", "p.workers", "p.dead-letters", "p.trainings", "p.candidates", "p.verdicts", "p.audit", "p.rollouts",
     }  # fmt: skip
 
 
-def test_an_administrator_writes_rollouts_and_commands_alone():
-    assert {name for name, operations in topics("admin").items() if "Write" in operations} == {
-        "p.rollouts",
-        "p.commands",
-    }
+def test_an_administrator_writes_commands_alone_and_champions_are_made_by_a_worker():
+    assert {name for name, operations in topics("admin").items() if "Write" in operations} == {"p.commands"}
+    for role, may in (("admin", set()), ("reader", set()), ("producer", set()), ("worker", {"p.rollouts"})):
+        assert {name for name, allowed in topics(role).items() if "Write" in allowed} & {"p.rollouts"} == may

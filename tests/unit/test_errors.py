@@ -64,6 +64,18 @@ CASES = [
     (["model", "promote", "good", "v1", "--timeout", "soon"], 2, "--timeout: 'soon' is not a duration", NONE),
     (["model", "promote", "good"], 2, "'version'", NONE),
     (["model", "promote", HOSTILE, HOSTILE], 1, "has no version", NONE),
+    (["approve", "good"], 2, "'version'", NONE),
+    (["approve", "good", "v1"], 2, "--reason", NONE),
+    (["approve", "good", "v1", "--reason", HOSTILE], 1, "127.0.0.1:1 does not answer", GONE),
+    (["reject", "good", "v1", "--reason", "r", "--timeout", "soon"], 2, "--timeout", GONE),
+    (["reject", "good", "v1", "--reason", "r"], 1, "KAFKA_BOOTSTRAP is not set", NONE),
+    (["reject", HOSTILE, HOSTILE, "--reason", HOSTILE], 1, "127.0.0.1:1 does not answer", GONE),
+    (["keys", "show"], 1, "config/leadline/key.pem ", NONE),
+    (["keys", "show", HOSTILE], 2, "unexpected", NONE),
+    (["keys", "show", "--private"], 2, "--private", NONE),
+    (["keys", "new"], 1, "key.pem is there already", NONE),
+    (["keys", "new", "--force"], 2, "--force", NONE),
+    (["keys", "new", HOSTILE], 2, "unexpected", NONE),
     (["model", "init", "none.skops", "--reference", "ref.csv"], 1, "none.skops: No such file", NONE),
     (["model", "init", "m.skops", "--reference", "none.csv"], 1, "none.csv: cannot be read", NONE),
     (["model", "init", "m.skops"], 2, "--reference", NONE),
@@ -204,6 +216,7 @@ CASES = [
 FILES = {
     "good.toml": 'name = "good"\nnumeric = ["x"]\n', "wrong.toml": 'name = "good"\nsize = 1\n', "deep.toml": DEEP, "m.skops": "no zip",
     "ref.csv": "x,outcome\n1,0\n2,1\n", "ref.txt": "", "p.csv": "a,b\n1,2\n", "models/good/model.toml": 'name = "good"\nnumeric = ["x"]\n',
+    "config/leadline/key.pem": "no key",
     "models/good/v1/manifest.json": "", "bad.parquet": "no", "bad.jsonl.gz": "no", "deep.jsonl": "[" * 100_000, "list.jsonl": "[]",
     "rows.csv": "request_id,outcome,outcome_time\nr1,1,1767225600000\nr2,1,tomorrow\n", "rows.jsonl": "{}",
     "ragged.csv": "request_id,outcome,outcome_time\nr1,1,1767225600000\nr2,1\n",
@@ -231,6 +244,7 @@ def place(tmp_path, monkeypatch):
     for name in [name for name in os.environ if name.startswith(NAMES_OF_SETTINGS)]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     for name, text in FILES.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(text.encode(errors="surrogateescape"))

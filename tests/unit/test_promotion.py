@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from leadline.cli.promotion import NotTakenError, Promotion, _Watch
-from leadline.records import Rollout, StageHealth, WorkerHealth
+from leadline.cli.approval import check, fields, lines
+from leadline.cli.promotion import Asked, NotTakenError, Promotion, _Watch
+from leadline.records import Command, CommandAnswer, Rollout, StageHealth, WorkerHealth
+from leadline.settings import SettingsError
 
 ROLLOUT = Rollout("m", "v2", 0, "ann", "better")
 SCORING = StageHealth("scoring", "running", 0, [0], 0, 0, 0, 0, None, "")
@@ -66,3 +68,42 @@ def test_a_rollout_that_nobody_has_to_take_is_none_that_failed(asked, unseen, sa
     made = Promotion(ROLLOUT, None, asked, unseen=unseen)
     made.check()
     assert [says in line for line in list(made.lines())[1:]] == [True] * (says is not None)
+
+
+COMMAND = Command("c", "promote", "m", "ann", "better", {"version": "v2"}, 0)
+
+
+def answer(said, reason):
+    return CommandAnswer("c", "m", "promote", said, reason, 0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "says"),
+    [
+        (
+            Asked(COMMAND, nobody=True),
+            0,
+            "promote m v2 is left as command c: no worker with the stage rollout works now",
+        ),
+        (Asked(COMMAND), 0, "promote m v2 is left as command c"),
+        (Asked(COMMAND, timed_out=True), 3, ""),
+        (Asked(COMMAND, answer("accepted", "v2 waits for 1 person")), 0, "accepted: v2 waits for 1 person"),
+        (Asked(COMMAND, answer("refused", "the gate says no")), 1, ""),
+        (
+            Asked(COMMAND, answer("accepted", ""), Promotion(ROLLOUT, "v1", True, {"a": "broken"})),
+            1,
+            "m v2 is champion",
+        ),
+    ],
+)
+def test_what_came_of_a_command_is_said_and_ends_as_it_did(asked, code, says):
+    assert "".join(lines(asked)).startswith(says)
+    assert fields(asked)["left"] == asked.nobody
+    try:
+        check(asked)
+        ended = 0
+    except SystemExit as error:
+        ended = error.code
+    except (SettingsError, NotTakenError):
+        ended = 1
+    assert ended == code

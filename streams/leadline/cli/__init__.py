@@ -9,11 +9,13 @@ from typing import Annotated
 import typer
 
 from leadline.cli import (
+    approval,
     audit,
     dead_letters,
     doctor,
     forget,
     gate,
+    keys,
     metrics,
     model,
     notify,
@@ -47,6 +49,9 @@ app.add_typer(model.app, name="model")
 app.command("verify")(verify.verify)
 app.command("forget")(forget.forget)
 app.add_typer(gate.app, name="gate")
+app.command("approve")(approval.approve)
+app.command("reject")(approval.reject)
+app.add_typer(keys.app, name="keys")
 app.command("send")(send.send)
 app.command("tail")(tail.tail)
 app.command("metrics")(metrics.metrics)

@@ -2,6 +2,10 @@
 
 import asyncio
 import getpass
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from leadline.records import Command, CommandAnswer
@@ -10,18 +14,23 @@ if TYPE_CHECKING:
     from leadline.wire.run import Run
 
 ANSWERS = "command-answers"
+TIMED_OUT = 3
+"""The exit code where no worker answered in time."""
+
+
+def new_command(kind: str, model: str, arguments: Mapping[str, str], reason: str, actor: str = "") -> Command:
+    """A command of this user, or of who is said to give it."""
+    return Command(uuid.uuid4().hex, kind, model, actor or user(), reason, dict(arguments), int(time.time() * 1000))
 
 
 async def ask(bootstrap: str, prefix: str, command: Command, within_s: float) -> CommandAnswer | None:
     """Send a command; its answer, or None where no worker gives one in time. Raises NoTopicError."""
-    from leadline.kafka.cluster import check_topics
     from leadline.kafka.reader import Reader
-    from leadline.kafka.sender import publish
 
-    await check_topics(bootstrap, [f"{prefix}.commands", f"{prefix}.{ANSWERS}"])
+    await check_commands(bootstrap, prefix)
     async with Reader(bootstrap, f"{prefix}.{ANSWERS}", ANSWERS) as reader:
         await reader.from_newest(0)
-        await publish(bootstrap, prefix, "commands", command)
+        await leave(bootstrap, prefix, command)
         try:
             async with asyncio.timeout(within_s):
                 async for run in reader.follow():
@@ -30,6 +39,36 @@ async def ask(bootstrap: str, prefix: str, command: Command, within_s: float) ->
         except TimeoutError:
             pass
     return None
+
+
+async def check_commands(bootstrap: str, prefix: str) -> None:
+    """Raise NoTopicError where the topics of commands are not there."""
+    from leadline.kafka.cluster import check_topics
+
+    await check_topics(bootstrap, [f"{prefix}.commands", f"{prefix}.{ANSWERS}"])
+
+
+async def leave(bootstrap: str, prefix: str, command: Command) -> None:
+    """Send a command, signed where this user has a key."""
+    from leadline.kafka.sender import publish
+
+    await publish(bootstrap, prefix, "commands", await _signed(bootstrap, prefix, command))
+
+
+async def _signed(bootstrap: str, prefix: str, command: Command) -> Command:
+    """A command with the signature of this user, for this cluster and prefix; as it is, where the user has no key."""
+    from leadline.cli.keys import key_file, private_key
+
+    private = private_key() if key_file().exists() else None
+    if private is None:
+        return command
+    from leadline.core.release.signatures import public_key, signature
+    from leadline.kafka.inspector import Inspector
+
+    topic_name = f"{prefix}.commands"
+    origin = (await Inspector(bootstrap).look([topic_name]))[topic_name].origin
+    command = replace(command, public_key=public_key(private))
+    return replace(command, signature=signature(command, origin.installation(prefix), private))
 
 
 def _answer(run: "Run", command: Command) -> CommandAnswer | None:

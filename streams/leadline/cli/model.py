@@ -1,22 +1,19 @@
 """``leadline model``: put a model where the workers find it."""
 
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from leadline.cli.common import Json, broker, duration, keep_private, put, put_json, say, wait_for
+from leadline.cli.approval import check, finish, promotion, put_lines
+from leadline.cli.approval import fields as asked_fields
+from leadline.cli.common import Json, broker, duration, keep_private, put, put_json, say
 from leadline.cli.model_configure import configure
 from leadline.cli.model_init import init
 from leadline.cli.model_push import push
 from leadline.cli.model_remove import remove
 from leadline.cli.model_show import show_list, show_one
-from leadline.records import Rollout
 from leadline.settings import SettingsError, load_model_settings, load_settings
-
-if TYPE_CHECKING:
-    from leadline.cli.promotion import Promotion
 
 app = typer.Typer(no_args_is_help=True)
 Timeout = Annotated[str, typer.Option(help="How long to wait until the workers answer with it; 0s: not at all.")]
@@ -76,14 +73,15 @@ def add(
         put(f"added {model.name} {name} in {folder}")
         for line in understood(added, bool(scores)):
             put(line)
-    made = appoint(Rollout(model.name, name, _now_ms(), "leadline model add", reason), within_ms) if champion else None
+    asked = promotion(model.name, name, reason, within_ms) if champion else None
     if json:
-        fields = understood_fields(added, bool(scores)) | {"folder": str(folder)}
-        put_json(fields | {"champion": made and made.as_fields()})
-    elif made is not None:
-        _put(made)
-    if made is not None:
-        made.check()
+        put_json(
+            understood_fields(added, bool(scores)) | {"folder": str(folder), "champion": asked and asked_fields(asked)}
+        )
+    elif asked is not None:
+        put_lines(asked)
+    if asked is not None:
+        check(asked)
 
 
 @app.command()
@@ -94,7 +92,11 @@ def promote(
     timeout: Timeout = "90s",
     json: Json = False,
 ) -> None:
-    """Let a version that is already there answer from now on, and wait until the workers took it; exit code 1 where some do not."""
+    """Ask for a version that is already there to answer from now on, and wait until the workers took it.
+
+    Exit code 0: they did, or persons have to agree first, or no worker works now and the command is left; 1: refused, and why, or a worker
+    does not answer with it; 3: no worker answered in time.
+    """
     from leadline.learning.model_files import ModelFiles
     from leadline.learning.registry import Registry
 
@@ -104,29 +106,7 @@ def promote(
         raise SettingsError(
             f"{where.models} has no version {version} of a model {name}: add it with `leadline model add`"
         )
-    made = appoint(Rollout(name, version, _now_ms(), "leadline model promote", reason), within_ms)
-    if json:
-        put_json(made.as_fields())
-    else:
-        _put(made)
-    made.check()
-
-
-def appoint(rollout: Rollout, within_ms: int) -> "Promotion":
-    """Publish which version answers, and see who took it."""
-    settings, bootstrap = broker()
-    from leadline.cli.promotion import promote as publish
-
-    return wait_for(publish(rollout, settings, bootstrap, within_ms / 1000, say))
-
-
-def _put(made: "Promotion") -> None:
-    for line in made.lines():
-        put(line)
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)
+    finish(promotion(name, version, reason, within_ms), json)
 
 
 app.command("init")(init)

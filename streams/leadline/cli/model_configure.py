@@ -7,11 +7,9 @@ from typing import Annotated
 
 import typer
 
-from leadline.cli.asking import ask, user
+from leadline.cli.asking import TIMED_OUT, ask, user
 from leadline.cli.common import Json, broker, duration, put, put_json, say, wait_for
 from leadline.records import ACCEPTED, CONFIGURE, Command
-
-TIMED_OUT = 3
 
 
 def configure(

@@ -1,23 +1,24 @@
-"""A rollout by hand: it is published, and what the workers make of it is seen."""
+"""A champion by hand: it is asked for, and what the workers make of it is seen."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from leadline.cli.asking import ask, check_commands, leave
 from leadline.cli.checkup.findings import Seen
-from leadline.cli.checkup.judge_workers import scorers, scores
+from leadline.cli.checkup.judge_workers import alive, decides, scorers, scores
 from leadline.cli.newest import rollouts
 from leadline.errors import LeadlineError
 from leadline.foreign_text import shown
 from leadline.hosts.health_record import told
-from leadline.kafka.cluster import check_topics, records
+from leadline.kafka.cluster import records
 from leadline.kafka.errors import KafkaError
 from leadline.kafka.metadata import NoTopicError
 from leadline.kafka.reader import Reader
-from leadline.kafka.sender import publish
-from leadline.records import Rollout, WorkerHealth, iso
+from leadline.records import ACCEPTED, Command, CommandAnswer, Rollout, WorkerHealth, iso
 from leadline.settings import Settings
 from leadline.wire.codec import read
 from leadline.wire.topics import WORKERS
@@ -25,15 +26,16 @@ from leadline.wire.topics import WORKERS
 _SETTLED_S = 0.1
 """So long after a rollout a worker that refused the version before may still tell of that."""
 _NAMES, _CHARS = 5, 300
+_LOOKS, _LOOK_S = 10, 0.2
 
 
 class NotTakenError(LeadlineError):
-    """A rollout is published, and some workers do not answer with it; the message says which, and why."""
+    """A champion is made, and some workers do not answer with it; the message says which, and why."""
 
 
 @dataclass
 class Promotion:
-    """A rollout that was published, and by worker what it makes of it: empty where it answers with it, else why it does not.
+    """A rollout that was made, and by worker what it makes of it: empty where it answers with it, else why it does not.
 
     ``before``: who answered until then. ``asked``: whether anybody waited for the workers. ``unseen``: why nobody knows of them.
     """
@@ -80,31 +82,68 @@ class Promotion:
             )
 
 
-async def promote(
-    rollout: Rollout, settings: Settings, bootstrap: str, within_s: float, tell: Callable[[str], None]
-) -> Promotion:
-    """Publish a rollout, and wait until all workers that score answer with it, refuse it, or ``within_s`` is over.
+@dataclass
+class Asked:
+    """A command that was to make a champion: what was answered, and what came of it.
 
-    ``tell`` says what is waited for. Raises KafkaError, NoTopicError.
+    ``answer``: None where it has ``timed_out``, or nobody waited. ``made``: None where no champion came of it (yet). ``nobody``: no
+    worker that could answer works now.
     """
-    await check_topics(bootstrap, [f"{settings.prefix}.rollouts"])
-    before = (await rollouts(bootstrap, settings.prefix)).get(rollout.model)
-    made = Promotion(rollout, before.champion if before else None, asked=within_s > 0)
-    topic_name = f"{settings.prefix}.{WORKERS}"
+
+    command: Command
+    answer: CommandAnswer | None = None
+    made: Promotion | None = None
+    nobody: bool = False
+    timed_out: bool = False
+
+
+async def ask_for_champion(
+    command: Command, settings: Settings, bootstrap: str, within_s: float, tell: Callable[[str], None]
+) -> Asked:
+    """Send a command, and where a champion comes of it, wait until all workers that score answer with it, or refuse it.
+
+    Where nobody is there to answer, or ``within_s`` is 0, it is only left. ``tell`` says what is waited for.
+    Raises KafkaError, NoTopicError.
+    """
+    prefix, asked, began = settings.prefix, Asked(command), time.monotonic()
+    await check_commands(bootstrap, prefix)
+    before = (await rollouts(bootstrap, prefix)).get(command.model)
     async with AsyncExitStack() as stack:
-        watch = None
-        try:
-            if made.asked:
-                known = list((await told(bootstrap, topic_name)).values())
-                reader = await stack.enter_async_context(Reader(bootstrap, topic_name))
-                await reader.from_newest(0)
-                watch = _Watch(made, reader, [each.health for each in scorers(Seen(int(time.time() * 1000), known))])
-        except (NoTopicError, KafkaError) as error:
-            made.unseen = shown(str(error) or type(error).__name__, _CHARS)
-        await publish(bootstrap, settings.prefix, "rollouts", rollout)
-        if watch is not None:
-            await watch.wait(within_s, tell)
-    return made
+        seen, reader, unseen = await _look(stack, bootstrap, f"{prefix}.{WORKERS}")
+        asked.nobody = not unseen and not any(decides(each.health) for each in alive(seen))
+        if asked.nobody or not within_s:
+            await leave(bootstrap, prefix, command)
+            return asked
+        asked.answer = await ask(bootstrap, prefix, command, within_s)
+        asked.timed_out = asked.answer is None
+        made = await _made(bootstrap, prefix, command) if asked.answer and asked.answer.answer == ACCEPTED else None
+        if made is not None:
+            asked.made = Promotion(made, before.champion if before else None, asked=True, unseen=unseen)
+            if reader is not None:
+                watch = _Watch(asked.made, reader, [each.health for each in scorers(seen)])
+                await watch.wait(max(within_s - (time.monotonic() - began), 1.0), tell)
+    return asked
+
+
+async def _look(stack: AsyncExitStack, bootstrap: str, topic_name: str) -> tuple[Seen, Reader | None, str]:
+    """What workers have told, a reader of what they tell from now on, and why neither can be seen."""
+    try:
+        known = list((await told(bootstrap, topic_name)).values())
+        reader = await stack.enter_async_context(Reader(bootstrap, topic_name))
+        await reader.from_newest(0)
+    except (NoTopicError, KafkaError) as error:
+        return Seen(0), None, shown(str(error) or type(error).__name__, _CHARS)
+    return Seen(int(time.time() * 1000), known), reader, ""
+
+
+async def _made(bootstrap: str, prefix: str, command: Command) -> Rollout | None:
+    """The rollout that came of a command; None where persons have to agree first. It was written with the answer, and may be seen later."""
+    for _ in range(_LOOKS):
+        found = (await rollouts(bootstrap, prefix)).get(command.model)
+        if found is not None and found.cause == command.command_id:
+            return found
+        await asyncio.sleep(_LOOK_S)
+    return None
 
 
 class _Watch:

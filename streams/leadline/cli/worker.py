@@ -20,6 +20,7 @@ class StageName(StrEnum):
     DRIFT = "drift"
     ALERTING = "alerting"
     RETRAINING = "retraining"
+    ROLLOUT = "rollout"
     CONFIGURATION = "configuration"
     AUDIT = "audit"
 

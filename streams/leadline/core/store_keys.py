@@ -89,3 +89,24 @@ class AuditKeys:
 
     HEAD = b"h"
     """The sequence and the digest of the newest entry."""
+
+
+class RolloutKeys:
+    """Rollout, on one partition."""
+
+    ANSWER = b"a"
+    """The answers to commands."""
+    DEADLINE = b"d"
+    """Versions that wait for approval, by the time when that expires."""
+    MODEL = b"m"
+    """The last rollout of each model that was written here."""
+    PROGRESS = b"p"
+    """How far each topic has come in time."""
+    REQUESTER = b"q"
+    """Who asked for each training."""
+    SETTINGS = b"t"
+    """The settings by which each model's versions are let in."""
+    SIGNED = b"s"
+    """The signed commands that counted, while they could be sent again."""
+    VERSION = b"v"
+    """How far each version has come."""

@@ -23,7 +23,7 @@ from leadline.kafka.reader import Reader
 from leadline.kafka.sender import publish
 from leadline.learning.add import add_version, signature_of
 from leadline.learning.train import train
-from leadline.records import Rollout
+from leadline.records import PROMOTE, Command
 from leadline.settings import Settings, load_settings
 from leadline.topology import STEPS
 from leadline.wire.codec import decode
@@ -86,8 +86,8 @@ async def _prepare(settings: Settings, bootstrap: str) -> None:
     steps = [step.name for step in STEPS if step.stateful]
     await cluster.remove(bootstrap, settings.prefix)
     await apply_topics(bootstrap, settings.prefix, settings.partitions, settings.replication, None, steps)
-    rollout = Rollout("flights", "v1", 0, "demo", "first version")
-    await publish(bootstrap, settings.prefix, "rollouts", rollout)
+    command = Command("first", PROMOTE, "flights", "demo", "first version", {"version": "v1"}, 0)
+    await publish(bootstrap, settings.prefix, "commands", command)  # the workers obey it before they score
 
 
 async def _live(

@@ -17,6 +17,7 @@ _MOST_JOINS = 1000
 _REASON_CHARS = 300
 _MOST_UNKNOWN = 50
 """Names that no model has are as many as people like to send."""
+_KNOWS_MS = 1000
 
 
 class StageState(StrEnum):
@@ -140,6 +141,13 @@ class Health:
         """Whether all stages are members of their groups and have read their state. A trouble is no reason against it."""
         stages = self.stages()
         return bool(stages) and all(stage.state is StageState.RUNNING for stage in stages)
+
+    def has_caught_up(self, step: str) -> bool:
+        """Whether a stage has worked on all that was there. In its first rounds it may not know yet what there is."""
+        stage = self._stages.get(step)
+        if stage is None or stage.state is not StageState.RUNNING or stage.round_ms is None:
+            return False
+        return stage.lag == 0 and stage.round_ms - stage.since_ms > _KNOWS_MS
 
     # -- what comes in -------------------------------------------------------------------------------------------------
 

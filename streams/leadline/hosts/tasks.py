@@ -83,7 +83,8 @@ class Tasks:
         installation = self._installation
         store = self._store(partition)
         tables = installation.tables.of(self._step)
-        return HostedTask(self._step, partition, store, installation.models, tables, self._standing)
+        named = self._standing[self._step.reads[0]].installation(installation.settings.prefix)
+        return HostedTask(self._step, partition, store, installation.models, tables, self._standing, installation=named)
 
     def _tell_remade(self, hosted: HostedTask) -> None:
         for topic in sorted(hosted.remade):

@@ -8,6 +8,7 @@ import asyncio
 import gc
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import closing
 
@@ -38,6 +39,9 @@ log = structlog.get_logger("leadline.worker")
 
 HAND_OVER_S = 0.1
 """A thread gives the interpreter up where it waits, or is in Arrow or RocksDB: some times in a run. More often costs caches."""
+
+FIRST_CHAMPIONS_S = 60.0
+"""So long scoring waits at the start for the rollout stage, where a model has no champion yet."""
 
 FINISH_S = 8.0
 """So long a worker that is to stop waits for its lanes; with the broker away they may never finish. Containers are given ten seconds."""
@@ -92,8 +96,26 @@ class Lanes(Service):
                 sys.setswitchinterval(HAND_OVER_S)
                 self._lanes = [new_lane(step, self._installation, view) for step in self._steps]
                 async with asyncio.TaskGroup() as group:
-                    self._running = [group.create_task(lane.run()) for lane in self._lanes]
+                    self._running = [group.create_task(self._run_lane(lane)) for lane in self._lanes]
                     await asyncio.wait(self._running, return_when=asyncio.FIRST_EXCEPTION)
+
+    async def _run_lane(self, lane: Lane) -> None:
+        """Run a lane until it ends. Where a model has no champion yet, scoring begins when the rollout stage has read what it was told."""
+        if lane.step.name == "scoring":
+            await self._wait_for_first_champions()
+        await lane.run()
+
+    async def _wait_for_first_champions(self) -> None:
+        """Wait until the rollout stage of this worker has nothing left to read: else the first requests would find nobody who answers."""
+        health, until = self._installation.health, time.monotonic() + FIRST_CHAMPIONS_S
+        if (
+            "rollout" not in {step.name for step in self._steps}
+            or not set(self._models.names()) - health.answers.keys()
+        ):
+            return
+        while not health.has_caught_up("rollout") and time.monotonic() < until:  # noqa: ASYNC110 - lanes tell it on threads of their own
+            await asyncio.sleep(HAND_OVER_S)
+        await asyncio.to_thread(self._load_champions)
 
     def _load_champions(self) -> None:
         """Read the models that answer, so that no request waits for it, and who answers and what cannot be read is known."""

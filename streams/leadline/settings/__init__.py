@@ -3,12 +3,14 @@
 from leadline.settings.installation import Security, Settings, load_security, load_settings
 from leadline.settings.model import AlertLimits, Allowed, DriftLimits, Lookup, ModelSettings, load_model_settings
 from leadline.settings.parts import Part, changed, check_live, in_force, live_keys
+from leadline.settings.release import ApprovalSettings
 from leadline.settings.values import Address, SettingsError, duration_ms, explain
 
 __all__ = [
     "Address",
     "AlertLimits",
     "Allowed",
+    "ApprovalSettings",
     "DriftLimits",
     "Lookup",
     "ModelSettings",

@@ -52,6 +52,7 @@ class HostedTask:
         tables: Mapping[str, Table] | None = None,
         origins: Mapping[str, Origin] | None = None,
         partitions: int = 1,
+        installation: str = "",
     ) -> None:
         self.step = step
         self.partition = partition
@@ -60,6 +61,7 @@ class HostedTask:
         self._tables = tables or {}
         self._origins = {topic: origin for topic, origin in (origins or {}).items() if topic in step.reads}
         self._partitions = max((origin.partitions for origin in self._origins.values()), default=partitions)
+        self._installation = installation
         self._changelog = (origins or {}).get(f"{step.name}-changelog")
         self.remade: frozenset[str] = frozenset()
         self._firsts: dict[str, int] = {}
@@ -86,7 +88,7 @@ class HostedTask:
         firsts = stored.get("firsts", {})
         self._firsts = firsts | {name: firsts.get(name, 0) + at + 1 for name, at in former.items()}
         self.processor = self.step.processor(
-            Task(self.partition, self.store, self._models, self._tables, self._partitions)
+            Task(self.partition, self.store, self._models, self._tables, self._partitions, self._installation)
         )
         return self.processor
 

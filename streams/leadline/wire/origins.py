@@ -26,6 +26,14 @@ class Origin(NamedTuple):
         """All of it as one text, to be kept beside an offset."""
         return f"{self.cluster}/{self.topic}/{self.partitions}"
 
+    def installation(self, prefix: str) -> str:
+        """The name of an installation: its cluster and its prefix.
+
+        >>> Origin("4L6g3nShT-eMCtK--X86sw", "").installation("leadline")
+        '4L6g3nShT-eMCtK--X86sw/leadline'
+        """
+        return f"{self.cluster}/{prefix}"
+
     def is_other(self, known: "Origin | None") -> bool:
         """Whether what was known is surely another topic.
 

@@ -195,12 +195,14 @@ TOPICS = (
         records=(Candidate,),
         key=text("model"),
         description="New versions that may become champion.",
+        log_append_time=True,
     ),
     Topic(
         "verdicts",
         records=(Verdict,),
         key=text("model"),
         description="What is to become of a version, and by which checks: at the gate, at an approval.",
+        log_append_time=True,
     ),
     Topic(
         "rollouts",
@@ -208,7 +210,6 @@ TOPICS = (
         key=text("model"),
         cleanup="compact",
         description="Which version of each model answers; the last one of a model holds.",
-        sent_by="admin",
         one_partition=True,
     ),
     Topic(

@@ -18,7 +18,7 @@ _AHEAD_MS, _BEHIND_MS = 10_000, 30_000
 """The broker stamps a record some time after its worker has: only that way more is no sign of a wrong clock."""
 _LEAST_BYTES = 1 << 30
 _LOADED_MS = 90_000
-_SCORING = "scoring"
+_SCORING, _ROLLOUT = "scoring", "rollout"
 
 
 def alive(seen: Seen) -> list[Told]:
@@ -34,6 +34,11 @@ def scorers(seen: Seen) -> list[Told]:
 def scores(health: WorkerHealth) -> bool:
     """Whether a worker scores."""
     return _SCORING in {stage.stage for stage in health.stages}
+
+
+def decides(health: WorkerHealth) -> bool:
+    """Whether a worker makes champions."""
+    return _ROLLOUT in {stage.stage for stage in health.stages}
 
 
 def judge_workers(seen: Seen) -> Iterator[Finding]:

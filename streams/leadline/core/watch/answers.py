@@ -1,4 +1,4 @@
-"""Answers to commands that are remembered: one that comes again gets the answer that it had."""
+"""The answers to commands, so that a command that comes again changes nothing and gets the answer that it had."""
 
 import json
 from dataclasses import asdict
@@ -8,33 +8,34 @@ from leadline.records import Command, CommandAnswer, identity
 
 REMEMBERED = 10_000
 """Commands of a partition whose answers are remembered, the newest ones."""
+_ANSWER, _ORDER, _NEXT = b"a", b"o", b"n"
 
 
 class Answers:
-    """The answers of one stage on one partition, in its store. ``prefix``: that of its keys."""
+    """The answers that a stage gave to the commands of a partition, by model and command id, below one prefix of its store."""
 
     def __init__(self, store: Store, prefix: bytes) -> None:
         self._store = store
-        self._answer, self._order, self._progress = prefix + b"a", prefix + b"o", prefix + b"m"
+        self._prefix = prefix
 
     def known(self, command: Command) -> CommandAnswer | None:
-        """The answer that a command had; None where it is new, or was forgotten."""
+        """The answer that a command had; None: it is new, or was forgotten."""
         held = self._store.get(self._key(command))
         return None if held is None else CommandAnswer(**json.loads(held))
 
     def remember(self, command: Command, answer: CommandAnswer) -> None:
         """Keep an answer, and forget the oldest one where there are too many."""
-        key, number = self._key(command), int(self._store.get(self._progress) or 0)
-        self._store.put(self._progress, b"%d" % (number + 1))
+        number, key = int(self._store.get(self._prefix + _NEXT) or 0), self._key(command)
+        self._store.put(self._prefix + _NEXT, b"%d" % (number + 1))
         self._store.put(key, json.dumps(asdict(answer)).encode())
-        self._store.put(self._order_key(number), key)
+        self._store.put(self._place(number), key)
         if number >= REMEMBERED:
-            oldest = self._order_key(number - REMEMBERED)
+            oldest = self._place(number - REMEMBERED)
             self._store.delete(self._store.get(oldest) or oldest)
             self._store.delete(oldest)
 
     def _key(self, command: Command) -> bytes:
-        return self._answer + identity(command.model, command.command_id)
+        return self._prefix + _ANSWER + identity(command.model, command.command_id)
 
-    def _order_key(self, number: int) -> bytes:
-        return self._order + number.to_bytes(8, "big")
+    def _place(self, number: int) -> bytes:
+        return self._prefix + _ORDER + number.to_bytes(8, "big")

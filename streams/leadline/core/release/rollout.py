@@ -1,0 +1,141 @@
+"""Which version of a model answers: the one stage that makes champions.
+
+A candidate that the gate has passed becomes champion at once, or when so many persons have agreed as the policy of the model asks for;
+a person may also promote a version. What may follow on what is the table of `states`; `approvals` decides by it. Each decision depends on
+the records that came before it, and on the table of rollouts, in which releases from before this stage wrote by hand.
+"""
+
+from collections.abc import Callable
+
+from leadline.core.models import Models
+from leadline.core.processor import Batch, Effects, Reject, Store
+from leadline.core.release.approvals import Approvals
+from leadline.core.release.decided import Decided
+from leadline.core.release.passing import Passing
+from leadline.core.release.persons import Persons, RefusedError
+from leadline.core.release.versions import Versions
+from leadline.core.scoring.routing import Deployments
+from leadline.core.store_keys import RolloutKeys
+from leadline.core.watch.answers import Answers
+from leadline.records import (
+    ACCEPTED,
+    APPROVE,
+    PROMOTE,
+    REFUSED,
+    REJECT,
+    Candidate,
+    Command,
+    CommandAnswer,
+    Record,
+    RetrainRequest,
+    Verdict,
+)
+
+READS = ("retrain-requests", "candidates", "verdicts", "commands")
+GATE = "gate"
+_NAME_BYTES = 1000
+_OTHER_KEY = ("key-mismatch", "the key must be the model in UTF-8: it decides the partition")
+_TOO_LONG = ("too-long", f"the names of models, versions, persons and records have at most {_NAME_BYTES} bytes")
+VERSION = "version"
+"""The argument of a command that names the version."""
+
+
+class Rollouts:
+    """The rollouts of the models that are routed to this task. Nobody else writes them."""
+
+    def __init__(self, store: Store, models: Models, deployments: Deployments, installation: str) -> None:
+        self._answers = Answers(store, RolloutKeys.ANSWER)
+        self._persons = Persons(store, installation)
+        self._versions = Versions(store, deployments)
+        self._passing = Passing(store, READS)
+        self._decided = Decided()
+        self._approvals = Approvals(self._versions, models, self._passing, self._decided)
+        self._commands: dict[str, Callable[[Command, str, str, int], str]] = {
+            PROMOTE: self._approvals.promote,
+            APPROVE: self._approvals.approve,
+            REJECT: self._approvals.reject,
+        }
+
+    @property
+    def wake_at_ms(self) -> int | None:
+        """When the next approval is over."""
+        return self._passing.first()
+
+    @property
+    def has_due(self) -> bool:
+        """Whether an approval is over, and nobody has said so."""
+        return self._passing.is_due
+
+    def on_batch(self, batch: Batch) -> Effects:
+        """What becomes of each record, in the order of their log."""
+        rejects = []
+        for index, (record, at_ms) in enumerate(zip(batch.records, batch.arrival_ms.tolist(), strict=True)):
+            why = _unusable(record, batch.keys[index])
+            if why is None:
+                self._take(record, at_ms)
+            else:
+                rejects.append(Reject(index, *why))
+        self._passing.arrive([batch.topic], batch.arrival_max_ms)
+        self._passing.keep()
+        return self._decided.take(rejects)
+
+    def on_time(self, now_ms: int, idle: frozenset[str]) -> Effects:
+        """End the approvals that are over."""
+        self._passing.arrive(idle, now_ms)
+        if self._passing.is_due:
+            for model, version in self._passing.over():
+                self._approvals.look(model, version, self._passing.stage_ms)
+            self._passing.keep()
+        return self._decided.take()
+
+    def _take(self, record: Record, at_ms: int) -> None:
+        match record:
+            case RetrainRequest():
+                self._versions.asked(record.model, record.retrain_id, record.actor)
+            case Candidate():
+                self._approvals.candidate(record, at_ms)
+            case Verdict() if record.at == GATE:
+                self._approvals.gate(record, at_ms)
+            case Command() if record.kind in self._commands:
+                self._decided.add("command-answers", self._answer(record, at_ms), at_ms)
+
+    def _answer(self, command: Command, at_ms: int) -> CommandAnswer:
+        held = self._answers.known(command)
+        if held is not None:
+            return held
+        try:
+            said = (ACCEPTED, self._obey(command, at_ms))
+        except RefusedError as why:
+            said = (REFUSED, str(why))
+        answer = CommandAnswer(command.command_id, command.model, command.kind, *said, as_of=at_ms)
+        self._answers.remember(command, answer)
+        return answer
+
+    def _obey(self, command: Command, at_ms: int) -> str:
+        version = command.arguments.get(VERSION, "")
+        if not version or len(command.arguments) > 1:
+            raise RefusedError("it names no version, or more than that: arguments are version alone")
+        person = self._persons.who(command, self._approvals.policy(command.model), at_ms)
+        return self._commands[command.kind](command, version, person, at_ms)
+
+
+def _unusable(record: Record, key: bytes) -> tuple[str, str] | None:
+    """Why a record cannot be used. Else the model of a key could be decided about in two places."""
+    if not isinstance(record, RetrainRequest | Candidate | Verdict | Command):
+        return None
+    if record.model.encode() != key:
+        return _OTHER_KEY
+    return _TOO_LONG if any(len(name.encode()) > _NAME_BYTES for name in _names(record)) else None
+
+
+def _names(record: RetrainRequest | Candidate | Verdict | Command) -> tuple[str, ...]:
+    """What is kept of a record."""
+    match record:
+        case RetrainRequest():
+            return record.model, record.retrain_id, record.actor
+        case Candidate():
+            return record.model, record.version, record.retrain_id
+        case Verdict():
+            return record.model, record.version, record.champion, record.verdict_id, record.verdict
+        case Command():
+            return record.model, *record.arguments.values()
