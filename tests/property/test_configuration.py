@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from leadline.core.processor import Effects
 from leadline.core.tables import Table
-from leadline.core.watch import configuration
-from leadline.core.watch.configuration import REMEMBERED, Configuration
+from leadline.core.watch import answering
+from leadline.core.watch.answering import REMEMBERED
+from leadline.core.watch.configuration import Configuration
 from leadline.core.watch.live_settings import LiveModels
 from leadline.records import Command
 from leadline.settings import AlertLimits, DriftLimits, ModelSettings
@@ -124,7 +125,7 @@ def in_force_is_naive(driver, held):
 
 
 def test_so_many_answers_are_remembered_and_no_more(monkeypatch):
-    monkeypatch.setattr(configuration, "REMEMBERED", 3)
+    monkeypatch.setattr(answering, "REMEMBERED", 3)
     host = Host(lambda store: Configuration(store, MODELS), fresh=True, topic="model-settings")
     for number in [*range(5), 2, 0]:
         command = Command(f"c{number}", "configure", "m", "ada", "why", {"drift.psi": "0.5"}, 0)

@@ -1,6 +1,6 @@
 """Changes the watch part of models' settings while workers run: the commands of the kind ``configure``, each answered.
 
-A command that comes again, by its model and id, changes nothing and gets the answer that it had; so many of the last ones are remembered.
+A command that comes again, by its model and id, changes nothing and gets the answer that it had.
 """
 
 import json
@@ -13,6 +13,7 @@ import numpy as np
 from leadline.core.models import Models
 from leadline.core.processor import Batch, Effects, EventDriven, Output, Store
 from leadline.core.store_keys import ConfigurationKeys
+from leadline.core.watch.answering import Answers
 from leadline.records import (
     ACCEPTED,
     CONFIGURE,
@@ -23,12 +24,8 @@ from leadline.records import (
     LiveSettings,
     Record,
     brief,
-    identity,
 )
 from leadline.settings import ModelSettings, SettingsError, changed, check_live, in_force
-
-REMEMBERED = 10_000
-"""Commands of a partition whose answers are remembered, the newest ones."""
 
 
 class _Step(NamedTuple):
@@ -45,6 +42,7 @@ class Configuration(EventDriven):
     def __init__(self, store: Store, models: Models) -> None:
         self._store = store
         self._models = models
+        self._answers = Answers(store, ConfigurationKeys)
 
     def on_batch(self, batch: Batch) -> Effects:
         """An answer to each command, and the settings that it changed before it."""
@@ -56,10 +54,9 @@ class Configuration(EventDriven):
         return Effects([_output(topic, rows) for topic, rows in found.items() if rows])
 
     def _step(self, command: Command, arrival_ms: int) -> _Step:
-        key = ConfigurationKeys.ANSWER + identity(command.model, command.command_id)
-        held = self._store.get(key)
-        if held is not None:
-            return _Step(CommandAnswer(**json.loads(held)), None, arrival_ms)
+        given = self._answers.given(command)
+        if given is not None:
+            return _Step(given, None, arrival_ms)
         live = None
         try:
             live = self._changed(command, arrival_ms)
@@ -68,9 +65,7 @@ class Configuration(EventDriven):
             said = (REFUSED, str(error))
         if live is not None:
             self._store.put(_live_key(command.model), json.dumps(asdict(live)).encode())
-        answer = CommandAnswer(command.command_id, command.model, command.kind, *said, as_of=arrival_ms)
-        self._remember(key, answer)
-        return _Step(answer, live, arrival_ms)
+        return _Step(self._answers.give(command, *said, arrival_ms), live, arrival_ms)
 
     def _changed(self, command: Command, arrival_ms: int) -> LiveSettings:
         """What is in force after a command. Raises SettingsError where it is refused."""
@@ -100,17 +95,6 @@ class Configuration(EventDriven):
         fields = json.loads(held)
         return LiveSettings(**fields | {"settings": [LiveSetting(**each) for each in fields["settings"]]})
 
-    def _remember(self, key: bytes, answer: CommandAnswer) -> None:
-        """Keep an answer, and forget the oldest one where there are too many."""
-        number = int(self._store.get(ConfigurationKeys.PROGRESS) or 0)
-        self._store.put(ConfigurationKeys.PROGRESS, b"%d" % (number + 1))
-        self._store.put(key, json.dumps(asdict(answer)).encode())
-        self._store.put(_order_key(number), key)
-        if number >= REMEMBERED:
-            oldest = _order_key(number - REMEMBERED)
-            self._store.delete(self._store.get(oldest) or oldest)
-            self._store.delete(oldest)
-
 
 def _said(command: Command) -> str:
     """What an accepted command changed.
@@ -135,7 +119,3 @@ def _output(topic: str, found: Sequence[tuple[Record, int]]) -> Output:
 
 def _live_key(model: str) -> bytes:
     return ConfigurationKeys.LIVE + model.encode()
-
-
-def _order_key(number: int) -> bytes:
-    return ConfigurationKeys.ORDER + number.to_bytes(8, "big")
