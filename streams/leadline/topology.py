@@ -105,8 +105,8 @@ STEPS = (
     ),
     Step(
         "alerting",
-        reads=("metrics", "drift"),
-        writes=("alerts",),
+        reads=("metrics", "drift", "commands"),
+        writes=("alerts", "command-answers"),
         processor=_alerting,
         tables=("rollouts", "model-settings"),
     ),

@@ -51,6 +51,13 @@ RUN = {
     "model list": [["model", "list"]],
     "model show": [["model", "show", HOSTILE], ["model", "show", "m"]],
     "model configure": [["model", "configure", HOSTILE, f"{HOSTILE}=1", "--reason", HOSTILE, "--timeout", "1s"]],
+    "alerts list": [["alerts", "list"], ["alerts", "list", "--json"]],
+    "alerts show": [["alerts", "show", "a"], ["alerts", "show", "a", "--json"], ["alerts", "show", HOSTILE]],
+    "alerts acknowledge": [["alerts", "acknowledge", "a", "--reason", HOSTILE, "--timeout", "1s"]],
+    "alerts silence": [
+        ["alerts", "silence", HOSTILE, "--kind", HOSTILE, "--for", "1d", "--reason", "r", "--timeout", "1s"]
+    ],
+    "alerts unsilence": [["alerts", "unsilence", HOSTILE, "--kind", HOSTILE, "--timeout", "1s"]],
     "model remove": [["model", "remove", HOSTILE]],
     "notify": [["notify", "--config", f"{FILE}.toml"]],
     "model promote": [["model", "promote", HOSTILE, HOSTILE, "--timeout", "0s"]],

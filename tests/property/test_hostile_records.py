@@ -18,6 +18,7 @@ from leadline.core.watch.drift import Drift
 from leadline.core.watch.retraining import Retraining
 from leadline.records import (
     Alert,
+    Command,
     DriftReport,
     FeatureCounts,
     FinalValue,
@@ -115,6 +116,10 @@ ALERT = Alert(
     evidence={"metric": "accuracy"},
     runbook="",
 )
+COMMANDS = [
+    Command("c1", "silence", "m", "ada", "known", {"kind": "performance", "for": "1d", "segment": "x"}, 0),
+    Command("c2", "acknowledge", "m", "ada", "I look", {"alert_id": "a"}, 0),
+]
 
 WHOLE = st.sampled_from([0, 1, -1, 7, 5000, 2**31 - 1, 2**40, 2**53, 2**62, 2**63 - 1, -(2**63)]) | st.integers(
     -(2**63), 2**63 - 1
@@ -179,6 +184,7 @@ STAGES = [
     ("window-partials", PARTIALS, lambda store: Performance(store, MODELS)),
     ("window-profiles", PROFILES, lambda store: Drift(store, MODELS)),
     ("metrics", [WINDOW, TIME], lambda store: Alerting(store, MODELS, Deployments(Table()))),
+    ("commands", COMMANDS, lambda store: Alerting(store, MODELS, Deployments(Table()))),
     ("drift", [DRIFT], lambda store: Alerting(store, MODELS, Deployments(Table()))),
     ("alerts", [ALERT], lambda store: Retraining(store, MODELS, Deployments(Table()))),
 ]

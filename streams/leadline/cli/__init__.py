@@ -8,7 +8,21 @@ from typing import Annotated
 
 import typer
 
-from leadline.cli import dead_letters, doctor, metrics, model, notify, replay, send, simulate, tail, topics, up, worker
+from leadline.cli import (
+    alerts,
+    dead_letters,
+    doctor,
+    metrics,
+    model,
+    notify,
+    replay,
+    send,
+    simulate,
+    tail,
+    topics,
+    up,
+    worker,
+)
 from leadline.cli.common import put, unreachable
 from leadline.ending import DEBUG, exit_code
 from leadline.logs import log_to_standard_error, quiet_libraries
@@ -24,6 +38,7 @@ app.add_typer(model.app, name="model")
 app.command("send")(send.send)
 app.command("tail")(tail.tail)
 app.command("metrics")(metrics.metrics)
+app.add_typer(alerts.app, name="alerts")
 app.command("notify")(notify.notify)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("replay")(replay.replay)

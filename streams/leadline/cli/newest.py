@@ -1,6 +1,6 @@
-"""What a compacted topic says of each model now."""
+"""What a topic says of each model, or of each incident, now."""
 
-from leadline.records import LiveSettings, Rollout
+from leadline.records import Alert, LiveSettings, Rollout
 
 
 async def rollouts(bootstrap: str, prefix: str) -> dict[str, Rollout]:
@@ -12,6 +12,15 @@ async def live_settings(bootstrap: str, prefix: str) -> dict[str, LiveSettings]:
     """What was changed while workers run, by model."""
     found = await _records(bootstrap, prefix, "model-settings")
     return {each.model: each for each in found if isinstance(each, LiveSettings)}
+
+
+async def incidents(bootstrap: str, prefix: str) -> dict[str, Alert]:
+    """The newest record of each incident, by its id, in the order in which they opened."""
+    found: dict[str, Alert] = {}
+    for each in await _records(bootstrap, prefix, "alerts"):
+        if isinstance(each, Alert) and (each.alert_id not in found or each.revision >= found[each.alert_id].revision):
+            found[each.alert_id] = each
+    return found
 
 
 async def _records(bootstrap: str, prefix: str, topic: str) -> list[object]:
