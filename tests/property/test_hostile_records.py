@@ -24,6 +24,7 @@ from leadline.records import (
     FinalValue,
     JoinCounts,
     MatureCounts,
+    MaturedWindow,
     Metric,
     WindowMetrics,
     WindowProfile,
@@ -144,6 +145,7 @@ OF = {
         ),
         max_size=3,
     ),
+    list[MaturedWindow]: st.lists(st.builds(MaturedWindow, TEXT, WHOLE, WHOLE), max_size=3),
     list[FeatureCounts]: st.lists(st.builds(FeatureCounts, TEXT, st.lists(WHOLE, max_size=5)), max_size=3),
 }
 OF[int | None] = st.none() | WHOLE

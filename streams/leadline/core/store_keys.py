@@ -6,6 +6,8 @@ class JoinKeys:
 
     ASSUME = b"a"
     """Requests by the time when a prediction without an outcome counts as a no."""
+    BEHIND = b"h"
+    """The models of which it is told how far they are while windows are due that have not turned."""
     CLASSES = b"k"
     """The outcomes that are classes of a cohort's model, by its number."""
     COHORT = b"g"

@@ -136,10 +136,21 @@ class Alerting(EventDriven):
     def _counts(self, record: JoinCounts, settings: ModelSettings, at: int) -> list[Alert]:
         of = self._known.model(record.model)
         of.watermark, of.clock = record.as_of, max(of.clock, record.as_of)
+        if record.revision > of.revision:
+            of.revision = record.revision
+            self._expect(record, settings)
         alerts = self._feeds(record, settings, at) if record.as_of > EARLIEST else []
         return alerts + [
             alert for version in of.versions for alert in self._advance(record.model, version, settings, at)
         ]
+
+    def _expect(self, counts: JoinCounts, settings: ModelSettings) -> None:
+        """Windows have become mature: metrics of all their partitions will come, or have."""
+        model, size = counts.model, settings.window
+        for version, start, predictions in ((w.model_version, w.window_start, w.predictions) for w in counts.matured):
+            if abs(start) < MOST_TIME and 0 < predictions < MOST_TIME and self._yard(model, version, settings):
+                waiting = self._known.watched(model, version).waiting
+                waiting.expect(self._windows, prefix_of(model, version), start, start + size, predictions)
 
     def _metrics(self, record: WindowMetrics, settings: ModelSettings, at: int) -> list[Alert]:
         model, version = record.model, record.model_version
@@ -184,6 +195,7 @@ class Alerting(EventDriven):
         watch, yard = self._known.version(model, version), self._yard(model, version, settings)
         assert yard is not None
         incidents, scale = self._incidents(model, version, settings, watch.open, at), Scale(yard, settings)
+        at = block.start + scale.size + settings.mature_after
         if not self._answers(model, version, block.start + scale.size + settings.horizon):
             watch.confirmed, watch.early, watch.drifting = Confirmed(), Early(), Drifting()
             return _give_up(block, incidents, at)

@@ -33,8 +33,12 @@ class OfVersion:
 
 @dataclass(slots=True)
 class OfModel:
-    """All that is known of a model whatever the version. ``watermark``: the log time that all its partitions have reached."""
+    """All that is known of a model whatever the version. ``watermark``: the log time that all its partitions have reached.
 
+    ``revision``: of the newest join counts.
+    """
+
+    revision: int = -1
     clock: int = EARLIEST
     watermark: int | None = None
     versions: list[str] = field(default_factory=list)
