@@ -71,7 +71,7 @@ def _alerting(task: Task) -> Processor:
     from leadline.core.watch.alerting import Alerting
 
     models = _live(task, HeldModels(task.models, task.store, AlertingKeys.SETTINGS))
-    return Alerting(task.store, models, Deployments(task.tables["rollouts"]))
+    return Alerting(task.store, models, Deployments(task.tables["rollouts"]), task.tables["workers"])
 
 
 STEPS = (
@@ -108,7 +108,7 @@ STEPS = (
         reads=("metrics", "drift", "commands"),
         writes=("alerts", "command-answers"),
         processor=_alerting,
-        tables=("rollouts", "model-settings"),
+        tables=("rollouts", "model-settings", "workers"),
     ),
     Step(
         "retraining",

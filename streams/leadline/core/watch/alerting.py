@@ -13,7 +13,8 @@ from leadline.core.models import Models
 from leadline.core.processor import Batch, Effects, EventDriven, Output, Store
 from leadline.core.scoring.routing import Deployments
 from leadline.core.store_keys import AlertingKeys
-from leadline.core.watch import attention
+from leadline.core.tables import Table
+from leadline.core.watch import attention, refusals
 from leadline.core.watch.answering import Answers
 from leadline.core.watch.confirmed import Confirmed, Scale
 from leadline.core.watch.drift_incidents import Drifting
@@ -43,8 +44,10 @@ MOST_TIME = 1 << 61
 class Alerting(EventDriven):
     """The incidents of the models that are routed to this task."""
 
-    def __init__(self, store: Store, models: Models, deployments: Deployments) -> None:
+    def __init__(self, store: Store, models: Models, deployments: Deployments, workers: Table | None = None) -> None:
         self._store = store
+        self._workers = workers or Table()
+        self._minute = 0
         self._models = models
         self._deployments = deployments
         self._yards: dict[tuple[str, str], tuple[ModelSettings, Yardstick | None]] = {}
@@ -65,6 +68,29 @@ class Alerting(EventDriven):
         answers = [each for each in told if isinstance(each[0], CommandAnswer)]
         found = {"alerts": alerts, "command-answers": answers}
         return Effects([_output(topic, rows) for topic, rows in found.items() if rows])
+
+    @property
+    def wake_at_ms(self) -> int | None:
+        """The next minute, where there are workers who tell of themselves."""
+        return self._minute + refusals.EVERY_MS if self._workers.all_keys() else None
+
+    def on_time(self, now_ms: int, idle: frozenset[str]) -> Effects:  # noqa: ARG002 - it is of the clock alone
+        """What has become of requests, as of the last whole minute."""
+        minute = now_ms // refusals.EVERY_MS * refusals.EVERY_MS
+        if minute <= self._minute:
+            return Effects()
+        self._minute = minute
+        found = [(alert, minute) for model in self._known.models() for alert in self._refusals(model, minute)]
+        self._known.keep()
+        return Effects([_output("alerts", found)] if found else [])
+
+    def _refusals(self, model: str, at: int) -> list[Alert]:
+        settings = self._models.settings(model)
+        if settings is None:
+            return []
+        version, held = self._deployments.champion(model, before_ms=at) or "", self._known.model(model).open
+        incidents = self._incidents(model, version, settings, held, at)
+        return refusals.judge(self._workers, model, settings.alerts.dead_letters, at, incidents)
 
     def _step(self, record: object, at: int) -> Sequence[Alert | CommandAnswer]:
         if isinstance(record, Command):

@@ -21,7 +21,8 @@ RUNBOOKS = {
     "tells whether it does harm.",
     "prediction-drift": "Scores are distributed otherwise than in the reference, inputs are not. Check the version that answers and its "
     "threshold.",
-    "pipeline": "Values are missing, or categories are new. Mend the pipeline; training again does not help.",
+    "pipeline": "Values are missing, categories are new, or requests become dead letters. Mend the pipeline; training again does not help. "
+    "`leadline dead-letters list` shows them.",
     "labels-biased": "Labels come for some predictions more than for others, so no metric of the labelled speaks for all. "
     "Mend the feed of outcomes.",
     "labels-stopped": "No outcome has come for longer than usual. Mend the feed of outcomes; until then nothing confirms the model.",

@@ -80,6 +80,11 @@ class Known:
             held = self._models[model] = OfModel() if value is None else _OF_MODEL.validate_json(value)
         return held
 
+    def models(self) -> list[str]:
+        """The models of which something has come."""
+        held = self._store.scan(AlertingKeys.MODEL, AlertingKeys.MODEL + b"\xff" * 801)
+        return [key[len(AlertingKeys.MODEL) :].decode() for key, _ in held]
+
     def keep(self) -> None:
         """Write what has changed, and forget what was read."""
         for version, held in self._versions.items():
