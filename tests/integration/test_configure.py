@@ -10,6 +10,8 @@ import uuid
 
 import pytest
 
+from incidents import time as time_of
+from incidents import window
 from leadline.cli.asking import ask
 from leadline.kafka import cluster
 from leadline.kafka.admin import apply_topics
@@ -19,7 +21,17 @@ from leadline.topology import STEPS, step
 from leadline.wire.codec import read
 
 pytestmark = pytest.mark.integration
-TOML = 'name = "m"\nretrain_cooldown = "7d"\nrunbook = "see the wiki"\n'
+TOML = """
+name = "m"
+window = "100ms"
+horizon = "1s"
+grace = "300ms"
+retrain_cooldown = "7d"
+runbook = "see the wiki"
+[alerts]
+reference = 0.9
+false_alarms = "1 per 3s"
+"""
 
 
 @pytest.fixture
@@ -118,6 +130,19 @@ async def test_a_kind_is_silenced_and_told_of_again(place, worker):
     assert (code, said.partition(" until ")[0]) == (0, "accepted: performance is silenced")
     assert (await command(place, "alerts", "unsilence", *of))[1] == "accepted: performance is told of again"
     assert (await command(place, "alerts", "unsilence", *of))[:2] == (1, "refused: performance is not silenced")
+
+
+async def test_an_open_incident_is_acknowledged(place, worker):
+    for record in (window(0, 100), time_of(0)):
+        await publish(place["KAFKA_BOOTSTRAP"], place["LEADLINE_PREFIX"], "metrics", record)
+    async with asyncio.timeout(60):
+        while not (listed := (await command(place, "alerts", "list", "--json"))[1]):
+            pass
+    incident = json.loads(listed)["alert_id"]
+    code, said, _ = await command(place, "alerts", "acknowledge", incident, "--actor", "ada", "--timeout", "60s")
+    assert (code, said) == (0, "accepted: performance of m v1 is acknowledged")
+    told = json.loads((await command(place, "alerts", "show", incident, "--json"))[1])
+    assert (told["state"], told["revision"], told["acknowledged_by"]) == ("updated", 2, "ada")
 
 
 async def test_incidents_are_listed_and_shown_and_only_open_ones_acknowledged(place, worker):

@@ -15,7 +15,8 @@ def title(alert: Alert) -> str:
     """
     where = "" if alert.segment in ("", "*") else f", segment {shown(alert.segment)}"
     early = " (early)" if alert.early else ""
-    what = f"{alert.kind}{early} of {shown(alert.model)} {shown(alert.model_version)}{where}"
+    of = " ".join(filter(None, [shown(alert.model), shown(alert.model_version)]))
+    what = f"{alert.kind}{early} of {of}{where}"
     return f"{alert.state.upper()} {alert.severity}: {what}"
 
 
