@@ -108,6 +108,7 @@ class JoinRun:
         self.models = models or Models(*settings)
         self.join = Join(0, self.store, self.models)
         self.windows, self.totals, self.labels, self.rejects = {}, {}, {}, []
+        self.matured = {}
         self.dies_between_steps = False
 
     def reopen(self):
@@ -144,17 +145,32 @@ class JoinRun:
                 else:
                     assert isinstance(record, JoinCounts)
                     self.totals[record.model] = record
+                    self.tell_of_matured(record)
             if output.topic == "labeled-predictions":
                 for key, value, row in zip(output.keys, output.bodies, output.columns.to_pylist(), strict=True):
                     version, _, request = value.decode().partition(" of ")
                     assert request == key.decode()
                     self.labels.setdefault((request, version), []).append(row)
 
+    def tell_of_matured(self, counts):
+        """Each window is told of once, and all that were due by the time that the counts are of."""
+        for each in counts.matured:
+            window = each.model_version, each.window_start, "*"
+            assert window not in self.matured
+            self.matured[window] = each.predictions
+        for window, record in self.windows.items():
+            settings = self.models.settings(record.model)
+            if settings is None or record.model != counts.model or window[2] != "*":
+                continue
+            if record.window_end + settings.mature_after < counts.as_of:
+                assert record.mature is not None
+                assert self.matured.get(window, 0) == record.mature.predictions
+
     def counts(self):
         names = [
             n
             for n in JoinCounts.__dataclass_fields__
-            if n not in ("model", "source_partition", "revision", "as_of") and not n.startswith("last_")
+            if n not in ("model", "source_partition", "revision", "as_of") and not n.startswith(("last_", "matured"))
         ]
         counts = {name: sum(getattr(total, name) for total in self.totals.values()) for name in names}
         return counts | {"pending": counts["predictions"] - counts["matched"] - counts["expired"]}

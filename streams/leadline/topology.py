@@ -76,7 +76,7 @@ def _alerting(task: Task) -> Processor:
     from leadline.core.watch.alerting import Alerting
 
     models = _live(task, HeldModels(task.models, task.store, AlertingKeys.SETTINGS))
-    return Alerting(task.store, models, Deployments(task.tables["rollouts"]))
+    return Alerting(task.store, models, Deployments(task.tables["rollouts"]), task.tables["workers"])
 
 
 def _rollout(task: Task) -> Processor:
@@ -117,10 +117,10 @@ STEPS = (
     ),
     Step(
         "alerting",
-        reads=("metrics", "drift"),
-        writes=("alerts",),
+        reads=("metrics", "drift", "commands"),
+        writes=("alerts", "command-answers"),
         processor=_alerting,
-        tables=("rollouts", "model-settings"),
+        tables=("rollouts", "model-settings", "workers"),
     ),
     Step(
         "retraining",

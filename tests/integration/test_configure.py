@@ -1,4 +1,4 @@
-"""Commands on a real broker: a running worker takes a change within seconds, asks for a training, and says why where it does not."""
+"""Commands on a real broker: a running worker does what is asked within seconds, and says why where it does not."""
 
 import asyncio
 import json
@@ -10,6 +10,8 @@ import uuid
 
 import pytest
 
+from incidents import time as time_of
+from incidents import window
 from leadline.cli.asking import ask
 from leadline.kafka import cluster
 from leadline.kafka.admin import apply_topics
@@ -19,7 +21,17 @@ from leadline.topology import STEPS, step
 from leadline.wire.codec import read
 
 pytestmark = pytest.mark.integration
-TOML = 'name = "m"\nretrain_cooldown = "7d"\nrunbook = "see the wiki"\n'
+TOML = """
+name = "m"
+window = "100ms"
+horizon = "1s"
+grace = "300ms"
+retrain_cooldown = "7d"
+runbook = "see the wiki"
+[alerts]
+reference = 0.9
+false_alarms = "1 per 3s"
+"""
 
 
 @pytest.fixture
@@ -38,7 +50,7 @@ async def place(kafka, tmp_path):
 
 @pytest.fixture
 def worker(place, tmp_path):
-    steps = [f"--step={name}" for name in ("retraining", "configuration")]
+    steps = [f"--step={name}" for name in ("retraining", "configuration", "alerting")]
     with (tmp_path / "log").open("w") as log:
         running = subprocess.Popen(
             [sys.executable, "-m", "leadline", "worker", *steps], env=os.environ | place, stderr=log
@@ -50,13 +62,13 @@ def worker(place, tmp_path):
 
 async def command(place, *words):
     """Exit code, standard output and error of a command."""
-    line = [sys.executable, "-m", "leadline", "model", *words]
+    line = [sys.executable, "-m", "leadline", *words]
     done = await asyncio.to_thread(subprocess.run, line, env=os.environ | place, capture_output=True, text=True)
     return done.returncode, done.stdout.strip(), done.stderr.strip()
 
 
 async def configure(place, *changes, within="60s"):
-    words = ["configure", "m", *changes, "--reason", "to see", "--actor", "ada", "--timeout", within]
+    words = ["model", "configure", "m", *changes, "--reason", "to see", "--actor", "ada", "--timeout", within]
     return await command(place, *words)
 
 
@@ -113,7 +125,7 @@ async def test_a_change_takes_effect_on_a_running_worker_within_seconds(place, w
         assert (answer.answer, answer.reason[: len(why)]) == (REFUSED, why)
     code, said, _ = await configure(place, "nothing=1")
     assert (code, said.partition(":")[0]) == (1, "refused")
-    told = json.loads((await command(place, "show", "m", "--json"))[1])
+    told = json.loads((await command(place, "model", "show", "m", "--json"))[1])
     assert {each["key"]: (each["value"], each["actor"]) for each in told["changed"]} == {
         "retrain_cooldown": ("1ms", "ada"),
         "runbook": ("ask Ada", "ada"),
@@ -147,3 +159,39 @@ async def test_where_no_worker_answers_it_says_so(place):
     code, said, error = await configure(place, "drift.psi=0.2", within="1s")
     assert (code, said) == (3, "")
     assert error.startswith("timed out: no worker answered command ")
+
+
+async def test_a_kind_is_silenced_and_told_of_again(place, worker):
+    of = ("m", "--kind", "performance", "--reason", "known", "--timeout", "60s")
+    code, said, _ = await command(place, "alerts", "silence", *of, "--for", "2d")
+    assert (code, said.partition(" until ")[0]) == (0, "accepted: performance is silenced")
+    assert (await command(place, "alerts", "unsilence", *of))[1] == "accepted: performance is told of again"
+    assert (await command(place, "alerts", "unsilence", *of))[:2] == (1, "refused: performance is not silenced")
+
+
+async def test_an_open_incident_is_acknowledged(place, worker):
+    for record in (window(0, 100), time_of(0)):
+        await publish(place["KAFKA_BOOTSTRAP"], place["LEADLINE_PREFIX"], "metrics", record)
+    async with asyncio.timeout(60):
+        while not (listed := (await command(place, "alerts", "list", "--json"))[1]):
+            pass
+    incident = json.loads(listed)["alert_id"]
+    code, said, _ = await command(place, "alerts", "acknowledge", incident, "--actor", "ada", "--timeout", "60s")
+    assert (code, said) == (0, "accepted: performance of m v1 is acknowledged")
+    told = json.loads((await command(place, "alerts", "show", incident, "--json"))[1])
+    assert (told["state"], told["revision"], told["acknowledged_by"]) == ("updated", 2, "ada")
+
+
+async def test_incidents_are_listed_and_shown_and_only_open_ones_acknowledged(place, worker):
+    await alert(place, 1)
+    await alert(place, 2)
+    await alert(place, 2, "resolved")
+    listed = (await command(place, "alerts", "list"))[1].splitlines()
+    assert [line.split(",")[0] for line in listed] == ["a1 OPENED critical: performance of m v1"]
+    everything = (await command(place, "alerts", "list", "--all", "--json"))[1].splitlines()
+    assert [json.loads(line)["state"] for line in everything] == ["opened", "resolved"]
+    assert "incident: a2, revision 1" in (await command(place, "alerts", "show", "a2"))[1]
+    code, said, _ = await command(place, "alerts", "acknowledge", "a2", "--timeout", "60s")
+    assert (code, said) == (1, "refused: no incident 'a2' of 'm' is open: see `leadline alerts list`")
+    code, _, error = await command(place, "alerts", "acknowledge", "a3")
+    assert (code, error) == (1, "error: there is no incident a3: see `leadline alerts list --all`")

@@ -59,6 +59,13 @@ RUN = {
     "model configure": [["model", "configure", HOSTILE, f"{HOSTILE}=1", "--reason", HOSTILE, "--timeout", "1s"]],
     "model push": [["model", "push", HOSTILE, HOSTILE, "--to", "."]],
     "gate run": [["gate", "run", "m", "--challenger", HOSTILE, "--data", f"{FILE}.csv", "--junit", "j.xml"]],
+    "alerts list": [["alerts", "list"], ["alerts", "list", "--json"]],
+    "alerts show": [["alerts", "show", "a"], ["alerts", "show", "a", "--json"], ["alerts", "show", HOSTILE]],
+    "alerts acknowledge": [["alerts", "acknowledge", "a", "--reason", HOSTILE, "--timeout", "1s"]],
+    "alerts silence": [
+        ["alerts", "silence", HOSTILE, "--kind", HOSTILE, "--for", "1d", "--reason", "r", "--timeout", "1s"]
+    ],
+    "alerts unsilence": [["alerts", "unsilence", HOSTILE, "--kind", HOSTILE, "--timeout", "1s"]],
     "model remove": [["model", "remove", HOSTILE]],
     "verify": [["verify", HOSTILE, HOSTILE], ["verify", "m", "v1"]],
     "forget": [["forget", "--user", HOSTILE, "--reason", HOSTILE]],

@@ -30,6 +30,7 @@ from leadline.records import (
     FinalValue,
     JoinCounts,
     MatureCounts,
+    MaturedWindow,
     Metric,
     RetrainRequest,
     Training,
@@ -131,6 +132,10 @@ ALERT = Alert(
     evidence={"metric": "accuracy"},
     runbook="",
 )
+WATCHED = [
+    Command("c1", "silence", "m", "ada", "known", {"kind": "performance", "for": "1d", "segment": "x"}, 0),
+    Command("c2", "acknowledge", "m", "ada", "I look", {"alert_id": "a"}, 0),
+]
 
 SPOILT = replace(ALERT, alert_id="p", kind="pipeline")
 LATER = replace(TIME, revision=2, as_of=5000, outcomes_used=500)
@@ -165,6 +170,7 @@ OF = {
     ),
     dict[str, float]: st.dictionaries(TEXT, FLOAT, max_size=3),
     list[Check]: st.lists(st.builds(Check, TEXT, TEXT, st.none() | FLOAT, st.none() | FLOAT, TEXT, TEXT), max_size=3),
+    list[MaturedWindow]: st.lists(st.builds(MaturedWindow, TEXT, WHOLE, WHOLE), max_size=3),
     list[FeatureCounts]: st.lists(st.builds(FeatureCounts, TEXT, st.lists(WHOLE, max_size=5)), max_size=3),
 }
 OF[int | None] = st.none() | WHOLE
@@ -218,6 +224,7 @@ STAGES = [
     ("window-partials", PARTIALS, lambda store: Performance(store, MODELS)),
     ("window-profiles", PROFILES, lambda store: Drift(store, MODELS)),
     ("metrics", [WINDOW, TIME], lambda store: Alerting(store, MODELS, Deployments(Table()))),
+    ("commands", WATCHED, lambda store: Alerting(store, MODELS, Deployments(Table()))),
     ("drift", [DRIFT], lambda store: Alerting(store, MODELS, Deployments(Table()))),
     ("alerts", [ALERT, SPOILT], lambda store: Retraining(store, MODELS, Deployments(ROLLED_OUT))),
     ("metrics", [WINDOW, TIME, LATER], lambda store: Retraining(store, MODELS, Deployments(ROLLED_OUT))),

@@ -117,6 +117,7 @@ def test_a_category_that_is_a_segment_is_short(form):
     effects = scoring().on_batch(form(requests))
     assert [(each.index, each.reason) for each in effects.rejects] == [(2, "too-long"), (3, "too-long")]
     assert "'city'" in effects.rejects[0].detail
+    assert (effects.asked, effects.refused) == ({"m": 6}, {("m", "too-long"): 2})
     assert [row["request_id"] for row in rows_of(effects)] == ["r0", "r1", "r4", "r5"]
 
 

@@ -13,7 +13,7 @@ from leadline.core.tables import Table
 from leadline.core.watch.alerting import Alerting
 from leadline.core.watch.incidents import MOST_FEATURES
 from leadline.core.watch.waiting import MOST_WAITING
-from leadline.records import MatureCounts, Metric
+from leadline.records import MatureCounts, MaturedWindow, Metric
 from leadline.wire.schemas import schema
 from stages import Host, Models, records_batch, roll_out, rolled_out
 
@@ -43,7 +43,7 @@ def test_performance_opens_and_resolves_by_its_evidence():
     assert days(run, [180, 182, 181, 180, 185, 180], first=5) == [("performance", "resolved", 7)]
     opened, resolved = run.emitted
     assert (opened.severity, opened.segment, opened.segments, opened.runbook) == ("critical", "*", ["*"], "wiki")
-    assert (opened.early, opened.error_rate, opened.at, opened.revision) == (False, "calibrated", 0, 1)
+    assert (opened.early, opened.error_rate, opened.at, opened.revision) == (False, "calibrated", 4 * SIZE + HORIZON, 1)
     assert opened.cause.startswith("accuracy 0.5 of labelled (200 of 200), limit 0.86")
     assert list(opened.evidence)[:4] == ["realised", "segments", "metric", "value"]
     assert (resolved.alert_id, resolved.revision) == (opened.alert_id, 2)
@@ -80,6 +80,26 @@ def test_windows_are_judged_in_order_and_as_soon_as_all_partitions_are_there():
     assert feed(run, window(1, 100), window(0), time(0, as_of=(2 * SIZE + HORIZON))) == []
     assert feed(run, time(1)) == [], "an older window is known, and not mature"
     assert feed(run, window(0, 180)) == [("performance", "opened", 1)]
+
+
+def test_a_window_that_the_join_has_told_of_is_waited_for():
+    """One partition has told all of window 1; another one has window 0, and rows of window 1, of which nothing has come yet."""
+    run = host()
+    told = time(1, matured=[MaturedWindow("v1", 0, 200), MaturedWindow("v1", SIZE, 300)])
+    assert feed(run, window(1, counts(50, n=100)), told) == []
+    assert feed(run, window(0, 180)) == []
+    assert feed(run, replace(told, matured=told.matured)) == [], "the same record again tells nothing new"
+    assert feed(run, window(1, counts(150, n=300), revision=3)) == [("performance", "opened", 1)]
+
+
+def test_a_window_of_large_errors_is_judged_too():
+    windows = [[100.0 * i, 100.0, 1e5, 1e8] for i in range(10)]
+    profile = ReferenceProfile(
+        1000, [], {}, [], SIZE, [], [SegmentReference("*", 1000, {"mae": 1000.0, "rmse": 1000.0}, windows)]
+    )
+    sums = {"absolute_error_sum": int(200 * 3e3 * 1e12), "squared_error_sum": int(200 * 9e6 * 1e12)}
+    worse = MatureCounts(200, 200, 0, 0, 0, 0, 0, **sums)
+    assert [each[1] for each in days(host(models(profile, metric="rmse", margin=10)), [worse] * 60)] == ["opened"]
 
 
 def test_a_window_that_never_matures_holds_up_the_others_for_a_while():
@@ -221,9 +241,21 @@ def test_concept_drift_and_performance_of_one_fall_are_one_incident():
 
 def test_scores_that_no_longer_tell_how_often_an_outcome_is_positive():
     run = host()
-    even = MatureCounts(200, 200, 0, 90, 10, 10, 90, 0, 0)
-    assert days(run, [even] * 5, mean_score=Metric(0.5)) == []
-    assert [each[:2] for each in days(run, [even] * 9, first=5, mean_score=Metric(0.3))] == [("calibration", "opened")]
+    even = MatureCounts(200, 200, 0, 90, 10, 10, 90, 0, 0, score_sum=100 * 10**12)
+    low = replace(even, score_sum=76 * 10**12)
+    assert days(run, [even] * 5) == []
+    assert [each[:2] for each in days(run, [low] * 9, first=5)] == [("calibration", "opened")]
+    [alert] = run.emitted
+    blocks = (alert.window_end - 5 * SIZE) // SIZE
+    assert blocks > 1, "the evidence is of several blocks, and the cause speaks of all of them"
+    assert alert.cause == (
+        f"{100 * blocks} of {200 * blocks} labelled outcomes since 1970-01-01T00:00:00.500Z are positive (0.5), the scores say 0.38"
+    )
+    assert [each[:2] for each in days(run, [even] * 60, first=14)] == [("calibration", "resolved")]
+
+
+def test_scores_whose_sum_is_not_known_say_nothing_of_calibration():
+    assert days(host(), [MatureCounts(200, 200, 0, 90, 10, 10, 90, 0, 0)] * 20) == []
 
 
 # -- early ------------------------------------------------------------------------------------------------------------

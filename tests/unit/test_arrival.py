@@ -75,7 +75,7 @@ def test_sums_arrive_with_the_newest_record_that_they_count(make, topic, first, 
 
 @pytest.mark.parametrize("runs", [[6], [1, 1, 2, 2], [3, 3]])
 def test_an_alert_arrives_with_its_cause(runs):
-    """However the log is cut into runs."""
+    """However the log is cut into runs. It is of the instant in which its window became mature."""
     log = [window(0, 100), time(0), window(1, 200), time(1), window(2, 200), time(2)]
     batch = records_batch("metrics", log)
     batch.arrival_ms[:] = [90, 100, 190, 200, 220, 230]
@@ -87,4 +87,4 @@ def test_an_alert_arrives_with_its_cause(runs):
         found += stage.on_batch(part).outputs
         start += count
     alerts = [each for out in found for each in zip(out.records, out.arrival_ms.tolist(), strict=True)]
-    assert [(alert.state, alert.at, time) for alert, time in alerts] == [("opened", 100, 100), ("resolved", 200, 200)]
+    assert [(alert.state, alert.at, time) for alert, time in alerts] == [("opened", 1100, 100), ("resolved", 1200, 200)]

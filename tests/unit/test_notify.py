@@ -115,6 +115,46 @@ async def test_another_severity_ends_the_alert_with_the_old_one():
     assert sent == [("critical", True), ("critical", False), ("warning", True), ("warning", False), ("critical", False)]
 
 
+SILENCED = replace(OPENED, state="updated", revision=2, silenced_until=NOW_MS + AHEAD_MS)
+
+
+async def test_what_is_silenced_is_not_sent_and_what_was_sent_before_is_ended_until_the_silence_is_over():
+    clock = Clock()
+    async with standing_in() as (standin, url):
+        sink = Alertmanager(url, clock)
+        await sink.deliver(replace(SILENCED, alert_id="never told", revision=1, state="opened"))
+        await sink.tend()
+        assert standin.requests == 0
+        for alert, is_open in ((OPENED, True), (SILENCED, False), (replace(SILENCED, silenced_until=None), True)):
+            await sink.deliver(alert)
+            for _ in range(2):
+                await sink.tend()
+                clock.now_ms += AGAIN_MS
+            assert (standin.alerts[OPENED.alert_id]["endsAt"] > "2023-11-15") == is_open
+        await sink.deliver(replace(SILENCED, state="resolved"))
+        await sink.tend()
+        assert set(standin.alerts) == {OPENED.alert_id}
+        await sink.close()
+
+
+async def test_chat_hears_nothing_of_what_is_silenced(hook):
+    listener, url = hook
+    delivery = Delivery(Target(name="chat", kind="apprise", url=url), Services("chat", url), Health())
+    for alert in (OPENED, SILENCED, replace(STATES[2], silenced_until=None)):
+        await delivery.hand_over(alert)
+    assert [each["title"].split()[0] for each in listener.heard] == ["OPENED", "RESOLVED"]
+
+
+def test_who_looks_at_an_incident_is_an_annotation_and_no_label():
+    seen = replace(OPENED, state="updated", revision=2, acknowledged_by="ada\x1b", acknowledged_at=NOW_MS)
+    made, before = (payload(each, NOW_MS, NOW_MS) for each in (seen, OPENED))
+    assert made["labels"] == before["labels"]
+    assert made["annotations"]["acknowledged"].startswith("ada")
+    assert "\x1b" not in made["annotations"]["acknowledged"]
+    assert "acknowledged by ada" in body(seen)
+    assert problem([made]) is None
+
+
 async def test_what_was_over_long_ago_is_not_told():
     clock = Clock()
     clock.now_ms += 2 * AHEAD_MS

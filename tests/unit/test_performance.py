@@ -12,7 +12,7 @@ from leadline.core.performance.binary import auc, f1
 from leadline.core.performance.metrics import METRICS
 from leadline.core.performance.performance import Performance
 from leadline.core.statistics.intervals import wilson
-from leadline.records import JoinCounts, Metric
+from leadline.records import JoinCounts, MaturedWindow, Metric
 from stages import Host, Models, partial, records_batch
 
 
@@ -218,6 +218,20 @@ def test_join_counts_are_summed():
     host.feed(records_batch("window-partials", [counts(0, 1, 1, "")]))
     assert host.emitted == [JoinCounts("m", -1, 9, 10, *[14] * 16), JoinCounts("", -1, 1, 0, *[1] * 16)]
     assert host.keys == [b'["counts","m"]', b'["counts",""]']
+
+
+def test_windows_that_have_become_mature_are_summed_over_the_partitions_and_told_of_once():
+    def counts(source, revision, *matured):
+        return JoinCounts(
+            "m", source, revision, 10, *[0] * 16, matured=[MaturedWindow("v1", *each) for each in matured]
+        )
+
+    host = Host(lambda store: Performance(store, Models(), 2), fresh=True)
+    host.feed(records_batch("window-partials", [counts(0, 1, (0, 3), (100, 2)), counts(1, 1, (0, 4))]))
+    host.feed(records_batch("window-partials", [counts(0, 1, (0, 3), (100, 2)), counts(1, 2)]))
+    host.feed(records_batch("window-partials", [counts(0, 2, (200, 1))]))
+    told = [[(each.window_start, each.predictions) for each in total.matured] for total in host.emitted]
+    assert told == [[(0, 7), (100, 2)], [], [(200, 1)]]
 
 
 def test_scores_that_are_no_probabilities_have_no_numbers_that_need_one():

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from leadline.cli import (
+    alerts,
     approval,
     audit,
     dead_letters,
@@ -55,6 +56,7 @@ app.add_typer(keys.app, name="keys")
 app.command("send")(send.send)
 app.command("tail")(tail.tail)
 app.command("metrics")(metrics.metrics)
+app.add_typer(alerts.app, name="alerts")
 app.command("notify")(notify.notify)
 app.add_typer(watch.app, name="watch")
 app.command("retrain")(retrain.retrain)

@@ -6,9 +6,12 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from leadline.records import Command, CommandAnswer
+import typer
+
+from leadline.cli.common import broker, duration, put, put_json, say, wait_for
+from leadline.records import ACCEPTED, Command, CommandAnswer
 
 if TYPE_CHECKING:
     from leadline.wire.run import Run
@@ -16,11 +19,42 @@ if TYPE_CHECKING:
 ANSWERS = "command-answers"
 TIMED_OUT = 3
 """The exit code where no worker answered in time."""
+Reason = Annotated[str, typer.Option(help="Why: it stays with what is asked.")]
+Actor = Annotated[str, typer.Option(help="Who asks. Default: your name on this machine.")]
+Timeout = Annotated[str, typer.Option(help="How long to wait for the answer.")]
+CommandId = Annotated[
+    str, typer.Option("--id", help="Of the command: one that comes again changes nothing. Default: a new one.")
+]
 
 
-def new_command(kind: str, model: str, arguments: Mapping[str, str], reason: str, actor: str = "") -> Command:
+def new_command(
+    kind: str, model: str, arguments: Mapping[str, str], reason: str, actor: str = "", command_id: str = ""
+) -> Command:
     """A command of this user, or of who is said to give it."""
-    return Command(uuid.uuid4().hex, kind, model, actor or user(), reason, dict(arguments), int(time.time() * 1000))
+    now_ms = int(time.time() * 1000)
+    return Command(command_id or uuid.uuid4().hex, kind, model, actor or user(), reason, dict(arguments), now_ms)
+
+
+def send_and_tell(command: Command, stage: str, timeout: str, look: str, json: bool) -> None:
+    """Send a command and print what ``stage`` answers; ``look`` is the command that tells what became of it.
+
+    Exit code 0: accepted; 1: refused; 3: no worker answered in time.
+    """
+    within_ms = duration("timeout", timeout)
+    settings, bootstrap = broker()
+    answer = wait_for(ask(bootstrap, settings.prefix, command, within_ms / 1000))
+    if answer is None:
+        say(
+            f"timed out: no worker answered command {command.command_id} within {timeout}; it takes effect when one with the step "
+            f"{stage} works on it. Look with `leadline doctor`, and with `{look}`"
+        )
+        raise SystemExit(TIMED_OUT)
+    if json:
+        put_json({"command_id": command.command_id, "answer": answer.answer, "reason": answer.reason})
+    else:
+        put(f"{answer.answer}: {answer.reason}")
+    if answer.answer != ACCEPTED:
+        raise SystemExit(1)
 
 
 async def ask(bootstrap: str, prefix: str, command: Command, within_s: float) -> CommandAnswer | None:

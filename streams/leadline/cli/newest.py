@@ -1,8 +1,8 @@
-"""What a compacted topic says of each model now."""
+"""What a topic says of each model, or of each incident, now."""
 
 from contextlib import suppress
 
-from leadline.records import LiveSettings, Record, Rollout
+from leadline.records import Alert, LiveSettings, Record, Rollout
 
 
 async def rollouts(bootstrap: str, prefix: str) -> dict[str, Rollout]:
@@ -26,6 +26,15 @@ async def under(bootstrap: str, prefix: str, topic: str, key: bytes) -> list[Rec
         if record.key == key:
             with suppress(ValueError):
                 found.append(read(topic, record.value))
+    return found
+
+
+async def incidents(bootstrap: str, prefix: str) -> dict[str, Alert]:
+    """The newest record of each incident, by its id, in the order in which they opened."""
+    found: dict[str, Alert] = {}
+    for each in await _records(bootstrap, prefix, "alerts"):
+        if isinstance(each, Alert) and (each.alert_id not in found or each.revision >= found[each.alert_id].revision):
+            found[each.alert_id] = each
     return found
 
 

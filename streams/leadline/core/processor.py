@@ -94,11 +94,16 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """What a processor wants done. ``unknown``: how often (model, name) came as a feature that no version which answers has."""
+    """What a processor wants done. ``unknown``: how often (model, name) came as a feature that no version which answers has.
+
+    ``asked``: requests of each model that is known; ``refused``: those of them that are rejected, by (model, reason).
+    """
 
     outputs: list[Output] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     unknown: Counter[tuple[str, str]] = field(default_factory=Counter)
+    asked: Counter[str] = field(default_factory=Counter)
+    refused: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
 class Store(Protocol):

@@ -6,6 +6,8 @@ class JoinKeys:
 
     ASSUME = b"a"
     """Requests by the time when a prediction without an outcome counts as a no."""
+    BEHIND = b"h"
+    """The models of which it is told how far they are while windows are due that have not turned."""
     CLASSES = b"k"
     """The outcomes that are classes of a cohort's model, by its number."""
     COHORT = b"g"
@@ -54,8 +56,10 @@ class DriftKeys:
 class AlertingKeys:
     """Alerting, on one partition."""
 
+    ANSWERS = b"a"
+    """The answers to commands."""
     MODEL = b"m"
-    """What is known of each model: time, feeds."""
+    """What is known of each model: time, feeds, silences."""
     SETTINGS = b"t"
     """The settings by which each model is judged."""
     VERSION = b"v"
@@ -94,7 +98,7 @@ class AuditKeys:
 class RolloutKeys:
     """Rollout, on one partition."""
 
-    ANSWER = b"a"
+    ANSWERS = b"a"
     """The answers to commands."""
     DEADLINE = b"d"
     """Versions that wait for approval, by the time when that expires."""

@@ -26,6 +26,10 @@ class Table:
         """Hold what another table holds: the topic was made anew, and that one has read it."""
         self._held = other._held
 
+    def all_keys(self) -> list[bytes]:
+        """Of which there is a record."""
+        return sorted(self._held)
+
     def newest(self, key: bytes) -> Record | None:
         """The newest record of a key."""
         held = self._held.get(key)

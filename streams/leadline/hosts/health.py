@@ -15,6 +15,7 @@ LATELY_MS = 600_000
 """A stage that joined its group again is said to have done so for this long."""
 _MOST_JOINS = 1000
 _REASON_CHARS = 300
+_MINUTES = 10
 _MOST_UNKNOWN = 50
 """Names that no model has are as many as people like to send."""
 _KNOWS_MS = 1000
@@ -90,6 +91,7 @@ class Health:
         self._open: dict[tuple[str, str], Trouble] = {}
         self._stages: dict[str, Stage] = {}
         self._unknown = Counter[tuple[str, str]]()
+        self._minutes: deque[tuple[int, Counter[str], Counter[tuple[str, str]]]] = deque(maxlen=_MINUTES)
         self._lock = threading.Lock()
 
     # -- stages -------------------------------------------------------------------------------------------------------
@@ -165,6 +167,25 @@ class Health:
         """How often each came since this worker began."""
         with self._lock:
             return dict(self._unknown)
+
+    def scored(self, asked: Counter[str], refused: Counter[tuple[str, str]]) -> None:
+        """So many requests of each model came, and so many became dead letters, by (model, reason)."""
+        minute = _now_ms() // 60_000
+        with self._lock:
+            if not self._minutes or self._minutes[-1][0] != minute:
+                self._minutes.append((minute, Counter(), Counter()))
+            self._minutes[-1][1].update(asked)
+            self._minutes[-1][2].update(refused)
+
+    def scored_lately(self) -> tuple[Counter[str], Counter[tuple[str, str]]]:
+        """The same of the last ten minutes."""
+        asked, refused, since = Counter[str](), Counter[tuple[str, str]](), _now_ms() // 60_000 - _MINUTES
+        with self._lock:
+            for minute, of_asked, of_refused in self._minutes:
+                if minute > since:
+                    asked.update(of_asked)
+                    refused.update(of_refused)
+        return asked, refused
 
     # -- troubles -----------------------------------------------------------------------------------------------------
 

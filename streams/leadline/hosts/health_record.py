@@ -9,7 +9,7 @@ import shutil
 import socket
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -124,6 +124,7 @@ class Teller:
 
     def _record(self, state: str) -> WorkerHealth:
         settings, now_ms = self._installation.settings, int(time.time() * 1000)
+        asked, refused = self._installation.health.scored_lately()
         return WorkerHealth(
             worker_id=self._id,
             release=version("leadline"),
@@ -136,7 +137,9 @@ class Teller:
             troubles=_troubles(self._installation.health),
             free_bytes=_free_bytes(state=settings.state, models=settings.models),
             answers=dict(list(self._installation.health.answers.items())[:_MOST_VERSIONS]),
-            unknown_features=_unknown_features(self._installation.health),
+            unknown_features=_by_model(self._installation.health.unknown_features()),
+            asked=dict(asked.most_common(_MOST_VERSIONS)),
+            refused=_by_model(dict(refused.most_common(_MOST_VERSIONS))),
         )
 
 
@@ -157,9 +160,9 @@ def _troubles(health: Health) -> list[StageTrouble]:
     ]
 
 
-def _unknown_features(health: Health) -> dict[str, dict[str, int]]:
+def _by_model(counts: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
     found: defaultdict[str, dict[str, int]] = defaultdict(dict)
-    for (model, name), times in health.unknown_features().items():
+    for (model, name), times in counts.items():
         found[model][shown(name, _NAME_CHARS)] = times
     return dict(found)
 

@@ -250,6 +250,7 @@ class Member:
         effects = self._processors[run.partition].on_batch(batch)
         letters += refused_records(run, batch, effects.rejects)
         self._installation.health.unknown(effects.unknown)
+        self._installation.health.scored(effects.asked, effects.refused)
         at_once = len(run) <= FEW_REQUESTS
         for output in effects.outputs:
             self._send(output, at_once)

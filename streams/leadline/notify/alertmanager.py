@@ -3,7 +3,8 @@
 An incident is one alert there: the same labels from opened to resolved, so that a repeat is the same alert. Where its severity changes
 it has other labels, and the one with the old labels is ended. Alertmanager takes an alert
 as over when nobody repeats it until its end, so the end of an open one lies a day ahead and is moved on every minute: a notifier that is
-away for some hours resolves nothing.
+away for some hours resolves nothing. What is silenced is not sent; where it was sent before, it is ended, and comes again when the silence
+is over.
 """
 
 import time
@@ -14,7 +15,7 @@ import aiohttp
 
 from leadline.foreign_text import shown
 from leadline.notify.target import UndeliveredError
-from leadline.notify.texts import body, title
+from leadline.notify.texts import acknowledged, body, title
 from leadline.records import Alert, iso
 
 AHEAD_MS = 86_400_000
@@ -25,7 +26,7 @@ OVER = ("resolved", "withdrawn")
 
 def payload(alert: Alert, began_ms: int, now_ms: int) -> dict[str, Any]:
     """An incident as Alertmanager takes it: open until a day from now, or over since ``alert.at``."""
-    ended = alert.state in OVER
+    ended, by = alert.state in OVER, acknowledged(alert)
     return {
         "labels": {
             "alertname": f"Leadline {alert.kind}",
@@ -35,7 +36,12 @@ def payload(alert: Alert, began_ms: int, now_ms: int) -> dict[str, Any]:
             "severity": alert.severity,
             "early": "true" if alert.early else "false",
         },
-        "annotations": {"summary": title(alert), "description": body(alert), "runbook": shown(alert.runbook, 1000)},
+        "annotations": {
+            "summary": title(alert),
+            "description": body(alert),
+            "runbook": shown(alert.runbook, 1000),
+            **({"acknowledged": by} if by else {}),
+        },
         "startsAt": iso(began_ms),
         "endsAt": iso(max(began_ms, min(alert.at, now_ms)) if ended else now_ms + AHEAD_MS),
     }
@@ -69,18 +75,26 @@ class Alertmanager:
             self._again_ms = now_ms + AGAIN_MS
         for incident in sorted(self._changed):
             alert = self._held[incident]
-            if alert.state not in OVER or alert.at > now_ms - AHEAD_MS:
+            is_news = alert.state not in OVER or alert.at > now_ms - AHEAD_MS or incident in self._told
+            if alert.silenced_until is not None:
+                await self._hush(alert, now_ms)
+            elif is_news:
                 await self._tell(alert, now_ms)
             self._done(alert)
+
+    async def _hush(self, alert: Alert, now_ms: int) -> None:
+        """End what was sent of an incident that is silenced."""
+        if (before := self._told.get(alert.alert_id)) is not None:
+            await self._post([self._ended(before, alert, now_ms)])
+            del self._told[alert.alert_id]
+
+    def _ended(self, before: dict[str, Any], alert: Alert, now_ms: int) -> dict[str, Any]:
+        return before | {"endsAt": iso(max(now_ms, self._began[alert.alert_id]))}
 
     async def _tell(self, alert: Alert, now_ms: int) -> None:
         made = payload(alert, self._began[alert.alert_id], now_ms)
         before = self._told.get(alert.alert_id, made)
-        others = (
-            [before | {"endsAt": iso(max(now_ms, self._began[alert.alert_id]))}]
-            if before["labels"] != made["labels"]
-            else []
-        )
+        others = [self._ended(before, alert, now_ms)] if before["labels"] != made["labels"] else []
         try:
             await self._post([*others, made])
             self._told[alert.alert_id] = made

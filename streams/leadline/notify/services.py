@@ -22,6 +22,8 @@ class Services:
             raise SettingsError(f"apprise does not know the address of the target {name}: see its list of services")
 
     async def deliver(self, alert: Alert) -> None:
+        if alert.silenced_until is not None:
+            return
         shown_as = _SHOWN_AS.get(alert.state, "warning")
         taken = await asyncio.to_thread(
             self._apprise.notify, body=body(alert), title=title(alert), notify_type=shown_as, body_format="text"

@@ -15,7 +15,8 @@ def title(alert: Alert) -> str:
     """
     where = "" if alert.segment in ("", "*") else f", segment {shown(alert.segment)}"
     early = " (early)" if alert.early else ""
-    what = f"{alert.kind}{early} of {shown(alert.model)} {shown(alert.model_version)}{where}"
+    of = " ".join(filter(None, [shown(alert.model), shown(alert.model_version)]))
+    what = f"{alert.kind}{early} of {of}{where}"
     return f"{alert.state.upper()} {alert.severity}: {what}"
 
 
@@ -35,9 +36,26 @@ def body(alert: Alert) -> str:
     lines.append(f"window: {iso(alert.window_start)} to {iso(alert.window_end)}")
     lines += [f"{shown(name)}: {shown(value, _LONG)}" for name, value in alert.evidence.items()]
     lines += [f"{name}: {', '.join(map(shown, named))}" for name, named in _named(alert) if named]
+    lines += attention(alert)
     lines += [f"false alarms: {alert.error_rate}"] if alert.error_rate else []
     lines += [f"what to do: {shown(alert.runbook, _LONG)}"] if alert.runbook else []
     return "\n".join([*lines, f"incident: {shown(alert.alert_id)}, revision {alert.revision}"])
+
+
+def attention(alert: Alert) -> list[str]:
+    """Who looks at it, and how long nobody wants to hear of it."""
+    by, until = acknowledged(alert), alert.silenced_until
+    return ([f"acknowledged by {by}"] if by else []) + ([f"silenced until {iso(until)}"] if until is not None else [])
+
+
+def acknowledged(alert: Alert) -> str:
+    """Who looks at it, and since when; empty where nobody does.
+
+    >>> acknowledged(Alert("i1", "drift", "", "updated", "m", "v3", "*", 0, 0, 1, {}, "", acknowledged_by="ada", acknowledged_at=0))
+    'ada, 1970-01-01T00:00:00Z'
+    """
+    at = alert.acknowledged_at
+    return "" if at is None else f"{shown(alert.acknowledged_by)}, {iso(at)}"
 
 
 def _named(alert: Alert) -> list[tuple[str, list[str]]]:

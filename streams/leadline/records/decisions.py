@@ -20,7 +20,9 @@ class Alert:
 
     ``alert_id`` is the incident's, from opened to resolved or withdrawn. ``segment``: the one that is worse, ``*`` or ``several``;
     ``segments`` names them, ``features`` the drifted inputs. ``early``: it rests on what labels may yet contradict, and may be withdrawn.
-    ``error_rate``: whether the number of false alarms is ``proven`` or ``calibrated``; empty where it is neither. ``at``: the stage time.
+    ``error_rate``: whether the number of false alarms is ``proven`` or ``calibrated``; empty where it is neither. ``at``: the stage time;
+    of a confirmed incident the instant of log time in which its window became mature.
+    ``acknowledged_by``: who looks at it, since ``acknowledged_at``. ``silenced_until``: nobody wants to hear of it until then.
     """
 
     alert_id: str
@@ -41,6 +43,9 @@ class Alert:
     early: bool = False
     error_rate: str = ""
     at: int = 0
+    acknowledged_by: str = ""
+    acknowledged_at: int | None = None
+    silenced_until: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

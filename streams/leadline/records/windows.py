@@ -20,6 +20,7 @@ class MatureCounts:
     tn: int
     absolute_error_sum: int
     squared_error_sum: int
+    score_sum: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,20 @@ class WindowPartial:
 
 
 @dataclass(frozen=True, slots=True)
+class MaturedWindow:
+    """A window of all segments that has become mature, and how many predictions it is judged by."""
+
+    model_version: str
+    window_start: int
+    predictions: int
+
+
+@dataclass(frozen=True, slots=True)
 class JoinCounts:
-    """Every class of record that the join of one model has met in one partition (-1: in all), and when the last ones arrived."""
+    """Every class of record that the join of one model has met in one partition (-1: in all), and when the last ones arrived.
+
+    ``matured``: the windows that have become mature there since the record before. All that were due before ``as_of`` have been told of.
+    """
 
     model: str
     source_partition: int
@@ -87,6 +100,7 @@ class JoinCounts:
     assumed: int = 0
     last_prediction_at: int | None = None
     last_outcome_at: int | None = None
+    matured: list[MaturedWindow] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,10 @@ class StageTrouble:
 
 @dataclass(frozen=True, slots=True)
 class WorkerHealth:
-    """How a worker is; the newest of a worker holds. ``answers``: of each model the version that answers requests there."""
+    """How a worker is; the newest of a worker holds. ``answers``: of each model the version that answers requests there.
+
+    ``asked``: how many requests of each model came in the last ten minutes; ``refused``: how many of them became dead letters, by reason.
+    """
 
     worker_id: str
     release: str
@@ -45,3 +48,5 @@ class WorkerHealth:
     free_bytes: dict[str, int]
     answers: dict[str, str] = field(default_factory=dict)
     unknown_features: dict[str, dict[str, int]] = field(default_factory=dict)
+    asked: dict[str, int] = field(default_factory=dict)
+    refused: dict[str, dict[str, int]] = field(default_factory=dict)

@@ -76,7 +76,7 @@ def counts(totals: Iterable[JoinCounts], dead_letters: int) -> dict[str, int]:
     names = [
         name
         for name in JoinCounts.__dataclass_fields__
-        if name not in ("model", "source_partition", "revision", "as_of", "last_prediction_at", "last_outcome_at")
+        if name not in ("model", "source_partition", "revision", "as_of", "matured") and not name.startswith("last_")
     ]
     held = list(totals)
     summed = {name: sum(getattr(record, name) for record in held) for name in names}

@@ -50,6 +50,7 @@ ALERTS: Mapping[str, str] = {
     "mode": "`calibrated` takes the spread of windows from the reference's own windows. `proven` needs no such thing, and is slower.",
     "cycle": "Windows of a whole cycle, such as `7d`, are judged together: what differs by the hour or the weekday is no fall.",
     "weights": "The share of the false alarms that each kind may cause; a kind that is left out opens nothing.",
+    "dead_letters": "The share of the requests of ten minutes that may become dead letters, without an incident of the pipeline.",
 }
 DRIFT: Mapping[str, str] = {
     "method": "How far two distributions are apart. `ks` and `wasserstein` are for numbers; categories have no order, and are compared by "

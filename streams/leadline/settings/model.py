@@ -94,6 +94,7 @@ class AlertLimits(_Strict):
     ``calibrated`` takes the spread from the reference's own windows. ``cycle``: windows of a whole cycle (a day, a week) are judged
     together. ``min_coverage``: mature windows with a smaller share of labels are not judged. ``open_after``, ``resolve_after``: a feature
     counts as drifted after so many drifted windows in a row, and no longer after so many others; performance goes by ``false_alarms``.
+    ``dead_letters``: the share of the requests of ten minutes that may become dead letters.
     """
 
     metric: Literal["accuracy", "precision", "recall", "auc", "mae", "rmse"] = "accuracy"
@@ -107,6 +108,7 @@ class AlertLimits(_Strict):
     mode: Literal["calibrated", "proven"] = "calibrated"
     cycle: Annotated[PositiveMs, Field(le=_LONGEST_MS)] | None = None
     weights: dict[Kind, Share] = WEIGHTS
+    dead_letters: Share = 0.05
 
     @field_validator("weights")
     @classmethod

@@ -17,7 +17,7 @@ from leadline.wire.run import Run
 APPLIED = b"\0applied"
 RESTORED = b"\0restored"
 CHANGELOG = b"\0changelog"
-FORMAT = 4
+FORMAT = 5
 """Of all that a processor keeps in its store. Rises when a worker of before could misread it."""
 
 

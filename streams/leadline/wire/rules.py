@@ -75,7 +75,8 @@ def broken_record(
         case "window-partials", WindowPartial():
             return _broken_partial(record)
         case "window-partials", JoinCounts():
-            return _broken_counts([_outside(record, ("revision", *CLASSES))], [])
+            windows = [limits.outside("predictions of a window", each.predictions) for each in record.matured]
+            return _broken_counts([_outside(record, ("revision", *CLASSES)), *windows], [])
         case "window-profiles", WindowProfile():
             return _broken_profile(record)
     return None

@@ -6,8 +6,9 @@ the number of partitions.
 
 import json
 import struct
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ from leadline.core.windows.counts import WindowCounts
 from leadline.core.windows.keys import STATES, WindowKey
 from leadline.core.windows.latest import holds, keep, latest
 from leadline.core.windows.partials import CLASSES, EARLIEST
-from leadline.records import JoinCounts, WindowMetrics, WindowPartial, identity
+from leadline.records import JoinCounts, MaturedWindow, WindowMetrics, WindowPartial, identity
 
 _TASKS = list(TASKS)
 _HEAD = struct.Struct("<qqqBB")
@@ -99,8 +100,13 @@ class Performance(EventDriven):
         key = PerformanceKeys.JOIN_COUNTS + model.encode()
         value = self._store.get(key)
         held = {row["source_partition"]: JoinCounts(**row) for row in json.loads(value)} if value else {}
-        fresh = [record for record in records if keep(held, record.source_partition, record)]
-        if not fresh:
+        matured, is_new = Counter[tuple[str, int]](), False
+        for record in records:
+            before = held.get(record.source_partition)
+            if before is None or record.revision > before.revision:
+                matured.update({(each.model_version, each.window_start): each.predictions for each in record.matured})
+            is_new |= keep(held, record.source_partition, replace(record, matured=[]))
+        if not is_new:
             return None
         self._store.put(key, json.dumps([asdict(record) for record in held.values()]).encode())
         times = [record.as_of for record in held.values()]
@@ -112,6 +118,7 @@ class Performance(EventDriven):
             **{name: sum(getattr(record, name) for record in held.values()) for name in CLASSES},
             last_prediction_at=_latest(record.last_prediction_at for record in held.values()),
             last_outcome_at=_latest(record.last_outcome_at for record in held.values()),
+            matured=[MaturedWindow(*window, count) for window, count in sorted(matured.items())],
         )
         return total, max(times)
 

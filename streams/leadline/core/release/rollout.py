@@ -44,7 +44,7 @@ class Rollouts:
     """The rollouts of the models that are routed to this task. Nobody else writes them."""
 
     def __init__(self, store: Store, models: Models, deployments: Deployments, installation: str) -> None:
-        self._answers = Answers(store, RolloutKeys.ANSWER)
+        self._answers = Answers(store, RolloutKeys.ANSWERS)
         self._persons = Persons(store, installation)
         self._versions = Versions(store, deployments)
         self._passing = Passing(store, READS)

@@ -34,13 +34,17 @@ class Scoring(EventDriven):
         """One prediction for each request that can be scored, on the request's own partition number."""
         effects, requests = Effects(), requests_of(batch)
         for model, rows in requests.by_model():
+            before = len(effects.rejects)
             if self._models.settings(model) is None:
                 _refuse(effects, rows, *no_settings(model, self._models.why_unusable(model)))
-            elif not (answering := self._answering(model)):
+                continue
+            if not (answering := self._answering(model)):
                 _refuse(effects, rows, *self._no_answer(model))
             else:
                 for serving in answering:
                     self._score(batch, rows, requests.take(rows), serving, effects)
+            effects.asked[model] += len(rows)
+            effects.refused.update((model, reject.reason) for reject in effects.rejects[before:])
         return effects
 
     def _no_answer(self, model: str) -> tuple[str, str]:

@@ -4,101 +4,148 @@ Only the version that answers has incidents: by the table of rollouts, as it was
 so that it makes no difference how the log is cut.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
-from pydantic import TypeAdapter
 
 from leadline.core.models import Models
 from leadline.core.processor import Batch, Effects, EventDriven, Output, Store
 from leadline.core.scoring.routing import Deployments
 from leadline.core.store_keys import AlertingKeys
+from leadline.core.tables import Table
+from leadline.core.watch import attention, refusals
+from leadline.core.watch.answers import Answers
 from leadline.core.watch.confirmed import Confirmed, Scale
 from leadline.core.watch.drift_incidents import Drifting
 from leadline.core.watch.early import Early
-from leadline.core.watch.feeds import Feed, Feeds, usual_silence
+from leadline.core.watch.feeds import usual_silence
 from leadline.core.watch.incidents import Finding, Incident, Incidents
-from leadline.core.watch.waiting import Block, Waiting, Windows, counts_now, mature_counts, prefix_of
+from leadline.core.watch.known import Known, OfVersion
+from leadline.core.watch.waiting import Block, Windows, counts_now, mature_counts, prefix_of
 from leadline.core.watch.yardstick import Yardstick, yardstick
 from leadline.core.windows.partials import EARLIEST
-from leadline.records import Alert, DriftReport, JoinCounts, WindowMetrics, identity
-from leadline.settings import ModelSettings
+from leadline.records import (
+    ACCEPTED,
+    REFUSED,
+    Alert,
+    Command,
+    CommandAnswer,
+    DriftReport,
+    JoinCounts,
+    WindowMetrics,
+    brief,
+)
+from leadline.settings import ModelSettings, SettingsError
 
-MOST_VERSIONS = 100
-"""Versions of a model that are watched; of more, the one that was seen first is left out."""
 MOST_TIME = 1 << 61
-
-
-@dataclass(slots=True)
-class OfVersion:
-    """All that is known of one version."""
-
-    waiting: Waiting = field(default_factory=Waiting)
-    confirmed: Confirmed = field(default_factory=Confirmed)
-    early: Early = field(default_factory=Early)
-    drifting: Drifting = field(default_factory=Drifting)
-    open: dict[str, Incident] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class OfModel:
-    """All that is known of a model whatever the version. ``watermark``: the log time that all its partitions have reached."""
-
-    clock: int = EARLIEST
-    watermark: int | None = None
-    versions: list[str] = field(default_factory=list)
-    feeds: Feeds = field(default_factory=lambda: Feeds(Feed(), Feed(), EARLIEST))
-    open: dict[str, Incident] = field(default_factory=dict)
-
-
-_OF_VERSION, _OF_MODEL = TypeAdapter(OfVersion), TypeAdapter(OfModel)
 
 
 class Alerting(EventDriven):
     """The incidents of the models that are routed to this task."""
 
-    def __init__(self, store: Store, models: Models, deployments: Deployments) -> None:
+    def __init__(self, store: Store, models: Models, deployments: Deployments, workers: Table | None = None) -> None:
         self._store = store
+        self._workers = workers or Table()
+        self._minute = 0
         self._models = models
         self._deployments = deployments
         self._yards: dict[tuple[str, str], tuple[ModelSettings, Yardstick | None]] = {}
         self._windows = Windows(store)
-        self._of_version: dict[tuple[str, str], OfVersion] = {}
-        self._of_model: dict[str, OfModel] = {}
+        self._said = Answers(store, AlertingKeys.ANSWERS)
+        self._known = Known(store)
 
     def on_batch(self, batch: Batch) -> Effects:
         """What the records change, one record after the other. An alert arrives with its cause."""
-        self._of_version, self._of_model = {}, {}
         steps = [
             (self._step(record, arrival_ms), arrival_ms)
             for record, arrival_ms in zip(batch.records, batch.arrival_ms.tolist(), strict=True)
         ]
         self._windows.keep()
-        for version, held in self._of_version.items():
-            self._keep(AlertingKeys.VERSION + identity(*version), _OF_VERSION.dump_json(held))
-        for model, of in self._of_model.items():
-            self._keep(AlertingKeys.MODEL + model.encode(), _OF_MODEL.dump_json(of))
-        alerts = [alert for found, _ in steps for alert in found]
-        arrival_ms = np.array([time for found, time in steps for _ in found], np.int64)
-        return Effects([Output("alerts", records=alerts, arrival_ms=arrival_ms)] if alerts else [])
+        self._known.keep()
+        told = [(record, time) for found, time in steps for record in found]
+        alerts = [each for each in told if isinstance(each[0], Alert)]
+        answers = [each for each in told if isinstance(each[0], CommandAnswer)]
+        found = {"alerts": alerts, "command-answers": answers}
+        return Effects([_output(topic, rows) for topic, rows in found.items() if rows])
 
-    def _keep(self, key: bytes, value: bytes) -> None:
-        """Write a state where it has changed."""
-        if self._store.get(key) != value:
-            self._store.put(key, value)
+    @property
+    def wake_at_ms(self) -> int | None:
+        """The next minute, where there are workers who tell of themselves."""
+        return self._minute + refusals.EVERY_MS if self._workers.all_keys() else None
 
-    def _step(self, record: object, at: int) -> list[Alert]:
+    def on_time(self, now_ms: int, idle: frozenset[str]) -> Effects:  # noqa: ARG002 - it is of the clock alone
+        """What has become of requests, as of the last whole minute."""
+        minute = now_ms // refusals.EVERY_MS * refusals.EVERY_MS
+        if minute <= self._minute:
+            return Effects()
+        self._minute = minute
+        found = [(alert, minute) for model in self._known.models() for alert in self._refusals(model, minute)]
+        self._known.keep()
+        return Effects([_output("alerts", found)] if found else [])
+
+    def _refusals(self, model: str, at: int) -> list[Alert]:
+        settings = self._models.settings(model)
+        if settings is None:
+            return []
+        version, held = self._deployments.champion(model, before_ms=at) or "", self._known.model(model).open
+        incidents = self._incidents(model, version, settings, held, at)
+        return refusals.judge(self._workers, model, settings.alerts.dead_letters, at, incidents)
+
+    def _step(self, record: object, at: int) -> Sequence[Alert | CommandAnswer]:
+        if isinstance(record, Command):
+            return self._command(record, at) if record.kind in attention.KINDS else []
         if not isinstance(record, WindowMetrics | JoinCounts | DriftReport):
             return []
         settings = self._models.settings(record.model)
         if settings is None or not _is_possible(record):
             return []
+        alerts = self._silences_over(record.model, settings, at)
         if isinstance(record, DriftReport):
-            return self._drift(record, settings, at)
+            return alerts + self._drift(record, settings, at)
         if isinstance(record, JoinCounts):
-            return self._counts(record, settings, at)
-        return self._metrics(record, settings, at)
+            return alerts + self._counts(record, settings, at)
+        return alerts + self._metrics(record, settings, at)
+
+    # -- commands -----------------------------------------------------------------------------------------------------
+
+    def _command(self, command: Command, at: int) -> Sequence[Alert | CommandAnswer]:
+        """Do what is asked, and answer; a command that comes again gets the answer that it had, and does nothing."""
+        given = self._said.known(command)
+        if given is not None:
+            return [given]
+        try:
+            settings = self._usable(command.model)
+            silences, everything = (
+                self._known.model(command.model).silences,
+                self._everything(command.model, settings, at),
+            )
+            said, alerts = attention.obey(command, silences, everything, at)
+        except SettingsError as error:
+            return [self._said.give(command, REFUSED, str(error), at)]
+        return [*alerts, self._said.give(command, ACCEPTED, said, at)]
+
+    def _usable(self, model: str) -> ModelSettings:
+        settings = self._models.settings(model)
+        if settings is None:
+            why = self._models.why_unusable(model)
+            raise SettingsError(why or f"no model is called {brief(model)} where the worker looks for models")
+        return settings
+
+    def _silences_over(self, model: str, settings: ModelSettings, at: int) -> list[Alert]:
+        """What is told again because a silence has ended by itself."""
+        if not self._known.model(model).silences.end(at):
+            return []
+        return attention.heed(self._everything(model, settings, at))
+
+    def _everything(self, model: str, settings: ModelSettings, at: int) -> list[Incidents]:
+        """The open incidents of a model, and of each of its versions."""
+        of = self._known.model(model)
+        champion = self._deployments.champion(model) or ""
+        versions = [(version, self._known.version(model, version).open) for version in of.versions]
+        return [
+            self._incidents(model, version, settings, held, at) for version, held in [(champion, of.open), *versions]
+        ]
 
     # -- what comes ---------------------------------------------------------------------------------------------------
 
@@ -106,46 +153,55 @@ class Alerting(EventDriven):
         known = self._models.version(record.model, record.model_version)
         if known is None or known.profile is None:
             return []
-        watch = self._version(record.model, record.model_version)
-        incidents = _incidents(record.model, record.model_version, settings, watch.open)
+        watch = self._known.watched(record.model, record.model_version)
+        incidents = self._incidents(record.model, record.model_version, settings, watch.open, at)
         if not self._answers(record.model, record.model_version, record.window_end):
             return []
         return watch.drifting.take(record, settings, incidents, at)
 
     def _counts(self, record: JoinCounts, settings: ModelSettings, at: int) -> list[Alert]:
-        of = self._model(record.model)
+        of = self._known.model(record.model)
         of.watermark, of.clock = record.as_of, max(of.clock, record.as_of)
-        alerts = self._feeds(record, settings) if record.as_of > EARLIEST else []
+        if record.revision > of.revision:
+            of.revision = record.revision
+            self._expect(record, settings)
+        alerts = self._feeds(record, settings, at) if record.as_of > EARLIEST else []
         return alerts + [
             alert for version in of.versions for alert in self._advance(record.model, version, settings, at)
         ]
 
+    def _expect(self, counts: JoinCounts, settings: ModelSettings) -> None:
+        """Windows have become mature: metrics of all their partitions will come, or have."""
+        model, size = counts.model, settings.window
+        for version, start, predictions in ((w.model_version, w.window_start, w.predictions) for w in counts.matured):
+            if abs(start) < MOST_TIME and 0 < predictions < MOST_TIME and self._yard(model, version, settings):
+                waiting = self._known.watched(model, version).waiting
+                waiting.expect(self._windows, prefix_of(model, version), start, start + size, predictions)
+
     def _metrics(self, record: WindowMetrics, settings: ModelSettings, at: int) -> list[Alert]:
         model, version = record.model, record.model_version
-        of = self._model(model)
+        of = self._known.model(model)
         of.clock = max(of.clock, record.as_of)
         yard = self._yard(model, version, settings)
         if yard is None:
             return []
-        if version not in of.versions:
-            of.versions = [*of.versions, version][-MOST_VERSIONS:]
-        watch = self._version(model, version)
+        watch = self._known.watched(model, version)
         if watch.waiting.judged_to is not None and record.window_start < watch.waiting.judged_to:
             return self._corrected(record, watch, Scale(yard, settings), at)
         is_ready, alerts = watch.waiting.take(self._windows, prefix_of(model, version), record), list[Alert]()
         if record.segment == "*" and self._answers(model, version, record.window_end):
-            incidents = _incidents(model, version, settings, watch.open)
+            incidents = self._incidents(model, version, settings, watch.open, at)
             drift = watch.drifting.evidence(incidents)
             alerts += watch.early.look(record, Scale(yard, settings), incidents, drift, at)
         return alerts + (self._advance(model, version, settings, at) if is_ready else [])
 
-    def _feeds(self, counts: JoinCounts, settings: ModelSettings) -> list[Alert]:
+    def _feeds(self, counts: JoinCounts, settings: ModelSettings, at: int) -> list[Alert]:
         """What has stopped, or comes again. Only counts tell: a window that comes before them knows of no later record."""
-        model, of = counts.model, self._model(counts.model)
+        model, of = counts.model, self._known.model(counts.model)
         champion = self._deployments.champion(model)
         version = champion or (of.versions[-1] if of.versions else "")
         known = self._models.version(model, version)
-        incidents = _incidents(model, version, settings, of.open)
+        incidents = self._incidents(model, version, settings, of.open, at)
         alerts = of.feeds.take(counts, incidents)
         if self._yard(model, version, settings) is None:
             return alerts
@@ -155,16 +211,17 @@ class Alerting(EventDriven):
 
     def _advance(self, model: str, version: str, settings: ModelSettings, at: int) -> list[Alert]:
         """Judge the blocks that are due, the oldest first."""
-        of, watch, prefix = self._model(model), self._version(model, version), prefix_of(model, version)
+        of, watch, prefix = self._known.model(model), self._known.version(model, version), prefix_of(model, version)
         if not watch.waiting.starts:
             return []
         take = partial(watch.waiting.next_block, self._windows, prefix, settings, of.watermark, of.clock)
         return [alert for block in iter(take, None) for alert in self._judge(model, version, settings, block, at)]
 
     def _judge(self, model: str, version: str, settings: ModelSettings, block: Block, at: int) -> list[Alert]:
-        watch, yard = self._version(model, version), self._yard(model, version, settings)
+        watch, yard = self._known.version(model, version), self._yard(model, version, settings)
         assert yard is not None
-        incidents, scale = _incidents(model, version, settings, watch.open), Scale(yard, settings)
+        incidents, scale = self._incidents(model, version, settings, watch.open, at), Scale(yard, settings)
+        at = block.start + scale.size + settings.mature_after
         if not self._answers(model, version, block.start + scale.size + settings.horizon):
             watch.confirmed, watch.early, watch.drifting = Confirmed(), Early(), Drifting()
             return _give_up(block, incidents, at)
@@ -184,7 +241,7 @@ class Alerting(EventDriven):
         if not watch.confirmed.corrected(scale, block, record.window_start, record.segment, counts_now(record)):
             return []
         found = Finding("performance", start, block.end, "corrected labels do not confirm it", {}, ["*"])
-        incidents = _incidents(record.model, record.model_version, scale.settings, watch.open)
+        incidents = self._incidents(record.model, record.model_version, scale.settings, watch.open, at)
         return incidents.close("quality", "withdrawn", found, at)
 
     # -- who is watched, by what --------------------------------------------------------------------------------------
@@ -203,30 +260,21 @@ class Alerting(EventDriven):
                 self._yards[model, version] = settings, yard
         return yard
 
-    def _version(self, model: str, version: str) -> OfVersion:
-        held = self._of_version.get((model, version))
-        if held is None:
-            value = self._store.get(AlertingKeys.VERSION + identity(model, version))
-            held = OfVersion() if value is None else _OF_VERSION.validate_json(value)
-            self._of_version[model, version] = held
-        return held
+    def _incidents(
+        self, model: str, version: str, settings: ModelSettings, held: dict[str, Incident], at: int
+    ) -> Incidents:
+        return Incidents(model, version, settings.runbook, held, self._known.model(model).silences, at)
 
-    def _model(self, model: str) -> OfModel:
-        held = self._of_model.get(model)
-        if held is None:
-            value = self._store.get(AlertingKeys.MODEL + model.encode())
-            held = self._of_model[model] = OfModel() if value is None else _OF_MODEL.validate_json(value)
-        return held
+
+def _output(topic: str, told: Sequence[tuple[Alert | CommandAnswer, int]]) -> Output:
+    arrival_ms = np.array([time for _, time in told], np.int64)
+    return Output(topic, records=[record for record, _ in told], arrival_ms=arrival_ms)
 
 
 def _is_possible(record: WindowMetrics | JoinCounts | DriftReport) -> bool:
     """Whether its times are such that windows around them have times too."""
     times = [record.as_of] if isinstance(record, JoinCounts) else [record.as_of, record.window_start, record.window_end]
     return all(abs(time) < MOST_TIME for time in times)
-
-
-def _incidents(model: str, version: str, settings: ModelSettings, held: dict[str, Incident]) -> Incidents:
-    return Incidents(model, version, settings.runbook, held)
 
 
 def _give_up(block: Block, incidents: Incidents, at: int) -> list[Alert]:

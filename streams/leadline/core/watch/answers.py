@@ -23,6 +23,12 @@ class Answers:
         held = self._store.get(self._key(command))
         return None if held is None else CommandAnswer(**json.loads(held))
 
+    def give(self, command: Command, answer: str, reason: str, as_of: int) -> CommandAnswer:
+        """Answer a command that is new."""
+        given = CommandAnswer(command.command_id, command.model, command.kind, answer, reason, as_of)
+        self.remember(command, given)
+        return given
+
     def remember(self, command: Command, answer: CommandAnswer) -> None:
         """Keep an answer, and forget the oldest one where there are too many."""
         number, key = int(self._store.get(self._prefix + _NEXT) or 0), self._key(command)

@@ -65,9 +65,7 @@ class Configuration(EventDriven):
             said = (REFUSED, str(error))
         if live is not None:
             self._store.put(_live_key(command.model), json.dumps(asdict(live)).encode())
-        answer = CommandAnswer(command.command_id, command.model, command.kind, *said, as_of=arrival_ms)
-        self._answers.remember(command, answer)
-        return _Step(answer, live, arrival_ms)
+        return _Step(self._answers.give(command, *said, arrival_ms), live, arrival_ms)
 
     def _changed(self, command: Command, arrival_ms: int) -> LiveSettings:
         """What is in force after a command. Raises SettingsError where it is refused."""

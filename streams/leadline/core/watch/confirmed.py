@@ -16,7 +16,8 @@ from leadline.core.statistics.e_detector import FALLS, binomial, log_p_below, p_
 from leadline.core.statistics.intervals import wilson
 from leadline.core.statistics.overdispersion import deflation
 from leadline.core.watch.bias import Bias, Labelled
-from leadline.core.watch.cusum import Cusum
+from leadline.core.watch.calibration import Calibration
+from leadline.core.watch.cusum import Cusum, Evidence, Tally
 from leadline.core.watch.incidents import Finding, Incidents, listed, number
 from leadline.core.watch.performance_detector import Performance, Windows
 from leadline.core.watch.waiting import Block
@@ -50,14 +51,13 @@ class Scale(NamedTuple):
 
 @dataclass(slots=True)
 class Confirmed:
-    """The detectors of one version. ``under`` and ``over``: fewer, and more, positive outcomes than the scores say."""
+    """The detectors of one version."""
 
     bias: Bias = field(default_factory=Bias)
     performance: Performance = field(default_factory=Performance)
     area: Cusum = field(default_factory=Cusum)
-    concept: Cusum = field(default_factory=Cusum)
-    under: Cusum = field(default_factory=Cusum)
-    over: Cusum = field(default_factory=Cusum)
+    concept: Evidence = field(default_factory=Evidence)
+    calibration: Calibration = field(default_factory=Calibration)
 
     def judge(self, block: Block, scale: Scale, incidents: Incidents, drift: dict[str, str], at: int) -> list[Alert]:
         """Take in a block that is due; ``drift`` says what drifts, as evidence."""
@@ -70,7 +70,10 @@ class Confirmed:
             return alerts
         view = _View(block, counts, overall, scale, drift)
         alerts += self._quality(view, incidents, at)
-        return alerts + self._calibration(view, incidents, at)
+        if scale.settings.counted_as != "binary" or (self.quality_is_open and not self.calibration.is_open):
+            return alerts
+        margin, log_c = scale.settings.alerts.margin, scale.log_c("calibration", 2)
+        return alerts + self.calibration.judge(block, overall, view.sides, margin, log_c, incidents, at)
 
     # -- labels -------------------------------------------------------------------------------------------------------
 
@@ -90,9 +93,10 @@ class Confirmed:
         """What was seen of labels that have turned out to be biased counts for nothing."""
         if not self.performance.is_open:
             self.performance.clear()
-        for cusum in (self.area, self.concept, self.under, self.over):
-            if not cusum.is_open:
-                cusum.clear()
+        self.calibration.forget()
+        for evidence in (self.area, self.concept):
+            if not evidence.is_open:
+                evidence.clear()
 
     # -- performance and concept drift --------------------------------------------------------------------------------
 
@@ -103,15 +107,19 @@ class Confirmed:
     def _quality(self, view: "_View", incidents: Incidents, at: int) -> list[Alert]:
         was_open, named = self.quality_is_open, self.performance.named
         change = self._performance(view)
-        concept = self.concept.step(*view.concept(), view.scale.log_c("concept-drift"))
+        log_c, right = view.scale.log_c("concept-drift"), observed("accuracy", view.overall)
+        concept, rests_on = self.concept.step(view.block.start, right, view.concept(), log_c)
         if not was_open and not self.quality_is_open:
             return []
         named = self.performance.named if self.performance.is_open else named or ["*"]
-        found = self._quality_finding(view, named, change, concept)
+        found = self._quality_finding(view, named, change, concept, rests_on)
         if not self.quality_is_open:
             return incidents.close("quality", "resolved", found, at)
         if not was_open:
-            return [*self._close_calibration(view, incidents, at), *incidents.open("quality", found, at)]
+            ended = self.calibration.end(
+                view.block, "it is part of an incident of performance that opens now", incidents, at
+            )
+            return [*ended, *incidents.open("quality", found, at)]
         return incidents.update("quality", found, at) if "opened" in (change, concept) or change == "updated" else []
 
     def _performance(self, view: "_View") -> str | None:
@@ -120,11 +128,16 @@ class Confirmed:
             return self.area.step(*view.area(), log_c)
         return self.performance.step(view.scale.yard, log_c, view.block.start, view.windows())
 
-    def _quality_finding(self, view: "_View", named: list[str], change: str | None, concept: str | None) -> Finding:
+    def _quality_finding(
+        self, view: "_View", named: list[str], change: str | None, concept: str | None, concept_on: Tally
+    ) -> Finding:
         worse = self.performance.is_open or self.area.is_open or (change is not None and concept is None)
         kind = "performance" if worse else "concept-drift"
         both = worse and self.concept.is_open
-        return view.finding(kind, named, both)
+        tallies = {"*": concept_on} if not worse and concept is not None else {}
+        if worse and change is not None:
+            tallies = self.performance.rests_on
+        return view.finding(kind, named, both, tallies)
 
     def corrected(self, scale: Scale, block: Block, window: int, segment: str, counts: MatureCounts) -> bool:
         """Take in a later correction of a judged window; whether the incident would not have opened with it."""
@@ -136,31 +149,6 @@ class Confirmed:
             return False
         self.performance.clear()
         return True
-
-    # -- calibration --------------------------------------------------------------------------------------------------
-
-    def _calibration(self, view: "_View", incidents: Incidents, at: int) -> list[Alert]:
-        """In the large: positive outcomes against the mean score, within the margin."""
-        was_open = self.under.is_open or self.over.is_open
-        sides = view.calibration()
-        if sides is None or (self.quality_is_open and not was_open):
-            return []
-        for cusum, side in zip((self.under, self.over), sides, strict=True):
-            cusum.step(*side, view.scale.log_c("calibration", 2))
-        is_open = self.under.is_open or self.over.is_open
-        if is_open == was_open:
-            return []
-        found = view.calibration_finding()
-        if is_open:
-            return incidents.open("calibration", found, at)
-        return incidents.close("calibration", "resolved", found, at)
-
-    def _close_calibration(self, view: "_View", incidents: Incidents, at: int) -> list[Alert]:
-        """It is part of the incident that opens now."""
-        self.under.clear()
-        self.over.clear()
-        found = view.calibration_finding()._replace(cause="it is part of an incident of performance that opens now")
-        return incidents.close("calibration", "resolved", found, at)
 
 
 class _View(NamedTuple):
@@ -199,25 +187,16 @@ class _View(NamedTuple):
         right, n = observed("accuracy", self.overall)
         if low is None or not n:
             return np.zeros(len(FALLS)), np.zeros(len(FALLS))
-        return self._sides(right, n, low - self.scale.settings.alerts.margin)
+        return self.sides(right, n, low - self.scale.settings.alerts.margin)
 
-    def calibration(self) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]] | None:
-        """Evidence of fewer, and of more, positive outcomes than the scores say; None where that is not known."""
-        [mean] = self.block.facts("mean_score")[:1] or [None]
-        n, positive = self.overall.matched, self.overall.tp + self.overall.fn
-        if mean is None or not 0 <= mean <= 1 or not 0 < positive <= n or self.scale.settings.counted_as != "binary":
-            return None
-        margin = self.scale.settings.alerts.margin
-        return self._sides(positive, n, mean - margin), self._sides(n - positive, n, 1 - mean - margin)
-
-    def _sides(self, right: float, n: float, limit: float) -> tuple[Floats, Floats]:
+    def sides(self, right: float, n: float, limit: float) -> tuple[Floats, Floats]:
         phi = deflation(n, float(self.scale.yard.rho[0]))
         count, rows, at = np.array(right), np.array(n), np.array(max(limit, 1e-6))
         return binomial(count, rows, at) / phi, binomial(count, rows, at, _RISES) / phi
 
     # -- findings -----------------------------------------------------------------------------------------------------
 
-    def finding(self, kind: str, named: list[str], both: bool) -> Finding:
+    def finding(self, kind: str, named: list[str], both: bool, tallies: dict[str, Tally]) -> Finding:
         yard, most = self.scale.yard, "*" in named or not named
         segment = named[0] if named and not most else "*"
         row = yard.segments.index(segment)
@@ -227,6 +206,8 @@ class _View(NamedTuple):
         of = f"{number(None if value is None else value.value)} of labelled ({labelled.matched} of {labelled.predictions})"
         where = "" if most and named else f" in {listed(named) or 'several segments'}"
         cause = f"{yard.metric} {of}{where}, limit {number(self._shown(limit))}, reference {number(reference)}"
+        since = self._since("accuracy" if kind == "concept-drift" else yard.metric, tallies.get(segment))
+        cause += f"; {since}" if since else ""
         if kind == "concept-drift" or both:
             cause += "; below what the scores lead one to expect: concept drift"
         if self.drift:
@@ -236,6 +217,7 @@ class _View(NamedTuple):
             **({"score": self.drift["score"]} if "score" in self.drift else {}),
             **self._estimate(),
             "realised": of,
+            **({"since": since} if since else {}),
             "segments": listed(named),
             "metric": yard.metric,
             "value": number(None if value is None else value.value),
@@ -260,6 +242,15 @@ class _View(NamedTuple):
             error_rate=yard.error_rate,
         )
 
+    def _since(self, metric: str, tally: Tally | None) -> str:
+        """What the evidence rests on, where that is more than this block."""
+        if tally is None or tally.blocks < 2 or not tally.sums[1]:
+            return ""
+        mean = tally.sums[0] / tally.sums[1]
+        value = number(math.sqrt(mean) if metric == "rmse" else mean)
+        blocks = "cycles" if self.scale.settings.alerts.cycle else "windows"
+        return f"{value} over {tally.sums[1]:.0f} in {tally.blocks} {blocks} since {iso(tally.start)}"
+
     def _shown(self, limit: float) -> float:
         return math.sqrt(limit) if self.scale.yard.metric == "rmse" else limit
 
@@ -276,19 +267,6 @@ class _View(NamedTuple):
         if metric in _SHARES:
             return wilson(int(good), int(n))
         return None if not n else Metric(math.sqrt(good / n) if metric == "rmse" else good / n)
-
-    def calibration_finding(self) -> Finding:
-        n, positive = self.overall.matched, self.overall.tp + self.overall.fn
-        [mean] = self.block.facts("mean_score")[:1] or [None]
-        rate = positive / n if n else None
-        cause = f"{number(rate)} of {n} labelled outcomes are positive, the mean score says {number(mean)}"
-        evidence = {
-            "mean_score": number(mean),
-            "outcome_rate": number(rate),
-            "matched": str(n),
-            "windows": iso(self.block.start),
-        }
-        return Finding("calibration", self.block.start, self.block.end, cause, evidence)
 
 
 def _bias_finding(block: Block, labelled: Labelled) -> Finding:

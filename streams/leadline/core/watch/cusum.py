@@ -1,7 +1,8 @@
 """Evidence that something is wrong, window by window; and while it is, that it is over."""
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +15,42 @@ BACK_AT = math.log(10)
 
 
 @dataclass(slots=True)
+class Tally:
+    """What evidence rests on: the sums of all blocks since it left its floor; ``start``: of the first of them."""
+
+    start: int = 0
+    blocks: int = 0
+    sums: list[float] = field(default_factory=list)
+
+    def add(self, start: int, values: Sequence[float]) -> None:
+        """Take in a block.
+
+        >>> tally = Tally()
+        >>> for start in (100, 200):
+        ...     tally.add(start, [3, 1])
+        >>> tally
+        Tally(start=100, blocks=2, sums=[6.0, 2.0])
+        """
+        before = self.sums or [0.0] * len(values)
+        self.start = self.start if self.blocks else start
+        self.blocks, self.sums = self.blocks + 1, [a + b for a, b in zip(before, values, strict=True)]
+
+    def clear(self) -> None:
+        self.start, self.blocks, self.sums = 0, 0, []
+
+
+@dataclass(slots=True)
 class Cusum:
     """The evidence of one subject; ``log_back`` while it is open."""
 
     log_m: list[float] = field(default_factory=list)
     log_back: list[float] = field(default_factory=list)
     is_open: bool = False
+
+    @property
+    def is_at_floor(self) -> bool:
+        """Whether nothing that was seen speaks for a change of state any more."""
+        return max(self.log_back if self.is_open else self.log_m, default=0.0) <= 0
 
     def step(self, worse: Floats, better: Floats, log_c: float) -> str | None:
         """Take in a window: ``opened`` or ``resolved``, or None where nothing changes.
@@ -44,6 +75,33 @@ class Cusum:
     def clear(self) -> None:
         """Start again from nothing."""
         self.log_m, self.log_back, self.is_open = [], [], False
+
+
+@dataclass(slots=True)
+class Evidence:
+    """A cusum, and what it rests on."""
+
+    cusum: Cusum = field(default_factory=Cusum)
+    tally: Tally = field(default_factory=Tally)
+
+    @property
+    def is_open(self) -> bool:
+        return self.cusum.is_open
+
+    def step(
+        self, start: int, values: Sequence[float], sides: tuple[Floats, Floats], log_c: float
+    ) -> tuple[str | None, Tally]:
+        """As `Cusum.step`, of the block that starts then; and what it rests on, this block included."""
+        self.tally.add(start, values)
+        change, rests_on = self.cusum.step(*sides, log_c), replace(self.tally)
+        if change is not None or self.cusum.is_at_floor:
+            self.tally.clear()
+        return change, rests_on
+
+    def clear(self) -> None:
+        """Start again from nothing."""
+        self.cusum.clear()
+        self.tally.clear()
 
 
 def _array(held: list[float], like: Floats) -> Floats:

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from leadline.core.reference import ReferenceProfile
 from leadline.core.watch.incidents import Finding, Incidents
+from leadline.core.watch.refusals import CAUSE
 from leadline.records import Alert, JoinCounts, iso
 from leadline.settings import ModelSettings
 
@@ -78,8 +79,8 @@ class Feeds:
         return min(self.now, self.requests.last_at) - since > max(2 * settings.window, 2 * longest)
 
     def _gone(self, kind: str, since: int, incidents: Incidents) -> list[Alert]:
-        if incidents.is_open(kind):
-            return []
+        if incidents.is_open(kind) or (kind == "requests-stopped" and incidents.is_open(CAUSE)):
+            return []  # requests that become dead letters have not stopped
         what = "request" if kind == "requests-stopped" else "label"
         cause = f"no {what} since {iso(since)}" if since else f"no {what} has come yet"
         evidence = {"since": iso(since), "longest": f"{getattr(self, what + 's').longest / 1000:.0f} s"}

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from leadline.core.watch.silences import Silences
 from leadline.records import Alert
 
 RUNBOOKS = {
@@ -20,7 +21,8 @@ RUNBOOKS = {
     "tells whether it does harm.",
     "prediction-drift": "Scores are distributed otherwise than in the reference, inputs are not. Check the version that answers and its "
     "threshold.",
-    "pipeline": "Values are missing, or categories are new. Mend the pipeline; training again does not help.",
+    "pipeline": "Values are missing, categories are new, or requests become dead letters. Mend the pipeline; training again does not help. "
+    "`leadline dead-letters list` shows them.",
     "labels-biased": "Labels come for some predictions more than for others, so no metric of the labelled speaks for all. "
     "Mend the feed of outcomes.",
     "labels-stopped": "No outcome has come for longer than usual. Mend the feed of outcomes; until then nothing confirms the model.",
@@ -55,23 +57,26 @@ class Finding(NamedTuple):
 
 @dataclass(slots=True)
 class Incident:
-    """One that is open. ``shown``: what it was last told with, of that which makes it worth telling again."""
+    """One that is open. ``shown``: what it was last told with, of that which makes it worth telling again; ``told``: its last record."""
 
     kind: str
     alert_id: str
     opened_at: int
     revision: int = 0
     shown: list[str] = field(default_factory=list)
+    told: Alert | None = None
 
 
 @dataclass(slots=True)
 class Incidents:
-    """The open incidents of one version, by the cause that they stand for."""
+    """The open incidents of one version, by the cause that they stand for. ``now``: the stage time, in which silences begin and end."""
 
     model: str
     version: str
     runbook: str
     held: dict[str, Incident] = field(default_factory=dict)
+    silences: Silences = field(default_factory=Silences)
+    now: int = 0
 
     def is_open(self, cause: str) -> bool:
         return cause in self.held
@@ -94,10 +99,35 @@ class Incidents:
         held = self.held.pop(cause, None)
         return [] if held is None else [self._alert(held, state, found, at)]
 
-    def _alert(self, held: Incident, state: str, found: Finding, at: int) -> Alert:
+    def acknowledge(self, alert_id: str, actor: str, at: int) -> list[Alert]:
+        """Tell that somebody looks at an open incident."""
+        known = [each for each in self.held.values() if each.alert_id == alert_id and each.told is not None]
+        return [self._again(each, at, acknowledged_by=actor, acknowledged_at=at) for each in known]
+
+    def heed(self) -> list[Alert]:
+        """Tell of the open incidents that have become silenced, or are so no longer."""
+        alerts = []
+        for held in self.held.values():
+            until = None if held.told is None else self.silences.until(held.kind, held.told.segment, self.now)
+            if held.told is not None and held.told.silenced_until != until:
+                alerts.append(self._again(held, self.now))
+        return alerts
+
+    def _again(self, held: Incident, at: int, **changed: Any) -> Alert:
+        """An open incident once more, as it was last told."""
+        assert held.told is not None
+        return self._stamped(held, replace(held.told, state="updated", at=at, **changed))
+
+    def _stamped(self, held: Incident, alert: Alert) -> Alert:
         held.revision += 1
+        until = self.silences.until(held.kind, alert.segment, self.now)
+        held.told = replace(alert, revision=held.revision, silenced_until=until)
+        return held.told
+
+    def _alert(self, held: Incident, state: str, found: Finding, at: int) -> Alert:
         held.shown = _shown(found)
-        return Alert(
+        by = (held.told.acknowledged_by, held.told.acknowledged_at) if held.told is not None else ("", None)
+        alert = Alert(
             alert_id=held.alert_id,
             kind=held.kind,
             severity=found.severity,
@@ -107,7 +137,7 @@ class Incidents:
             segment=found.segment,
             window_start=found.start,
             window_end=found.end,
-            revision=held.revision,
+            revision=0,
             evidence=dict(found.evidence),
             runbook=self.runbook or RUNBOOKS[held.kind],
             cause=found.cause,
@@ -116,7 +146,10 @@ class Incidents:
             early=found.early,
             error_rate=found.error_rate,
             at=at,
+            acknowledged_by=by[0],
+            acknowledged_at=by[1],
         )
+        return self._stamped(held, alert)
 
 
 def _shown(found: Finding) -> list[str]:

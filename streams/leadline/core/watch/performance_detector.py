@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.core.statistics.e_detector import grow, mean_evidence, spend, weighed
-from leadline.core.watch.cusum import BACK_AT
+from leadline.core.watch.cusum import BACK_AT, Tally
 from leadline.core.watch.yardstick import Yardstick
 
 Floats = NDArray[np.float64]
@@ -31,7 +31,8 @@ Logs = dict[str, list[float]]
 class Performance:
     """``payers``: the segments whose evidence opened the alarm; ``named``: those of them that would have by themselves.
 
-    ``recent``: judged blocks that a correction may yet change, by start, with ``base``, the evidence before them.
+    ``recent``: judged blocks that a correction may yet change, by start, with ``base``, the evidence before them. ``seen``: what the
+    evidence of each segment rests on, and ``rests_on``, that of the last change of state.
     """
 
     log_m: Logs = field(default_factory=dict)
@@ -41,6 +42,8 @@ class Performance:
     opened_at: int | None = None
     recent: dict[str, Windows] = field(default_factory=dict)
     base: Logs = field(default_factory=dict)
+    seen: dict[str, Tally] = field(default_factory=dict)
+    rests_on: dict[str, Tally] = field(default_factory=dict)
 
     @property
     def is_open(self) -> bool:
@@ -52,7 +55,8 @@ class Performance:
         if not self.is_open:
             self.recent[str(start)] = windows
             return self._look(yard, log_c, start, counts, "opened")
-        if self._is_over(yard, counts):
+        if self._is_over(yard, start, counts):
+            self._rest_on(self.payers)
             self.clear()
             return "resolved"
         if "*" in self.payers:
@@ -62,6 +66,7 @@ class Performance:
 
     def _look(self, yard: Yardstick, log_c: float, start: int, counts: Counts, state: str) -> str | None:
         grown = _grown(yard, self.log_m, counts)
+        self._see(yard, start, counts, grown)
         total, parts = weighed(grown, yard.weights)
         if total < log_c:
             self.log_m = _logs(yard, grown)
@@ -69,24 +74,39 @@ class Performance:
         left, payers = spend(grown, yard.weights, log_c)
         self.log_m = _logs(yard, left)
         named = [each for each, part in zip(yard.segments, parts.tolist(), strict=True) if part >= log_c]
-        before = list(self.named)
-        self.payers = sorted({*self.payers, *(yard.segments[i] for i in payers)})
+        before, new = list(self.named), [yard.segments[i] for i in payers]
+        self._rest_on(new)
+        self.payers = sorted({*self.payers, *new})
         self.named = [each for each in yard.segments if each in {*self.named, *named}]
         self.opened_at = start if self.opened_at is None else self.opened_at
         return state if state == "opened" or self.named != before else None
 
-    def _is_over(self, yard: Yardstick, counts: Counts) -> bool:
+    def _see(self, yard: Yardstick, start: int, counts: Counts, grown: Floats) -> None:
+        """Keep on what evidence rests that has left its floor."""
+        known = {segment: row for segment, row in zip(yard.segments, grown, strict=True) if segment in counts}
+        for segment, row in known.items():
+            if counts[segment][1]:
+                self.seen.setdefault(segment, Tally()).add(start, counts[segment])
+            if row.max() <= 0:
+                self.seen.pop(segment, None)
+
+    def _rest_on(self, segments: list[str]) -> None:
+        """The evidence of these segments changes the state, and is spent."""
+        self.rests_on = {each: self.seen.pop(each) for each in segments if each in self.seen}
+
+    def _is_over(self, yard: Yardstick, start: int, counts: Counts) -> bool:
         """Whether each segment that opened the alarm is back, with what this block says."""
         better = yard.better(*_columns(yard, counts))
         grown = grow(_dense(yard, self.log_back, better.shape[1]), better)
         self.log_back = _logs(yard, grown)
+        self._see(yard, start, {each: counts[each] for each in self.payers if each in counts}, grown)
         evidence = dict(zip(yard.segments, mean_evidence(grown).tolist(), strict=True))
         return all(evidence.get(each, math.inf) >= BACK_AT for each in self.payers)
 
     def clear(self) -> None:
         """Start again from nothing."""
         self.log_m, self.log_back, self.payers, self.named, self.opened_at = {}, {}, [], [], None
-        self.recent, self.base = {}, {}
+        self.recent, self.base, self.seen = {}, {}, {}
 
     # -- corrections --------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
 """Windows that wait to be judged: until all that is known of them is mature, and no older one can still come.
 
 A window is judged once, on its counts as of maturity, in the order of time: so it makes no difference how the log was read. ``watermark``
-is the log time that every partition known to the join has reached (`JoinCounts.as_of` of the sum): windows that are due by then are known.
+is the log time that every partition known to the join has reached (`JoinCounts.as_of` of the sum): the join has told of what is due by
+then, window by window and with its number of predictions (`JoinCounts.matured`). So it is known what still has to come, by whatever way.
 """
 
 import json
@@ -20,26 +21,30 @@ MOST_WAITING = 4096
 """Windows of a version that are waited for; of more, those furthest ahead are left out."""
 PATIENT_MS, PATIENT_BLOCKS = 86_400_000, 8
 """A block that is held up is waited for so long after horizon and grace: a partition may have stopped, or lag behind the others."""
-FACTS = ("mean_score", "estimated_accuracy", "auc")
+FACTS = ("estimated_accuracy", "auc")
 """Metrics of ``*`` that are judged beside the counts."""
 OTHER, MOST_ROWS = "other", 4000
 """The segment of what is beyond the segments that are counted; segments of a window that are remembered."""
 MOST_VALUE = 1e9
 """A metric beyond this, or that is no number, is none."""
-_TOP = 1 << 62
+_COUNTS, _TOP, _TOP_SUM = 7, 1 << 62, 1 << 127
 _values: Callable[[MatureCounts], tuple[int, ...]] = attrgetter(*(each.name for each in fields(MatureCounts)))
 
 
 @dataclass(slots=True)
 class Window:
-    """What is known of a window by segment: its revision and `MatureCounts`, or nothing (None) until it is mature."""
+    """What is known of a window by segment: its revision and `MatureCounts`, or nothing (None) until it is mature.
+
+    ``predictions``: by how many it is judged, as the join has told so far.
+    """
 
     end: int
     rows: dict[str, list[int] | None] = field(default_factory=dict)
     facts: dict[str, list[float | None]] = field(default_factory=dict)
+    predictions: int = 0
 
     def is_whole(self, names: list[str]) -> bool:
-        """Whether all is mature, and the segments of each of these names add up to ``*``: they come by different ways.
+        """Whether all partitions have told of it, and the segments of each of these names add up to ``*``: they come by different ways.
 
         Where there were too many segments, those of a name are not all there.
         """
@@ -47,6 +52,8 @@ class Window:
         if overall is None or None in self.rows.values():
             return False
         known = self.counts()
+        if known["*"].predictions < self.predictions:
+            return False
         if OTHER in known or len(known) >= MOST_ROWS:
             return True
         sums = dict.fromkeys(names, 0)
@@ -85,7 +92,9 @@ def mature_counts(record: WindowMetrics) -> MatureCounts | None:
     found = record.mature
     if found is None:
         return None
-    return found if all(0 <= each < _TOP for each in _values(found)) else MatureCounts(*[0] * 9)
+    counts, sums = _values(found)[:_COUNTS], _values(found)[_COUNTS:]
+    possible = all(0 <= each < _TOP for each in counts) and all(abs(each) < _TOP_SUM for each in sums)
+    return found if possible else MatureCounts(*[0] * 9)
 
 
 def counts_now(record: WindowMetrics) -> MatureCounts:
@@ -157,7 +166,7 @@ class Windows:
         """Write what has changed, and forget what was read."""
         for key in sorted(self.changed):
             window = self._known[key]
-            value: list[Any] = [window.end, window.rows, window.facts]
+            value: list[Any] = [window.end, window.rows, window.facts, window.predictions]
             self._store.put(key, json.dumps(value, ensure_ascii=False).encode())
         self._known, self.changed = {}, set()
 
@@ -175,23 +184,34 @@ class Waiting:
 
     def take(self, windows: Windows, prefix: bytes, record: WindowMetrics) -> bool:
         """Take in a record of a window that is not judged yet; whether it may make one ready."""
-        start = str(record.window_start)
-        if self.judged_to is not None and record.window_start < self.judged_to:
+        key = self._wait_for(windows, prefix, record.window_start, record.window_end)
+        if key is None or not windows[key].take(record):
             return False
-        if start not in self.starts and len(self.starts) >= MOST_WAITING:
+        windows.changed.add(key)
+        return windows[key].rows[record.segment] is not None
+
+    def expect(self, windows: Windows, prefix: bytes, start: int, end: int, predictions: int) -> None:
+        """A window has become mature in some partitions, where it is judged by so many predictions."""
+        key = self._wait_for(windows, prefix, start, end)
+        if key is not None:
+            windows[key].predictions += predictions
+            windows.changed.add(key)
+
+    def _wait_for(self, windows: Windows, prefix: bytes, start: int, end: int) -> bytes | None:
+        """The key of a window that waits from now on; None where it is judged, or too far ahead."""
+        name, key = str(start), prefix + str(start).encode()
+        if self.judged_to is not None and start < self.judged_to:
+            return None
+        if name not in self.starts and len(self.starts) >= MOST_WAITING:
             furthest = max(self.starts, key=int)
-            if int(furthest) <= record.window_start:
-                return False
+            if int(furthest) <= start:
+                return None
             windows.drop(prefix + furthest.encode())
             del self.starts[furthest]
-        if start not in self.starts:
-            windows.add(prefix + start.encode(), record.window_end)
-        window = windows[prefix + start.encode()]
-        self.starts[start] = window.end
-        if not window.take(record):
-            return False
-        windows.changed.add(prefix + start.encode())
-        return window.rows[record.segment] is not None
+        if name not in self.starts:
+            windows.add(key, end)
+        self.starts[name] = windows[key].end
+        return key
 
     def next_block(
         self, held: Windows, prefix: bytes, settings: ModelSettings, watermark: int | None, clock: int
@@ -204,7 +224,7 @@ class Waiting:
             return None
         size = settings.alerts.cycle or settings.window
         block = min(map(int, self.starts)) // size * size
-        due = block + size + settings.horizon
+        due = block + size + settings.mature_after
         if clock <= due and (watermark is None or watermark <= due):
             return None
         starts = sorted((start for start in self.starts if int(start) // size * size == block), key=int)

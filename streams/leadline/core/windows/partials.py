@@ -15,11 +15,11 @@ from leadline.core.store_keys import JoinKeys
 from leadline.core.windows.aggregates.mature import Mature
 from leadline.core.windows.counts import WindowCounts
 from leadline.core.windows.keys import WindowKey, window_state
-from leadline.records import JoinCounts, WindowPartial
+from leadline.records import JoinCounts, MaturedWindow, WindowPartial
 from leadline.settings import ModelSettings
 
 EARLIEST = -62_135_596_800_000
-CLASSES = [f.name for f in fields(JoinCounts)][4:-2]
+CLASSES = [f.name for f in fields(JoinCounts)][4:-3]
 """Every class of record that the join counts."""
 _MOST = 1000
 """Windows that turn in one step; each is emitted."""
@@ -80,19 +80,36 @@ class Partials:
     ) -> list[Output]:
         """Apply what a run changed; returns the partials of windows that it changed or that turned, and the join counts of their models.
 
-        The counts come after the windows: who has read them knows of all windows that were due by their ``as_of``. ``drained``: whether all
-        predictions have expired, and are assumed to be labelled, that will by now. Before, a window that is past its maturity does not
-        know its counts of then.
+        The counts come after the windows, and tell of each that has become mature: who has read them knows of all windows that were due by
+        their ``as_of``. ``drained``: whether all predictions have expired, and are assumed to be labelled, that will by now. Before, a
+        window that is past its maturity does not know its counts of then.
         """
-        records: list[WindowPartial | JoinCounts] = [*self._windows(deltas, turned, progress, drained)]
-        models = sorted({model for model, _ in classes} | {key.model for key in turned})
-        records += [self._join_counts(model, classes, progress) for model in models]
+        windows, matured = self._windows(deltas, turned, progress, drained)
+        models = {model for model, _ in classes} | {key.model for key in turned}
+        as_of, models = self._done(models, progress.stage_ms)
+        counts = [
+            self._join_counts(model, classes, matured.get(model, []), as_of, progress) for model in sorted(models)
+        ]
+        records: list[WindowPartial | JoinCounts] = [*windows, *counts]
         return [Output("window-partials", records=records)] if records else []
+
+    def _done(self, models: set[str], stage_ms: int) -> tuple[int, set[str]]:
+        """Up to when all windows that were due have turned, and the models to tell of it: those too that were told of it before all had."""
+        held = self._store.get(JoinKeys.BEHIND)
+        behind: set[str] = set(json.loads(held)) if held else set()
+        first = self._changes.first()
+        if first is None or not self._changes.is_due(stage_ms):
+            if held:
+                self._store.delete(JoinKeys.BEHIND)
+            return stage_ms, models | behind
+        if models - behind:
+            self._store.put(JoinKeys.BEHIND, json.dumps(sorted(models | behind)).encode())
+        return first - 1, models
 
     def _windows(
         self, deltas: Mapping[WindowKey, WindowCounts], turned: set[WindowKey], progress: Progress, drained: bool
-    ) -> list[WindowPartial]:
-        """The partials of the windows that the deltas change or that turned, as they are with the deltas."""
+    ) -> tuple[list[WindowPartial], dict[str, list[MaturedWindow]]]:
+        """The partials of the windows that the deltas change or that turned, as they are with the deltas; which of them are mature now."""
         windows = sorted(set(deltas) | turned)
         stored = dict(zip(windows, self._store.get_many([_window_key(key) for key in windows]), strict=True))
         self._watch([key for key in windows if stored[key] is None], progress.stage_ms if drained else NEVER, progress)
@@ -108,7 +125,12 @@ class Partials:
         for key, of in known:
             if key in turned:
                 self._forget(key, _turns(key, of)[2], progress)
-        return [self._partial(*each, total, progress) for each, total in zip(known, totals, strict=True)]
+        matured: dict[str, list[MaturedWindow]] = {}
+        for (key, _), total in zip(known, totals, strict=True):
+            judged_by = _judged_by(parts[key] if stored[key] else [], total) if key.segment == "*" else 0
+            if judged_by:
+                matured.setdefault(key.model, []).append(MaturedWindow(key.version, key.start, judged_by))
+        return [self._partial(*each, total, progress) for each, total in zip(known, totals, strict=True)], matured
 
     def _forget(self, key: WindowKey, after_ms: int | None, progress: Progress) -> None:
         """Delete the counts of a window that has turned for the last time: by then all of it has expired that will."""
@@ -135,7 +157,14 @@ class Partials:
             **counts.fields(),
         )
 
-    def _join_counts(self, model: str, classes: Mapping[tuple[str, str], int], progress: Progress) -> JoinCounts:
+    def _join_counts(
+        self,
+        model: str,
+        classes: Mapping[tuple[str, str], int],
+        matured: list[MaturedWindow],
+        as_of: int,
+        progress: Progress,
+    ) -> JoinCounts:
         key = JoinKeys.JOIN_COUNTS + model.encode()
         held = self._store.get(key)
         *before, prediction_at, outcome_at = _CLASSES.unpack(held) if held else [0] * len(CLASSES) + [NEVER, NEVER]
@@ -149,10 +178,11 @@ class Partials:
             model=model,
             source_partition=self._partition,
             revision=progress.sequence,
-            as_of=max(progress.stage_ms, EARLIEST),
+            as_of=max(as_of, EARLIEST),
             **totals,
             last_prediction_at=None if last[0] < EARLIEST else last[0],
             last_outcome_at=None if last[1] < EARLIEST else last[1],
+            matured=matured,
         )
 
 
@@ -162,6 +192,12 @@ def _parts(stored: bytes | None, delta: WindowCounts | None) -> list[WindowCount
     if held is not None and delta is not None and held.mature.counts() is not None:
         delta = delta._replace(mature=Mature.zero())
     return [each for each in (held, delta) if each is not None]
+
+
+def _judged_by(before: list[WindowCounts], total: WindowCounts) -> int:
+    """How many predictions a window is judged by that knows it now, and did not before; else none."""
+    now = total.mature.counts()
+    return 0 if now is None or (before and before[0].mature.counts() is not None) else now.predictions
 
 
 def _judged(total: WindowCounts, mature_ms: int, progress: Progress) -> WindowCounts:

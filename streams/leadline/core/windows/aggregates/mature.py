@@ -9,7 +9,7 @@ import numpy as np
 from leadline.core.windows.aggregates.changes import Changes
 from leadline.core.windows.aggregates.confusion import cells
 from leadline.core.windows.aggregates.limits import beyond, first, negative, outside
-from leadline.core.windows.aggregates.sums import BYTES, LIMIT, errors
+from leadline.core.windows.aggregates.sums import BYTES, LIMIT, errors, scores
 from leadline.core.windows.aggregates.whole_numbers import WholeNumbers
 from leadline.records import MatureCounts, WindowPartial
 
@@ -34,8 +34,9 @@ class Mature(WholeNumbers):
         np.add.at(counts[1], matched.window, matched.mature)
         np.add.at(counts[2], predicted.window[yes], predicted.mature[yes])
         counts[3:] = cells(matched, matched.mature, changes.size)
-        sums = errors(matched, matched.mature, changes.size)
-        return [cls([0, *row, *both]) for row, both in zip(counts.T.tolist(), sums, strict=True)]
+        both = errors(matched, matched.mature, changes.size)
+        score = scores(matched, matched.mature, changes.size)
+        return [cls([0, *row, *error, own]) for row, error, own in zip(counts.T.tolist(), both, score, strict=True)]
 
     def at_maturity(self) -> "Mature":
         """These counts, known from now on."""
@@ -47,14 +48,14 @@ class Mature(WholeNumbers):
     @classmethod
     def unpack(cls, value: bytes, start: int) -> tuple[Self, int]:
         sums = start + _COUNTS.size
-        end = sums + 2 * BYTES
+        end = sums + 3 * BYTES
         read = [int.from_bytes(value[i : i + BYTES], "little", signed=True) for i in range(sums, end, BYTES)]
         return cls([*_COUNTS.unpack_from(value, start), *read]), end
 
     def counts(self, partitions: int = 1) -> MatureCounts | None:
         """The counts, where they are known of so many partitions.
 
-        >>> Mature([1, 9, 7, 5, 3, 1, 1, 2, 0, 0]).counts().matched, Mature.zero().counts()
+        >>> Mature([1, 9, 7, 5, 3, 1, 1, 2, 0, 0, 0]).counts().matched, Mature.zero().counts()
         (7, None)
         """
         return MatureCounts(*self[1:]) if self[0] == partitions else None
@@ -70,9 +71,9 @@ class Mature(WholeNumbers):
     def out_of_range(cls, record: WindowPartial) -> str | None:
         if record.mature is None:
             return None
-        *counts, absolute, squared = astuple(record.mature)
+        *counts, absolute, squared, score = astuple(record.mature)
         named = zip(cls.names[1:], counts, strict=False)
-        wide = f"a sum of errors at maturity has more than {BYTES} bytes" if max(absolute, squared) >= LIMIT else None
+        wide = f"a sum at maturity has more than {BYTES} bytes" if max(absolute, squared, abs(score)) >= LIMIT else None
         low = negative("sums of errors at maturity", (absolute, squared))
         return first([*(outside(f"{name} at maturity", count) for name, count in named), low, wide])
 

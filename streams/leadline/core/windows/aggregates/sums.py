@@ -83,6 +83,11 @@ def errors(matched: Matched, times: Ints, size: int) -> list[tuple[int, int]]:
     return list(zip(*both, strict=True))
 
 
+def scores(matched: Matched, times: Ints, size: int) -> list[int]:
+    """The sums of the scores of each of ``size`` windows; each match counts so many times."""
+    return _sum(matched.score, matched.window, times, size)
+
+
 def _sum(values: Floats, window: Ints, times: Ints, size: int) -> list[int]:
     """The exact sum of each window: whole parts and fractions are added by themselves."""
     whole = np.floor(values)
