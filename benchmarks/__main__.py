@@ -10,6 +10,7 @@ quarter.
 ``scripts/bench drift-null [FOLDER ...]``: how often windows without a change are called drifted, and those with one.
 ``scripts/bench coverage``: how often the intervals hold what they are of; no broker.
 ``scripts/bench watch``: false incidents, and how soon falls are seen, by drawn counts; no broker is needed.
+``scripts/bench incidents FOLDER ...``: every incident of real streams, and whether it is the same however their log is read.
 ``scripts/bench peer``: work for the runner of a comparison of several stream processors.
 """
 
@@ -29,6 +30,7 @@ from benchmarks import (
     coverage,
     drift_null,
     final_values,
+    incidents,
     join,
     latency,
     loop,
@@ -80,6 +82,10 @@ def main() -> int:
         return 0
     if asked.job == "watch":
         for table in watch.tables(asked.windows):
+            _show(table)
+        return 0
+    if asked.job == "incidents":
+        for table in incidents.tables(asked.folders, asked.window):
             _show(table)
         return 0
     console = Console(stderr=True)
@@ -144,6 +150,9 @@ def _arguments() -> argparse.Namespace:
     covering.add_argument("--windows", type=int, default=coverage.WINDOWS, help="windows of a cell")
     watching = jobs.add_parser("watch", help="false incidents, and how soon falls are seen, by drawn counts")
     watching.add_argument("--windows", type=int, default=900, help="windows of a cell on which nothing is wrong")
+    happening = jobs.add_parser("incidents", help="every incident of streams, however their log is read")
+    happening.add_argument("folders", nargs="+", type=Path, help="streams; see benchmarks/incidents.py")
+    happening.add_argument("--window", help="size of the windows, such as 1d; by default that of each stream")
     restoring = jobs.add_parser("restore", help="pending predictions from the changelog onto an empty disk")
     restoring.add_argument("--pending", type=int, default=1_000_000, help="predictions without an outcome")
     restoring.add_argument("--runs", type=int, default=3, help="how often they are restored")

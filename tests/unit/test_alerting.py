@@ -147,6 +147,16 @@ def test_half_of_the_segments_known_is_not_enough():
     assert feed(run, window(0, 120, segment="weak")) == [("performance", "opened", 0)]
 
 
+@pytest.mark.parametrize(("names", "segments"), [(["c"], ["c=a", "c=b"]), ([""], ["weak", "x=y"])])
+def test_a_window_waits_for_all_its_segments(names, segments):
+    """They come by another way than the whole, so later or sooner."""
+    served = models(reference(**dict.fromkeys(segments, 0.6)))
+    served.known["m"] = served.known["m"].model_copy(update={"segments": names})
+    run, half = host(served), counts(20, n=100)
+    assert feed(run, window(0, 40), time(0), window(0, half, segment=segments[0])) == []
+    assert feed(run, window(0, half, segment=segments[1])) == [("performance", "opened", 0)]
+
+
 def test_versions_without_a_reference_and_versions_that_do_not_answer_have_no_incident():
     rollouts = rolled_out(m="v2")
     run = host(rollouts=rollouts)

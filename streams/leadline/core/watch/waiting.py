@@ -41,7 +41,7 @@ class Window:
     def is_whole(self, names: list[str]) -> bool:
         """Whether all is mature, and the segments of each of these names add up to ``*``: they come by different ways.
 
-        Where there were too many segments, those of a name are not all there.
+        A category without a name (``""``) has all segments. Where there were too many segments, those of a name are not all there.
         """
         overall = self.rows.get("*")
         if overall is None or None in self.rows.values():
@@ -51,8 +51,8 @@ class Window:
             return True
         sums = dict.fromkeys(names, 0)
         for segment, counts in known.items():
-            name = segment.partition("=")[0]
-            if name in sums:
+            name = "" if "" in sums else segment.partition("=")[0]
+            if name in sums and segment != "*":
                 sums[name] += counts.predictions
         return all(each == known["*"].predictions for each in sums.values())
 
