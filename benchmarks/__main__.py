@@ -11,6 +11,7 @@ quarter.
 ``scripts/bench coverage``: how often the intervals hold what they are of; no broker.
 ``scripts/bench watch``: false incidents, and how soon falls are seen, by drawn counts; no broker is needed.
 ``scripts/bench incidents FOLDER ...``: every incident of real streams, and whether it is the same however their log is read.
+``scripts/bench kinds``: false incidents of every kind that has a budget, by drawn rows; no broker is needed.
 ``scripts/bench peer``: work for the runner of a comparison of several stream processors.
 """
 
@@ -32,6 +33,7 @@ from benchmarks import (
     final_values,
     incidents,
     join,
+    kinds,
     latency,
     loop,
     peer,
@@ -84,8 +86,12 @@ def main() -> int:
         for table in watch.tables(asked.windows):
             _show(table)
         return 0
+    if asked.job == "kinds":
+        for table in kinds.tables(asked.windows):
+            _show(table)
+        return 0
     if asked.job == "incidents":
-        for table in incidents.tables(asked.folders, asked.window):
+        for table in incidents.tables(asked.folders, asked.window, asked.ways):
             _show(table)
         return 0
     console = Console(stderr=True)
@@ -150,8 +156,11 @@ def _arguments() -> argparse.Namespace:
     covering.add_argument("--windows", type=int, default=coverage.WINDOWS, help="windows of a cell")
     watching = jobs.add_parser("watch", help="false incidents, and how soon falls are seen, by drawn counts")
     watching.add_argument("--windows", type=int, default=900, help="windows of a cell on which nothing is wrong")
+    budgeted = jobs.add_parser("kinds", help="false incidents of every kind that has a budget, by drawn rows")
+    budgeted.add_argument("--windows", type=int, default=900, help="windows of a cell")
     happening = jobs.add_parser("incidents", help="every incident of streams, however their log is read")
     happening.add_argument("folders", nargs="+", type=Path, help="streams; see benchmarks/incidents.py")
+    happening.add_argument("--ways", type=int, default=len(incidents.CUTS), help="in how many ways the log is read")
     happening.add_argument("--window", help="size of the windows, such as 1d; by default that of each stream")
     restoring = jobs.add_parser("restore", help="pending predictions from the changelog onto an empty disk")
     restoring.add_argument("--pending", type=int, default=1_000_000, help="predictions without an outcome")

@@ -172,11 +172,11 @@ def confirmed(found: Sequence[Alert]) -> list[tuple[Any, ...]]:
 # -- tables -----------------------------------------------------------------------------------------------------------
 
 
-def tables(folders: Sequence[Path], window: str | None) -> Iterator[Table]:
+def tables(folders: Sequence[Path], window: str | None, ways: int) -> Iterator[Table]:
     """Of each stream: its incidents, whether they are always the same, and those of its reference."""
     for folder in folders:
         stream = on_disk(folder, window)
-        found = {cut: alerts(stream, cut) for cut in CUTS}
+        found = {cut: alerts(stream, cut) for cut in CUTS[:ways]}
         yield _incidents(stream, found[CUTS[0]])
         yield _the_same(stream, found)
         reference = as_live(folder, window)

@@ -7,7 +7,7 @@ import fastavro
 import pytest
 
 from incidents import GRACE, HORIZON, SIZE, counts, models, reference, report, time, window
-from leadline.core.reference import ReferenceProfile, SegmentReference
+from leadline.core.reference import Calibration, ReferenceProfile, SegmentReference
 from leadline.core.scoring.routing import Deployments
 from leadline.core.tables import Table
 from leadline.core.watch.alerting import Alerting
@@ -234,6 +234,27 @@ def test_scores_that_no_longer_tell_how_often_an_outcome_is_positive():
     even = MatureCounts(200, 200, 0, 90, 10, 10, 90, 0, 0)
     assert days(run, [even] * 5, mean_score=Metric(0.5)) == []
     assert [each[:2] for each in days(run, [even] * 9, first=5, mean_score=Metric(0.3))] == [("calibration", "opened")]
+
+
+def off(*differences):
+    """A reference of 1,000 rows in ten windows, whose mean score is 0.3 and whose outcomes are so much more often positive."""
+    shares = [0.3 + differences[i % len(differences)] for i in range(10)]
+    windows = [[100.0 * i, 100.0, 100.0 * share, 30.0] for i, share in enumerate(shares)]
+    return replace(reference(), calibration=Calibration([1024], [1000], [[1000 * sum(shares) / 10]], windows))
+
+
+def test_scores_that_never_told_it_are_no_drift():
+    even, rare = (MatureCounts(200, 200, 0, n, 0, 0, 200 - n, 0, 0) for n in (100, 60))
+    run = host(models(off(0.2)))
+    assert days(run, [even] * 30, mean_score=Metric(0.3)) == []
+    assert [each[:2] for each in days(run, [rare] * 9, first=30, mean_score=Metric(0.3))] == [("calibration", "opened")]
+    assert "in the reference 0.2 more are than it says" in run.emitted[0].cause
+
+
+def test_calibration_moves_as_far_as_the_windows_of_the_reference_do():
+    days_of = [MatureCounts(200, 200, 0, n, 0, 0, 200 - n, 0, 0) for n in (20, 20, 100)]
+    assert days(host(models(off(-0.15, 0.15))), days_of * 10, mean_score=Metric(0.3)) == []
+    assert days(host(models(off(0.0))), days_of * 10, mean_score=Metric(0.3)) != []
 
 
 # -- early ------------------------------------------------------------------------------------------------------------

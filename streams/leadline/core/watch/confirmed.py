@@ -140,7 +140,7 @@ class Confirmed:
     # -- calibration --------------------------------------------------------------------------------------------------
 
     def _calibration(self, view: "_View", incidents: Incidents, at: int) -> list[Alert]:
-        """In the large: positive outcomes against the mean score, within the margin."""
+        """In the large: positive outcomes against the mean score, as in the reference, within the margin."""
         was_open = self.under.is_open or self.over.is_open
         sides = view.calibration()
         if sides is None or (self.quality_is_open and not was_open):
@@ -199,21 +199,21 @@ class _View(NamedTuple):
         right, n = observed("accuracy", self.overall)
         if low is None or not n:
             return np.zeros(len(FALLS)), np.zeros(len(FALLS))
-        return self._sides(right, n, low - self.scale.settings.alerts.margin)
+        return self._sides(right, n, low - self.scale.settings.alerts.margin, float(self.scale.yard.rho[0]))
 
     def calibration(self) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]] | None:
-        """Evidence of fewer, and of more, positive outcomes than the scores say; None where that is not known."""
+        """Evidence of fewer, and of more, positive outcomes for their scores than in the reference; None where it is not known."""
         [mean] = self.block.facts("mean_score")[:1] or [None]
         n, positive = self.overall.matched, self.overall.tp + self.overall.fn
         if mean is None or not 0 <= mean <= 1 or not 0 < positive <= n or self.scale.settings.counted_as != "binary":
             return None
-        margin = self.scale.settings.alerts.margin
-        return self._sides(positive, n, mean - margin), self._sides(n - positive, n, 1 - mean - margin)
+        margin, own = self.scale.settings.alerts.margin, self.scale.yard.promise
+        fewer = self._sides(positive, n, mean + own.low - margin, own.rho)
+        return fewer, self._sides(n - positive, n, 1 - mean - own.high - margin, own.rho)
 
-    def _sides(self, right: float, n: float, limit: float) -> tuple[Floats, Floats]:
-        phi = deflation(n, float(self.scale.yard.rho[0]))
-        count, rows, at = np.array(right), np.array(n), np.array(max(limit, 1e-6))
-        return binomial(count, rows, at) / phi, binomial(count, rows, at, _RISES) / phi
+    def _sides(self, right: float, n: float, limit: float, rho: float) -> tuple[Floats, Floats]:
+        counts = np.array(right), np.array(n), np.array(max(limit, 1e-6))
+        return binomial(*counts) / deflation(n, rho), binomial(*counts, _RISES) / deflation(n, rho)
 
     # -- findings -----------------------------------------------------------------------------------------------------
 
@@ -281,10 +281,12 @@ class _View(NamedTuple):
         n, positive = self.overall.matched, self.overall.tp + self.overall.fn
         [mean] = self.block.facts("mean_score")[:1] or [None]
         rate = positive / n if n else None
-        cause = f"{number(rate)} of {n} labelled outcomes are positive, the mean score says {number(mean)}"
+        own = self.scale.yard.promise
+        cause = f"{number(rate)} of {n} labelled outcomes are positive, the mean score says {number(mean)}{own.said}"
         evidence = {
             "mean_score": number(mean),
             "outcome_rate": number(rate),
+            "reference_offset": number(own.offset),
             "matched": str(n),
             "windows": iso(self.block.start),
         }

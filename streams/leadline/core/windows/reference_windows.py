@@ -71,7 +71,7 @@ def calibration_of(scores: Floats, sums: Floats | Bools) -> Calibration:
     """What is added up of each row, by score bin; ``scores`` lie in [0, 1].
 
     >>> calibration_of(np.array([0.5, 0.5, 1.0]), np.array([[True, False, True]]))
-    Calibration(bins=[1024, 2047], rows=[2, 1], sums=[[1.0, 1.0]])
+    Calibration(bins=[1024, 2047], rows=[2, 1], sums=[[1.0, 1.0]], windows=[])
     """
     bins = score_bin(scores)
     rows = np.bincount(bins, minlength=SCORE_BINS)
