@@ -307,6 +307,15 @@ def test_features_open_and_resolve_one_by_one_in_one_incident():
     assert {alert.early for alert in run.emitted} == {True}
 
 
+def test_a_window_that_could_not_have_shown_the_drift_says_nothing_of_it():
+    run = host()
+    assert drift(run, 0, "x") + drift(run, 1, "x") == [("data-drift", "opened", 1)]
+    assert [drift(run, number, threshold=0.4) for number in range(2, 9)] == [[]] * 7, "few rows: the drift was 0.3"
+    assert feed(run, *(report(number, "score", False) for number in range(9, 12))) == [], "no report of the feature"
+    assert drift(run, 12) == []
+    assert drift(run, 13) == [("data-drift", "resolved", 13)]
+
+
 def test_the_score_alone_is_prediction_drift_and_part_of_the_drift_of_inputs():
     run = host()
     assert [*drift(run, 0, "score"), *drift(run, 1, "score")] == [("prediction-drift", "opened", 1)]
