@@ -29,6 +29,7 @@ from rich.table import Table
 
 from benchmarks import (
     coverage,
+    delays,
     drift_null,
     final_values,
     incidents,
@@ -42,6 +43,7 @@ from benchmarks import (
     scale,
     scoring,
     watch,
+    whole_loop,
     window,
 )  # fmt: skip
 from benchmarks.beside import PEERS, check_installed
@@ -81,13 +83,14 @@ def main() -> int:
         _show(coverage.metrics_table(asked.windows))
         for table in final_values.tables(asked.windows, asked.folders):
             _show(table)
+        _show(delays.table(asked.windows))
         return 0
     if asked.job == "watch":
         for table in watch.tables(asked.windows):
             _show(table)
         return 0
     if asked.job == "kinds":
-        for table in kinds.tables(asked.windows):
+        for table in [*kinds.tables(asked.windows), whole_loop.table(asked.windows)]:
             _show(table)
         return 0
     if asked.job == "incidents":

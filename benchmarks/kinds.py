@@ -7,7 +7,7 @@ asks for.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -46,7 +46,8 @@ AT_MOST_ROWS = 400_000
 @dataclass(frozen=True, slots=True)
 class Cell:
     """One kind of stream, in logits: how much outcomes (``outcomes``) and scores (``scores``) move from day to day, how far scores lie
-    from outcomes always (``off``), how both swing within a week (``cycle``), which is judged as one then.
+    from outcomes always (``off``), how both swing within a week (``cycle``), which is judged as one then. ``early``: windows are told of at
+    their end too, with half of their labels.
     """
 
     size: int
@@ -57,6 +58,7 @@ class Cell:
     scores: float = 0.0
     off: float = 0.0
     cycle: float = 0.0
+    early: bool = False
 
     @property
     def settings(self) -> ModelSettings:
@@ -95,18 +97,28 @@ def _reference(cell: Cell, rng: np.random.Generator) -> ReferenceProfile:
 
 
 def run(cell: Cell, seed: int, windows: int) -> list[Alert]:
-    """The alerts of one replicate: each window is told of at its end, with half of its labels, and at maturity."""
+    """The alerts of one replicate."""
     rng = np.random.default_rng([seed, 77])
-    profile, settings = _reference(cell, rng), cell.settings
-    models, chain = Models(settings, profile), list[Alert]()
+    profile = _reference(cell, rng)
+    return through(cell.settings, profile, _windows(cell, rng, windows), cell.early)
+
+
+def through(
+    settings: ModelSettings,
+    profile: ReferenceProfile,
+    windows: Iterable[tuple[int, WindowCounts, WindowCounts]],
+    early: bool,
+) -> list[Alert]:
+    """What is told of windows: their day, the counts at their end (which are left out, unless ``early``), and at maturity."""
+    models, found = Models(settings, profile), list[Alert]()
     first, then = Performance(MemoryStore(), models), Alerting(MemoryStore(), models, Deployments(Rollouts()))
-    for day, early, late in _windows(cell, rng, windows):
-        for at, state, counts in ((day + 1, "provisional", early), (day + 2, "mature", late)):
-            partial = _partial(day, at * DAY + (state == "mature"), state, counts)
-            told = _out(first, "window-partials", [partial], partial.as_of)
-            due = [join_counts(partial.as_of, day + 1)] if state == "mature" else []
-            chain += [a for a in _out(then, "metrics", [*told, *due], partial.as_of) if isinstance(a, Alert)]
-    return chain
+    for day, at_end, late in windows:
+        for state, counts in ((("provisional", at_end),) if early else ()) + (("mature", late),):
+            as_of = (day + 2) * DAY + 1 if state == "mature" else (day + 1) * DAY
+            told = _out(first, "window-partials", [_partial(day, as_of, state, counts)], as_of)
+            due = [join_counts(as_of, day + 1)] if state == "mature" else []
+            found += [alert for alert in _out(then, "metrics", [*told, *due], as_of) if isinstance(alert, Alert)]
+    return found
 
 
 def _windows(cell: Cell, rng: np.random.Generator, windows: int) -> Iterator[tuple[int, WindowCounts, WindowCounts]]:
@@ -173,24 +185,22 @@ def drifting(cell: Features, seed: int, windows: int) -> list[Alert]:
 # -- tables -----------------------------------------------------------------------------------------------------------
 
 OUTCOMES = {
-    **{f"n {n:,}": Cell(n) for n in (50, 200, 1000, 5000)},
-    **{f"n {n:,}, labels missing {m:.0%}": Cell(n, missing=m) for n in (50, 1000) for m in (0.5, 0.7, 0.9)},
-    **{f"reference {r:,}, n {n:,}": Cell(n, reference=r) for r in (50, 500, 5000) for n in (50, 1000)},
+    **{f"n {n:,}, early too": Cell(n, early=True) for n in (50, 1000)},
+    **{f"n {n:,}, labels missing {m:.0%}": Cell(n, missing=m) for n, m in ((200, 0.5), (1000, 0.7), (1000, 0.9))},
+    **{f"reference {r:,}, n {n:,}": Cell(n, reference=r) for r, n in ((50, 50), (500, 1000), (5000, 1000))},
     **{f"outcomes move (0.2), n {n:,}": Cell(n, outcomes=0.2) for n in (200, 1000, 5000)},
-    **{f"scores move (0.5), n {n:,}": Cell(n, scores=0.5) for n in (200, 1000)},
-    "both move, n 1,000": Cell(1000, outcomes=0.2, scores=0.5),
-    "both move, n 1,000, reference 14 days": Cell(1000, outcomes=0.2, scores=0.5, reference=14_000),
+    "scores move (0.5), n 1,000, early too": Cell(1000, scores=0.5, early=True),
+    "both move, n 1,000, early too": Cell(1000, outcomes=0.2, scores=0.5, early=True),
     "scores always 0.5 too low, n 1,000": Cell(1000, off=0.5),
-    "weekly cycle (0.3), n 500": Cell(500, cycle=0.3),
     "positives missing 50%, reference alike, n 500": Cell(500, missing=0.5, by_outcome=True),
+    "weekly cycle (0.3), n 200": Cell(200, cycle=0.3),
 }
 FEATURES = {
-    **{f"20 features, own windows {k}, n {n}": Features(n, own=k) for k in (15, 31) for n in (100, 1000)},
-    "20 features, own windows 60, n 500": Features(500, own=60),
+    **{f"20 features, own windows {k}, n {n}": Features(n, own=k) for k, n in ((15, 100), (31, 300))},
     "1 feature, own windows 31, n 200": Features(200, features=1),
-    "20 features that do not move, own windows 31, n 500": Features(500, shift=0.0),
-    "20 features, correlation 0.5, own windows 31, n 500": Features(500, correlation=0.5),
-    "20 features, windows a third of their size, n 1,000": Features(1000, scale=0.33),
+    "20 features that do not move, own windows 31, n 300": Features(300, shift=0.0),
+    "20 features, correlation 0.5, own windows 31, n 300": Features(300, correlation=0.5),
+    "20 features, windows a third of their size, n 500": Features(500, scale=0.33),
 }
 
 
