@@ -236,6 +236,19 @@ def test_scores_that_no_longer_tell_how_often_an_outcome_is_positive():
     assert [each[:2] for each in days(run, [even] * 9, first=5, mean_score=Metric(0.3))] == [("calibration", "opened")]
 
 
+@pytest.mark.parametrize(
+    ("told", "kind"),
+    [
+        ({"mean_score": Metric(0.3)}, "calibration"),
+        ({"estimated_accuracy": Metric(0.99, 0.98, 1.0)}, "concept-drift"),
+    ],
+)
+def test_scores_are_judged_by_the_cycle_too(told, kind):
+    """Of the windows of a cycle the mean score, and the estimate, are means by their rows."""
+    run, even = host(models(cycle=2 * SIZE)), MatureCounts(200, 200, 0, 90, 10, 10, 90, 0, 0)
+    assert (kind, "opened") in [each[:2] for each in days(run, [even if "mean_score" in told else 176] * 16, **told)]
+
+
 def off(*differences):
     """A reference of 1,000 rows in ten windows, whose mean score is 0.3 and whose outcomes are so much more often positive."""
     shares = [0.3 + differences[i % len(differences)] for i in range(10)]
