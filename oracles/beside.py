@@ -36,7 +36,7 @@ FALLS = (0.02, 0.05, 0.1, 0.2)
 LABELS = {"n 50": (50, 0.0), "n 200": (200, 0.0), "n 1,000": (1000, 0.0)} | {
     f"n 1,000, {m:.0%} missing": (1000, m) for m in (0.5, 0.7, 0.9)
 }
-GOOD, AFTER, REPEATS = 10, 40, 3
+GOOD, AFTER, REPEATS = 10, 40, 5
 Found = Mapping[str, Sequence[int]]
 
 
