@@ -325,8 +325,12 @@ def test_a_window_that_could_not_have_shown_the_drift_says_nothing_of_it():
     assert drift(run, 0, "x") + drift(run, 1, "x") == [("data-drift", "opened", 1)]
     assert [drift(run, number, threshold=0.4) for number in range(2, 9)] == [[]] * 7, "few rows: the drift was 0.3"
     assert feed(run, *(report(number, "score", False) for number in range(9, 12))) == [], "no report of the feature"
-    assert drift(run, 12) == []
-    assert drift(run, 13) == [("data-drift", "resolved", 13)]
+    assert drift(run, 12, "x", statistic=3.0, threshold=2.0) == [], (
+        "few rows, and by chance a large one: it has not grown"
+    )
+    assert drift(run, 13, threshold=2.0) + drift(run, 14, threshold=2.0) == []
+    assert drift(run, 15) == []
+    assert drift(run, 16) == [("data-drift", "resolved", 16)]
 
 
 def test_the_score_alone_is_prediction_drift_and_part_of_the_drift_of_inputs():

@@ -6,7 +6,7 @@ when a feature counts and the evidence of the windows reaches what the budget of
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from leadline.core.statistics.budget import alarm_at
 from leadline.core.statistics.e_detector import MOST, p_to_e
@@ -144,7 +144,8 @@ class Drifting:
             bad, good = self.runs.get(key, [0, 0])
             self.runs[key] = [bad + 1, 0] if key in drifted else [0, good + 1]
             if key in drifted and (key in self.counting or bad + 1 >= limits.open_after):
-                self.counting[key] = drifted[key]
+                least = min(drifted[key].size, self.counting.get(key, drifted[key]).size)
+                self.counting[key] = replace(drifted[key], size=least)
             if self.runs[key][1] >= limits.resolve_after or (key not in drifted and key not in self.counting):
                 self.counting.pop(key, None)
                 del self.runs[key]
