@@ -11,6 +11,8 @@ quarter.
 ``scripts/bench coverage``: how often the intervals hold what they are of; no broker.
 ``scripts/bench gate``: how often equal versions pass, what is seen, and what a segment stops; no broker.
 ``scripts/bench watch``: false incidents, and how soon falls are seen, by drawn counts; no broker is needed.
+``scripts/bench incidents FOLDER ...``: every incident of real streams, and whether it is the same however their log is read.
+``scripts/bench kinds``: false incidents of every kind that has a budget, by drawn rows; no broker is needed.
 ``scripts/bench peer``: work for the runner of a comparison of several stream processors.
 """
 
@@ -28,10 +30,13 @@ from rich.table import Table
 
 from benchmarks import (
     coverage,
+    delays,
     drift_null,
     final_values,
     gate,
+    incidents,
     join,
+    kinds,
     latency,
     loop,
     peer,
@@ -40,6 +45,7 @@ from benchmarks import (
     scale,
     scoring,
     watch,
+    whole_loop,
     window,
 )  # fmt: skip
 from benchmarks.beside import PEERS, check_installed
@@ -79,6 +85,7 @@ def main() -> int:
         _show(coverage.metrics_table(asked.windows))
         for table in final_values.tables(asked.windows, asked.folders):
             _show(table)
+        _show(delays.table(asked.windows))
         return 0
     if asked.job == "gate":
         for table in gate.tables(asked.challengers):
@@ -86,6 +93,14 @@ def main() -> int:
         return 0
     if asked.job == "watch":
         for table in watch.tables(asked.windows):
+            _show(table)
+        return 0
+    if asked.job == "kinds":
+        for table in [*kinds.tables(asked.windows), whole_loop.table(asked.windows)]:
+            _show(table)
+        return 0
+    if asked.job == "incidents":
+        for table in incidents.tables(asked.folders, asked.window, asked.ways):
             _show(table)
         return 0
     console = Console(stderr=True)
@@ -154,6 +169,12 @@ def _arguments() -> argparse.Namespace:
     gating.add_argument(
         "--challengers", type=int, default=gate.CHALLENGERS, help="of a cell on which nothing is better"
     )
+    budgeted = jobs.add_parser("kinds", help="false incidents of every kind that has a budget, by drawn rows")
+    budgeted.add_argument("--windows", type=int, default=900, help="windows of a cell")
+    happening = jobs.add_parser("incidents", help="every incident of streams, however their log is read")
+    happening.add_argument("folders", nargs="+", type=Path, help="streams; see benchmarks/incidents.py")
+    happening.add_argument("--ways", type=int, default=len(incidents.CUTS), help="in how many ways the log is read")
+    happening.add_argument("--window", help="size of the windows, such as 1d; by default that of each stream")
     restoring = jobs.add_parser("restore", help="pending predictions from the changelog onto an empty disk")
     restoring.add_argument("--pending", type=int, default=1_000_000, help="predictions without an outcome")
     restoring.add_argument("--runs", type=int, default=3, help="how often they are restored")

@@ -1,13 +1,14 @@
 """How often the intervals of final values hold: part of ``scripts/bench coverage``.
 
-Windows of one stream go through the performance stage twice: at their end, when a share of the labels is there, and at maturity. A cell has
-the share of the published intervals, at the end, that hold what is realised at maturity, and the share of windows without an interval.
+Windows of one stream go through the performance stage at their end, when a share of the labels is there, or at several ages, and at
+maturity. A cell has the share of the published intervals, at that age, that hold what is realised at maturity, and the share of windows
+without an interval.
 """
 
 import gzip
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -72,20 +73,20 @@ class _One(Models):
 
 def tables(windows: int, folders: Sequence[Path]) -> Iterator[Table]:
     """One of synthetic streams, and one of the streams in the folders, where there are any."""
-    table = _table("Final values from the end of the window, synthetic", "labels at the end")
+    table = table_of("Final values from the end of the window, synthetic", "labels at the end")
     for by_outcome in (False, True):
         for share in SHARES:
             stream = _synthetic(windows, share, by_outcome)
-            _add(table, f"{share:.0%} {'by outcome' if by_outcome else 'at random'}", stream, _calibrated())
+            _add(table, f"{share:.0%} {'by outcome' if by_outcome else 'at random'}", stream, calibrated())
     yield table
     if folders:
-        table = _table("Final values from the end of the window, real streams", "stream")
+        table = table_of("Final values from the end of the window, real streams", "stream")
         for folder in folders:
             _add_real(table, folder)
         yield table
 
 
-def _table(title: str, first: str) -> Table:
+def table_of(title: str, first: str) -> Table:
     return Table(first, "windows", "number", *METRICS, title=f"{title}, % that hold")
 
 
@@ -102,7 +103,7 @@ def _synthetic(windows: int, share: float, by_outcome: bool) -> _Stream:
     return _Stream(logistic(logits), outcomes, ever & (chance.uniform(size=logits.shape) < known), ever)
 
 
-def _calibrated() -> ReferenceProfile:
+def calibrated() -> ReferenceProfile:
     chance = np.random.default_rng(_SEED)
     scores = logistic(chance.normal(-0.5, 2, _REFERENCE))
     positive = chance.uniform(size=_REFERENCE) < scores
@@ -113,13 +114,12 @@ def _add(table: Table, name: str, stream: _Stream, profile: ReferenceProfile) ->
     early = counts_of(stream.scores, stream.outcomes, stream.early, "binary")
     ever = counts_of(stream.scores, stream.outcomes, stream.ever, "binary")
     settings = ModelSettings(name="m", horizon=1000, window=100)
-    told = _through_the_stage(
-        [(i * 100, *each) for i, each in enumerate(zip(early, ever, strict=True))], settings, profile
-    )
-    _rows(table, name, told)
+    windows = [(i * 100, {0: first}, last) for i, (first, last) in enumerate(zip(early, ever, strict=True))]
+    add_rows(table, name, [(first, last) for first, last in through_the_stage(windows, settings, profile)])
 
 
-def _rows(table: Table, name: str, told: Sequence[tuple[WindowMetrics, WindowMetrics]]) -> None:
+def add_rows(table: Table, name: str, told: Sequence[tuple[WindowMetrics, WindowMetrics]]) -> None:
+    """A row for each of the three numbers: of pairs of what was told at an age, and at maturity."""
     for kind in ("", "estimated_", "nowcast_"):
         held = [
             _held([(_metric(early, kind + name_), getattr(late, name_)) for early, late in told]) for name_ in METRICS
@@ -142,31 +142,37 @@ def _metric(record: WindowMetrics, name: str) -> Metric | None:
     return None if value is None else Metric(value.value, found[0].low, found[0].high) if found else Metric(value.value)
 
 
-def _through_the_stage(
-    windows: Sequence[tuple[int, WindowCounts, WindowCounts]], settings: ModelSettings, profile: ReferenceProfile
-) -> list[tuple[WindowMetrics, WindowMetrics]]:
-    """What is told of each window (its start; its counts at the end, and at maturity), as the log has it: all in order of time."""
+def through_the_stage(
+    windows: Sequence[tuple[int, Mapping[int, WindowCounts], WindowCounts]],
+    settings: ModelSettings,
+    profile: ReferenceProfile,
+    segment: str = "*",
+) -> list[list[WindowMetrics]]:
+    """What is told of each window (its start; its counts so long after its end; those at maturity), as the log has it: by time."""
     stage = Performance(MemoryStore(), _One(profile, settings))
     told: dict[int, list[WindowMetrics]] = {}
-    events = [(start + settings.window, 0, start, counts) for start, counts, _ in windows]
-    events += [(start + settings.window + settings.horizon + 1, 1, start, counts) for start, _, counts in windows]
-    for at, mature, start, counts in sorted(events, key=lambda event: event[:3]):
-        partial = _partial(settings, start, at, bool(mature), counts)
+    ends, last = settings.window, settings.horizon + 1
+    events = [(start + ends + age, start, age, counts) for start, ages, _ in windows for age, counts in ages.items()]
+    events += [(start + ends + last, start, last, counts) for start, _, counts in windows]
+    for at, start, age, counts in sorted(events, key=lambda event: event[:3]):
+        partial = _partial(settings, start, at, age == last, counts, segment)
         [output] = stage.on_batch(_batch(partial)).outputs
         told.setdefault(start, []).extend(each for each in output.records if isinstance(each, WindowMetrics))
-    return [(early, late) for early, late in told.values()]
+    return list(told.values())
 
 
-def _partial(settings: ModelSettings, start: int, at: int, mature: bool, counts: WindowCounts) -> WindowPartial:
+def _partial(
+    settings: ModelSettings, start: int, at: int, mature: bool, counts: WindowCounts, segment: str
+) -> WindowPartial:
     state = "mature" if mature else "provisional"
     known = {
         "window_start": start,
         "window_end": start + settings.window,
         "as_of": at,
-        "revision": 1 + mature,
+        "revision": 1 + at - start,
         "state": state,
     }
-    return WindowPartial("m", "v1", "*", source_partition=0, task="binary", **known, **counts.fields())  # type: ignore[arg-type]
+    return WindowPartial("m", "v1", segment, source_partition=0, task="binary", **known, **counts.fields())  # type: ignore[arg-type]
 
 
 def _batch(record: WindowPartial) -> Batch:
@@ -175,7 +181,7 @@ def _batch(record: WindowPartial) -> Batch:
 
 
 def _add_real(table: Table, folder: Path) -> None:
-    """All windows of the first version of a stream, of an hour, six and a day."""
+    """All windows of the first version of a stream, of an hour, six and a day; of a day those of each segment too."""
     meta = json.loads((folder / "meta.json").read_text())
     reference = _read(folder / "reference.csv.gz")
     scores, positive = reference["score"], reference["label"] == 1
@@ -184,8 +190,12 @@ def _add_real(table: Table, folder: Path) -> None:
     rows = _joined(_read(folder / "predictions.csv.gz"), _read(folder / "outcomes.csv.gz"), horizon)
     for window in (duration_ms("1h"), duration_ms("6h"), duration_ms("1d")):
         settings = ModelSettings(name="m", horizon=horizon, window=window)
-        told = _through_the_stage(list(_windows(rows, window)), settings, profile)
-        _rows(table, f"{folder.name}, {window // 3_600_000} h", told)
+        told = through_the_stage(list(_windows(rows, window)), settings, profile)
+        add_rows(table, f"{folder.name}, {window // 3_600_000} h", [(early, late) for early, late in told])
+    for segment in np.unique(rows.segments).tolist():
+        own = list(_windows(rows.where(rows.segments == segment), window))
+        told = through_the_stage(own, settings, profile, segment)
+        add_rows(table, f"{folder.name}, {window // 3_600_000} h, {segment}", [(early, late) for early, late in told])
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +207,10 @@ class _Logged:
     labels: Ints
     outcomes: Floats
     arrival: Ints
+    segments: NDArray[Any]
+
+    def where(self, chosen: Bools) -> "_Logged":
+        return _Logged(*(getattr(self, each.name)[chosen] for each in fields(self)))
 
 
 def _joined(predictions: Columns, outcomes: Columns, horizon: int) -> _Logged:
@@ -215,7 +229,7 @@ def _joined(predictions: Columns, outcomes: Columns, horizon: int) -> _Logged:
     truth, arrival = np.full(len(ids), np.nan), np.zeros(len(ids), np.int64)
     truth[used], arrival[used] = outcomes["outcome"][rows], outcomes["arrival_time"][rows]
     times, scores, labels = (predictions[name][first] for name in ("event_time", "score", "label_pred"))
-    return _Logged(times, scores, labels, truth, arrival)
+    return _Logged(times, scores, labels, truth, arrival, predictions["segment"][first])
 
 
 def _read(path: Path) -> Columns:
@@ -230,7 +244,7 @@ def _read(path: Path) -> Columns:
     return columns
 
 
-def _windows(rows: _Logged, size: int) -> Iterator[tuple[int, WindowCounts, WindowCounts]]:
+def _windows(rows: _Logged, size: int) -> Iterator[tuple[int, Mapping[int, WindowCounts], WindowCounts]]:
     starts = window_start(rows.times, size)
     for start in np.unique(starts).tolist():
         some = np.flatnonzero(starts == start)
@@ -239,7 +253,7 @@ def _windows(rows: _Logged, size: int) -> Iterator[tuple[int, WindowCounts, Wind
         own, truth = rows.scores[None, some], np.nan_to_num(rows.outcomes[None, some])
         threshold = _threshold(rows, some)
         counted = [counts_of(own, truth, known[None], "binary", threshold)[0] for known in (early, ever)]
-        yield start, counted[0], counted[1]
+        yield start, {0: counted[0]}, counted[1]
 
 
 def _threshold(rows: _Logged, some: Ints) -> float:

@@ -171,7 +171,7 @@ def metrics(day: int, segment: str, counts: MatureCounts, state: str, expected: 
 
 
 def join_counts(as_of: int, number: int) -> JoinCounts:
-    return JoinCounts("m", -1, number, as_of, *[number] * 17)
+    return JoinCounts("m", -1, number, as_of, *[number] * 17)  # type: ignore[arg-type] # all of them are numbers
 
 
 def run(cell: Cell, seed: int, windows: int, good: int | None = None) -> list[tuple[int, Alert]]:

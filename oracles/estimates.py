@@ -29,7 +29,7 @@ from leadline.core.windows.counts import WindowCounts
 from leadline.core.windows.reference_windows import calibration_of
 
 METRICS = ("accuracy", "f1", "auc")
-CLOSE, EQUAL = 0.003, 1e-7
+CLOSE, EQUAL = 0.002, 1e-7
 """How far a calibrated estimate may be from NannyML's, which calibrates on a part of the reference, and one without calibration.
 
 Shares are equal to 1e-15; NannyML's area under the curve has an error of 1e-8 of its own."""

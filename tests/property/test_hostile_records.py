@@ -60,7 +60,7 @@ PROFILE = ReferenceProfile(
     20,
     [FeatureProfile("x", "numeric", [5, 9, 6], [1.0], []), FeatureProfile("score", "score", [4, 12, 4], [0.5], [])],
     {},
-    calibration=Calibration([1, 1500], [10, 10], [[1.0, 8.0]]),
+    calibration=Calibration([1, 1500], [10, 10], [[1.0, 8.0]], [[0.0, 20.0, 9.0, 10.0]]),
 )
 MODELS = Models({"m": SETTINGS}, {("m", "v1"): version(SETTINGS, PROFILE)})
 

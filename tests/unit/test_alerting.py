@@ -7,7 +7,7 @@ import fastavro
 import pytest
 
 from incidents import GRACE, HORIZON, SIZE, counts, models, reference, report, time, window
-from leadline.core.reference import ReferenceProfile, SegmentReference
+from leadline.core.reference import Calibration, ReferenceProfile, SegmentReference
 from leadline.core.scoring.routing import Deployments
 from leadline.core.tables import Table
 from leadline.core.watch.alerting import Alerting
@@ -167,6 +167,16 @@ def test_half_of_the_segments_known_is_not_enough():
     assert feed(run, window(0, 120, segment="weak")) == [("performance", "opened", 0)]
 
 
+@pytest.mark.parametrize(("names", "segments"), [(["c"], ["c=a", "c=b"]), ([""], ["weak", "x=y"])])
+def test_a_window_waits_for_all_its_segments(names, segments):
+    """They come by another way than the whole, so later or sooner."""
+    served = models(reference(**dict.fromkeys(segments, 0.6)))
+    served.known["m"] = served.known["m"].model_copy(update={"segments": names})
+    run, half = host(served), counts(20, n=100)
+    assert feed(run, window(0, 40), time(0), window(0, half, segment=segments[0])) == []
+    assert feed(run, window(0, half, segment=segments[1])) == [("performance", "opened", 0)]
+
+
 def test_versions_without_a_reference_and_versions_that_do_not_answer_have_no_incident():
     rollouts = rolled_out(m="v2")
     run = host(rollouts=rollouts)
@@ -258,6 +268,40 @@ def test_scores_whose_sum_is_not_known_say_nothing_of_calibration():
     assert days(host(), [MatureCounts(200, 200, 0, 90, 10, 10, 90, 0, 0)] * 20) == []
 
 
+@pytest.mark.parametrize(
+    ("told", "kind"),
+    [
+        ({"mean_score": Metric(0.3)}, "calibration"),
+        ({"estimated_accuracy": Metric(0.99, 0.98, 1.0)}, "concept-drift"),
+    ],
+)
+def test_scores_are_judged_by_the_cycle_too(told, kind):
+    """Of the windows of a cycle the mean score, and the estimate, are means by their rows."""
+    run, even = host(models(cycle=2 * SIZE)), MatureCounts(200, 200, 0, 90, 10, 10, 90, 0, 0)
+    assert (kind, "opened") in [each[:2] for each in days(run, [even if "mean_score" in told else 176] * 16, **told)]
+
+
+def off(*differences):
+    """A reference of 1,000 rows in ten windows, whose mean score is 0.3 and whose outcomes are so much more often positive."""
+    shares = [0.3 + differences[i % len(differences)] for i in range(10)]
+    windows = [[100.0 * i, 100.0, 100.0 * share, 30.0] for i, share in enumerate(shares)]
+    return replace(reference(), calibration=Calibration([1024], [1000], [[1000 * sum(shares) / 10]], windows))
+
+
+def test_scores_that_never_told_it_are_no_drift():
+    even, rare = (MatureCounts(200, 200, 0, n, 0, 0, 200 - n, 0, 0) for n in (100, 60))
+    run = host(models(off(0.2)))
+    assert days(run, [even] * 30, mean_score=Metric(0.3)) == []
+    assert [each[:2] for each in days(run, [rare] * 9, first=30, mean_score=Metric(0.3))] == [("calibration", "opened")]
+    assert "in the reference 0.2 more are than it says" in run.emitted[0].cause
+
+
+def test_calibration_moves_as_far_as_the_windows_of_the_reference_do():
+    days_of = [MatureCounts(200, 200, 0, n, 0, 0, 200 - n, 0, 0) for n in (20, 20, 100)]
+    assert days(host(models(off(-0.15, 0.15))), days_of * 10, mean_score=Metric(0.3)) == []
+    assert days(host(models(off(0.0))), days_of * 10, mean_score=Metric(0.3)) != []
+
+
 # -- early ------------------------------------------------------------------------------------------------------------
 
 
@@ -306,6 +350,19 @@ def test_features_open_and_resolve_one_by_one_in_one_incident():
     assert drift(run, 6) == []
     assert drift(run, 7) == [("data-drift", "resolved", 7)]
     assert {alert.early for alert in run.emitted} == {True}
+
+
+def test_a_window_that_could_not_have_shown_the_drift_says_nothing_of_it():
+    run = host()
+    assert drift(run, 0, "x") + drift(run, 1, "x") == [("data-drift", "opened", 1)]
+    assert [drift(run, number, threshold=0.4) for number in range(2, 9)] == [[]] * 7, "few rows: the drift was 0.3"
+    assert feed(run, *(report(number, "score", False) for number in range(9, 12))) == [], "no report of the feature"
+    assert drift(run, 12, "x", statistic=3.0, threshold=2.0) == [], (
+        "few rows, and by chance a large one: it has not grown"
+    )
+    assert drift(run, 13, threshold=2.0) + drift(run, 14, threshold=2.0) == []
+    assert drift(run, 15) == []
+    assert drift(run, 16) == [("data-drift", "resolved", 16)]
 
 
 def test_the_score_alone_is_prediction_drift_and_part_of_the_drift_of_inputs():

@@ -56,6 +56,13 @@ def test_an_empty_bin_lies_between_its_neighbours():
     assert Expectation.of(Calibration([], [], [[]]), SCORE_BINS) is None
 
 
+def test_the_curve_is_fitted_to_the_scores_and_not_to_their_bins():
+    """The first two scores are in one bin. The curve is 0, then a half for all that follow; made of bins it would be a third all over."""
+    scores, positive = np.array([0.5, 0.5001, 0.504]), np.array([[False, True, False]])
+    found = Expectation.of(calibration_of(scores, positive), SCORE_BINS).by_bin[0]
+    assert found[score_bin(scores)].tolist() == [0.25, 0.25, 0.5]
+
+
 def rows(seed, n=400, threshold=0.5, coverage=0.5):
     rng = np.random.default_rng(seed)
     scores = rng.uniform(size=n).round(2)

@@ -52,11 +52,16 @@ class Calibration:
 
     ``bins`` are those in which the join counts scores: of `leadline.core.windows.aggregates.by_score`, by ``score_edges`` where scores are
     no probabilities. ``sums`` has a row of positives; of a regression a row of absolute errors, and one of squared errors.
+    ``windows``, of probabilities: for each of the reference's own windows (one of all where it has no event times) its start, its rows, how
+    many of them were positive, and the sum of the scores. ``fitted``: the share of positives in each bin, by a curve that never falls and
+    is fitted to the scores as they were; the bins alone lose where its steps are. Empty for a regression.
     """
 
     bins: list[int]
     rows: list[int]
     sums: list[list[float]]
+    windows: list[list[float]] = field(default_factory=list)
+    fitted: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

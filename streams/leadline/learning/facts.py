@@ -73,7 +73,10 @@ def reference_profile(
 def _calibration(settings: ModelSettings, edges: Floats, rows: ScoredRows) -> Calibration:
     """By the bins in which the join counts the scores."""
     if settings.counted_as == "binary":
-        return calibration_of(rows.scores, (rows.outcomes == 1)[None])
+        positive = rows.outcomes == 1
+        times = np.zeros(len(rows), np.int64) if rows.times is None else rows.times
+        windows = segment_windows(times, settings.window, np.stack([positive, rows.scores]))
+        return replace(calibration_of(rows.scores, positive[None]), windows=windows)
     sums = rows.sums(settings) if settings.task == "regression" else (rows.outcomes == 1)[None]
     return calibration_of(between(edges, rows.scores), sums)
 

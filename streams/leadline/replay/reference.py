@@ -160,8 +160,9 @@ class Watched:
             raise LogError(f"{reference}: {error}") from None
 
     def settings(self, settings: ModelSettings) -> ModelSettings:
-        """The settings with the features that there are."""
-        return settings.model_copy(update={"numeric": self.features.numeric, "categorical": self.features.categorical})
+        """The settings with the features that there are, and the one category, without a name, by which a log has segments."""
+        known = {"numeric": self.features.numeric, "categorical": self.features.categorical, "segments": [""]}
+        return settings.model_copy(update=known)
 
     def inputs(self, predictions: pa.RecordBatch) -> dict[str, pa.Array]:
         """The columns ``features`` and ``signature`` of predictions; those of a version without reference have none."""

@@ -20,8 +20,8 @@ class Expectation:
     def of(cls, calibration: Calibration, size: int) -> Self | None:
         """From the rows of the reference in ``size`` bins; None where it has none.
 
-        Shares of positives never fall with the score. A bin that the reference lacks lies between its neighbours, and beyond the last one
-        is as that one.
+        Shares of positives never fall with the score; they are made of the bins where they were not fitted to the scores themselves. A bin
+        that the reference lacks lies between its neighbours, and beyond the last one is as that one.
 
         >>> Expectation.of(Calibration([1, 3], [10, 10], [[2.0, 6.0]]), 5).by_bin.round(6).tolist()
         [[0.2, 0.2, 0.4, 0.6, 0.6]]
@@ -30,7 +30,8 @@ class Expectation:
         if not len(used):
             return None
         means = [np.array(row) / rows for row in calibration.sums]
-        smooth = [isotonic(means[0], rows)] if len(means) == 1 else means
+        fitted = np.array(calibration.fitted)
+        smooth = means if len(means) != 1 else [fitted if len(fitted) == len(used) else isotonic(means[0], rows)]
         return cls(np.stack([np.interp(np.arange(size), used, row) for row in smooth]))
 
     def __call__(self, bins: Ints) -> Floats:

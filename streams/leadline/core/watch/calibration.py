@@ -1,4 +1,5 @@
-"""Whether scores still tell how often an outcome is positive, in the large: positive outcomes against the mean score, within the margin.
+"""Whether scores still tell how often an outcome is positive, in the large: positive outcomes against the mean score, as in the
+reference, within the margin.
 
 All of it is of the counts at maturity.
 """
@@ -11,13 +12,14 @@ from numpy.typing import NDArray
 
 from leadline.core.watch.cusum import Evidence, Tally
 from leadline.core.watch.incidents import Finding, Incidents, number
+from leadline.core.watch.promise import Promise
 from leadline.core.watch.waiting import Block
 from leadline.core.watch.yardstick import UNIT
 from leadline.records import Alert, MatureCounts, iso
 
 Floats = NDArray[np.float64]
-Sides = Callable[[float, float, float], tuple[Floats, Floats]]
-"""Evidence of fewer, and of more, than a share of so many rows: of a count, the rows and the share."""
+Sides = Callable[[float, float, float, float], tuple[Floats, Floats]]
+"""Evidence of fewer, and of more, than a share of so many rows: of a count, the rows, the share and rho."""
 
 
 @dataclass(slots=True)
@@ -39,20 +41,22 @@ class Calibration:
         block: Block,
         counts: MatureCounts,
         sides: Sides,
+        own: Promise,
         margin: float,
         log_c: float,
         incidents: Incidents,
         at: int,
     ) -> list[Alert]:
-        """Take in a block of a binary model."""
+        """Take in a block of a binary model; ``own``: what its reference says."""
         n, positive, expected = counts.matched, counts.tp + counts.fn, counts.score_sum * UNIT
         if not 0 < expected <= n or not 0 < positive <= n:
             return []
         mean, was_open, alerts = expected / n, self.is_open, list[Alert]()
-        both = (self.under, sides(positive, n, mean - margin)), (self.over, sides(n - positive, n, 1 - mean - margin))
+        fewer = sides(positive, n, mean + own.low - margin, own.rho)
+        both = (self.under, fewer), (self.over, sides(n - positive, n, 1 - mean - own.high - margin, own.rho))
         for side, evidence in both:
             change, rests_on = side.step(block.start, [n, positive, expected], evidence, log_c)
-            found = _finding(block, rests_on)
+            found = _finding(block, rests_on, own)
             if change == "opened" and not was_open:
                 alerts += incidents.open("calibration", found, at)
             elif change == "resolved" and not self.is_open:
@@ -73,13 +77,14 @@ class Calibration:
                 side.clear()
 
 
-def _finding(block: Block, tally: Tally) -> Finding:
+def _finding(block: Block, tally: Tally, own: Promise) -> Finding:
     n, positive, expected = tally.sums
     rate, mean, since = number(positive / n), number(expected / n), iso(tally.start)
-    cause = f"{positive:.0f} of {n:.0f} labelled outcomes since {since} are positive ({rate}), the scores say {mean}"
+    cause = f"{positive:.0f} of {n:.0f} labelled outcomes since {since} are positive ({rate}), the scores say {mean}{own.said}"
     evidence = {
         "mean_score": mean,
         "outcome_rate": rate,
+        "reference_offset": number(own.offset),
         "matched": f"{n:.0f}",
         "since": since,
         "windows": iso(block.start),

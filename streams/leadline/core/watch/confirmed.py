@@ -73,7 +73,9 @@ class Confirmed:
         if scale.settings.counted_as != "binary" or (self.quality_is_open and not self.calibration.is_open):
             return alerts
         margin, log_c = scale.settings.alerts.margin, scale.log_c("calibration", 2)
-        return alerts + self.calibration.judge(block, overall, view.sides, margin, log_c, incidents, at)
+        return alerts + self.calibration.judge(
+            block, overall, view.sides, scale.yard.promise, margin, log_c, incidents, at
+        )
 
     # -- labels -------------------------------------------------------------------------------------------------------
 
@@ -187,12 +189,12 @@ class _View(NamedTuple):
         right, n = observed("accuracy", self.overall)
         if low is None or not n:
             return np.zeros(len(FALLS)), np.zeros(len(FALLS))
-        return self.sides(right, n, low - self.scale.settings.alerts.margin)
+        return self.sides(right, n, low - self.scale.settings.alerts.margin, float(self.scale.yard.rho[0]))
 
-    def sides(self, right: float, n: float, limit: float) -> tuple[Floats, Floats]:
-        phi = deflation(n, float(self.scale.yard.rho[0]))
-        count, rows, at = np.array(right), np.array(n), np.array(max(limit, 1e-6))
-        return binomial(count, rows, at) / phi, binomial(count, rows, at, _RISES) / phi
+    def sides(self, right: float, n: float, limit: float, rho: float) -> tuple[Floats, Floats]:
+        """Evidence of fewer, and of more, than a share of so many rows."""
+        counts = np.array(right), np.array(n), np.array(max(limit, 1e-6))
+        return binomial(*counts) / deflation(n, rho), binomial(*counts, _RISES) / deflation(n, rho)
 
     # -- findings -----------------------------------------------------------------------------------------------------
 

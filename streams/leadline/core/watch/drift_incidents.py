@@ -1,11 +1,12 @@
 """Incidents of drift and of the pipeline: one for all features, each of which opens and resolves by itself.
 
-A feature counts after ``open_after`` drifted windows in a row, and no longer after ``resolve_after`` others. The incident of drift opens
+A feature counts after ``open_after`` drifted windows in a row, and no longer after ``resolve_after`` others. A window with so few rows that
+it could not have shown what the feature counts for says nothing of it, as one without any. The incident of drift opens
 when a feature counts and the evidence of the windows reaches what the budget of drift asks; that of the pipeline when a feature counts.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from leadline.core.statistics.budget import alarm_at
 from leadline.core.statistics.e_detector import MOST, p_to_e
@@ -18,7 +19,12 @@ MOST_WAITING = 64
 """Windows whose reports have not all come; of more, those furthest ahead are left out."""
 PIPELINE = {"missing": "missing values", "unseen": "new categories"}
 _NO_EVIDENCE = math.log(0.5)
-_LEAST_P = 1e-300
+_LEAST_P, _MOST_SIZE = 1e-300, 1e300
+
+
+def _bounded(size: float) -> float:
+    """A size that can be kept as JSON."""
+    return min(size, _MOST_SIZE) if size == size else _MOST_SIZE
 
 
 @dataclass(slots=True)
@@ -31,6 +37,11 @@ class Said:
     log_p: float
     own: bool
     text: str
+    size: float = 0.0
+
+    @property
+    def key(self) -> str:
+        return f"{self.finding} {self.name}"
 
     @property
     def name(self) -> str:
@@ -51,16 +62,24 @@ class Said:
             log_p,
             own_p is not None and report.own_windows > 0,
             f"{effect}; {text}" if effect else text,
+            _bounded(report.statistic),
         )
 
 
 @dataclass(slots=True)
 class Coming:
-    """The reports of a window's newest revision, as far as they have come: those that speak of drift."""
+    """The reports of a window's newest revision, as far as they have come: those that speak of drift, and of others from what size they
+    would have.
+    """
 
     end: int
     revision: int
     drifted: dict[str, Said] = field(default_factory=dict)
+    others: dict[str, float] = field(default_factory=dict)
+
+    def says_nothing(self, key: str, held: Said) -> bool:
+        """Whether the window could not have shown what a feature counts for, or has no report of it."""
+        return key not in self.drifted and not self.others.get(key, math.inf) < held.size
 
 
 @dataclass(slots=True)
@@ -87,7 +106,7 @@ class Drifting:
         if again and self.judged_to is not None and start <= self.judged_to:
             return self._restated(start, window, settings, incidents, at)
         self.judged_to = start
-        self._count(window.drifted, settings)
+        self._count(window, settings)
         return self._data(start, window, settings, incidents, at) + self._pipeline(start, window, incidents, at)
 
     def _window(self, report: DriftReport) -> Coming | None:
@@ -108,20 +127,25 @@ class Drifting:
         """Keep what a report says; whether it is the last one."""
         said = Said.of(report)
         if report.drifted:
-            window.drifted[f"{said.finding} {said.name}"] = said
+            window.drifted[said.key] = said
+        else:
+            window.others[said.key] = _bounded(report.threshold)
         return report.kind == "score" and said.finding == "distribution"
 
-    def _count(self, drifted: dict[str, Said], settings: ModelSettings) -> None:
+    def _count(self, window: Coming, settings: ModelSettings) -> None:
         """How long each feature has drifted, or has not; where values are missing or new, their distribution is no finding of its own."""
+        drifted = window.drifted
+        blind = {key for key, held in self.counting.items() if window.says_nothing(key, held)}
         spoilt = {said.feature for said in drifted.values() if said.finding in PIPELINE}
         for key in [each for each, said in drifted.items() if said.finding not in PIPELINE and said.feature in spoilt]:
             del drifted[key]
         limits = settings.alerts
-        for key in {*self.runs, *drifted}:
+        for key in {*self.runs, *drifted} - blind:
             bad, good = self.runs.get(key, [0, 0])
             self.runs[key] = [bad + 1, 0] if key in drifted else [0, good + 1]
             if key in drifted and (key in self.counting or bad + 1 >= limits.open_after):
-                self.counting[key] = drifted[key]
+                least = min(drifted[key].size, self.counting.get(key, drifted[key]).size)
+                self.counting[key] = replace(drifted[key], size=least)
             if self.runs[key][1] >= limits.resolve_after or (key not in drifted and key not in self.counting):
                 self.counting.pop(key, None)
                 del self.runs[key]

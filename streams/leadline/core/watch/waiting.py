@@ -6,7 +6,7 @@ then, window by window and with its number of predictions (`JoinCounts.matured`)
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from operator import add, attrgetter
 from typing import Any, NamedTuple
@@ -46,7 +46,7 @@ class Window:
     def is_whole(self, names: list[str]) -> bool:
         """Whether all partitions have told of it, and the segments of each of these names add up to ``*``: they come by different ways.
 
-        Where there were too many segments, those of a name are not all there.
+        A category without a name (``""``) has all segments. Where there were too many segments, those of a name are not all there.
         """
         overall = self.rows.get("*")
         if overall is None or None in self.rows.values():
@@ -58,8 +58,8 @@ class Window:
             return True
         sums = dict.fromkeys(names, 0)
         for segment, counts in known.items():
-            name = segment.partition("=")[0]
-            if name in sums:
+            name = "" if "" in sums else segment.partition("=")[0]
+            if name in sums and segment != "*":
                 sums[name] += counts.predictions
         return all(each == known["*"].predictions for each in sums.values())
 
@@ -133,8 +133,26 @@ class Block(NamedTuple):
         return {segment: MatureCounts(*values) for segment, values in sums.items()}
 
     def facts(self, name: str) -> list[float | None]:
-        """What a metric of ``*`` was; of several windows none, since it does not add up."""
-        return self.windows[0][1].facts.get(name, []) if len(self.windows) == 1 else []
+        """What a metric of ``*`` was; of several windows the mean, by the rows that it is of. An AUC has none."""
+        if len(self.windows) == 1:
+            return self.windows[0][1].facts.get(name, [])
+        known = [(window.facts.get(name, []), window.counts().get("*")) for _, window in self.windows]
+        rows = [(found, counts) for found, counts in known if counts is not None]
+        if name == "auc" or not all(found for found, _ in rows):
+            return []
+        weights = [counts.predictions for _, counts in rows]
+        return [_mean(side, weights) for side in zip(*(found for found, _ in rows), strict=True)]
+
+
+def _mean(values: Sequence[float | None], weights: Sequence[int]) -> float | None:
+    """None where any value is not known, or nothing has a weight.
+
+    >>> _mean([1.0, 4.0], [2, 1]), _mean([1.0, None], [2, 1])
+    (2.0, None)
+    """
+    known = [value * weight for value, weight in zip(values, weights, strict=True) if value is not None]
+    total = sum(weights)
+    return sum(known) / total if total and len(known) == len(weights) else None
 
 
 class Windows:

@@ -14,6 +14,7 @@ from scipy.special import betaincinv, stdtrit
 from leadline.core.reference import ReferenceProfile, SegmentReference
 from leadline.core.statistics.e_detector import FALLS, bets, binomial
 from leadline.core.statistics.overdispersion import INDEPENDENT, Spread, deflation, spread
+from leadline.core.watch.promise import Promise, promise
 from leadline.records import MatureCounts
 from leadline.settings import AlertLimits, ModelSettings
 
@@ -33,7 +34,7 @@ class Yardstick(NamedTuple):
     """``references``, ``limits``, ``rho`` and ``weights`` have a row for each of ``segments``.
 
     ``error_rate``: what may be said of the number of false alarms. ``positive_share``: of the labelled rows of the reference, how many
-    were predicted positive, of how many (None: not known).
+    were predicted positive, of how many (None: not known). ``promise``: how many outcomes are positive for what the scores say.
     """
 
     metric: str
@@ -45,6 +46,7 @@ class Yardstick(NamedTuple):
     error_rate: str
     betting: bool
     positive_share: tuple[float, int] | None
+    promise: Promise
 
     @property
     def is_loss(self) -> bool:
@@ -130,6 +132,7 @@ def _yardstick(
         "" if metric == "auc" else "proven" if betting else "calibrated" if calibrated else "",
         betting,
         _positive_share(profile, settings),
+        promise(profile, settings, rows[0].spread.rho),
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from leadline.core.columnar.columns import Bools, Floats, Ints
 from leadline.core.models import Signature
 from leadline.core.reference import Calibration, FeatureWindow, ReferenceProfile
+from leadline.core.statistics.isotonic import isotonic
 from leadline.core.windows.aggregates.by_score import SCORE_BINS, score_bin
 from leadline.core.windows.keys import window_start
 from leadline.core.windows.reference_bins import SCORE, ReferenceBins
@@ -68,13 +69,23 @@ def segment_windows(times: Ints | None, size: int, sums: Floats) -> list[list[fl
 
 
 def calibration_of(scores: Floats, sums: Floats | Bools) -> Calibration:
-    """What is added up of each row, by score bin; ``scores`` lie in [0, 1].
+    """What is added up of each row, by score bin; ``scores`` lie in [0, 1]. One row of sums is that of positives.
 
     >>> calibration_of(np.array([0.5, 0.5, 1.0]), np.array([[True, False, True]]))
-    Calibration(bins=[1024, 2047], rows=[2, 1], sums=[[1.0, 1.0]])
+    Calibration(bins=[1024, 2047], rows=[2, 1], sums=[[1.0, 1.0]], windows=[], fitted=[0.5, 1.0])
     """
     bins = score_bin(scores)
     rows = np.bincount(bins, minlength=SCORE_BINS)
     used = np.flatnonzero(rows)
     added = [np.bincount(bins, row, SCORE_BINS)[used].tolist() for row in sums]
-    return Calibration(used.tolist(), rows[used].tolist(), added)
+    fitted = (
+        np.bincount(bins, _fitted(scores, sums[0]), SCORE_BINS)[used] / rows[used] if len(sums) == 1 else np.zeros(0)
+    )
+    return Calibration(used.tolist(), rows[used].tolist(), added, fitted=fitted.tolist())
+
+
+def _fitted(scores: Floats, positive: Floats | Bools) -> Floats:
+    """The share of positives at the score of each row, which never falls."""
+    own, at = np.unique(scores, return_inverse=True)
+    rows = np.bincount(at, minlength=len(own)).astype(np.float64)
+    return isotonic(np.bincount(at, positive, len(own)) / rows, rows)[at]
