@@ -15,7 +15,7 @@ from hostile import ROWS, StandIn, send_bomb, send_row
 from leadline.cli import metrics, tail
 from leadline.cli.checkup import look_at_cluster
 from leadline.cli.record_fields import record_fields
-from leadline.demo.run import _watch
+from leadline.demo.run import Place, _watch
 from leadline.foreign_text import as_json
 from leadline.hosts import patience
 from leadline.hosts.changelog import ChangelogError, restore
@@ -158,7 +158,9 @@ async def test_metrics_demo_and_doctor_go_on_behind_hostile_records(talk):
     assert (await look_at_cluster._feed(talk.bootstrap, f"{talk.prefix}.metrics")).newest_ms
     seen = asyncio.Queue()
     async with asyncio.timeout(30):
-        watching = asyncio.create_task(_watch(talk.bootstrap, talk.prefix, "metrics", Screen(seen)))
+        watching = asyncio.create_task(
+            _watch(Place(load_settings(prefix=talk.prefix), talk.bootstrap, ""), "metrics", Screen(seen))
+        )
         assert await seen.get() == GOOD["metrics"]
         watching.cancel()
 

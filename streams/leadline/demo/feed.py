@@ -29,9 +29,14 @@ class Feed:
     weather: list[Weather]
     now_ms: int = 0
 
-    async def run(self, bootstrap: str, redis_url: str, prefix: str, partitions: int, seconds: float) -> None:
-        """Spread the month evenly over so many seconds, each record at its time."""
-        start, end = self.requests[0].event_time, max(self.outcomes[-1].outcome_time, self.requests[-1].event_time)
+    @property
+    def end_ms(self) -> int:
+        """When the last of it happens."""
+        return max(self.outcomes[-1].outcome_time, self.requests[-1].event_time)
+
+    async def run(self, bootstrap: str, redis_url: str, prefix: str, partitions: int, seconds: float, end: int) -> None:
+        """Spread what happens until ``end`` evenly over so many seconds, each record at its time."""
+        start = self.now_ms
         client = redis_client(SecretStr(redis_url))
         loop = asyncio.get_running_loop()
         async with open_sender(bootstrap, prefix, pass_on_arrival=True) as sender:

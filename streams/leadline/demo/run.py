@@ -1,16 +1,22 @@
 """The demo from end to end; see `scripts/demo`."""
 
 import asyncio
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 from rich.console import Console
 from rich.live import Live
 
+from leadline.core.processor import Output
 from leadline.demo.feed import Feed, publish_time
 from leadline.demo.flights import history, model_settings, month
 from leadline.demo.screen import Screen
@@ -20,22 +26,25 @@ from leadline.foreign_text import shown
 from leadline.kafka import cluster
 from leadline.kafka.admin import apply_topics
 from leadline.kafka.reader import Reader
-from leadline.kafka.sender import publish
+from leadline.kafka.sender import open_sender
 from leadline.learning.add import add_version, signature_of
 from leadline.learning.train import train
-from leadline.records import PROMOTE, Command
+from leadline.records import APPROVE, PROMOTE, RETRAIN, Command, Verdict
 from leadline.settings import Settings, load_settings
 from leadline.topology import STEPS
 from leadline.wire.codec import decode
 
-WATCHED = ("metrics", "drift", "alerts", "retrain-requests")
+WATCHED = ("metrics", "drift", "alerts", "retrain-requests", "trainings", "verdicts", "rollouts")
 HOUR_MS = 3_600_000
+FORTNIGHT_MS = 14 * 24 * HOUR_MS
+_TRAINED_S = 120.0
+TRAINER = (sys.executable, "-P", "-m", "leadline", "trainer")
 PREFIX = "leadline-demo"
 """Topics of this prefix are deleted when the demo begins."""
 
 
 def demo(seconds: float, keep: bool) -> None:
-    """Train on the winter, live through a month of summer storms in so many seconds, and show what Leadline notices."""
+    """Train on the winter, and live through a month of summer storms in so many seconds: what Leadline notices, and what comes of it."""
     console = Console()
     folder = Path(tempfile.mkdtemp(prefix="leadline-demo-"))
     settings = load_settings(prefix=PREFIX, clock="records", models=folder / "models", state=folder / "state")
@@ -52,16 +61,40 @@ def demo(seconds: float, keep: bool) -> None:
                 "KAFKA_BOOTSTRAP": server.bootstrap, "REDIS_URL": server.redis_url, "LEADLINE_CLOCK": "records",
                 "LEADLINE_MODELS": str(settings.models), "LEADLINE_PREFIX": settings.prefix,
             }  # fmt: skip
-            names = [step.name for step in STEPS]
-            workers = stack.enter_context(Workers(1, names, environment, settings.state, folder / "logs", say))
+            workers = stack.enter_context(_workers(settings, environment, folder, say))
+            place = Place(settings, server.bootstrap, server.redis_url)
             screen = Screen(console, accuracy)
-            asyncio.run(_live(settings, server.bootstrap, server.redis_url, workers, screen, seconds))
+            trainer = stack.enter_context(ExitStack())
+            asyncio.run(
+                _live(
+                    place, workers, screen, seconds, lambda: trainer.enter_context(_trainer(environment, folder, say))
+                )
+            )
+            _say_what_came_of_it(console, screen)
+            _verify(console, environment)
             _say_more(console, settings, server.bootstrap, screen, keep)
             while keep:
                 workers.tend()
                 time.sleep(0.5)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+class Place(NamedTuple):
+    """Where all of it happens."""
+
+    settings: Settings
+    bootstrap: str
+    redis_url: str
+
+
+def _workers(settings: Settings, environment: Mapping[str, str], folder: Path, say: Callable[[str], None]) -> Workers:
+    return Workers(1, [step.name for step in STEPS], environment, settings.state, folder / "logs", say)
+
+
+def _trainer(environment: Mapping[str, str], folder: Path, say: Callable[[str], None]) -> Workers:
+    own = {**environment, "LEADLINE_HEALTH": "none"}
+    return Workers(1, [], own, folder / "trainer", folder / "logs", say, TRAINER, name="trainer")
 
 
 def _sayer(console: Console) -> Callable[[str], None]:
@@ -86,33 +119,92 @@ async def _prepare(settings: Settings, bootstrap: str) -> None:
     steps = [step.name for step in STEPS if step.stateful]
     await cluster.remove(bootstrap, settings.prefix)
     await apply_topics(bootstrap, settings.prefix, settings.partitions, settings.replication, None, steps)
-    command = Command("first", PROMOTE, "flights", "demo", "first version", {"version": "v1"}, 0)
-    await publish(bootstrap, settings.prefix, "commands", command)  # the workers obey it before they score
+    began = Place(settings, bootstrap, "")
+    await _command(
+        began, month()[0][0].event_time, PROMOTE, "first version", {"version": "v1"}
+    )  # they obey before they score
 
 
 async def _live(
-    settings: Settings, bootstrap: str, redis_url: str, workers: Workers, screen: Screen, seconds: float
+    place: Place, workers: Workers, screen: Screen, seconds: float, start_trainer: Callable[[], Workers]
 ) -> None:
+    """Two weeks, after which a trainer answers what was asked, a person agrees, and the new version lives through the rest."""
     requests, outcomes, weather = month()
     feed = Feed(requests, outcomes, weather, requests[0].event_time)
-    watching = [asyncio.create_task(_watch(bootstrap, settings.prefix, topic, screen)) for topic in WATCHED]
+    end, fortnight = feed.end_ms, feed.now_ms + FORTNIGHT_MS
+    share = FORTNIGHT_MS / (end - feed.now_ms)
+    watching = [asyncio.create_task(_watch(place, topic, screen)) for topic in WATCHED]
     with Live(screen.render(), console=screen.console, auto_refresh=False, transient=False) as live:
-        feeding = asyncio.create_task(feed.run(bootstrap, redis_url, settings.prefix, settings.partitions, seconds))
         drawing = asyncio.create_task(_draw(feed, screen, live))
         try:
-            while not feeding.done():
-                workers.tend()
-                await asyncio.wait([feeding], timeout=0.5)
-            await feeding
-            end = feed.now_ms + 13 * HOUR_MS
+            await _feed(place, feed, workers, seconds * share, fortnight)
+            await _train_again(place, feed.now_ms, screen, [workers, start_trainer()])
+            await _feed(place, feed, workers, seconds * (1 - share), end)
             for topics in ((), ("predictions", "outcomes")):
-                await publish_time(bootstrap, settings.prefix, settings.partitions, topics, end)
-                await _settle(bootstrap, settings.prefix, workers)
+                await publish_time(
+                    place.bootstrap, place.settings.prefix, place.settings.partitions, topics, end + 13 * HOUR_MS
+                )
+                await _settle(place.bootstrap, place.settings.prefix, workers)
         finally:
             for task in (drawing, *watching):
                 task.cancel()
             await asyncio.gather(drawing, *watching, return_exceptions=True)
         live.update(screen.render(), refresh=True)
+
+
+async def _feed(place: Place, feed: Feed, workers: Workers, seconds: float, end: int) -> None:
+    settings = place.settings
+    feeding = asyncio.create_task(
+        feed.run(place.bootstrap, place.redis_url, settings.prefix, settings.partitions, seconds, end)
+    )
+    while not feeding.done():
+        workers.tend()
+        await asyncio.wait([feeding], timeout=0.5)
+    await feeding
+
+
+async def _train_again(place: Place, now_ms: int, screen: Screen, running: Sequence[Workers]) -> None:
+    """Ask for a training where nothing has, wait until the trainer has answered, and agree where a person is asked for."""
+    if not screen.counts["retrain"]:
+        screen.say(
+            "person", "the weather is as it was, so train all the same: `leadline retrain --force`, says the demo"
+        )
+        await _command(place, now_ms, RETRAIN, "it is the storms, no outage", {"force": "true"})
+    await _until(lambda: bool(screen.failed) or _held(screen) or _waiting(screen) is not None, running)
+    waiting = _waiting(screen)
+    if waiting is not None:
+        screen.say("person", f"{waiting.version} may answer: `leadline approve`, says the demo")
+        await _command(place, now_ms, APPROVE, "better on the held-out days", {"version": waiting.version})
+        await _until(lambda: screen.champion == waiting.version, running)
+
+
+async def _command(place: Place, now_ms: int, kind: str, reason: str, arguments: dict[str, str]) -> None:
+    """What a person would ask for on the command line, at a moment of the month."""
+    command = Command(f"demo-{kind}", kind, "flights", "demo", reason, arguments, now_ms)
+    output = Output("commands", records=[command], arrival_ms=np.array([now_ms]))
+    async with open_sender(place.bootstrap, place.settings.prefix, pass_on_arrival=True) as sender:
+        await asyncio.gather(*await sender.send_outputs([output]))
+
+
+def _waiting(screen: Screen) -> Verdict | None:
+    """The version for which a person is asked; None: there is none."""
+    asked = screen.verdicts.get("approval")
+    return asked if asked is not None and asked.verdict == "hold" and asked.version != screen.champion else None
+
+
+def _held(screen: Screen) -> bool:
+    """Whether the gate did not let the version through, so that nobody is asked."""
+    gate = screen.verdicts.get("gate")
+    return gate is not None and gate.verdict != "promote"
+
+
+async def _until(come: Callable[[], bool], running: Sequence[Workers]) -> None:
+    """Wait until something has come; for so long at most, on a machine that is busy."""
+    deadline = time.monotonic() + _TRAINED_S
+    while not come() and time.monotonic() < deadline:
+        for each in running:
+            each.tend()
+        await asyncio.sleep(0.2)
 
 
 async def _settle(bootstrap: str, prefix: str, workers: Workers) -> None:
@@ -123,8 +215,8 @@ async def _settle(bootstrap: str, prefix: str, workers: Workers) -> None:
     await asyncio.sleep(0.5)
 
 
-async def _watch(bootstrap: str, prefix: str, topic: str, screen: Screen) -> None:
-    async with Reader(bootstrap, f"{prefix}.{topic}", topic) as reader:
+async def _watch(place: Place, topic: str, screen: Screen) -> None:
+    async with Reader(place.bootstrap, f"{place.settings.prefix}.{topic}", topic) as reader:
         await reader.from_beginning()
         async for run in reader.follow():
             for record in decode(run, 1 << 30)[0].records:
@@ -142,13 +234,26 @@ async def _draw(feed: Feed, screen: Screen, live: Live) -> None:
         await asyncio.sleep(0.4)
 
 
+def _say_what_came_of_it(console: Console, screen: Screen) -> None:
+    """The live accuracy of each version, side by side."""
+    for version in sorted({version for _, _, version in screen.windows}):
+        console.print(screen.accuracy(version), highlight=False)
+
+
+def _verify(console: Console, environment: Mapping[str, str]) -> None:
+    """Walk the chain of all decisions, as `leadline audit verify` does."""
+    command = [sys.executable, "-P", "-m", "leadline", "audit", "verify"]
+    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+    console.print(shown((done.stdout or done.stderr).strip().split("\n")[0], 400), markup=False, highlight=False)
+
+
 def _say_more(console: Console, settings: Settings, bootstrap: str, screen: Screen, keep: bool) -> None:
     console.print(
         f"\n{screen.predictions:,} predictions, {screen.counts['alerts']} alerts, {screen.counts['retrain']} retrain request(s).\n"
         "What you saw came from Kafka topics that any client reads. With your own broker:\n"
         f"  export KAFKA_BOOTSTRAP=host:port && leadline topics apply && leadline worker\n"
         "  produce to   leadline.prediction-requests and leadline.outcomes (JSON or Avro, key = request_id)\n"
-        "  consume from leadline.predictions, .metrics, .drift, .alerts and .retrain-requests\n"
+        "  consume from leadline.predictions, .metrics, .drift, .alerts and .rollouts\n"
     )
     if keep:
         say = _sayer(console)

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from leadline.foreign_text import shown
-from leadline.records import Alert, DriftReport, Metric, RetrainRequest, WindowMetrics
+from leadline.records import Alert, DriftReport, Metric, RetrainRequest, Rollout, Training, Verdict, WindowMetrics
 
 _LINES = 9
 
@@ -37,22 +37,27 @@ class Screen:
     reference: float
     rate: float = 0.0
     now_ms: int = 0
-    windows: dict[tuple[str, int], WindowMetrics] = field(default_factory=dict)
+    windows: dict[tuple[str, int, str], WindowMetrics] = field(default_factory=dict)
     events: deque[Text] = field(default_factory=lambda: deque(maxlen=_LINES))
     drifted: dict[int, set[str]] = field(default_factory=dict)
     seen: set[tuple[str, ...]] = field(default_factory=set)
     counts: dict[str, int] = field(default_factory=lambda: {"alerts": 0, "retrain": 0})
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    """The newest verdict at each place."""
+    champion: str = ""
+    failed: str = ""
+    """Why a training came to nothing."""
 
     @property
     def predictions(self) -> int:
         """How many the live windows have counted."""
-        return sum(window.predictions for (segment, _), window in self.windows.items() if segment == "*")
+        return sum(window.predictions for (segment, _, _), window in self.windows.items() if segment == "*")
 
     def take(self, record: object) -> None:
         """A record came from one of the topics that are watched."""
         match record:
             case WindowMetrics():
-                window = record.segment, record.window_start
+                window = record.segment, record.window_start, record.model_version
                 if window not in self.windows or record.revision >= self.windows[window].revision:
                     self.windows[window] = record
             case DriftReport() if record.drifted:
@@ -62,6 +67,15 @@ class Screen:
             case RetrainRequest() if self._new("retrain", record.retrain_id):
                 self.counts["retrain"] += 1
                 self._note("retrain", record.event_time, f"train {record.model} again: {record.cause}", "magenta")
+            case Training() if self._new("training", record.state, record.message):
+                self._training(record)
+            case Verdict() if self._new("verdict", record.verdict_id):
+                self.verdicts[record.at] = record
+                self._note(record.at, self.now_ms, f"{record.version} {record.verdict}: {record.reason}", "blue")
+            case Rollout() if record.champion != self.champion:
+                self.champion = record.champion
+                instead = f" instead of {record.before}" if record.before else ""
+                self._note("answers", self.now_ms, f"{record.champion}{instead}: {record.reason}", "green")
 
     def _new(self, *identity: str) -> bool:
         fresh = identity not in self.seen
@@ -89,8 +103,26 @@ class Screen:
             "alert", alert.window_start, f"{alert.kind} of {alert.segment} {alert.state}: {alert.cause}"[:150], color
         )
 
+    def _training(self, training: Training) -> None:
+        if training.state in ("failed", "cancelled"):
+            self.failed = training.message
+        self._note("train", self.now_ms, f"{training.state}: {training.message}", "magenta")
+
+    def say(self, what: str, text: str) -> None:
+        """Something that the demo itself does."""
+        self._note(what, self.now_ms, text, "cyan")
+
+    def accuracy(self, version: str) -> str:
+        """How often a version was right of what is labelled, on its days."""
+        days = [each for (segment, _, name), each in self.windows.items() if (segment, name) == ("*", version)]
+        right, labelled = sum(each.tp + each.tn for each in days), sum(each.matched for each in days)
+        if not labelled:
+            return f"{version}: nothing is labelled"
+        first, last = min(each.window_start for each in days), max(each.window_start for each in days)
+        return f"{version}, {day(first)} to {day(last)}: {right / labelled:.1%} right of {labelled:,} that landed"
+
     def _note(self, what: str, time_ms: int, text: str, color: str) -> None:
-        line = Text.assemble((f"{day(time_ms)}  ", "dim"), (f"{what:8}", f"bold {color}"), shown(text))
+        line = Text.assemble((f"{day(time_ms)}  ", "dim"), (f"{what:9}", f"bold {color}"), shown(text))
         self.events.append(line)
         if not self.console.is_terminal:
             self.console.print(line)
@@ -104,12 +136,11 @@ class Screen:
 
     def table(self) -> Table:
         """The newest days by airport: first what is still coming in, then what is known."""
-        names = ("airport", "day", "state", "scored", "labels", "live accuracy (95 % interval)", "AUC")
+        names = ("airport", "day", "by", "state", "scored", "labels", "accuracy (95 % interval)", "AUC")
         table = Table(*names, box=SIMPLE_HEAD, pad_edge=False)
-        for segment in sorted({segment for segment, _ in self.windows}):
-            days = sorted(start for name, start in self.windows if name == segment)[-3:]
-            for start in days:
-                table.add_row(*self._row(self.windows[segment, start]))
+        for segment in sorted({segment for segment, _, _ in self.windows}):
+            for key in sorted(each for each in self.windows if each[0] == segment)[-3:]:
+                table.add_row(*self._row(self.windows[key]))
         return table
 
     def _row(self, window: WindowMetrics) -> list[Text]:
@@ -122,5 +153,12 @@ class Screen:
             and window.accuracy.high < self.reference - 0.05
         )
         accuracy = Text(shown(interval(window.accuracy)), "red" if bad else "")
-        cells = [name, day(window.window_start), window.state, f"{window.predictions:,}", coverage]
+        cells = [
+            name,
+            day(window.window_start),
+            window.model_version,
+            window.state[:6],
+            f"{window.predictions:,}",
+            coverage,
+        ]
         return [*(Text(shown(cell)) for cell in cells), accuracy, Text(shown(auc))]
