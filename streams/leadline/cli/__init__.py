@@ -15,6 +15,7 @@ from leadline.cli import (
     forget,
     gate,
     metrics,
+    mlflow,
     model,
     notify,
     ready,
@@ -41,6 +42,7 @@ app.command("trainer")(trainer.trainer)
 app.add_typer(topics.app, name="topics")
 app.command("asyncapi")(topics.asyncapi)
 app.add_typer(model.app, name="model")
+app.add_typer(mlflow.app, name="mlflow")
 app.command("verify")(verify.verify)
 app.command("forget")(forget.forget)
 app.add_typer(gate.app, name="gate")
