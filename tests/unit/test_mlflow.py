@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,7 +14,7 @@ from commands import run
 from leadline.cli import mlflow as command
 from leadline.cli import model_list
 from leadline.core.release.lineage import Decisions
-from leadline.learning import mlflow_store
+from leadline.learning import mlflow_pull, mlflow_store
 from leadline.learning.mlflow_store import MlflowError, store
 from leadline.learning.model_files import ModelFiles
 from leadline.learning.reference import inputs
@@ -249,6 +250,63 @@ def test_what_cannot_be_taken_is_one_line_and_adds_nothing(here, capsys, what, s
     assert says in err[-1]
     assert err[-1].startswith("error: ")
     assert ModelFiles(folder / "models").versions("theirs") == before
+
+
+SKLEARN = "flavors: {sklearn: {pickled_model: %s, serialization_format: skops}}"
+
+
+@pytest.mark.parametrize(
+    ("mlmodel", "says"),
+    [
+        (SKLEARN % "../secret", "names no file of a model"),
+        (SKLEARN % "[a]", "names no file of a model"),
+        (SKLEARN % '".."', "names no file of a model"),
+        (SKLEARN % "link", "symbolic link"),
+        (SKLEARN % "gone", "gone cannot be read"),
+        ("flavors: [sklearn]", "no flavour at all"),
+        ("flavors: {sklearn: 1}", "only scikit-learn models"),
+        ('"flavors\\e[31m": {}', "no flavour at all"),
+        ("{flavors: {'\\e[31m': 1}}", "only scikit-learn models"),
+        ("- [", "is no YAML"),
+        ("[" * 100_000, "is no YAML"),
+        ("!!python/object/apply:os.system [touch ran]", "is no YAML"),
+        ("x" * (2 << 20), "cannot be read"),
+    ],
+)
+def test_a_hostile_description_is_refused(tmp_path, monkeypatch, mlmodel, says):
+    folder = tmp_path / "taken"
+    folder.mkdir()
+    (tmp_path / "secret").write_bytes(b"secret")
+    (folder / "link").symlink_to(tmp_path / "secret")
+    (folder / "MLmodel").write_text(mlmodel)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MlflowError) as raised:
+        mlflow_pull._model_file(folder, "theirs 1")
+    assert says in str(raised.value)
+    assert len(str(raised.value)) < 500
+    assert "\x1b" not in str(raised.value)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_hostile_pickle_does_nothing_even_where_one_is_asked_for(here, capsys):
+    folder, uri = here
+    source = folder / "hostile"
+    source.mkdir()
+    (source / "MLmodel").write_text("flavors: {sklearn: {pickled_model: m.pkl, serialization_format: pickle}}")
+    (source / "m.pkl").write_bytes(pickle.dumps(Hostile(str(folder / "ran"))))
+    mlflow.MlflowClient(uri, uri).create_registered_model("hostile")
+    mlflow.MlflowClient(uri, uri).create_model_version("hostile", source.as_uri())
+    assert run(pull(folder, uri, "models:/hostile/1", "--pickle")) == 1
+    assert "error: " in capsys.readouterr().err
+    assert not (folder / "ran").exists()
+
+
+class Hostile:
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.path}",)
 
 
 def test_a_version_of_other_content_under_the_same_name_is_refused(here, capsys):

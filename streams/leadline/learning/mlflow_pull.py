@@ -64,7 +64,7 @@ def _model_file(folder: Path, said: str) -> tuple[Path, Literal["skops", "joblib
     flavours = _flavours(folder, said)
     known = flavours.get("sklearn")
     if not isinstance(known, dict):
-        names = ", ".join(map(shown, flavours)) or "no flavour at all"
+        names = shown(", ".join(map(str, flavours))) or "no flavour at all"
         raise MlflowError(f"{said} has {names}: only scikit-learn models can be taken, register it by mlflow.sklearn")
     name, form = known.get("pickled_model"), known.get("serialization_format")
     if not isinstance(name, str) or "/" in name or name in ("", ".", ".."):
