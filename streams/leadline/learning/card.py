@@ -123,7 +123,7 @@ def calibration_groups(known: Calibration) -> list[tuple[int, float, float]]:
     """Neighbouring score bins together: rows, mean score (by the middle of each bin) and share of positives of each group.
 
     >>> calibration_groups(Calibration([0, 1024, 2047], [5, 0, 5], [[0, 0, 5]]))
-    [(5, 5.626e-08, 0.0), (5, 1.0, 1.0)]
+    [(5, 5.627e-08, 0.0), (5, 1.0, 1.0)]
     """
     fences = np.array([0.0, *EDGES, 1.0])
     rows, positives = np.array(known.rows, np.float64), np.array(known.sums[0])
