@@ -44,6 +44,7 @@ RECORDS["audit"] = Chain().add("rollouts", 0, Raw(0, RAW, value_of(RECORDS["roll
 LETTER = [
     ("leadline-reason", HOSTILE.encode()), ("__connect.errors.exception.message", RAW), (HOSTILE, RAW), ("none", None),
 ]  # fmt: skip
+OF_FILE = ["--settings", f"{FILE}.toml", "--reference", f"{FILE}.csv"]
 REPLAY = ["--predictions", f"{FILE}.csv", "--outcomes", f"{FILE}.csv", "--horizon", "1d", "--window", "1d"]
 TAILED = [["tail", topic, "--from-beginning", "-n", "2" if topic in RECORDS else "1"] for topic in BY_NAME]
 
@@ -55,9 +56,16 @@ RUN = {
     "model add": [["model", "add", f"{FILE}.skops", "--settings", f"{FILE}.toml", "--reference", f"{FILE}.csv"]],
     "model init": [["model", "init", f"{FILE}.skops", "--reference", f"{FILE}.csv", "--name", HOSTILE]],
     "model list": [["model", "list"]],
-    "model show": [["model", "show", HOSTILE], ["model", "show", "m"]],
+    "model show": [["model", "show", HOSTILE], ["model", "show", "m"], ["model", "show", "m", HOSTILE]],
+    "model diff": [["model", "diff", HOSTILE, HOSTILE, "@champion"]],
+    "model card": [["model", "card", HOSTILE, HOSTILE], ["model", "card", f"models:/{HOSTILE}"]],
+    "model export": [["model", "export", HOSTILE, HOSTILE, f"{FILE}.tar"]],
     "model configure": [["model", "configure", HOSTILE, f"{HOSTILE}=1", "--reason", HOSTILE, "--timeout", "1s"]],
     "model push": [["model", "push", HOSTILE, HOSTILE, "--to", "."]],
+    "mlflow push": [["mlflow", "push", HOSTILE, HOSTILE, "--to", HOSTILE]],
+    "mlflow pull": [
+        ["mlflow", "pull", f"models:/{FILE}@{FILE}", "--from", HOSTILE, *OF_FILE],
+    ],
     "gate run": [["gate", "run", "m", "--challenger", HOSTILE, "--data", f"{FILE}.csv", "--junit", "j.xml"]],
     "alerts list": [["alerts", "list"], ["alerts", "list", "--json"]],
     "alerts show": [["alerts", "show", "a"], ["alerts", "show", "a", "--json"], ["alerts", "show", HOSTILE]],

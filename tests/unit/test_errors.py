@@ -24,6 +24,7 @@ ADD = ["model", "add", "m.skops", "--settings", "good.toml", "--reference", "ref
 REPLAY = ["replay", "--predictions", "log.csv", "--outcomes", "log.csv", "--horizon", "1d", "--window", "1d"]
 REQUESTS = ["send", "--to", "requests", "--model", "good"]
 OUTCOMES = ["send", "--to", "outcomes"]
+PULL = ["mlflow", "pull", "--from", "sqlite:///m.db", "--settings", "good.toml", "--reference", "ref.csv"]
 NONE, GONE, THERE = None, "127.0.0.1:1", "there"
 """KAFKA_BOOTSTRAP: not set, where nobody listens, and where every command thinks that a broker answers."""
 
@@ -63,6 +64,18 @@ CASES = [
     (["model", "promote", "good", "v1"], 1, "127.0.0.1:1 does not answer", GONE),
     (["model", "promote", "good", "v1", "--timeout", "soon"], 2, "--timeout: 'soon' is not a duration", NONE),
     (["model", "promote", "good"], 2, "'version'", NONE),
+    (["model", "promote", "good", "@champion"], 1, "the champion of good is not known", NONE),
+    (["model", "promote", "good", "@newest"], 2, "is no alias", NONE),
+    (["model", "promote", "models:/good"], 2, "names no version", NONE),
+    (["model", "diff", "good", "v1"], 2, "'after'", NONE),
+    (["model", "diff", HOSTILE, "v1", "v2", "v3"], 2, "unexpected", NONE),
+    (["model", "diff", "good", "v1", "@challenger"], 1, "127.0.0.1:1 does not answer", GONE),
+    (["model", "card", "good"], 2, "'version'", NONE),
+    (["model", "card", HOSTILE, HOSTILE], 1, "127.0.0.1:1 does not answer", GONE),
+    (["model", "card", "models:/good@champion"], 1, "the champion of good is not known", NONE),
+    (["model", "export", "good", "v1"], 2, "'file'", NONE),
+    (["model", "export", "good", "v1", "v1.tar"], 1, "manifest.json is not JSON", NONE),
+    (["model", "export", HOSTILE, "v1", "v1.tar"], 1, "has no version", NONE),
     (["model", "promote", HOSTILE, HOSTILE], 1, "has no version", NONE),
     (["approve", "good"], 2, "'version'", NONE),
     (["approve", "good", "v1"], 2, "--reason", NONE),
@@ -182,6 +195,12 @@ CASES = [
     (["dead-letters", "replay", "--dry-run"], 1, "127.0.0.1:1 does not answer", GONE),
     (["audit", "show"], 1, "127.0.0.1:1 does not answer", GONE),
     (["audit", "show", "--since", HOSTILE], 2, "--since", GONE),
+    (["mlflow", "push", "good", "v1"], 2, "--to", NONE),
+    (["mlflow", "push", "models:/good", "--to", "sqlite:///m.db"], 2, "names no version", NONE),
+    (["mlflow", "push", HOSTILE, "v1", "--to", HOSTILE], 1, "127.0.0.1:1 does not answer", GONE),
+    ([*PULL, "none"], 2, "names no version", NONE),
+    ([*PULL, "models:/theirs@champion", "--settings", "none.toml"], 1, "none.toml: no such", NONE),
+    ([*PULL, "models:/theirs@champion", "--reference", "ref.txt"], 1, "127.0.0.1:1 does not answer", GONE),
     (["audit", "show", "--model"], 2, "--model", GONE),
     (["audit", "verify"], 1, "KAFKA_BOOTSTRAP is not set", NONE),
     (["audit", "verify", "--from", "none.jsonl"], 1, "none.jsonl: cannot be read: No such file", NONE),

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from commands import run
-from leadline.cli import model_remove, model_show
+from leadline.cli import model_list, model_remove, model_show
+from leadline.core.release.lineage import Decisions
 from leadline.learning.errors import RegistryError
 from leadline.learning.remove import remove
 from leadline.records import LiveSetting, LiveSettings, Rollout
@@ -49,31 +50,47 @@ def knows(monkeypatch, champions=(CHAMPION,), changed=(CHANGED,)):
     async def live_settings(bootstrap, prefix):
         return {each.model: each for each in changed}
 
+    async def decisions(bootstrap, prefix):
+        return {each.model: Decisions([each]) for each in champions}
+
     monkeypatch.setenv("KAFKA_BOOTSTRAP", "broker:9092")
-    for module in (model_show, model_remove):
-        monkeypatch.setattr(module, "rollouts", rollouts)
+    monkeypatch.setattr(model_remove, "rollouts", rollouts)
+    monkeypatch.setattr(model_list, "decisions", decisions)
+    for module in (model_list, model_show, model_remove):
         monkeypatch.setattr(module, "broker", lambda: (model_show.load_settings(), "broker:9092"))
     monkeypatch.setattr(model_show, "live_settings", live_settings)
 
 
 def test_the_list_names_versions_and_who_answers(models, monkeypatch, capsys):
+    (models / "empty").mkdir()
+    (models / "empty" / "model.toml").write_text('name = "empty"\nnumeric = ["x"]\n', "utf-8")
     assert run(["model", "list", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"model": "delays", "versions": ["v1", "v2"], "champion": None}
+    out, err = capsys.readouterr()
+    assert "who answers" in err
+    told = [json.loads(line) for line in out.splitlines()]
+    assert [(each["model"], each["version"], each.get("state")) for each in told] == [
+        ("delays", "v1", "registered"),
+        ("delays", "v2", "registered"),
+        ("empty", None, None),
+    ]
     knows(monkeypatch, [CHAMPION, Rollout("elsewhere", "v9", 0, "bo", "first")])
     assert run(["model", "list", "--json"]) == 0
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [(each["model"], each["versions"], each["champion"]) for each in told] == [
-        ("delays", ["v1", "v2"], "v2"),
-        ("elsewhere", [], "v9"),
+    assert [(each["model"], each["version"], each["state"], each["here"]) for each in told if each["version"]] == [
+        ("delays", "v1", "registered", True),
+        ("delays", "v2", "serving", True),
+        ("elsewhere", "v9", "serving", False),
     ]
+    assert "manifest" in told[0]["why_broken"]
     assert run(["model", "list"]) == 0
-    assert "v2 (ada, 1970-01-01T00:00:00Z: better)" in " ".join(capsys.readouterr().out.split())
+    assert "serving" in capsys.readouterr().out
 
 
 def test_settings_are_shown_by_their_parts_with_who_changed_what(models, monkeypatch, capsys):
     knows(monkeypatch)
     assert run(["model", "show", "delays"]) == 0
     lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "delays: versions here v1, v2; champion v2 (ada, 1970-01-01T00:00:00Z: better)"
     assert '  numeric = ["x"]' in lines[lines.index(next(x for x in lines if x.startswith("version: "))) :]
     assert "  horizon = 7d" in lines
     by = "(ada, 1970-01-02T00:00:00Z: too loud; model.toml: "

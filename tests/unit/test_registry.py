@@ -136,7 +136,7 @@ def test_what_is_registered(tmp_path):
     registry = Registry(ModelFiles(tmp_path))
     assert registry.models() == ["fraud"]
     assert [each.version for each in registry.versions("fraud")] == ["first", "v10", "v9"]
-    assert registry.find("fraud", "v9") == Registered("fraud", "v9", "registered")
+    assert registry.find("fraud", "v9") == Registered("fraud", "v9")
     assert registry.find("fraud", "v11") is None
     assert registry.find("../root", "v9") is None
     assert registry.next_version("fraud") == "v11"

@@ -18,6 +18,7 @@ from leadline.cli import (
     gate,
     keys,
     metrics,
+    mlflow,
     model,
     notify,
     ready,
@@ -47,6 +48,7 @@ app.command("trainer")(trainer.trainer)
 app.add_typer(topics.app, name="topics")
 app.command("asyncapi")(topics.asyncapi)
 app.add_typer(model.app, name="model")
+app.add_typer(mlflow.app, name="mlflow")
 app.command("verify")(verify.verify)
 app.command("forget")(forget.forget)
 app.add_typer(gate.app, name="gate")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from leadline.cli.common import Json, broker, put, put_json, say, wait_for
+from leadline.cli.named import version_of
 from leadline.cli.newest import rollouts
 from leadline.settings import Settings, SettingsError, load_settings
 
@@ -52,6 +53,7 @@ def run(
     settings = ModelFiles(where.models).settings(model)
     if settings is None:
         raise SettingsError(f"{where.models} has no model {model}: add it with `leadline model add`")
+    challenger, champion = version_of(model, challenger), version_of(model, champion)
     beside = champion or (None if first else _answering(where, model))
     verdict = gate_version(
         where.models, settings, beside, challenger, data, candidates, int(time.time() * 1000),

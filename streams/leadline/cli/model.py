@@ -10,9 +10,12 @@ from leadline.cli.approval import fields as asked_fields
 from leadline.cli.common import Json, broker, duration, keep_private, put, put_json, say
 from leadline.cli.model_configure import configure
 from leadline.cli.model_init import init
+from leadline.cli.model_list import show_list
 from leadline.cli.model_push import push
 from leadline.cli.model_remove import remove
-from leadline.cli.model_show import show_list, show_one
+from leadline.cli.model_show import show_one
+from leadline.cli.model_version import card, diff, export
+from leadline.cli.named import Model, Version, named
 from leadline.settings import SettingsError, load_model_settings, load_settings
 
 app = typer.Typer(no_args_is_help=True)
@@ -86,8 +89,8 @@ def add(
 
 @app.command()
 def promote(
-    name: Annotated[str, typer.Argument(help="The model.")],
-    version: Annotated[str, typer.Argument(help="The version that is to answer.")],
+    model: Model,
+    version: Version = "",
     reason: Annotated[str, typer.Option(help="Why.")] = "promoted by hand",
     timeout: Timeout = "90s",
     json: Json = False,
@@ -101,7 +104,7 @@ def promote(
     from leadline.learning.registry import Registry
 
     within_ms = duration("timeout", timeout)
-    where = load_settings()
+    (name, version), where = named(model, version), load_settings()
     if Registry(ModelFiles(where.models)).find(name, version) is None:
         raise SettingsError(
             f"{where.models} has no version {version} of a model {name}: add it with `leadline model add`"
@@ -112,6 +115,9 @@ def promote(
 app.command("init")(init)
 app.command("list")(show_list)
 app.command("show")(show_one)
+app.command("diff")(diff)
+app.command("card")(card)
+app.command("export")(export)
 app.command("configure")(configure)
 app.command("push")(push)
 app.command("remove")(remove)

@@ -6,19 +6,21 @@ from typing import Annotated
 import typer
 
 from leadline.cli.common import Json, keep_private, put, put_json
+from leadline.cli.named import Model, Version, named
 from leadline.settings import load_settings
 
 
 def push(
-    model: Annotated[str, typer.Argument(help="The model.")],
-    version: Annotated[str, typer.Argument(help="Its version.")],
+    model: Model,
     to: Annotated[Path, typer.Option(help="The models' folder of the other environment (its LEADLINE_MODELS).")],
+    version: Version = "",
     json: Json = False,
 ) -> None:
     """Copy a version from LEADLINE_MODELS to another models' folder, whole or not at all; nobody is told of it."""
     from leadline.learning.push import push as push_files
 
     keep_private()
+    model, version = named(model, version)
     pushed = push_files(load_settings().models, model, version, to)
     if json:
         put_json({"folder": str(pushed.folder), "already": pushed.already})

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from leadline.cli.common import Json, broker, put, put_json, wait_for
+from leadline.cli.named import split, version_of
 from leadline.cli.newest import rollouts
 from leadline.settings import Settings, SettingsError, load_settings
 
@@ -21,7 +22,8 @@ def remove(
     from leadline.learning.model_files import ModelFiles
     from leadline.learning.remove import remove as remove_files
 
-    settings = load_settings()
+    settings, (model, version) = load_settings(), split(model, version)
+    version = version_of(model, version)
     if not force:
         _refuse_what_answers(settings, model, version)
     gone = remove_files(settings.models, model, version or None)

@@ -1,22 +1,22 @@
-"""``leadline model list`` and ``leadline model show``: which models there are, and the settings of one as they are in force."""
+"""``leadline model show``: the settings of a model as they are in force, or all that is known of one version."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import typer
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-from rich.text import Text
-
-from leadline.cli.common import broker, out, put, say, wait_for
-from leadline.cli.newest import live_settings, rollouts
+from leadline.cli.common import LINE, Json, broker, put, wait_for
+from leadline.cli.model_list import known
+from leadline.cli.named import Model, Named, Version, named, split
+from leadline.cli.newest import live_settings
+from leadline.core.release.lineage import Decisions
 from leadline.foreign_text import as_json, shown
 from leadline.records import LiveSetting, LiveSettings, Rollout, iso
 from leadline.settings import ModelSettings, Part, SettingsError, changed, check_live, in_force, load_settings
 from leadline.settings.parts import KEYS
 
-Json = Annotated[bool, typer.Option("--json", help="Print a line of JSON for each model.")]
+if TYPE_CHECKING:
+    from leadline.learning.model_files import ModelFiles
+
 _DURATIONS = ("horizon", "grace", "window", "retrain_cooldown")
 _UNITS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
 _MAY_CHANGE = {
@@ -27,40 +27,19 @@ _MAY_CHANGE = {
 }
 
 
-class _Live(NamedTuple):
-    """What the cluster knows of models; nothing where no broker is named."""
-
-    champions: Mapping[str, Rollout]
-    settings: Mapping[str, LiveSettings]
-
-
-def show_list(json: Json = False) -> None:
-    """Show the models below LEADLINE_MODELS with their versions, and who answers."""
+def show_one(model: Model, version: Version = "", json: Json = False) -> None:
+    """Show a model's settings by their parts, and who changed what while workers run; or all that is known of one version."""
     from leadline.learning.model_files import ModelFiles
 
-    files, champions = ModelFiles(load_settings().models), _live().champions
-    rows = [(name, files.versions(name), champions.get(name)) for name in sorted({*files.names(), *champions})]
-    if json:
-        for name, versions, rollout in rows:
-            put(as_json({"model": name, "versions": versions, "champion": rollout and rollout.champion}))
+    files, one = ModelFiles(load_settings().models), split(model, version)
+    if one.version:
+        _show_version(files, named(model, version), json)
         return
-    table = Table("model", "versions here", "champion", box=SIMPLE_HEAD, pad_edge=False)
-    for name, versions, rollout in rows:
-        table.add_row(*(Text(shown(cell)) for cell in (name, ", ".join(versions) or "none", _who(rollout))))
-    out.print(table)
-
-
-def show_one(model: Annotated[str, typer.Argument(help="The model.")], json: Json = False) -> None:
-    """Show the settings of a model by their parts, with what was changed while workers run, by whom and why."""
-    from leadline.learning.model_files import ModelFiles
-
-    files = ModelFiles(load_settings().models)
     settings = files.settings(model)
     if settings is None:
         raise SettingsError(f"{files.root} has no model {model}: `leadline model list` shows which there are")
-    known = _live()
-    rollout, live = known.champions.get(model), known.settings.get(model)
-    changes = live.settings if live else []
+    decided, live = known().get(model, Decisions()), _live().get(model)
+    changes, rollout = live.settings if live else [], decided.rollout
     found = in_force(settings, {each.key: each.value for each in changes})
     if json:
         parts = {part.value: dict(_entries(found, part)) for part in Part}
@@ -73,13 +52,25 @@ def show_one(model: Annotated[str, typer.Argument(help="The model.")], json: Jso
         put(line)
 
 
-def _live() -> _Live:
+def _show_version(files: "ModelFiles", one: Named, json: bool) -> None:
+    from leadline.learning.portrait import parts, portrait
+
+    found = parts(portrait(files, *one, known().get(one.model, Decisions())))
+    if json:
+        put(as_json({"model": one.model, "version": one.version, **found}))
+        return
+    put(f"{one.model} {one.version}")
+    for part, values in found.items():
+        put(f"{part}:" if values else f"{part}: nothing is known")
+        for name, value in values.items():
+            put(f"  {shown(name)} = {shown(value if isinstance(value, str) else as_json(value), LINE)}")
+
+
+def _live() -> Mapping[str, LiveSettings]:
     if load_settings().kafka_bootstrap is None:
-        say("KAFKA_BOOTSTRAP is not set: who answers, and what was changed while workers run, is not known")
-        return _Live({}, {})
+        return {}
     settings, bootstrap = broker()
-    champions = wait_for(rollouts(bootstrap, settings.prefix))
-    return _Live(champions, wait_for(live_settings(bootstrap, settings.prefix)))
+    return wait_for(live_settings(bootstrap, settings.prefix))
 
 
 def _who(rollout: Rollout | None) -> str:

@@ -1,8 +1,10 @@
 """What a topic says of each model, or of each incident, now."""
 
+import asyncio
 from contextlib import suppress
 
-from leadline.records import Alert, LiveSettings, Record, Rollout
+from leadline.core.release.lineage import Decisions
+from leadline.records import Alert, Candidate, LiveSettings, Record, Rollout, Verdict
 
 
 async def rollouts(bootstrap: str, prefix: str) -> dict[str, Rollout]:
@@ -14,6 +16,18 @@ async def live_settings(bootstrap: str, prefix: str) -> dict[str, LiveSettings]:
     """What was changed while workers run, by model."""
     found = await _records(bootstrap, prefix, "model-settings")
     return {each.model: each for each in found if isinstance(each, LiveSettings)}
+
+
+async def decisions(bootstrap: str, prefix: str) -> dict[str, Decisions]:
+    """What was decided about the versions of each model, as far as the log still has it."""
+    rolled, candidates, verdicts = await asyncio.gather(
+        *(_records(bootstrap, prefix, topic) for topic in ("rollouts", "candidates", "verdicts"))
+    )
+    found: dict[str, Decisions] = {}
+    for record in (*rolled, *candidates, *verdicts):
+        if isinstance(record, Rollout | Candidate | Verdict):
+            found.setdefault(record.model, Decisions()).add(record)
+    return found
 
 
 async def under(bootstrap: str, prefix: str, topic: str, key: bytes) -> list[Record]:

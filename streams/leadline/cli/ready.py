@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from leadline.cli.common import JsonLines, wait_for
+from leadline.cli.named import split, version_of
 from leadline.settings import load_settings
 
 
@@ -24,7 +25,8 @@ def ready(
     from leadline.cli.checkup.readiness import judge_readiness
     from leadline.cli.checkup.tell import tell, tell_json
 
-    seen = wait_for(look_at_model(load_settings(), model, version, notify))
+    model, named = split(model, version)
+    seen = wait_for(look_at_model(load_settings(), model, version_of(model, named), notify))
     findings = list(judge_readiness(seen))
     for finding in findings:
         (tell_json if json else tell)(finding)

@@ -1,11 +1,9 @@
 """``leadline verify``: train a version again, and compare."""
 
 from dataclasses import asdict
-from typing import Annotated
-
-import typer
 
 from leadline.cli.common import Json, put, put_json, say
+from leadline.cli.named import Model, Version, named
 from leadline.settings import load_settings
 
 DIFFERS, ERASED = 1, 3
@@ -17,8 +15,8 @@ _MEANS = {
 
 
 def verify(
-    model: Annotated[str, typer.Argument(help="The model.")],
-    version: Annotated[str, typer.Argument(help="A version that was trained by Leadline.")],
+    model: Model,
+    version: Version = "",
     json: Json = False,
 ) -> None:
     """Train a version again from its stored training set, and compare what comes of it with its receipt.
@@ -27,6 +25,7 @@ def verify(
     """
     from leadline.learning.training.verify import verify as train_again
 
+    model, version = named(model, version)
     found = train_again(load_settings().models, model, version, tell=say)
     if json:
         put_json(asdict(found))

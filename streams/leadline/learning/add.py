@@ -4,7 +4,7 @@ import os
 import platform
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -83,13 +83,15 @@ def add_file(
     scores: str = "",
     time: str | None = None,
     form: str = "skops",
+    origin: Mapping[str, str] | None = None,
 ) -> Added:
     """The same for a skops file that somebody else may have made: it is read in a process of its own, with limits, and nowhere else.
 
     ``scores``: a column of the reference with the user's own scores, which are to be the same. ``form``: ``joblib`` for a file that the
-    user made himself (`leadline.learning.from_joblib`). ``time`` and what is raised: see `add_version`.
+    user made himself (`leadline.learning.from_joblib`). ``origin``: where else the model is from, which the manifest remembers.
+    ``time`` and what is raised: see `add_version`.
     """
-    new = _New(root, settings, version, reference, outcome, None, time)
+    new = _New(root, settings, version, reference, outcome, None, time, origin or {})
     try:
         data = read_file(file, LIMITS[MODEL])
     except OSError as error:
@@ -130,6 +132,9 @@ def add_described(
     write_version(root / settings.name / version, files)
 
 
+NO_ORIGIN: Mapping[str, str] = {}
+
+
 class _New:
     """A version that is to be added: its name is free, and its reference fits the settings."""
 
@@ -142,6 +147,7 @@ class _New:
         outcome: str,
         signature: Signature | None,
         time: str | None,
+        origin: Mapping[str, str] = NO_ORIGIN,
     ) -> None:
         self.version = Registry(ModelFiles(root)).next_version(settings.name) if version is None else version
         _check_free(root, settings, self.version)
@@ -153,7 +159,7 @@ class _New:
         self._times = None if time is None else times(reference, time)
         self._reference, self._outcome = reference, outcome
         self._root, self._settings = root, settings
-        self._facts = _facts(outcome, len(reference))
+        self._facts = _facts(outcome, len(reference)) | dict(origin)
 
     def write(
         self, data: bytes, examined: Examined, beside: Callable[[ReferenceProfile], dict[str, bytes]] = lambda _: {}

@@ -58,6 +58,12 @@ def verified(root: Path, model: str, version: str) -> dict[str, bytes]:
     return {name: _checked(root, folder / name, digest) for name, digest in digests.items()}
 
 
+def facts_of(root: Path, model: str, version: str) -> dict[str, Any]:
+    """What else a manifest remembers. Raises RegistryError."""
+    found = _read_manifest(root, root / model / version / MANIFEST).get("facts")
+    return found if isinstance(found, dict) else {}
+
+
 def _read_manifest(root: Path, path: Path) -> dict[str, Any]:
     try:
         found = json.loads(_bytes(root, path))

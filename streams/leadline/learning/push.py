@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 from leadline.learning.add import write_settings, write_version
 from leadline.learning.errors import RegistryError
-from leadline.learning.limits import LIMITS, MANIFEST
+from leadline.learning.export import version_files
+from leadline.learning.limits import MANIFEST
 from leadline.learning.manifest import verified
 from leadline.learning.model_files import SETTINGS, ModelFiles
 from leadline.settings import ModelSettings, load_model_settings
-from leadline.settings.files import read_below
 from leadline.settings.parts import KEYS, Part
 
 _ANSWERS_BY = ("task", "score", *KEYS[Part.VERSION])
@@ -37,8 +37,7 @@ def push(root: Path, model: str, version: str, to: Path) -> Pushed:
         raise RegistryError(f"{to} is no folder: make it, or mount it, before a version is pushed there")
     if to.resolve() == root.resolve():
         raise RegistryError(f"{to} is the folder that {model} {version} is in: name another one")
-    data = verified(root, model, version)
-    data[MANIFEST] = read_below(root, (model, version, MANIFEST), LIMITS[MANIFEST])
+    data = version_files(root, model, version)
     folder = to / model / version
     _check_agrees(to / model / SETTINGS, here)
     if folder.exists():

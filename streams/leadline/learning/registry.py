@@ -1,13 +1,9 @@
-"""The registry: which versions of which models there are, and how far each has come."""
+"""The registry: which versions of which models there are here; `leadline.learning.lineage` says how far each has come."""
 
 import re
 from dataclasses import dataclass
-from typing import Literal
 
 from leadline.learning.model_files import ModelFiles
-
-State = Literal["registered"]
-"""How far a version has come. Registered: its files are here, and it may be rolled out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +12,6 @@ class Registered:
 
     model: str
     version: str
-    state: State = "registered"
 
 
 class Registry:
