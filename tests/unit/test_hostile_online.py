@@ -26,11 +26,18 @@ from river import (
 )
 from river.utils import math
 
+from leadline.core.models import Signature
+from leadline.core.scoring.features import Inputs
+from leadline.core.texts import Texts
+from leadline.learning.deciding import Sample
 from leadline.learning.errors import RegistryError
+from leadline.learning.examine import examine
 from leadline.learning.limits import LIMITS, RIVER
 from leadline.learning.models import read_model
 from leadline.learning.online.estimator import named
 from leadline.learning.online.stored import MAGIC, stored
+from leadline.settings import ModelSettings
+from leadline.settings.release import TrainingSettings
 
 HEAD = MAGIC + b'{"river": "0.26.1", "features": ["a", "b", "c"], "classes": ["0", "1"]}\n'
 RAN = []
@@ -176,3 +183,31 @@ def test_an_honest_one_answers_as_before_and_is_stored_alike_each_time(name):
     np.testing.assert_array_equal(found, expected)
     again = [stored(read_model(data, "m").model, names, ["0", "1"]) for _ in range(2)]
     assert again[0] == again[1]
+
+
+@pytest.mark.parametrize("task", ["regression", "binary"])
+def test_it_is_served_row_by_row_and_takes_what_is_missing(task):
+    settings = ModelSettings(
+        name="m", task=task, numeric=["a", "b"], categorical=["c"], positive="yes" if task == "binary" else None
+    )
+    ends = linear_model.LinearRegression() if task == "regression" else linear_model.LogisticRegression()
+    river = (numbers() + texts()) | ends
+    for at in range(200):
+        river.learn_one(
+            {"a": float(at % 7), "b": at / 200, "c": "xyz"[at % 3]}, at % 7 > 3 if task == "binary" else at % 7.0
+        )
+    data = stored(river, ["a", "b", "c"], ["no", "yes"] if task == "binary" else [])
+    signature = Signature.of(["a", "b"], ["c"], {"c": ["x", "y", "z"]})
+    inputs = Inputs(np.array([[1.0, 0.5, 0.0], [np.nan, 0.5, np.nan]]), {"c": Texts(["x"], np.array([0, -1]))})
+    found = examine(data, settings, Sample(signature, inputs), "m")
+    expected = [{"a": 1.0, "b": 0.5, "c": "x"}, {"b": 0.5}]
+    score = (lambda row: river.predict_proba_one(row)[True]) if task == "binary" else river.predict_one
+    np.testing.assert_allclose(found.scores, [score(row) for row in expected], rtol=1e-12)
+    assert (found.served.form, found.served.classes) == ("rows", ["no", "yes"] if task == "binary" else [])
+    assert all(found.takes_missing)
+
+
+@pytest.mark.parametrize("training", [{}, {"recipe": "a:b", "base": "x.csv"}, {"recipe": "a:b", "gap": "1h"}])
+def test_what_cannot_be_learned_in_order_is_refused_in_model_toml(training):
+    with pytest.raises(ValueError, match="name a recipe, and neither base nor gap"):
+        TrainingSettings(online=True, **training)

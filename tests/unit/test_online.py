@@ -1,6 +1,7 @@
 """Models that learn label by label: each row once, in label order, by a chain of snapshots that can be learned again."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -15,14 +16,9 @@ from leadline.learning.training.receipt import read_receipt
 from leadline.learning.training.verify import verify
 from trainings import drawn, labeled, request, with_model
 
+SAMPLE = Path(__file__).parents[2] / "samples" / "online" / "recipes.py"
 RECIPES = """
-from river import compose, linear_model, preprocessing, tree
-
-
-def linear(params):
-    numbers = compose.SelectType(float) | preprocessing.StandardScaler()
-    texts = compose.SelectType(str) | preprocessing.OneHotEncoder()
-    return (numbers + texts) | linear_model.LogisticRegression(**params)
+from river import tree
 
 
 def trees(params, seed):
@@ -40,7 +36,7 @@ HOUR = 3_600_000
 @pytest.fixture(scope="module")
 def code(tmp_path_factory):
     folder = tmp_path_factory.mktemp("code")
-    (folder / "online_recipes.py").write_text(RECIPES)
+    (folder / "online_recipes.py").write_text(SAMPLE.read_text("utf-8") + RECIPES, "utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(folder))
         yield folder
@@ -76,7 +72,7 @@ def cuts(*ends):
     return [{str(each): end for each in range(3)} for end in ends]
 
 
-@pytest.mark.parametrize("recipe", ["linear", "trees"])
+@pytest.mark.parametrize("recipe", ["build", "trees"])
 def test_a_chain_of_snapshots_learns_each_row_once_and_can_be_learned_again(tmp_path, code, recipe):
     found = with_model(tmp_path, recipe=f"online_recipes:{recipe}", online=True)
     log = logged(labeled(drawn(900)))
@@ -103,7 +99,7 @@ def test_a_training_that_was_begun_again_gives_the_same_snapshots(tmp_path, code
     files = []
     for name in ("one", "other"):
         root = tmp_path / name
-        found = with_model(root, recipe="online_recipes:linear", online=True)
+        found = with_model(root, recipe="online_recipes:build", online=True)
         for number, cut in enumerate(cuts(80, 160), 1):
             if number == 2 and name == "other":  # killed at each step that it says, and begun again from the same cut
                 stops_at_each_step(root, found, log, cut, f"t{number}")
@@ -128,7 +124,7 @@ def stops_at_each_step(root, found, log, cut, retrain_id):
 
 
 def test_what_is_said_after_a_row_was_learned_is_counted(tmp_path, code):
-    found = with_model(tmp_path, recipe="online_recipes:linear", online=True, holdout=0.1)
+    found = with_model(tmp_path, recipe="online_recipes:build", online=True, holdout=0.1)
     first = drawn(200)
     outcomes = first["outcome"].to_pylist()
     changed = [1 - each for each in outcomes[:30]] + [None] * 10 + outcomes[40:50]
@@ -150,7 +146,7 @@ def test_what_is_said_after_a_row_was_learned_is_counted(tmp_path, code):
 
 def test_another_recipe_or_setting_begins_anew_and_a_wrong_one_is_named(tmp_path, code):
     log = logged(labeled(drawn(300)))
-    found = with_model(tmp_path, recipe="online_recipes:linear", online=True)
+    found = with_model(tmp_path, recipe="online_recipes:build", online=True)
     made(tmp_path, found, log, cuts(50)[0], "t1")
     other = found.model_copy(update={"training": found.training.model_copy(update={"params": {"l2": 0.1}})})
     (tmp_path / "m" / "model.toml").write_text(settings_toml(other))

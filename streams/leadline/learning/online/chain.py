@@ -63,20 +63,29 @@ def chain_to(
 
 
 def newest_chain(
-    root: Path, settings: ModelSettings, topic_ids: Mapping[str, str], code: Mapping[str, str], river: str
+    root: Path,
+    settings: ModelSettings,
+    topic_ids: Mapping[str, str],
+    cut: Mapping[str, int],
+    code: Mapping[str, str],
+    river: str,
 ) -> Chain:
-    """The longest chain that was learned by the same code, river and settings, from the same log; an empty one where there is none."""
-    known = receipts(root, settings.name)
-    config = config_of(settings)
+    """The longest chain that was learned by the same code, river and settings, from the same log; an empty one where there is none.
 
-    def goes_on(receipt: Receipt) -> bool:
-        same = (receipt.config, receipt.seed, receipt.code.files) == (config, settings.training.seed, dict(code))
-        return same and receipt.libraries.get("river") == river and receipt.topic_ids == dict(topic_ids)
+    A log that ends before what was learned is another one.
+    """
+    known = receipts(root, settings.name)
+    config, seed = config_of(settings), settings.training.seed
+
+    def goes_on(receipt: Receipt, ends: Mapping[str, int]) -> bool:
+        same = (receipt.config, receipt.seed, receipt.code.files) == (config, seed, dict(code))
+        same = same and (receipt.libraries.get("river"), receipt.topic_ids) == (river, dict(topic_ids))
+        return same and all(cut.get(partition, 0) >= end for partition, end in ends.items())
 
     some = [
         (each.online.number, each.made_at, version)
         for version, (each, _) in known.items()
-        if each.online and goes_on(each)
+        if each.online is not None and goes_on(each, each.online.end)
     ]
     for _, _, version in sorted(some, reverse=True):
         chain = chain_to(root, settings.name, version, known)

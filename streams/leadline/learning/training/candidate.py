@@ -134,7 +134,7 @@ class _Candidate:
             found = training_set(root, settings, self.champion, rows, work, check)
             return Taken(found, split(found, settings))
         code, river = code_apart(work, settings, threads, stop)
-        chain = newest_chain(root, settings, self.topic_ids, code, river)
+        chain = newest_chain(root, settings, self.topic_ids, self.cut, code, river)
         before = chain.model(root, settings.name)
         if before is not None:
             (work / BEFORE).write_bytes(before)
