@@ -13,12 +13,12 @@ from leadline.learning.errors import RegistryError
 from leadline.learning.limits import RECEIPT
 from leadline.learning.model_files import ModelFiles
 from leadline.learning.online import BEFORE
-from leadline.learning.online.chain import newest_chain
-from leadline.learning.online.rows import taken_rows
 from leadline.learning.training.apart import Trained, code_apart, train_apart
+from leadline.learning.training.chain import newest_chain
 from leadline.learning.training.content import digest_of_model, digest_of_rows
 from leadline.learning.training.errors import StoppedError, TrainingError
 from leadline.learning.training.fit import ROWS
+from leadline.learning.training.label_order import taken_rows
 from leadline.learning.training.receipt import Code, Data, Receipt, config_of, read_receipt, receipts
 from leadline.learning.training.recipe import READY
 from leadline.learning.training.store import TrainingSets, write_rows

@@ -13,11 +13,11 @@ from leadline.learning.limits import MODEL, RIVER
 from leadline.learning.manifest import verified
 from leadline.learning.model_files import ModelFiles
 from leadline.learning.online import BEFORE
-from leadline.learning.online.chain import chain_to
-from leadline.learning.online.rows import taken_rows
 from leadline.learning.training.apart import Trained, train_apart
+from leadline.learning.training.chain import chain_to
 from leadline.learning.training.content import digest_of_model, digest_of_rows
 from leadline.learning.training.errors import TrainingError
+from leadline.learning.training.label_order import taken_rows
 from leadline.learning.training.receipt import Receipt, config_of, read_receipt, settings_of
 from leadline.learning.training.store import TrainingSets, read_rows
 from leadline.learning.training.training_set import TrainingSet, training_set

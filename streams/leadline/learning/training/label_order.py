@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from leadline.core.columnar.columns import Ints
 from leadline.learning.online import LABELED_AT
-from leadline.learning.online.chain import Chain
+from leadline.learning.training.chain import Chain
 from leadline.learning.training.content import digest_of_rows
 from leadline.learning.training.errors import TrainingError
 from leadline.learning.training.receipt import Online
