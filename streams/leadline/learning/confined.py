@@ -29,6 +29,7 @@ from leadline.learning.examine import Examined, examine
 from leadline.learning.linear import Linear
 from leadline.learning.lockdown import Refusals, confine, warm_up
 from leadline.learning.look import Look, look
+from leadline.learning.online.stored import needed
 from leadline.learning.served import Served
 from leadline.settings import ModelSettings
 
@@ -146,7 +147,7 @@ def main() -> None:
     out = own_output()
     head, sample, data = _given(sys.stdin.buffer)
     settings, limits = ModelSettings.model_validate(head["settings"]), Limits(**head["limits"])
-    warm_up(settings.trusted)
+    warm_up([*settings.trusted, *needed(data)])
     refusals = confine(limits.memory_bytes + 4 * sample.inputs.matrix.nbytes, limits.seconds)
     name, names = head["name"], head["look_by"]
     work = partial(_examined, data, settings, sample, name)

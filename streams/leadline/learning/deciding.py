@@ -12,6 +12,7 @@ from leadline.core.scoring.features import Inputs
 from leadline.learning.classes import positive_of
 from leadline.learning.encoders import Own, own_categories, text_of
 from leadline.learning.errors import RegistryError
+from leadline.learning.online.estimator import Classifier, Regressor
 from leadline.learning.served import Form, Served
 from leadline.settings import ModelSettings
 from leadline.wire.conversion import ConversionError
@@ -41,6 +42,8 @@ def decide(estimator: Any, settings: ModelSettings, sample: Sample, name: str) -
     signature = sample.signature
     names = names_of(estimator)
     columns = signature.names if names is None else _own_order(names, signature, name)
+    if isinstance(estimator, Classifier | Regressor):
+        return Served("rows", columns, [], *_classes(estimator, settings, name), "half")
     own = own_categories(estimator, columns)
     codes = _codes(own, settings, sample, named=names is not None, name=name)
     form = _form(estimator, names is not None, codes, columns, sample)

@@ -2,6 +2,8 @@
 
 MANIFEST = "manifest.json"
 MODEL, SIGNATURE, PROFILE = "model.skops", "signature.json", "profile.json"
+RIVER = "model.river"
+"""Of a version whose model learns label by label, in place of the file of skops."""
 LINEAR = "linear.json"
 """The numbers of a logistic regression: workers score with them, and leave the model's file alone."""
 SERVED, GOLDEN = "served.json", "golden.json"
@@ -17,6 +19,7 @@ LIMITS = {
     GOLDEN: 64 << 20,
     RECEIPT: 4 << 20,
     MODEL: 512 << 20,
+    RIVER: 64 << 20,
 }
 """Bytes of each file."""
 OWN_WINDOWS = 16 << 20

@@ -15,7 +15,7 @@ from leadline.core.reference import ReferenceProfile
 from leadline.learning.deciding import plain
 from leadline.learning.errors import NotHereError, RegistryError
 from leadline.learning.golden import Golden
-from leadline.learning.limits import GOLDEN, LINEAR, MODEL, PROFILE, SERVED, SIGNATURE
+from leadline.learning.limits import GOLDEN, LINEAR, MODEL, PROFILE, RIVER, SERVED, SIGNATURE
 from leadline.learning.linear import Linear, linear_model
 from leadline.learning.manifest import RESTORE, verified
 from leadline.learning.models import read_model
@@ -140,7 +140,7 @@ class ModelFiles:
 
 
 def _predictor(files: dict[str, bytes], settings: ModelSettings, signature: Signature, folder: Path) -> Model:
-    if MODEL not in files:
+    if MODEL not in files and RIVER not in files:
         raise RegistryError(
             f"{folder} has no model: it describes one that answers elsewhere; add a version with its model"
         )
@@ -158,8 +158,9 @@ def _linear(files: dict[str, bytes], settings: ModelSettings, signature: Signatu
 
 
 def _estimator(files: dict[str, bytes], settings: ModelSettings, signature: Signature, folder: Path) -> Model:
-    path = folder / MODEL
-    estimator = read_model(files[MODEL], str(path), settings.trusted)
+    kind = MODEL if MODEL in files else RIVER
+    path = folder / kind
+    estimator = read_model(files[kind], str(path), settings.trusted)
     served = (
         _typed(Served, files[SERVED], folder / SERVED)
         if SERVED in files

@@ -9,15 +9,18 @@ from typing import Any
 from leadline.learning.allowed import ALLOWED_TYPES
 from leadline.learning.behaviour import BehaviourError, tame
 from leadline.learning.errors import RegistryError
+from leadline.learning.online.stored import is_online, read_estimator
 from leadline.learning.packed import PackedError, repacked
 
 
 def read_model(data: bytes, name: str, trusted: Sequence[str] = ()) -> Any:
-    """The estimator in the bytes of a skops file; check their digest first, skops is no sandbox.
+    """The estimator in the bytes of a file of skops or river; check their digest first, skops is no sandbox.
 
     ``name``: what messages call the file. ``trusted``: types of the user's own.
     Raises RegistryError where the file is damaged or has a type that is not allowed.
     """
+    if is_online(data):
+        return read_estimator(data, name)
     from skops.io import get_untrusted_types, load
     from skops.io.exceptions import UntrustedTypesFoundException
 

@@ -63,6 +63,7 @@ DRIFT: Mapping[str, str] = {
 TRAINING: Mapping[str, str] = {
     "recipe": "`module:function` of an importable module: the function gets `params` and returns an estimator that is not fitted. "
     "Without one, gradient boosting over what the signature says is trained, and calibrated.",
+    "online": "The recipe returns a model of river. A training goes on from the snapshot before, and learns what was labelled since.",
     "params": "What the recipe gets.",
     "base": "A Parquet or CSV file of rows from before Leadline, which are trained on too.",
     "holdout": "The newest share of the rows, on which the candidate is compared with the champion.",

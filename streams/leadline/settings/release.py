@@ -1,8 +1,8 @@
 """The settings by which a new version is trained, compared and let in: `ModelSettings.training`, ``gate`` and ``approval``."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from leadline.settings.values import DurationMs, PositiveMs, duration_ms
 
@@ -18,12 +18,14 @@ class TrainingSettings(_Strict):
     """How a model is trained again, and when without an incident.
 
     ``recipe``: ``module:function`` of an importable module; the function gets ``params`` and returns an estimator that is not fitted.
-    Without one gradient boosting over what the signature says is trained, and calibrated. ``base``: a Parquet or CSV file of rows from
-    before Leadline. ``holdout``: the newest share of the rows, on which the candidate is compared; ``gap``: rows so long before it are
-    left out. ``schedule``: asked for in event time; ``new_labels``: or after so many. ``budget``: most trainings in 30 days.
+    ``online``: it returns a model of river, which goes on from its last snapshot and learns each new label once. Without a recipe
+    gradient boosting over what the signature says is trained, and calibrated. ``base``: a Parquet or CSV file of rows from before
+    Leadline. ``holdout``: the newest share of the rows, on which the candidate is compared; ``gap``: rows so long before it are left
+    out. ``schedule``: asked for in event time; ``new_labels``: or after so many. ``budget``: most trainings in 30 days.
     """
 
     recipe: str = ""
+    online: bool = False
     params: dict[str, Any] = {}
     base: str = ""
     holdout: Share = 0.2
@@ -40,6 +42,14 @@ class TrainingSettings(_Strict):
     schedule: PositiveMs | None = None
     new_labels: Annotated[int, Field(ge=1)] | None = None
     budget: int = Field(30, ge=0, le=1000)
+
+    @model_validator(mode="after")
+    def _learns_in_order(self) -> Self:
+        if self.online and (not self.recipe or self.base or self.gap):
+            raise ValueError(
+                "with online = true name a recipe, and neither base nor gap: each label is learned, in order"
+            )
+        return self
 
 
 class GateSettings(_Strict):

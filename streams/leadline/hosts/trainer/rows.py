@@ -4,8 +4,10 @@ import asyncio
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 
+import numpy as np
 import pyarrow as pa
 
+from leadline.core.processor import Batch
 from leadline.hosts.contract import Installation
 from leadline.kafka.reader import Reader
 from leadline.wire.run import Run
@@ -32,9 +34,21 @@ def rows(installation: Installation, cut: Mapping[str, int], stop: Callable[[], 
                 for run in runs:
                     batch, _ = installation.wire.decode(run, installation.settings.record_bytes, None)
                     if batch.columns is not None and len(batch):
-                        yield batch.columns
+                        yield _placed(batch, batch.columns)
         finally:
             runner.run(reader.stop())
+
+
+def _placed(batch: Batch, columns: pa.RecordBatch) -> pa.RecordBatch:
+    """The columns, and where each row was in the log, and since when."""
+    places = {
+        "partition": np.full(len(batch), batch.partition),
+        "offset": batch.offsets,
+        "arrival_ms": batch.arrival_ms,
+    }
+    for name, values in places.items():
+        columns = columns.append_column(name, pa.array(values, pa.int64()))
+    return columns
 
 
 async def _begun(installation: Installation) -> Reader:

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,7 +24,7 @@ from leadline.settings.files import read_file
 
 _KEPT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ", "HOME", "USER", "TMPDIR")
 """Of the environment: it may hold passwords."""
-_LOOK_S, _TELL_S = 0.5, 10.0
+_LOOK_S, _TELL_S, _CODE_S = 0.5, 10.0, 120
 _MOST_ANSWER, _MOST_CHARS = 1 << 20, 1000
 _POOLS = ("OMP", "OPENBLAS", "MKL", "BLIS", "VECLIB_MAXIMUM", "NUMEXPR")
 
@@ -47,6 +47,7 @@ class Trained:
     folder: str
     libraries: dict[str, str]
     platform: dict[str, str]
+    metrics: dict[str, float] = field(default_factory=dict)
 
 
 def train_apart(
@@ -68,19 +69,36 @@ def train_apart(
     return _read(work, code, settings)
 
 
+def code_apart(
+    work: Path, settings: ModelSettings, threads: int, stop: Callable[[], bool]
+) -> tuple[dict[str, str], str]:
+    """The sha256 of the files of the recipe, and the release of river, as a training would have them. Raises TrainingError."""
+    job = {"settings": settings.model_dump(), "only_code": True, "threads": threads}
+    (work / JOB).write_text(json.dumps(job | {"memory": settings.training.memory}))
+    code = _Process(work, threads).wait(_CODE_S, lambda _: None, stop)
+    answer = _answered(work, code, settings)
+    (work / ANSWER).unlink()
+    return answer["code"], answer["river"]
+
+
 def _read(work: Path, code: int, settings: ModelSettings) -> Trained:
-    try:
-        answer = json.loads(read_file(work / ANSWER, _MOST_ANSWER))
-    except FileNotFoundError:
-        raise TrainingError(_ended(code, settings)) from None
-    if "error" in answer:
-        raise TrainingError(shown(" ".join(str(answer["error"]).split()), _MOST_CHARS))
+    answer = _answered(work, code, settings)
     try:
         return Trained(read_file(work / MODEL, LIMITS[MODEL_FILE]), **answer)
     except OSError as error:
         raise TrainingError(
             f"the model of {settings.name} is too large, or gone ({error.strerror}): train a smaller one"
         ) from None
+
+
+def _answered(work: Path, code: int, settings: ModelSettings) -> dict[str, Any]:
+    try:
+        answer: dict[str, Any] = json.loads(read_file(work / ANSWER, _MOST_ANSWER))
+    except FileNotFoundError:
+        raise TrainingError(_ended(code, settings)) from None
+    if "error" in answer:
+        raise TrainingError(shown(" ".join(str(answer["error"]).split()), _MOST_CHARS))
+    return answer
 
 
 def _ended(code: int, settings: ModelSettings) -> str:

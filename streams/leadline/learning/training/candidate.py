@@ -12,15 +12,18 @@ from leadline.learning.add import add_trained
 from leadline.learning.errors import RegistryError
 from leadline.learning.limits import RECEIPT
 from leadline.learning.model_files import ModelFiles
-from leadline.learning.training.apart import Trained, train_apart
+from leadline.learning.online import BEFORE
+from leadline.learning.training.apart import Trained, code_apart, train_apart
+from leadline.learning.training.chain import newest_chain
 from leadline.learning.training.content import digest_of_model, digest_of_rows
 from leadline.learning.training.errors import StoppedError, TrainingError
 from leadline.learning.training.fit import ROWS
+from leadline.learning.training.label_order import taken_rows
 from leadline.learning.training.receipt import Code, Data, Receipt, config_of, read_receipt, receipts
 from leadline.learning.training.recipe import READY
 from leadline.learning.training.store import TrainingSets, write_rows
 from leadline.learning.training.surroundings import commit_of, threads_here
-from leadline.learning.training.training_set import Split, TrainingSet, split, training_set
+from leadline.learning.training.training_set import Taken, split, training_set
 from leadline.records import RetrainRequest
 from leadline.settings import ModelSettings
 
@@ -104,14 +107,14 @@ class _Candidate:
         root, name, check = self.root, self.settings.name, partial(_check, stop)
         sets = TrainingSets(root, name)
         tell("collecting the rows of the cut")
-        found = training_set(root, self.settings, self.champion, rows, work, check)
-        parts = split(found, self.settings)
+        threads = threads_here()
+        taken = self._taken(rows, work, threads, check, stop)
+        found, parts = taken.found, taken.parts
         tell(f"training set: {found.said}; {parts.train:,} to train on, {parts.held_out:,} held out")
         write_rows(work / ROWS, found.table)
-        threads = threads_here()
         trained = train_apart(work, work / ROWS, parts.train, self.settings, threads, tell, stop)
         held_out = found.table.slice(len(found.table) - parts.held_out)
-        receipt = self._receipt(found, parts, digest_of_rows(held_out), trained, threads)
+        receipt = self._receipt(taken, digest_of_rows(held_out), trained, threads)
         check()
         tell("adding the version")
         try:
@@ -121,19 +124,40 @@ class _Candidate:
         finally:
             remove_unused(root, name)
 
+    def _taken(
+        self,
+        rows: Iterable[pa.RecordBatch],
+        work: Path,
+        threads: int,
+        check: Callable[[], None],
+        stop: Callable[[], bool],
+    ) -> Taken:
+        """The rows to learn; where that goes on from a snapshot, it is put into the folder of the work."""
+        root, settings = self.root, self.settings
+        if not settings.training.online:
+            found = training_set(root, settings, self.champion, rows, work, check)
+            return Taken(found, split(found, settings))
+        code, river = code_apart(work, settings, threads, stop)
+        chain = newest_chain(root, settings, self.topic_ids, self.cut, code, river)
+        before = chain.model(root, settings.name)
+        if before is not None:
+            (work / BEFORE).write_bytes(before)
+        return taken_rows(root, settings, self.champion, rows, self.cut, chain, check)
+
     def _add(self, trained: Trained, held_out: pa.Table, receipt: Receipt) -> Made:
         settings = ModelFiles(self.root).settings(self.settings.name) or self.settings
         made: list[Receipt] = []
 
         def beside(profile: ReferenceProfile) -> dict[str, bytes]:
-            made.append(replace(receipt, metrics=dict(profile.metrics)))
+            made.append(replace(receipt, metrics={**profile.metrics, **receipt.metrics}))
             return {RECEIPT: made[0].to_bytes()}
 
         added = add_trained(self.root, settings, trained.model, held_out, "outcome", "event_time", beside)
         path = TrainingSets(self.root, settings.name).held_out(receipt.data.held_out)
         return Made(added.version.version, made[0].digest, made[0].metrics, path)
 
-    def _receipt(self, found: TrainingSet, parts: Split, held_out: str, trained: Trained, threads: int) -> Receipt:
+    def _receipt(self, taken: Taken, held_out: str, trained: Trained, threads: int) -> Receipt:
+        found, parts = taken.found, taken.parts
         data = Data(
             digest=found.digest,
             rows=len(found.table),
@@ -162,8 +186,9 @@ class _Candidate:
             seed=self.settings.training.seed,
             config=config_of(self.settings),
             chosen=trained.chosen,
-            metrics={},
+            metrics=trained.metrics,
             model_digest=digest_of_model(trained.model),
+            online=taken.online,
         )
 
 

@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from leadline.learning.online.stored import is_online
+
 _UNSAID = frozenset({"__id__", "_skops_version"})
 """Where an object was in memory, and who wrote the file."""
 _CHANCE = frozenset({"cv_results_", "refit_time_"})
@@ -58,7 +60,9 @@ def _sizes(lengths: pa.Array) -> bytes:
 
 
 def digest_of_model(data: bytes) -> str:
-    """The sha256 of the objects in a skops file: equal for equal objects, wherever they were in memory and however the file is packed."""
+    """The sha256 of the objects in a model's file: equal for equal objects, wherever they were in memory and however the file is packed."""
+    if is_online(data):
+        return sha256(data).hexdigest()
     with zipfile.ZipFile(io.BytesIO(data)) as file:
         return _Objects(file).digest(json.loads(file.read("schema.json")))
 

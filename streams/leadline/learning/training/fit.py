@@ -14,6 +14,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def _answer(folder: Path, job: dict[str, Any], tell: Callable[[str], None]) -> d
 
     recipe = job["settings"]["training"]["recipe"] or "the ready recipe"
     try:
-        return _trained(folder, job, tell)
+        return _code(job) if job.get("only_code") else _trained(folder, job, tell)
     except MemoryError:
         return {
             "error": f"{recipe} needs more than {job['memory'] // _UNIT:,} MiB of memory: raise [training] memory, or lower max_rows"
@@ -64,9 +65,24 @@ def _answer(folder: Path, job: dict[str, Any], tell: Callable[[str], None]) -> d
         return {"error": f"{recipe} raised {type(error).__name__}: {error}{_where(error)}"}
 
 
+def _code(job: dict[str, Any]) -> dict[str, Any]:
+    """The files of the recipe, and the release of river."""
+    from leadline.learning.training.recipe import called, sources
+    from leadline.settings import ModelSettings
+
+    training = ModelSettings.model_validate(job["settings"]).training
+    _seed(training.seed)
+    called(training.recipe, training.params, training.seed)
+    try:
+        return {"code": sources(training.recipe), "river": metadata.version("river")}
+    except metadata.PackageNotFoundError:
+        return {"error": "[training] online = true, and river is not installed: pip install 'leadline[online]'"}
+
+
 def _trained(folder: Path, job: dict[str, Any], tell: Callable[[str], None]) -> dict[str, Any]:
     import skops.io  # imports all of scikit-learn's estimators
 
+    from leadline.learning.online.learn import learned
     from leadline.learning.training.recipe import fit, folder_of, sources
     from leadline.learning.training.store import read_rows
     from leadline.learning.training.surroundings import libraries, platform_here
@@ -76,15 +92,20 @@ def _trained(folder: Path, job: dict[str, Any], tell: Callable[[str], None]) -> 
     _confine(job["memory"], job["seconds"] * job["threads"])
     _seed(settings.training.seed)
     table = read_rows(Path(job["rows"])).slice(0, job["train"])
+    recipe, metrics, chosen = settings.training.recipe, dict[str, float](), dict[str, Any]()
     tell(f"fitting to {len(table):,} rows")
-    estimator, chosen = fit(table, settings)
+    if settings.training.online:
+        model, metrics = learned(folder, table, settings, tell)
+    else:
+        estimator, chosen = fit(table, settings)
+        model = _stored(skops.io.dumps, estimator)
     tell("storing the model")
-    (folder / MODEL).write_bytes(_stored(skops.io.dumps, estimator))
-    recipe = settings.training.recipe
+    (folder / MODEL).write_bytes(model)
     files = sources(recipe)
     where = str(folder_of(recipe.partition(":")[0])) if recipe else ""
     chosen = {str(name): _plain(value) for name, value in chosen.items()}
-    return {"chosen": chosen, "code": files, "folder": where, "libraries": libraries(), "platform": platform_here()}
+    about = {"code": files, "folder": where, "libraries": libraries(), "platform": platform_here()}
+    return {"chosen": chosen, "metrics": metrics, **about}
 
 
 def _plain(value: Any) -> Any:

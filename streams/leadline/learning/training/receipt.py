@@ -19,7 +19,8 @@ from leadline.settings import ModelSettings, explain
 class Data:
     """The rows: their digest, where they came from, and how they were split.
 
-    ``left_out``: requests with an outcome that could not be used, by the reason. ``held_out_since``: the event time.
+    ``left_out``: requests with an outcome that could not be used, by the reason; records, where labels are learned one by one.
+    ``held_out_since``: the event time.
     """
 
     digest: str
@@ -44,6 +45,19 @@ class Code:
 
 
 @dataclass(frozen=True, slots=True)
+class Online:
+    """Of a snapshot of a model that learns label by label: the version ``before`` it, from which it went on, and its number.
+
+    ``start`` and ``end``: the offsets of labeled-predictions between which it learned, by partition.
+    """
+
+    before: str
+    number: int
+    start: dict[str, int]
+    end: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """How a version was trained. ``config``: the settings of model.toml that it depends on; ``model_digest``: of the model's content."""
 
@@ -63,6 +77,7 @@ class Receipt:
     chosen: dict[str, Any]
     metrics: dict[str, float]
     model_digest: str
+    online: Online | None = None
 
     def to_bytes(self) -> bytes:
         """As the file has it."""
@@ -76,7 +91,7 @@ class Receipt:
 
 _RECEIPT = TypeAdapter(Receipt)
 _OF_MODEL = ("task", "score", "positive", "numeric", "categorical", "categories", "segments")
-_OF_TRAINING = ("recipe", "params", "base", "holdout", "gap", "max_rows", "timeout", "memory")
+_OF_TRAINING = ("recipe", "online", "params", "base", "holdout", "gap", "max_rows", "timeout", "memory")
 
 
 def config_of(settings: ModelSettings) -> dict[str, Any]:

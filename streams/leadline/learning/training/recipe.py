@@ -45,10 +45,7 @@ def build(recipe: str, params: dict[str, Any], seed: int) -> Any:
     """The estimator of a recipe, not fitted. Raises TrainingError."""
     from sklearn.base import clone
 
-    function = _function(recipe)
-    takes = inspect.signature(function).parameters
-    seeded = "seed" in takes or any(each.kind is each.VAR_KEYWORD for each in takes.values())
-    found = function(params, seed=seed) if seeded else function(params)
+    found = called(recipe, params, seed)
     if isinstance(found, type) or not hasattr(found, "fit"):
         raise TrainingError(
             f"recipe {recipe} returns a {type(found).__name__}, and should return an estimator that is not fitted"
@@ -64,6 +61,14 @@ def build(recipe: str, params: dict[str, Any], seed: int) -> Any:
                 "let into a worker: use scikit-learn's HistGradientBoosting, which is of its kind"
             )
     return estimator
+
+
+def called(recipe: str, params: dict[str, Any], seed: int) -> Any:
+    """What a recipe returns. Raises TrainingError where there is none."""
+    function = _function(recipe)
+    takes = inspect.signature(function).parameters
+    seeded = "seed" in takes or any(each.kind is each.VAR_KEYWORD for each in takes.values())
+    return function(params, seed=seed) if seeded else function(params)
 
 
 def _function(recipe: str) -> Callable[..., Any]:

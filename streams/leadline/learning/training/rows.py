@@ -43,17 +43,22 @@ def check_names(settings: ModelSettings) -> None:
         )
 
 
-def mapped(batch: pa.RecordBatch, settings: ModelSettings, signature_of: SignatureOf, seed: int) -> pa.Table:
-    """Labeled predictions of the model as rows of `schema`, in any order; those of other models are left out."""
+def mapped(
+    batch: pa.RecordBatch, settings: ModelSettings, signature_of: SignatureOf, seed: int, also: tuple[str, ...] = ()
+) -> pa.Table:
+    """Labeled predictions of the model as rows of `schema`, in any order; those of other models are left out.
+
+    ``also``: further columns of whole numbers that the rows have.
+    """
     prediction = batch["prediction"]
     mine = pc.equal(prediction.field("model"), settings.name)
     batch = batch if pc.all(mine).as_py() else batch.filter(mine)
-    parts = [_mapped(part, settings, signature) for part, signature in _by_signature(batch, signature_of)]
-    found = pa.concat_tables([schema(settings).empty_table(), *parts])
+    parts = [_mapped(part, settings, signature, also) for part, signature in _by_signature(batch, signature_of)]
+    found = pa.concat_tables([schema(settings, also).empty_table(), *parts])
     return with_sample(found, seed)
 
 
-def schema(settings: ModelSettings) -> pa.Schema:
+def schema(settings: ModelSettings, also: tuple[str, ...] = ()) -> pa.Schema:
     """The columns of rows before the newest ones are chosen; features are called ``f:`` and their name, so that they clash with none."""
     fields = [(name, pa.string()) for name in ("request_id", "user_id", "model_version")]
     fields += [(name, pa.int64()) for name in ("event_time", "scored_at", "revision")]
@@ -65,6 +70,7 @@ def schema(settings: ModelSettings) -> pa.Schema:
     ]
     fields += [(f"f:{name}", pa.float64()) for name in settings.numeric]
     fields += [(f"f:{name}", pa.string()) for name in settings.categorical]
+    fields += [(name, pa.int64()) for name in also]
     return pa.schema(fields)
 
 
@@ -93,15 +99,17 @@ def _by_signature(
         yield batch.filter(pc.equal(ids, each)), signature_of(each)
 
 
-def _mapped(batch: pa.RecordBatch, settings: ModelSettings, signature: Signature | None) -> pa.Table:
+def _mapped(
+    batch: pa.RecordBatch, settings: ModelSettings, signature: Signature | None, also: tuple[str, ...]
+) -> pa.Table:
     """Rows that were scored by one signature."""
     prediction = batch["prediction"]
     columns = {name: prediction.field(name) for name in _COPIED}
-    columns |= {name: batch[name] for name in ("revision", "outcome")}
+    columns |= {name: batch[name] for name in ("revision", "outcome", *also)}
     features, why = _features(prediction, settings, signature)
     columns |= {f"f:{name}": column for name, column in features.items()}
     columns["why"] = pa.array(why, pa.int8())
-    wanted = schema(settings)
+    wanted = schema(settings, also)
     return pa.table({field.name: columns[field.name].cast(field.type) for field in wanted}, wanted)
 
 

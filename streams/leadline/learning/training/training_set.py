@@ -17,6 +17,7 @@ from leadline.learning.training.content import digest_of_rows
 from leadline.learning.training.errors import TrainingError
 from leadline.learning.training.newest import Kept, Spill
 from leadline.learning.training.outcomes import Outcomes, known_by_base
+from leadline.learning.training.receipt import Online
 from leadline.learning.training.rows import ABOUT, check_names, mapped, schema, with_sample
 from leadline.settings import ModelSettings
 
@@ -52,6 +53,15 @@ class Split:
     since: int
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The rows and how they are split; and where they were in the log, where they are learned label by label."""
+
+    found: TrainingSet
+    parts: Split
+    online: Online | None = None
+
+
 def training_set(
     root: Path,
     settings: ModelSettings,
@@ -62,7 +72,7 @@ def training_set(
 ) -> TrainingSet:
     """The training set of these labeled predictions and the base. ``work``: a folder for rows that wait; ``check`` may raise meanwhile."""
     check_names(settings)
-    versions, base = _Versions(root, settings.name, champion), read_base(root, settings)
+    versions, base = Versions(root, settings.name, champion), read_base(root, settings)
     outcomes = versions.outcomes
     if base is not None and not outcomes.numbers:
         outcomes = known_by_base(base[0], settings)
@@ -102,7 +112,12 @@ def split(found: TrainingSet, settings: ModelSettings) -> Split:
 
 
 def _table(found: pa.Table, settings: ModelSettings, champion: str | None, outcomes: Outcomes) -> pa.Table:
-    found = found.sort_by([("event_time", "ascending"), ("request_id", "ascending")]).combine_chunks()
+    in_time = found.sort_by([("event_time", "ascending"), ("request_id", "ascending")]).combine_chunks()
+    return as_set(in_time, settings, champion, outcomes)
+
+
+def as_set(found: pa.Table, settings: ModelSettings, champion: str | None, outcomes: Outcomes) -> pa.Table:
+    """Rows that were chosen, with the columns of training sets, in the order in which they are."""
     by_champion = pc.fill_null(pc.equal(found["model_version"], pa.scalar(champion, pa.string())), False)
     about = {name: found[name] for name in ABOUT if name in found.column_names}
     about["outcome"] = outcomes.classes(found["outcome"])
@@ -111,7 +126,7 @@ def _table(found: pa.Table, settings: ModelSettings, champion: str | None, outco
     return pa.table({name: about[name] for name in ABOUT} | features)
 
 
-class _Versions:
+class Versions:
     """What the versions of a model say: by which signatures they score, and which classes they have."""
 
     def __init__(self, root: Path, model: str, champion: str | None) -> None:

@@ -9,15 +9,18 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from leadline.learning.limits import MODEL
+from leadline.learning.limits import MODEL, RIVER
 from leadline.learning.manifest import verified
 from leadline.learning.model_files import ModelFiles
+from leadline.learning.online import BEFORE
 from leadline.learning.training.apart import Trained, train_apart
+from leadline.learning.training.chain import chain_to
 from leadline.learning.training.content import digest_of_model, digest_of_rows
 from leadline.learning.training.errors import TrainingError
+from leadline.learning.training.label_order import taken_rows
 from leadline.learning.training.receipt import Receipt, config_of, read_receipt, settings_of
 from leadline.learning.training.store import TrainingSets, read_rows
-from leadline.learning.training.training_set import training_set
+from leadline.learning.training.training_set import TrainingSet, training_set
 from leadline.settings import ModelSettings
 
 Outcome = Literal["reproduced", "differs", "erased"]
@@ -77,7 +80,8 @@ class _Verify:
         path = TrainingSets(self.root, name).path(receipt.data.digest)
         data = digest_of_rows(read_rows(path))
         held_out = digest_of_rows(read_rows(TrainingSets(self.root, name).held_out(receipt.data.held_out)))
-        stored = digest_of_model(verified(self.root, name, self.version)[MODEL])
+        files = verified(self.root, name, self.version)
+        stored = digest_of_model(files[MODEL if MODEL in files else RIVER])
         erasures = TrainingSets(self.root, name).erasures(path)
         erased = [
             f"{each['rows']:,} rows of the training set were erased at {each['at']}: {each['reason']}"
@@ -101,6 +105,9 @@ class _Verify:
 
     def _again(self, folder: Path, path: Path, tell: Callable[[str], None]) -> Trained:
         receipt, settings = self.receipt, settings_of(self.receipt, self.settings)
+        if receipt.online is not None and receipt.online.before:
+            before = verified(self.root, self.settings.name, receipt.online.before)
+            (folder / BEFORE).write_bytes(before[RIVER])
         return train_apart(folder, path, receipt.data.train_rows, settings, receipt.threads, tell, lambda: False)
 
     def _differing(self, data: tuple[str, str], stored: str, again: Trained) -> Iterator[str]:
@@ -126,10 +133,19 @@ class _Verify:
             return "not compared"
         receipt, settings = self.receipt, settings_of(self.receipt, self.settings)
         try:
-            found = training_set(self.root, settings, receipt.parent or None, rows(receipt), folder, lambda: None)
+            found = self._rows(settings, rows(receipt), folder)
         except ExpiredError:
             return "expired"
         return "same rows" if found.digest == receipt.data.digest else "other rows"
+
+    def _rows(self, settings: ModelSettings, rows: Iterable[pa.RecordBatch], folder: Path) -> TrainingSet:
+        receipt, champion = self.receipt, self.receipt.parent or None
+        if receipt.online is None:
+            return training_set(self.root, settings, champion, rows, folder, lambda: None)
+        chain = chain_to(self.root, settings.name, receipt.online.before)
+        if chain is None:
+            raise TrainingError(f"{receipt.online.before}, or a version before it, is not here: its rows are not known")
+        return taken_rows(self.root, settings, champion, rows, receipt.cut, chain, lambda: None).found
 
 
 def _of_rows(receipt: Receipt) -> tuple[str, str]:
