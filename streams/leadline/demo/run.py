@@ -36,7 +36,7 @@ from leadline.wire.codec import decode
 
 WATCHED = ("metrics", "drift", "alerts", "retrain-requests", "trainings", "verdicts", "rollouts")
 HOUR_MS = 3_600_000
-FORTNIGHT_MS = 14 * 24 * HOUR_MS
+BEFORE_MS = 21 * 24 * HOUR_MS
 _TRAINED_S = 120.0
 TRAINER = (sys.executable, "-P", "-m", "leadline", "trainer")
 PREFIX = "leadline-demo"
@@ -128,16 +128,16 @@ async def _prepare(settings: Settings, bootstrap: str) -> None:
 async def _live(
     place: Place, workers: Workers, screen: Screen, seconds: float, start_trainer: Callable[[], Workers]
 ) -> None:
-    """Two weeks, after which a trainer answers what was asked, a person agrees, and the new version lives through the rest."""
+    """Three weeks, after which a trainer answers what was asked, a person agrees, and the new version lives through the rest."""
     requests, outcomes, weather = month()
     feed = Feed(requests, outcomes, weather, requests[0].event_time)
-    end, fortnight = feed.end_ms, feed.now_ms + FORTNIGHT_MS
-    share = FORTNIGHT_MS / (end - feed.now_ms)
+    end, asked_at = feed.end_ms, feed.now_ms + BEFORE_MS
+    share = BEFORE_MS / (end - feed.now_ms)
     watching = [asyncio.create_task(_watch(place, topic, screen)) for topic in WATCHED]
     with Live(screen.render(), console=screen.console, auto_refresh=False, transient=False) as live:
         drawing = asyncio.create_task(_draw(feed, screen, live))
         try:
-            await _feed(place, feed, workers, seconds * share, fortnight)
+            await _feed(place, feed, workers, seconds * share, asked_at)
             await _train_again(place, feed.now_ms, screen, [workers, start_trainer()])
             await _feed(place, feed, workers, seconds * (1 - share), end)
             for topics in ((), ("predictions", "outcomes")):
