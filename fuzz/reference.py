@@ -258,8 +258,9 @@ def _mature_range(mature: dict[str, Any] | None) -> None:
     if mature is None:
         return
     counts = [value for value in mature.values() if type(value) is int]
-    sums = [int.from_bytes(value, "big", signed=True) for value in mature.values() if type(value) is bytes]
-    if not all(0 <= count < 2**47 for count in counts) or not all(0 <= value < 2**127 for value in sums):
+    sums = {name: int.from_bytes(value, "big", signed=True) for name, value in mature.items() if type(value) is bytes}
+    least = {name: 1 - 2**127 if name == "score_sum" else 0 for name in sums}
+    if not all(0 <= count < 2**47 for count in counts) or not all(least[name] <= sums[name] < 2**127 for name in sums):
         raise Unreadable("counts-out-of-range")
 
 
@@ -284,12 +285,13 @@ def _count_rules(fields: dict[str, Any]) -> None:
         raise Unreadable("unknown-state")
     features = [feature["counts"] for feature in fields.get("features", [])]
     listed = [fields.get("positives", []), fields.get("negatives", []), *features]
+    matured = [window["predictions"] for window in fields.get("matured", [])]
     counts = [value for name, value in fields.items() if type(value) is int and name not in _NO_COUNTS]
     sums = {name: int.from_bytes(value, "big", signed=True) for name, value in fields.items() if name.endswith("_sum")}
     bins, scored = fields.get("score_bins", []), fields.get("prediction_bins", [])
     scores = fields.get("prediction_counts", [])
     if (
-        not all(0 <= count < 2**47 for count in counts)
+        not all(0 <= count < 2**47 for count in [*counts, *matured])
         or not 0 <= fields["source_partition"] < 2**15
         or any(count < 0 for each in [*listed, scores] for count in each)
         or not all(-(2**127) < value < 2**127 for value in sums.values())

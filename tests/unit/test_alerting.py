@@ -269,16 +269,16 @@ def test_scores_whose_sum_is_not_known_say_nothing_of_calibration():
 
 
 @pytest.mark.parametrize(
-    ("told", "kind"),
+    ("right", "told", "kind"),
     [
-        ({"mean_score": Metric(0.3)}, "calibration"),
-        ({"estimated_accuracy": Metric(0.99, 0.98, 1.0)}, "concept-drift"),
+        (MatureCounts(200, 200, 0, 90, 10, 10, 90, 0, 0, 60 * 10**12), {}, "calibration"),
+        (176, {"estimated_accuracy": Metric(0.99, 0.98, 1.0)}, "concept-drift"),
     ],
 )
-def test_scores_are_judged_by_the_cycle_too(told, kind):
-    """Of the windows of a cycle the mean score, and the estimate, are means by their rows."""
-    run, even = host(models(cycle=2 * SIZE)), MatureCounts(200, 200, 0, 90, 10, 10, 90, 0, 0)
-    assert (kind, "opened") in [each[:2] for each in days(run, [even if "mean_score" in told else 176] * 16, **told)]
+def test_scores_are_judged_by_the_cycle_too(right, told, kind):
+    """Of the windows of a cycle the scores are summed, and the estimate is the mean by their rows."""
+    run = host(models(cycle=2 * SIZE))
+    assert (kind, "opened") in [each[:2] for each in days(run, [right] * 16, **told)]
 
 
 def off(*differences):
@@ -289,17 +289,17 @@ def off(*differences):
 
 
 def test_scores_that_never_told_it_are_no_drift():
-    even, rare = (MatureCounts(200, 200, 0, n, 0, 0, 200 - n, 0, 0) for n in (100, 60))
+    even, rare = (MatureCounts(200, 200, 0, n, 0, 0, 200 - n, 0, 0, 60 * 10**12) for n in (100, 60))
     run = host(models(off(0.2)))
-    assert days(run, [even] * 30, mean_score=Metric(0.3)) == []
-    assert [each[:2] for each in days(run, [rare] * 9, first=30, mean_score=Metric(0.3))] == [("calibration", "opened")]
+    assert days(run, [even] * 30) == []
+    assert [each[:2] for each in days(run, [rare] * 9, first=30)] == [("calibration", "opened")]
     assert "in the reference 0.2 more are than it says" in run.emitted[0].cause
 
 
 def test_calibration_moves_as_far_as_the_windows_of_the_reference_do():
-    days_of = [MatureCounts(200, 200, 0, n, 0, 0, 200 - n, 0, 0) for n in (20, 20, 100)]
-    assert days(host(models(off(-0.15, 0.15))), days_of * 10, mean_score=Metric(0.3)) == []
-    assert days(host(models(off(0.0))), days_of * 10, mean_score=Metric(0.3)) != []
+    days_of = [MatureCounts(200, 200, 0, n, 0, 0, 200 - n, 0, 0, 60 * 10**12) for n in (20, 20, 100)]
+    assert days(host(models(off(-0.15, 0.15))), days_of * 10) == []
+    assert days(host(models(off(0.0))), days_of * 10) != []
 
 
 # -- early ------------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from commands import ALL, run
 from leadline.cli.worker import StageName
 from leadline.topology import STEPS
 
-SHOWS_NOTHING = {("up",), ("worker",), ("notify",)}
+SHOWS_NOTHING = {("up",), ("worker",), ("trainer",), ("notify",)}
 
 
 @pytest.mark.parametrize("words", [(), *ALL], ids=" ".join)
