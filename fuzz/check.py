@@ -139,11 +139,15 @@ def _look(topic: str, record: Raw, wanted: dict[str, Any] | str) -> None:
         _same(0, got, _as_record(wanted))
 
 
-def _as_record(fields: Any) -> Any:
+def _as_record(fields: dict[str, Any]) -> dict[str, Any]:
     """Sums are whole numbers in a record object, and in records within it."""
-    if isinstance(fields, dict):
-        return {name: _as_record(each) for name, each in fields.items()}
-    return int.from_bytes(fields, "big", signed=True) if isinstance(fields, bytes) else fields
+    return {name: _value(name, each) for name, each in fields.items()}
+
+
+def _value(name: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return _as_record(value)
+    return int.from_bytes(value, "big", signed=True) if name.endswith("_sum") else value
 
 
 def _same(i: int, got: dict[str, Any], wanted: dict[str, Any]) -> None:
