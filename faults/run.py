@@ -45,6 +45,9 @@ async def _run(world: World, name: str, events: int, minutes: float) -> tuple[Ve
         world.tend()
         await _looked(watch)
         await asyncio.sleep(0.2)
+        for each in (striking, feeding):
+            if each.done():
+                each.result()  # what failed is told at once, and not when the other has ended
     await asyncio.gather(striking, feeding)
     done = await _settled(world, watch)
     longest_s = watch.longest_s  # behind it there is no work

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaConnectionError
 from confluent_kafka import Producer
 
 from faults import bad
@@ -25,6 +26,7 @@ STATIONS = [f"station-{n}" for n in range(20)]
 CODECS = (None, "gzip", "snappy", "lz4", "zstd")
 _SEGMENTS, _SEGMENT_BYTES = 3000, 900
 _TICK_S = 0.2
+_AWAY_S = 240.0
 _HOUR_MS = 3_600_000
 _AHEAD_MS = 24 * _HOUR_MS
 
@@ -116,11 +118,29 @@ class Traffic:
     @asynccontextmanager
     async def _sender(self, codec: str | None) -> AsyncIterator[Sender]:
         """A producer that compresses so."""
-        async with AIOKafkaProducer(
-            bootstrap_servers=self.bootstrap, enable_idempotence=True, request_timeout_ms=240_000,
-            max_batch_size=8 << 20, max_request_size=16 << 20, compression_type=codec,
-        ) as producer:  # fmt: skip
+        producer = await self._started(codec)
+        try:
             yield Sender(producer, self.prefix, pass_on_arrival=True)
+        finally:
+            await producer.stop()
+
+    async def _started(self, codec: str | None) -> AIOKafkaProducer:
+        """The broker may be away just now: it is asked again for some minutes."""
+        deadline = time.monotonic() + _AWAY_S
+        while True:
+            producer = AIOKafkaProducer(
+                bootstrap_servers=self.bootstrap, enable_idempotence=True, request_timeout_ms=240_000,
+                max_batch_size=8 << 20, max_request_size=16 << 20, compression_type=codec,
+            )  # fmt: skip
+            try:
+                await producer.start()
+            except KafkaConnectionError:
+                await producer.stop()
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(0.5)
+            else:
+                return producer
 
     def bomb(self, megabytes: int) -> None:
         """Publish a request and an outcome that unpack to so many megabytes of nothing."""
