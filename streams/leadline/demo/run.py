@@ -236,6 +236,7 @@ async def _draw(feed: Feed, screen: Screen, live: Live) -> None:
 
 def _say_what_came_of_it(console: Console, screen: Screen) -> None:
     """The live accuracy of each version, side by side."""
+    console.print()
     for version in sorted({version for _, _, version in screen.windows}):
         console.print(screen.accuracy(version), highlight=False)
 
@@ -244,7 +245,8 @@ def _verify(console: Console, environment: Mapping[str, str]) -> None:
     """Walk the chain of all decisions, as `leadline audit verify` does."""
     command = [sys.executable, "-P", "-m", "leadline", "audit", "verify"]
     done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
-    console.print(shown((done.stdout or done.stderr).strip().split("\n")[0], 400), markup=False, highlight=False)
+    said = (done.stdout or done.stderr).strip().split("\n")[0]
+    console.print(shown(f"leadline audit verify: {said}", 400), markup=False, highlight=False)
 
 
 def _say_more(console: Console, settings: Settings, bootstrap: str, screen: Screen, keep: bool) -> None:

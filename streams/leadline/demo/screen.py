@@ -122,7 +122,7 @@ class Screen:
         return f"{version}, {day(first)} to {day(last)}: {right / labelled:.1%} right of {labelled:,} that landed"
 
     def _note(self, what: str, time_ms: int, text: str, color: str) -> None:
-        line = Text.assemble((f"{day(time_ms)}  ", "dim"), (f"{what:9}", f"bold {color}"), shown(text))
+        line = Text.assemble((f"{day(time_ms)}  ", "dim"), (f"{what:11}", f"bold {color}"), shown(text))
         self.events.append(line)
         if not self.console.is_terminal:
             self.console.print(line)
