@@ -107,7 +107,7 @@ RUN = {
     "doctor": [["doctor"]],
     "ready": [["ready", "m"], ["ready", HOSTILE], ["ready", FILE, "--version", HOSTILE, "--notify", f"{FILE}.toml"]],
 }
-NOTHING_TO_SHOW = {"up", "worker", "simulate"}
+NOTHING_TO_SHOW = {"up", "worker", "trainer", "simulate"}
 """They show what they do themselves; what comes in, their log shows."""
 
 
