@@ -101,7 +101,10 @@ async def topics(
     """Topics under a prefix of their own; all topics of the prefix go at the end."""
     prefix = f"leadline-bench-{uuid.uuid4().hex[:8]}"
     kept, limit = {"retention.ms": "-1"}, {"max.message.bytes": str(2 * CHANGELOG_BYTES)}
-    wanted = [NewTopic(f"{prefix}.{topic}", partitions, 1, topic_configs=kept | limit) for topic in names]
+    wanted = [
+        NewTopic(f"{prefix}.{topic}", 1 if topic in _ONE_PARTITION else partitions, 1, topic_configs=kept | limit)
+        for topic in names
+    ]
     wanted += [
         NewTopic(
             f"{prefix}.{topic}",
