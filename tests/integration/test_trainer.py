@@ -117,7 +117,7 @@ async def test_what_is_known_is_that_before_the_cut_also_for_the_next_trainer(pl
     await ask(place, "one", "die once")
     await told(place, "one", "started")
     assert await asyncio.to_thread(first.wait) == -9
-    await labeled(place, 99)
+    await asyncio.gather(*(labeled(place, number) for number in range(100, 120)))
     start()
     began, again, ended = [each for each in await told(place, "one", "succeeded") if each.state != "progress"]
     assert [each.attempt for each in (began, again, ended)] == [1, 2, 2]

@@ -66,4 +66,5 @@ async def _some(reader: Reader, behind: Mapping[int, int]) -> list[Run] | None:
     """What comes soon of the records before these offsets; None: there are no more."""
     if await reader.has_reached(behind):
         return None
-    return [run.part(0, bisect_left(run.offsets, behind[run.partition])) for run in await reader.take()]
+    parts = [run.part(0, bisect_left(run.offsets, behind[run.partition])) for run in await reader.take()]
+    return [part for part in parts if part]  # of a partition that is read to its cut more may come meanwhile
