@@ -22,6 +22,7 @@ PREDICTION = pa.struct(
     + [pa.field("segments", pa.list_(pa.string()), False)]
     + [pa.field("feature_age_ms", pa.int64())]
     + [pa.field("categories", pa.list_(pa.string()), False)]
+    + [pa.field("rollout_id", pa.string(), False), pa.field("sample", pa.float64(), False)]
 )
 LABELED = pa.schema(
     [
@@ -82,6 +83,7 @@ def labeled(table, version="v1", revision=1, signature=SIGNATURE, users=None, na
     )
     columns["segments"] = pa.array([[f"{signature.categorical[0]}={row[0]}"] for row in zip(*texts, strict=True)])
     columns |= {name: pa.nulls(count, pa.int64()) for name in ("predicted_label", "feature_age_ms")}
+    columns |= {"rollout_id": pa.repeat("", count), "sample": pa.repeat(1.0, count)}
     flat = [_whole(columns[field.name]).cast(field.type) for field in PREDICTION]
     revisions = np.broadcast_to(revision, count)
     outcomes, empty = _whole(table["outcome"]), pa.nulls(count, pa.int64())

@@ -31,7 +31,8 @@ def test_a_worker_with_all_stages_reads_back_what_it_wrote_for_itself():
 def test_people_send_requests_and_outcomes_and_read_what_is_meant_for_them():
     assert set(topics("producer")) == {"p.prediction-requests", "p.outcomes"}
     assert set(topics("reader")) == {
-        "p.predictions", "p.labeled-predictions", "p.metrics", "p.drift", "p.alerts", "p.retrain-requests", "p.command-answers",
+        "p.predictions", "p.shadow-predictions", "p.comparisons",
+        "p.labeled-predictions", "p.metrics", "p.drift", "p.alerts", "p.retrain-requests", "p.command-answers",
         "p.model-settings", "p.workers", "p.dead-letters", "p.trainings", "p.candidates", "p.verdicts", "p.audit", "p.rollouts",
     }  # fmt: skip
 

@@ -44,7 +44,8 @@ def test_a_wrong_number_of_partitions_is_refused_and_says_why():
 def test_nobody_but_the_broker_stamps_what_people_send():
     stamped = {t.name for t in wanted([]) if t.config.get("message.timestamp.type") == "LogAppendTime"}
     assert stamped == {
-        "prediction-requests", "predictions", "outcomes", "commands", "workers", "candidates", "verdicts", "trainings",
+        "prediction-requests", "predictions", "shadow-predictions",
+        "outcomes", "commands", "workers", "candidates", "verdicts", "trainings",
     }  # fmt: skip
 
 

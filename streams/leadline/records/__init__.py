@@ -5,17 +5,23 @@ taking back are exact whatever the order; on the wire they are Avro decimals of 
 """
 
 from leadline.records.decisions import (
+    ABORT,
     ACCEPTED,
     ACKNOWLEDGE,
     APPROVE,
     CANCEL,
     CONFIGURE,
+    PAUSE,
     PROMOTE,
     REFUSED,
     REJECT,
+    RESUME,
     RETRAIN,
+    ROLL_BACK,
     SILENCE,
+    START,
     Alert,
+    Assignment,
     AuditEntry,
     Candidate,
     Check,
@@ -29,6 +35,7 @@ from leadline.records.decisions import (
     Verdict,
 )
 from leadline.records.events import LabeledPrediction, Outcome, Prediction, PredictionRequest
+from leadline.records.pairs import Comparison, PairCounts, PairPartial
 from leadline.records.values import brief, identity, iso, to_number
 from leadline.records.windows import (
     DriftReport,
@@ -42,25 +49,32 @@ from leadline.records.windows import (
     WindowPartial,
     WindowProfile,
 )
-from leadline.records.workers import StageHealth, StageTrouble, WorkerHealth
+from leadline.records.workers import StageHealth, StageTrouble, VersionHealth, WorkerHealth
 
 __all__ = [
+    "ABORT",
     "ACCEPTED",
     "ACKNOWLEDGE",
     "APPROVE",
     "CANCEL",
     "CONFIGURE",
+    "PAUSE",
     "PROMOTE",
     "REFUSED",
     "REJECT",
+    "RESUME",
     "RETRAIN",
+    "ROLL_BACK",
     "SILENCE",
+    "START",
     "Alert",
+    "Assignment",
     "AuditEntry",
     "Candidate",
     "Check",
     "Command",
     "CommandAnswer",
+    "Comparison",
     "DriftReport",
     "FeatureCounts",
     "FinalValue",
@@ -72,6 +86,8 @@ __all__ = [
     "MaturedWindow",
     "Metric",
     "Outcome",
+    "PairCounts",
+    "PairPartial",
     "Prediction",
     "PredictionRequest",
     "Record",
@@ -81,6 +97,7 @@ __all__ = [
     "StageTrouble",
     "Training",
     "Verdict",
+    "VersionHealth",
     "WindowMetrics",
     "WindowPartial",
     "WindowProfile",
@@ -100,6 +117,8 @@ Record = (
     | JoinCounts
     | WindowMetrics
     | WindowProfile
+    | PairPartial
+    | Comparison
     | DriftReport
     | Alert
     | RetrainRequest

@@ -10,6 +10,8 @@ RETRAIN, CANCEL = "retrain", "cancel"
 """Commands to train a model again now, and to end a training that is under way."""
 PROMOTE, APPROVE, REJECT = "promote", "approve", "reject"
 """Commands to make a version champion, and a person's answer where an approval is asked for."""
+START, PAUSE, RESUME, ABORT, ROLL_BACK = "start", "pause", "resume", "abort", "roll-back"
+"""Commands to begin a rollout, to hold it where it is and let it go on, to end it, and to go back to the champion before."""
 ACCEPTED, REFUSED = "accepted", "refused"
 """Answers to commands."""
 
@@ -133,10 +135,30 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Assignment:
+    """Who answers the requests of a model that arrive from ``effective_at`` on.
+
+    ``shares``: of each version beside the champion, which share of the requests it answers; 0: none, it scores them in shadow alone.
+    ``sample``: of which share of the requests those versions say what they would have answered that did not. ``salt``: goes into the
+    bucket of a request.
+    """
+
+    champion: str
+    effective_at: int
+    shares: dict[str, float]
+    salt: str
+    sample: float
+    rollout_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rollout:
-    """Which version of a model answers; the newest of a model holds.
+    """Which versions of a model answer; the newest of a model holds, for requests that arrive from ``effective_at`` on.
 
     ``before``: the champion until then, to which a rollback goes. ``cause``: the id of the verdict or command that let it.
+    ``rollout_id``: the same from the start of a rollout to its end, empty where none is under way; ``challenger``: the version that it is
+    about; ``mode``: none, shadow, canary or ab; ``state``: of the rollout; ``step``: of its canary, from 0. ``shares``, ``salt`` and
+    ``sample``: as in `Assignment`. ``earlier``: the assignments that held before, the newest first.
     """
 
     model: str
@@ -147,6 +169,16 @@ class Rollout:
     before: str = ""
     cause: str = ""
     revision: int = 0
+    rollout_id: str = ""
+    challenger: str = ""
+    mode: str = "none"
+    state: str = ""
+    step: int = 0
+    shares: dict[str, float] = field(default_factory=dict)
+    salt: str = ""
+    sample: float = 1.0
+    effective_at: int = 0
+    earlier: list[Assignment] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

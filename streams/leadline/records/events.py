@@ -19,6 +19,8 @@ class PredictionRequest:
 class Prediction:
     """A score that one version of a model gave to one request.
 
+    ``role``: champion or challenger answers; shadow says what it would have answered. ``rollout_id``: of the rollout that was under way.
+    ``sample``: of which share of the requests a version says so that does not answer.
     ``categories``: as the request named them, in the order of the signature; empty where one is missing (its feature is NaN then).
     """
 
@@ -36,6 +38,8 @@ class Prediction:
     segments: list[str]
     feature_age_ms: int | None
     categories: list[str] = field(default_factory=list)
+    rollout_id: str = ""
+    sample: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

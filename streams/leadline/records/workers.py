@@ -30,6 +30,24 @@ class StageTrouble:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionHealth:
+    """How a version scored in a role in the last ten minutes.
+
+    ``failed``: requests for which it gave no score; ``seconds``: that it took, ``calls``: in so many batches. ``stopped``: why it scores
+    no more there, empty while it does.
+    """
+
+    model: str
+    version: str
+    role: str
+    requests: int
+    failed: int
+    calls: int
+    seconds: float
+    stopped: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerHealth:
     """How a worker is; the newest of a worker holds. ``answers``: of each model the version that answers requests there.
 
@@ -50,3 +68,4 @@ class WorkerHealth:
     unknown_features: dict[str, dict[str, int]] = field(default_factory=dict)
     asked: dict[str, int] = field(default_factory=dict)
     refused: dict[str, dict[str, int]] = field(default_factory=dict)
+    scored: list[VersionHealth] = field(default_factory=list)

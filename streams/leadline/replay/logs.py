@@ -91,6 +91,8 @@ def _predictions(path: Path, table: pa.RecordBatch, model: str, labels: pa.Array
         "segments": pa.ListArray.from_arrays(pa.array(np.arange(count + 1, dtype=np.int32)), table["segment"]),
         "feature_age_ms": pa.nulls(count, pa.int64()),
         "categories": pa.ListArray.from_arrays(none, pa.array([], pa.string())),
+        "rollout_id": empty,
+        "sample": pa.repeat(1.0, count),
     }
     return _log("predictions", columns, arrival_ms, event_time)
 

@@ -3,7 +3,7 @@
 from leadline.settings.installation import Security, Settings, load_security, load_settings
 from leadline.settings.model import AlertLimits, Allowed, DriftLimits, Lookup, ModelSettings, load_model_settings
 from leadline.settings.parts import Part, changed, check_live, in_force, live_keys
-from leadline.settings.release import ApprovalSettings
+from leadline.settings.release import ApprovalSettings, RolloutSettings
 from leadline.settings.values import Address, SettingsError, duration_ms, explain
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Lookup",
     "ModelSettings",
     "Part",
+    "RolloutSettings",
     "Security",
     "Settings",
     "SettingsError",

@@ -30,6 +30,7 @@ MODEL: Mapping[str, str] = {
     "training": "The table `[training]`, see below.",
     "gate": "The table `[gate]`, see below.",
     "approval": "The table `[approval]`, see below.",
+    "rollout": "The table `[rollout]`, see below.",
     "retrain_cooldown": "How long after a retrain request no other one of the model is made.",
     "runbook": "What alerts name as the page to read.",
 }
@@ -96,6 +97,27 @@ APPROVAL: Mapping[str, str] = {
     "proof": "`claim`: a name counts as it is given. `signature`: only commands that are signed by one of `keys` count.",
     "keys": "Names of persons, each with the public ed25519 key, in hexadecimal.",
     "expires": "An approval is waited for this long.",
+}
+ROLLOUT: Mapping[str, str] = {
+    "begin": "What an approved version does: it becomes champion `at-once`, or by a `rollout`.",
+    "automatic": "What is proven becomes champion. Without it a person promotes it, by `leadline rollout promote`.",
+    "shadow": "So long a version scores in shadow at least before it answers anybody.",
+    "steps": "Shares of the requests that it answers, one after the other.",
+    "bake": "So long each step lasts at least.",
+    "sample": "The share of the requests that are scored by the version too that does not answer.",
+    "alpha": "How often a version that is worse by more than `margin` may become champion, and one that is no worse be rolled back.",
+    "margin": "How much worse it may be; 0: it has to be better.",
+    "segment_margin": "The same in each of the segments `protected`.",
+    "protected": "Segments, as `name=value`, in each of which it has to be proven.",
+    "budget": "How much all automatic promotions since a person's may lose together.",
+    "min_pairs": "Before so many requests with a label, scored by both versions, there is no verdict.",
+    "max_failed": "The share of the requests for which it may give no score.",
+    "max_slower": "How many times as long as the champion it may take for a request.",
+    "max_shift": "How far its mean score may be from the champion's on the same requests, in standard deviations of the reference.",
+    "deadline": "A rollout that is not proven by then is inconclusive.",
+    "on_deadline": "What happens then: the version is taken out (`abort`), stays as it is (`hold`), or becomes champion (`promote`).",
+    "watch": "So long the champion before goes on in shadow after a promotion, to which a late rollback goes. Default: horizon and grace.",
+    "cooldown": "So long after a rollback the same version does not begin again by itself.",
 }
 INSTALLATION: Mapping[str, str] = {
     "kafka_bootstrap": "Your broker's `host:port`, several with commas. "

@@ -18,7 +18,7 @@ from pydantic import (
 
 from leadline.records import to_number
 from leadline.settings.files import read_below, read_file
-from leadline.settings.release import ApprovalSettings, GateSettings, TrainingSettings
+from leadline.settings.release import ApprovalSettings, GateSettings, RolloutSettings, TrainingSettings
 from leadline.settings.values import DurationMs, PositiveMs, SettingsError, duration_ms, explain
 
 MOST_BYTES = 262_144
@@ -177,6 +177,7 @@ class ModelSettings(_Strict):
     training: TrainingSettings = TrainingSettings()
     gate: GateSettings = GateSettings()
     approval: ApprovalSettings = ApprovalSettings()
+    rollout: RolloutSettings = RolloutSettings()
     retrain_cooldown: DurationMs = duration_ms("7d")
     runbook: str = ""
 

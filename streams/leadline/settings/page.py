@@ -13,7 +13,7 @@ from leadline.settings import meanings
 from leadline.settings.installation import Security, Settings
 from leadline.settings.model import AlertLimits, DriftLimits, Lookup, ModelSettings
 from leadline.settings.parts import KEYS, Part
-from leadline.settings.release import ApprovalSettings, GateSettings, TrainingSettings
+from leadline.settings.release import ApprovalSettings, GateSettings, RolloutSettings, TrainingSettings
 from leadline.settings.values import UNITS_MS, Address
 
 _TOP = """# Settings
@@ -42,6 +42,7 @@ _TABLES: Sequence[tuple[str, type[BaseModel], Mapping[str, str]]] = (
     ("`[training]`", TrainingSettings, meanings.TRAINING),
     ("`[gate]`", GateSettings, meanings.GATE),
     ("`[approval]`", ApprovalSettings, meanings.APPROVAL),
+    ("`[rollout]`", RolloutSettings, meanings.ROLLOUT),
 )
 _PARTS = {
     Part.VERSION: "How a version answers. It is as it was added, and never changes.",

@@ -42,7 +42,7 @@ KEYS: Mapping[Part, tuple[str, ...]] = {
         "segments",
         "segment_limit",
     ),
-    Part.WATCH: ("alerts", "drift", "retrain_cooldown", "runbook"),
+    Part.WATCH: ("alerts", "drift", "rollout", "retrain_cooldown", "runbook"),
     Part.RELEASE: ("training", "gate", "approval"),
 }
 """The keys of a model.toml; a table is of one part as a whole."""

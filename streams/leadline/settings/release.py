@@ -87,3 +87,49 @@ class ApprovalSettings(_Strict):
     proof: Literal["claim", "signature"] = "claim"
     keys: dict[str, str] = {}
     expires: PositiveMs = duration_ms("7d")
+
+
+class RolloutSettings(_Strict):
+    """How an approved version takes over from the champion.
+
+    ``begin``: ``at-once`` it becomes champion, or by a ``rollout``. ``shadow``: so long it scores in shadow at least, then it answers the
+    shares ``steps``, each for ``bake`` at least; more than half of the requests only once it is proven. ``sample``: of which share of the
+    requests those versions score too that do not answer. ``alpha``: how often a version that is worse by more than ``margin`` may become
+    champion, and how often one that is no worse is rolled back. ``segment_margin``: the same in each of the segments ``protected``.
+    ``budget``: what all promotions since a person's may lose together. ``min_pairs``: before so many there is no verdict. ``max_failed``:
+    the share of requests for which it may give no score; ``max_slower``: how many times as long as the champion it may take; ``max_shift``:
+    how far its mean score may be from the champion's on the same requests, in standard deviations of the reference.
+    ``automatic``: what is proven becomes champion; else a person promotes it. ``deadline``: a rollout that is not proven by then is
+    inconclusive: ``on_deadline``. ``watch``: so long the champion before goes on in shadow after a promotion (unset: horizon and grace).
+    ``cooldown``: so long after a rollback the same version does not begin again by itself.
+    """
+
+    begin: Literal["at-once", "rollout"] = "at-once"
+    automatic: bool = True
+    shadow: DurationMs = duration_ms("1d")
+    steps: list[Share] = Field([0.01, 0.05, 0.25, 0.5], max_length=20)
+    bake: DurationMs = duration_ms("1h")
+    sample: Annotated[float, Field(gt=0, le=1)] = 1.0
+    alpha: Annotated[float, Field(gt=0, le=0.5)] = 0.05
+    margin: float = Field(0.0, ge=0, lt=1)
+    segment_margin: float = Field(0.02, ge=0, lt=1)
+    protected: list[str] = Field([], max_length=1000)
+    budget: float = Field(0.0, ge=0, lt=1)
+    min_pairs: int = Field(100, ge=1)
+    max_failed: Annotated[float, Field(ge=0, le=1)] = 0.005
+    max_slower: float = Field(5.0, ge=1)
+    max_shift: float = Field(0.5, gt=0)
+    deadline: PositiveMs | None = None
+    on_deadline: Literal["abort", "hold", "promote"] = "abort"
+    watch: PositiveMs | None = None
+    cooldown: DurationMs = duration_ms("7d")
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        if self.steps != sorted(set(self.steps)):
+            raise ValueError("steps rise")
+        if self.automatic and self.margin > self.budget:
+            raise ValueError(
+                "margins add up over promotions: with automatic = true a margin needs a budget that is no smaller"
+            )
+        return self

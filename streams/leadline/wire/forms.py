@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from leadline import records
-from leadline.records import Prediction, Record
+from leadline.records import Record
 
 _CLASSES: dict[str, Any] = {
     name: kind
@@ -67,8 +67,9 @@ def _converters(name: str, kind: str) -> tuple[Convert, Convert] | None:
     if of_list is not None:
         item = _CLASSES[of_list[1]]
         return lambda values: [item(**value) for value in values], lambda values: list(map(to_dict, values))
-    if "Prediction" in kind:
-        return lambda value: Prediction(**value), to_dict
+    inside = re.fullmatch(r"<class '.*\.(\w+)'>", kind)
+    if inside is not None:
+        return lambda value: to_record(inside[1], value), to_dict
     return None
 
 

@@ -242,6 +242,8 @@ class Many:
                 if scored.age_ms is None
                 else pa.array(scored.age_ms, pa.int64(), from_pandas=True),
                 "categories": _lists(_named(scored.inputs, version.signature.categorical), count),
+                "rollout_id": pa.repeat("", count),
+                "sample": pa.repeat(1.0, count),
             }
         )
         return Output("predictions", keys, partition, columns=columns, arrival_ms=scored.arrival_ms)
