@@ -57,6 +57,18 @@ def broker() -> tuple[Settings, str]:
     return settings, settings.kafka_bootstrap
 
 
+def models_of(settings: Settings, model: str | None = None, sets: bool = False) -> Path:
+    """The folder of the models, with a model (None: all) in it as it is in the store, where there is one; with its training ``sets``.
+
+    Raises RegistryError.
+    """
+    if settings.store is not None:
+        from leadline.learning.store import have_here
+
+        have_here(settings, model, sets)
+    return settings.models
+
+
 async def reach(bootstrap: str) -> None:
     """Raise SettingsError, or KafkaConnectionError, where the broker does not answer in time."""
     from leadline.kafka.cluster import check_topics

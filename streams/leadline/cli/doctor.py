@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 
 from leadline.cli.checkup.findings import Finding, Level
 from leadline.cli.checkup.tell import tell, tell_json
-from leadline.cli.common import JsonLines, wait_for
+from leadline.cli.common import JsonLines, models_of, wait_for
 from leadline.settings import Settings, load_settings
 
 
@@ -31,5 +31,5 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
 
     async for finding in look_here(settings):
         yield finding
-    async for finding in look_at_cluster(settings, ModelFiles(settings.models).names()):
+    async for finding in look_at_cluster(settings, ModelFiles(models_of(settings)).names()):
         yield finding

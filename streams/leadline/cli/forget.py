@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from leadline.cli.common import Json, put, put_json
-from leadline.settings import SettingsError, load_settings
+from leadline.cli.common import Json, models_of, put, put_json
+from leadline.settings import Settings, SettingsError, load_settings
 
 _TOPICS = ("prediction-requests", "predictions", "labeled-predictions", "dead-letters")
 """Those that hold a user_id, or the record of one as it came."""
@@ -26,7 +26,8 @@ def forget(
     if not user:
         raise SettingsError("--user is empty: rows without a user would be meant; name one")
     settings = load_settings()
-    done = remove(settings.models, user, reason, int(time.time() * 1000))
+    done = remove(models_of(settings, sets=True), user, reason, int(time.time() * 1000))
+    _publish(settings, {each.model for each in done})
     versions = sorted({(each.model, version) for each in done for version in each.versions})
     topics = [f"{settings.prefix}.{name}" for name in _TOPICS]
     if json:
@@ -37,7 +38,7 @@ def forget(
     for each in done:
         put(f"removed {each.rows:,} rows from {each.file}")
     if not done:
-        put(f"no training set below {settings.models} has rows of this user")
+        put(f"no training set below {settings.store or settings.models} has rows of this user")
     put(
         f"left in topics until they expire, {KEEP_MS // DAY_MS} days if `topics apply` was told nothing else: {', '.join(topics)}"
     )
@@ -47,3 +48,13 @@ def forget(
             f"left in {model} {version}: what it learned from them, and maybe values in its golden sample: train anew, then remove it"
         )
     put("not looked at: other machines, copies, and the files that [training] base names")
+
+
+def _publish(settings: Settings, models: set[str]) -> None:
+    """Where models are in a store, the training sets there are replaced too."""
+    from leadline.learning.store import store_of
+
+    store = store_of(settings)
+    if store is not None:
+        for model in sorted(models):
+            store.publish_sets(model, anew=True)

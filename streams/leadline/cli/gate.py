@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from leadline.cli.common import Json, broker, put, put_json, say, wait_for
+from leadline.cli.common import Json, broker, models_of, put, put_json, say, wait_for
 from leadline.cli.named import version_of
 from leadline.cli.newest import rollouts
 from leadline.settings import Settings, SettingsError, load_settings
@@ -50,7 +50,7 @@ def run(
     if champion and first:
         raise typer.BadParameter("--first says that there is no champion, and --champion names one: say one of them")
     where = load_settings()
-    settings = ModelFiles(where.models).settings(model)
+    settings = ModelFiles(models_of(where, model)).settings(model)
     if settings is None:
         raise SettingsError(f"{where.models} has no model {model}: add it with `leadline model add`")
     challenger, champion = version_of(model, challenger), version_of(model, champion)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from leadline.cli.common import Json, broker, keep_private, put, put_json, say, wait_for
+from leadline.cli.common import Json, broker, keep_private, models_of, put, put_json, say, wait_for
 from leadline.cli.model_list import known
 from leadline.cli.named import Model, Version, named, split
 from leadline.core.release.lineage import Decisions
@@ -37,7 +37,7 @@ def push(
 
     one, decided = named(model, version), _decided()
     about = None if decided is None else decided.get(one.model, Decisions())
-    done = push_version(load_settings().models, one.model, one.version, to, about, artifacts or None)
+    done = push_version(models_of(load_settings(), one.model), one.model, one.version, to, about, artifacts or None)
     if json:
         put_json(done._asdict())
         return
@@ -69,18 +69,28 @@ def pull(
     from leadline.cli.understood import understood, understood_fields
     from leadline.learning.add import add_file, read_reference
     from leadline.learning.mlflow_pull import pulled
+    from leadline.learning.store import published
 
     keep_private()
-    root, model, theirs = load_settings().models, load_model_settings(settings), split(uri)
+    where, model, theirs = load_settings(), load_model_settings(settings), split(uri)
     if not theirs.version:
         raise typer.BadParameter(f"{uri} names no version: write models:/NAME/VERSION or models:/NAME@ALIAS")
     decided = _decided()
     try:
         data = read_reference(reference, text=[*model.categorical, *model.segments])
-        with pulled(source, theirs.model, theirs.version, pickle) as taken:
+        with published(where, model.name), pulled(source, theirs.model, theirs.version, pickle) as taken:
             origin = {"origin": ORIGIN, "source": f"models:/{theirs.model}/{taken.number}"}
             added = add_file(
-                root, model, version or None, taken.file, data, outcome, "", time_column or None, taken.form, origin
+                where.models,
+                model,
+                version or None,
+                taken.file,
+                data,
+                outcome,
+                "",
+                time_column or None,
+                taken.form,
+                origin,
             )
     except ValueError as error:
         raise SettingsError(f"--reference {reference} does not fit: {error}") from None

@@ -7,7 +7,7 @@ import typer
 
 from leadline.cli.approval import check, finish, promotion, put_lines
 from leadline.cli.approval import fields as asked_fields
-from leadline.cli.common import Json, broker, duration, keep_private, put, put_json, say
+from leadline.cli.common import Json, broker, duration, keep_private, models_of, put, put_json, say
 from leadline.cli.model_configure import configure
 from leadline.cli.model_init import init
 from leadline.cli.model_list import show_list
@@ -54,6 +54,7 @@ def add(
     """Register FILE as a version of a model: its signature and reference profile are made from the reference data."""
     from leadline.cli.understood import understood, understood_fields
     from leadline.learning.add import add_file, read_reference
+    from leadline.learning.store import published
 
     within_ms = duration("timeout", timeout)
     if champion:
@@ -67,20 +68,21 @@ def add(
             say(
                 f"loading {file} runs the code in it, in a process that may open and call nothing; never do that with a stranger's file"
             )
-        added = add_file(where.models, model, version or None, file, data, outcome, scores, time_column or None, form)
+        with published(where, model.name):
+            added = add_file(
+                where.models, model, version or None, file, data, outcome, scores, time_column or None, form
+            )
     except ValueError as error:
         raise SettingsError(f"--reference {reference} does not fit: {error}") from None
     name = added.version.version
-    folder = where.models / model.name / name
+    folder = f"{where.store or where.models}/{model.name}/{name}"
     if not json:
         put(f"added {model.name} {name} in {folder}")
         for line in understood(added, bool(scores)):
             put(line)
     asked = promotion(model.name, name, reason, within_ms) if champion else None
     if json:
-        put_json(
-            understood_fields(added, bool(scores)) | {"folder": str(folder), "champion": asked and asked_fields(asked)}
-        )
+        put_json(understood_fields(added, bool(scores)) | {"folder": folder, "champion": asked and asked_fields(asked)})
     elif asked is not None:
         put_lines(asked)
     if asked is not None:
@@ -105,9 +107,9 @@ def promote(
 
     within_ms = duration("timeout", timeout)
     (name, version), where = named(model, version), load_settings()
-    if Registry(ModelFiles(where.models)).find(name, version) is None:
+    if Registry(ModelFiles(models_of(where, name))).find(name, version) is None:
         raise SettingsError(
-            f"{where.models} has no version {version} of a model {name}: add it with `leadline model add`"
+            f"{where.store or where.models} has no version {version} of a model {name}: add it with `leadline model add`"
         )
     finish(promotion(name, version, reason, within_ms), json)
 

@@ -8,7 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from leadline.cli.common import JsonLines, broker, out, put_json, say, wait_for
+from leadline.cli.common import JsonLines, broker, models_of, out, put_json, say, wait_for
 from leadline.cli.newest import decisions
 from leadline.core.release.lineage import Decisions, Lineage
 from leadline.foreign_text import shown
@@ -24,7 +24,7 @@ def show_list(json: JsonLines = False) -> None:
     from leadline.learning.lineage import lineages
     from leadline.learning.model_files import ModelFiles
 
-    files, decided = ModelFiles(load_settings().models), known()
+    files, decided = ModelFiles(models_of(load_settings())), known()
     found = {
         model: list(lineages(files, model, decided.get(model, Decisions())))
         for model in sorted({*files.names(), *decided})

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from leadline.cli.common import Json, keep_private, put, put_json
+from leadline.cli.common import Json, keep_private, models_of, put, put_json
 from leadline.cli.named import Model, Version, named
 from leadline.settings import load_settings
 
@@ -21,7 +21,7 @@ def push(
 
     keep_private()
     model, version = named(model, version)
-    pushed = push_files(load_settings().models, model, version, to)
+    pushed = push_files(models_of(load_settings(), model), model, version, to)
     if json:
         put_json({"folder": str(pushed.folder), "already": pushed.already})
     else:

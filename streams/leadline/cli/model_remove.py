@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from leadline.cli.common import Json, broker, put, put_json, wait_for
+from leadline.cli.common import Json, broker, models_of, put, put_json, wait_for
 from leadline.cli.named import split, version_of
 from leadline.cli.newest import rollouts
 from leadline.settings import Settings, SettingsError, load_settings
@@ -21,12 +21,16 @@ def remove(
     """Remove a version, or a whole model, from LEADLINE_MODELS; what answers is refused."""
     from leadline.learning.model_files import ModelFiles
     from leadline.learning.remove import remove as remove_files
+    from leadline.learning.store import store_of
 
     settings, (model, version) = load_settings(), split(model, version)
     version = version_of(model, version)
     if not force:
         _refuse_what_answers(settings, model, version)
-    gone = remove_files(settings.models, model, version or None)
+    gone = remove_files(models_of(settings, model), model, version or None)
+    store = store_of(settings)
+    if store is not None:
+        store.remove(model, version or None)
     if json:
         put_json({"folder": str(gone.folder), "files": gone.files, "bytes": gone.size})
         return

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from leadline.cli.common import LINE, Json, broker, put, wait_for
+from leadline.cli.common import LINE, Json, broker, models_of, put, wait_for
 from leadline.cli.model_list import known
 from leadline.cli.named import Model, Named, Version, named, split
 from leadline.cli.newest import live_settings
@@ -31,7 +31,8 @@ def show_one(model: Model, version: Version = "", json: Json = False) -> None:
     """Show a model's settings by their parts, and who changed what while workers run; or all that is known of one version."""
     from leadline.learning.model_files import ModelFiles
 
-    files, one = ModelFiles(load_settings().models), split(model, version)
+    one = split(model, version)
+    files = ModelFiles(models_of(load_settings(), one.model))
     if one.version:
         _show_version(files, named(model, version), json)
         return

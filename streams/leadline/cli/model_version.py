@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from leadline.cli.common import Json, JsonAlways, JsonLines, keep_private, out, put, put_json
+from leadline.cli.common import Json, JsonAlways, JsonLines, keep_private, models_of, out, put, put_json
 from leadline.cli.model_list import known
 from leadline.cli.named import Model, Version, named, version_of
 from leadline.core.release.lineage import Decisions
@@ -61,7 +61,7 @@ def export(
 
     keep_private()
     one = named(model, version)
-    found = write(load_settings().models, one.model, one.version, file)
+    found = write(models_of(load_settings(), one.model), one.model, one.version, file)
     if json:
         put_json({"file": str(found.file), "bytes": found.size, "sha256": found.digest})
     else:
@@ -72,7 +72,7 @@ def _portrait(model: str, version: str, decided: Decisions) -> "Portrait":
     from leadline.learning.model_files import ModelFiles
     from leadline.learning.portrait import portrait
 
-    return portrait(ModelFiles(load_settings().models), model, version, decided)
+    return portrait(ModelFiles(models_of(load_settings(), model)), model, version, decided)
 
 
 def _said(value: Any) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from leadline.cli.common import broker, check_places, say, wait_for
+from leadline.cli.common import broker, check_places, models_of, say, wait_for
 from leadline.cli.newest import live_settings
 from leadline.foreign_text import as_json
 from leadline.settings import ModelSettings, SettingsError, in_force, load_settings
@@ -31,7 +31,7 @@ def report(
     from leadline.report.page import page
 
     installation = load_settings()
-    files = ModelFiles(installation.models)
+    files = ModelFiles(models_of(installation))
     known = files.settings(model)
     if known is None:
         raise SettingsError(f"{files.root} has no model {model}: `leadline model list` shows which there are")

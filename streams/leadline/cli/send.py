@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from leadline.cli.common import Json, broker, err, put, put_json, say, wait_for
+from leadline.cli.common import Json, broker, err, models_of, put, put_json, say, wait_for
 from leadline.settings import ModelSettings, Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def send(
     if to == "requests" and not model:
         raise typer.BadParameter("--model is missing: name the model that the requests ask")
     settings, bootstrap = broker()
-    asked = _known(settings.models, model) if to == "requests" else None
+    asked = _known(models_of(settings, model), model) if to == "requests" else None
     from leadline.cli.tables import check_columns, read_rows
 
     try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from leadline.cli.common import JsonAlways, broker, put_json, wait_for
+from leadline.cli.common import JsonAlways, broker, models_of, put_json, wait_for
 from leadline.foreign_text import as_text
 from leadline.records import iso
 from leadline.wire.topics import BY_NAME, TopicName
@@ -32,7 +32,7 @@ def tail(
     settings, bootstrap = broker()
     from leadline.cli.record_fields import record_fields
 
-    signatures = _signatures(settings.models)
+    signatures = _signatures(models_of(settings))
     wait_for(_tail(bootstrap, settings.prefix, topic, start, count, lambda record: record_fields(record, signatures)))
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from leadline.cli.common import err, keep_private, reach, say, wait_for
+from leadline.cli.common import err, keep_private, models_of, reach, say, wait_for
 from leadline.settings import Settings, load_model_settings, load_settings
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def up(
 
 def wants_redis(settings: Settings) -> bool:
     """Whether any model looks features up."""
-    return any(load_model_settings(path).lookups for path in sorted(settings.models.glob("*/model.toml")))
+    return any(load_model_settings(path).lookups for path in sorted(models_of(settings).glob("*/model.toml")))
 
 
 def make_topics(settings: Settings, bootstrap: str, retention_ms: int | None = None) -> None:

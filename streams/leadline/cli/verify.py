@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from leadline.cli.common import Json, put, put_json, say
+from leadline.cli.common import Json, models_of, put, put_json, say
 from leadline.cli.named import Model, Version, named
 from leadline.settings import load_settings
 
@@ -26,7 +26,7 @@ def verify(
     from leadline.learning.training.verify import verify as train_again
 
     model, version = named(model, version)
-    found = train_again(load_settings().models, model, version, tell=say)
+    found = train_again(models_of(load_settings(), model, sets=True), model, version, tell=say)
     if json:
         put_json(asdict(found))
     else:

@@ -9,7 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from leadline.cli.common import Json, out, put, put_json
+from leadline.cli.common import Json, models_of, out, put, put_json
 from leadline.cli.model_configure import changes_of
 from leadline.foreign_text import shown
 from leadline.records import iso
@@ -65,7 +65,7 @@ def calibrate(
 def _known(model: str, version: str) -> "tuple[ModelSettings, ReferenceProfile]":
     from leadline.learning.model_files import ModelFiles
 
-    files = ModelFiles(load_settings().models)
+    files = ModelFiles(models_of(load_settings()))
     if files.settings(model) is None:
         raise SettingsError(f"{files.root} has no model {model}: `leadline model list` shows which there are")
     found = files.describe(model, version)

@@ -28,6 +28,7 @@ from leadline.hosts.tables import tables_of
 from leadline.kafka.cluster import check_topics
 from leadline.kafka.connections import unencrypted
 from leadline.learning.cached import CachedModels
+from leadline.learning.store import store_of
 from leadline.lookups.features import FeatureView
 from leadline.settings import Settings
 from leadline.settings.private import private_folder
@@ -184,7 +185,7 @@ def worker(steps: Sequence[Step], settings: Settings, bootstrap: str, wire: Wire
     """
     for step in steps:
         lane_of(step)
-    models, health = CachedModels(settings.models), Health()
+    models, health = CachedModels(settings.models, store_of(settings)), Health()
     tables = tables_of(steps, settings, bootstrap, wire, health)
     installation = Installation(settings, bootstrap, models, wire, tables, health)
     asyncio.run(_check(steps, installation))

@@ -1,9 +1,6 @@
 """Adds a version of a model to the disk, so that no worker ever sees half of it."""
 
-import os
 import platform
-import secrets
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
@@ -32,11 +29,10 @@ from leadline.learning.model_files import SETTINGS, ModelFiles, valid_name
 from leadline.learning.online.stored import is_online
 from leadline.learning.reference import check_coding, inputs, numbers, read_reference, signature_of, texts, times
 from leadline.learning.registry import Registry
-from leadline.learning.toml import settings_toml
+from leadline.learning.written import write_settings, write_version
 from leadline.settings import ModelSettings, load_model_settings
 from leadline.settings.files import read_file
 from leadline.settings.parts import PART_OF, Part
-from leadline.settings.private import private_folder
 
 __all__ = ["Added", "add_described", "add_file", "add_trained", "add_version", "read_reference", "signature_of"]
 
@@ -268,40 +264,3 @@ def _check_scores(scores: Floats) -> None:
 def _facts(outcome: str, rows: int) -> dict[str, Any]:
     versions = {name: metadata.version(name) for name in ("leadline", "scikit-learn", "skops")}
     return {"outcome": outcome, "reference_rows": rows, "python": platform.python_version(), **versions}
-
-
-def write_settings(path: Path, settings: ModelSettings) -> None:
-    """Written whole, and only where there is none."""
-    if path.exists():
-        return
-    private_folder(path.parent)
-    new = path.with_name(_hidden(SETTINGS))
-    try:
-        _durable(new, settings_toml(settings).encode())
-        new.replace(path)
-    finally:
-        new.unlink(missing_ok=True)
-
-
-def write_version(folder: Path, files: dict[str, bytes]) -> None:
-    """A folder with these files, or none."""
-    new = folder.with_name(_hidden(folder.name))
-    new.mkdir(0o700)
-    try:
-        for name, data in files.items():
-            _durable(new / name, data)
-        new.rename(folder)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-
-
-def _hidden(name: str) -> str:
-    """A name that is no valid version, and nobody else's."""
-    return f".{name}.{secrets.token_hex(6)}"
-
-
-def _durable(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())

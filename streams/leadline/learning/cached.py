@@ -1,5 +1,6 @@
 """The models that a worker uses: read once, and remembered."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -10,6 +11,7 @@ from leadline.core.models import LoadedVersion, Version
 from leadline.foreign_text import shown
 from leadline.learning.errors import NotHereError, RegistryError
 from leadline.learning.model_files import Mark, ModelFiles
+from leadline.learning.store import LOOK_EVERY_S, ModelStore, StoreAwayError
 from leadline.settings import ModelSettings, SettingsError
 
 _Key = tuple[str, str]
@@ -23,12 +25,15 @@ _log = structlog.get_logger(__name__)
 class CachedModels:
     """The `leadline.core.models.Models` of the files below ``root``. What was read stays: a version never changes.
 
-    What cannot be used is logged once. Settings are read again when their file has changed. A version is read again when it is rolled out
-    again, to score with; when its files have changed, to describe it.
+    ``store``: where ``root`` holds copies, a version is fetched from there when it is needed; what the store does not give while it is away
+    is asked for again. What cannot be used is logged once. Settings are read again when their file has changed. A version is read again
+    when it is rolled out again, to score with; when its files have changed, to describe it.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, store: ModelStore | None = None) -> None:
         self._files = ModelFiles(root)
+        self._store = store
+        self._waiting: dict[_Key, float] = {}
         self._described: dict[_Key, Version] = {}
         self._loaded: dict[_Key, LoadedVersion] = {}
         self._refused: set[tuple[str, str, str, int | None]] = set()
@@ -83,6 +88,8 @@ class CachedModels:
         return self.settings(model) is not None or model not in self._broken
 
     def _settings(self, model: str) -> ModelSettings | None:
+        if self._store is not None:
+            self._store.look()
         mark = self._files.settings_mark(model)  # before it is read: what changes meanwhile is looked at again
         told = self._broken.get(model)
         if told is not None and told[0] == mark:
@@ -101,10 +108,16 @@ class CachedModels:
         self, read: Callable[[str, str], _T], key: _Key, known: dict[_Key, _T], event: str, attempt: int | None
     ) -> _T | None:
         """Read and remember a version, or that it cannot be used; one attempt is made once."""
-        if (event, *key, attempt) in self._refused:
+        if (event, *key, attempt) in self._refused or self._waiting.get(key, 0.0) > time.monotonic():
             return None
         try:
+            if self._store is not None:
+                self._store.fetch(*key)
             found = known[key] = read(*key)
+        except StoreAwayError as error:
+            self._waiting[key] = time.monotonic() + LOOK_EVERY_S
+            self._broken_versions[key] = _line(error)
+            return None
         except (RegistryError, SettingsError) as error:
             self._refused.add((event, *key, attempt))
             self._broken_versions[key] = _line(error)

@@ -9,6 +9,8 @@ LINEAR = "linear.json"
 SERVED, GOLDEN = "served.json", "golden.json"
 RECEIPT = "receipt.json"
 """How a version was trained, where Leadline did it."""
+TRAINING_SETS = ".training-sets"
+"""The folder of a model's training sets, beside its versions."""
 
 LIMITS = {
     MANIFEST: 1 << 20,

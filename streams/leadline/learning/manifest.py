@@ -52,10 +52,20 @@ def verified(root: Path, model: str, version: str) -> dict[str, bytes]:
     if (stated.get("model"), stated.get("version")) != (model, version):
         raise RegistryError(f"{folder / MANIFEST} is of another model or version; {RESTORE}")
     _compare_library(stated.get("facts"), folder)
+    digests = _digests(stated, str(folder / MANIFEST))
+    return {name: _checked(root, folder / name, digest) for name, digest in digests.items()}
+
+
+def listed(stated: bytes, where: str) -> list[str]:
+    """The files that a manifest lists. Raises RegistryError, which calls it ``where``."""
+    return list(_digests(_json(stated, where), where))
+
+
+def _digests(stated: dict[str, Any], where: str) -> dict[str, Any]:
     digests = stated.get("files")
     if not isinstance(digests, dict) or set(digests) - set(MAY_BE) != set(FILES):
-        raise RegistryError(f"{folder / MANIFEST} does not list exactly {', '.join(FILES)}; {RESTORE}")
-    return {name: _checked(root, folder / name, digest) for name, digest in digests.items()}
+        raise RegistryError(f"{where} does not list exactly {', '.join(FILES)}; {RESTORE}")
+    return digests
 
 
 def facts_of(root: Path, model: str, version: str) -> dict[str, Any]:
@@ -65,12 +75,16 @@ def facts_of(root: Path, model: str, version: str) -> dict[str, Any]:
 
 
 def _read_manifest(root: Path, path: Path) -> dict[str, Any]:
+    return _json(_bytes(root, path), str(path))
+
+
+def _json(data: bytes, where: str) -> dict[str, Any]:
     try:
-        found = json.loads(_bytes(root, path))
+        found = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise RegistryError(f"{path} is not JSON ({error}); {RESTORE}") from None
+        raise RegistryError(f"{where} is not JSON ({error}); {RESTORE}") from None
     if not isinstance(found, dict):
-        raise RegistryError(f"{path} is not a JSON object; {RESTORE}")
+        raise RegistryError(f"{where} is not a JSON object; {RESTORE}")
     return found
 
 

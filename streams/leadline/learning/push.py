@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from leadline.learning.add import write_settings, write_version
 from leadline.learning.errors import RegistryError
 from leadline.learning.export import version_files
 from leadline.learning.limits import MANIFEST
 from leadline.learning.manifest import verified
 from leadline.learning.model_files import SETTINGS, ModelFiles
+from leadline.learning.written import write_settings, write_version
 from leadline.settings import ModelSettings, load_model_settings
 from leadline.settings.parts import KEYS, Part
 

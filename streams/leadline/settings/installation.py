@@ -1,11 +1,22 @@
 """Settings of the installation, from the environment."""
 
 import os
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, BeforeValidator, Field, FilePath, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    FilePath,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from leadline.settings.values import Address, DurationMs, SettingsError, address, duration_ms, explain
@@ -26,6 +37,21 @@ def _redis_url(value: str | None) -> str | None:
             "a / or @ of a password is written %2F or %40"
         )
     return value
+
+
+def _store_url(text: str) -> str:
+    """A URL without user and options: those could hold a secret, and come from where the library of its scheme looks for them."""
+    try:
+        parts = urlsplit(text)
+        fine = parts.scheme and not parts.query and not parts.fragment and "@" not in parts.netloc
+    except ValueError:
+        fine = False
+    if not fine:
+        raise ValueError(
+            "LEADLINE_MODELS is a folder, or a URL such as s3://bucket/path without user and options: "
+            "credentials come from where its library looks for them"
+        )
+    return text.rstrip("/")
 
 
 def _cache() -> Path:
@@ -115,6 +141,27 @@ class Settings(BaseSettings):
     max_ahead: DurationMs = duration_ms("1d")
     session_timeout: DurationMs = duration_ms("6s")
     health: Annotated[Address | None, BeforeValidator(address), NoDecode] = Address("127.0.0.1", 8088)
+
+    _store: str | None = PrivateAttr(None)
+
+    @property
+    def store(self) -> str | None:
+        """The URL that ``LEADLINE_MODELS`` is, where it is one; ``models`` is the folder of the copies then, below ``cache``."""
+        return self._store
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _models_in_a_store(cls, given: dict[str, Any], handler: ModelWrapValidatorHandler[Self]) -> Self:
+        scheme, at, path = str(given.get("models", "")).partition("://")
+        if not at:
+            return handler(given)
+        if scheme in ("file", "local"):
+            return handler(given | {"models": Path(path)})
+        url = _store_url(f"{scheme}://{path}")
+        copies = Path(given.get("cache") or _cache()) / "models" / sha256(url.encode()).hexdigest()[:16]
+        made = handler(given | {"models": copies})
+        made._store = url
+        return made
 
 
 def load_settings(**overrides: Any) -> Settings:

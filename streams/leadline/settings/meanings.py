@@ -125,7 +125,7 @@ INSTALLATION: Mapping[str, str] = {
     "redis_url": "`redis://[user:password@]host[:port][/db]`, or `rediss://` for TLS. Needed by models with lookups.",
     "kafka_jars_dir": "The jars of a Kafka 4 of your own, for the embedded one.",
     "prefix": "What the names of topics and groups begin with.",
-    "models": "The folder of the models, for workers and commands.",
+    "models": "The folder of the models, for workers and commands; or a URL that machines share, such as `s3://bucket/path`.",
     "state": "Where a worker keeps its state.",
     "cache": "Where the embedded Kafka is kept. Default: `$XDG_CACHE_HOME/leadline`, or `~/.cache/leadline`.",
     "partitions": "Partitions of topics that are made.",

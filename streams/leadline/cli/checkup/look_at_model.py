@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from leadline.cli.checkup.readiness import ON_CLUSTER, SeenModel
+from leadline.cli.common import models_of
 from leadline.cli.newest import live_settings, under
 from leadline.errors import LeadlineError
 from leadline.hosts.health import Told
@@ -44,7 +45,7 @@ class _Cluster(NamedTuple):
 
 async def look_at_model(settings: Settings, model: str, version: str, notify: Path) -> SeenModel:
     """Look at a version (empty: the champion, or else the newest one here). Raises SettingsError where there is no such model."""
-    files = ModelFiles(settings.models)
+    files = ModelFiles(models_of(settings, model))
     own = files.settings(model)
     if own is None:
         raise SettingsError(f"{files.root} has no model {model}: `leadline model list` shows which there are")

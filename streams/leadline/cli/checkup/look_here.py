@@ -7,24 +7,30 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from leadline.cli.checkup.findings import Finding, wrong
+from leadline.cli.common import models_of
 from leadline.settings import ModelSettings, Settings, SettingsError
 
 
 async def look_here(settings: Settings) -> AsyncIterator[Finding]:
     """All findings of this machine."""
+    from leadline.learning.errors import RegistryError
     from leadline.learning.model_files import ModelFiles
     from leadline.learning.registry import Registry
 
     for folder, name in ((settings.state, "LEADLINE_STATE"), (settings.cache, "LEADLINE_CACHE")):
         yield _folder(folder, name)
     yield _codecs()
-    files = ModelFiles(settings.models)
+    try:
+        files = ModelFiles(models_of(settings))
+    except RegistryError as error:
+        yield wrong("models", str(error), "see that the store can be reached from here, with rights to read it")
+        return
     names = Registry(files).models()
     for name in names:
         yield _model(name, files.settings)
     if not names:
         mend = "add one with `leadline model add`, or name their folder in LEADLINE_MODELS"
-        yield wrong("models", f"none in {settings.models}", mend)
+        yield wrong("models", f"none in {settings.store or settings.models}", mend)
     if any(_looks_up(name, files.settings) for name in names):
         yield await _redis(settings)
 

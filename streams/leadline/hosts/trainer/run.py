@@ -14,6 +14,7 @@ from leadline.hosts.trainer.process import Trainer
 from leadline.hosts.trainer.work import Steps
 from leadline.kafka.cluster import check_topics
 from leadline.learning.cached import CachedModels
+from leadline.learning.store import store_of
 from leadline.settings import Settings
 from leadline.settings.private import private_folder
 from leadline.topology import TRAINER
@@ -25,7 +26,7 @@ async def train(settings: Settings, bootstrap: str, steps: Steps) -> None:
     health = Health()
     health.expect([NAME])
     tables = tables_of([TRAINER], settings, bootstrap, WIRE, health)
-    models = CachedModels(settings.models)
+    models = CachedModels(settings.models, store_of(settings))
     installation = Installation(settings, bootstrap, models, WIRE, tables, health)
     await check_topics(bootstrap, map(installation.topic_name, {*TRAINER.reads, *TRAINER.writes, *TRAINER.tables}))
     private_folder(settings.state)

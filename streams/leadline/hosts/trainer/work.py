@@ -13,6 +13,7 @@ from leadline.errors import LeadlineError
 from leadline.hosts.contract import Installation
 from leadline.hosts.trainer.rows import rows
 from leadline.learning.model_files import ModelFiles
+from leadline.learning.store import have_here, published
 from leadline.learning.training import Made
 from leadline.records import RetrainRequest, Verdict
 from leadline.settings import ModelSettings
@@ -97,13 +98,15 @@ class Work:
     def _run(self) -> tuple[Made, Verdict]:
         request, (cut, champion, candidates, now_ms) = self.asked.request, self.standing
         root = self._installation.settings.models
+        have_here(self._installation.settings, request.model, sets=True)
         settings = ModelFiles(root).settings(request.model)
         if settings is None:
             raise LeadlineError(f"no model is called {request.model} in {root}: copy its folder there, and ask again")
         found = rows(self._installation, cut, self._stop.is_set)
-        made = self._steps.make(
-            root, settings, champion, request, found, dict(cut), now_ms, self._tell, self._stop.is_set
-        )
+        with published(self._installation.settings, request.model):
+            made = self._steps.make(
+                root, settings, champion, request, found, dict(cut), now_ms, self._tell, self._stop.is_set
+            )
         self._tell(f"compares {made.version} with {champion or 'nothing'}")
         return made, self._steps.judge(root, settings, champion, made.version, made.held_out, candidates, now_ms)
 

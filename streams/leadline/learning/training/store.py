@@ -17,10 +17,10 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import parquet
 
+from leadline.learning.limits import TRAINING_SETS
 from leadline.learning.training.errors import TrainingError
 from leadline.settings.private import private_folder
 
-FOLDER = ".training-sets"
 _ROWS = 65_536
 """Of a row group."""
 _SET, _HELD_OUT, _ERASED = ".parquet", ".held-out.parquet", ".erased.json"
@@ -30,7 +30,7 @@ class TrainingSets:
     """The sets of a model; one that is written is there whole, or not at all."""
 
     def __init__(self, root: Path, model: str) -> None:
-        self.folder = root / model / FOLDER
+        self.folder = root / model / TRAINING_SETS
 
     def path(self, digest: str) -> Path:
         """Where a set is."""
