@@ -111,6 +111,19 @@ def test_without_asyncio_and_by_hand(served, kafka):
             client.records("nothing")
 
 
+def test_the_sample_asks_tells_and_prints_the_accuracy(served):
+    _, env = served
+    said = subprocess.run(
+        [sys.executable, ROOT / "samples/python/ask.py"],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=True,
+    ).stdout.splitlines()
+    assert [line.split()[0] for line in said] == ["prediction", "accuracy"]
+
+
 def test_a_faust_app_pages_somebody(served, kafka, tmp_path):
     prefix, env = served
     app = subprocess.Popen(
