@@ -23,7 +23,7 @@ class Made(NamedTuple):
     held_out: Path
 
 
-def make(root, settings, champion, request, rows, cut, now_ms, tell, stop):
+def make(root, settings, champion, request, rows, cut, now_ms, tell, stop, topic_ids, start):
     """Count the rows, then succeed, fail, hang until it is stopped, or kill this process where ``die`` says so."""
     found = sum(len(batch) for batch in rows)
     tell(f"{found} rows")
