@@ -22,6 +22,7 @@ from leadline.hosts.trainer.rows import log_now
 from leadline.hosts.trainer.work import Standing, Steps, Work
 from leadline.kafka.errors import HOPELESS, KafkaError, is_lasting, said
 from leadline.kafka.group import GroupConsumer, Source
+from leadline.kafka.sender import TooLargeError
 from leadline.records import Candidate, Record, Training
 from leadline.wire.run import Run
 
@@ -154,7 +155,7 @@ class Trainer:
             await self._drop_work()
         elif self._work.has_ended:
             work, self._work = self._work, None
-            await partition.say(await self._ends(work), work.standing.now_ms)
+            await self._say_ends(partition, work)
         else:
             await self._tell(partition, self._work)
 
@@ -198,6 +199,13 @@ class Trainer:
         by_records = self._installation.settings.clock == "records"
         now_ms = asked.request.event_time if by_records else int(time.time() * 1000)
         return Standing(log, champion, candidates + 1, now_ms)
+
+    async def _say_ends(self, partition: Partition, work: Work) -> None:
+        now_ms = work.standing.now_ms
+        try:
+            await partition.say(await self._ends(work), now_ms)
+        except TooLargeError as error:
+            await partition.say([self._record(work.asked, work.standing, FAILED, str(error))], now_ms)
 
     async def _ends(self, work: Work) -> list[Record]:
         """The last records of a request."""
