@@ -106,7 +106,7 @@ class OpenTask:
         return effects, letters + refused_records(run, batch, effects.rejects)
 
     def _decoded(self, run: Run) -> tuple[Batch, list[DeadLetter]]:
-        return decode_run(run, self._installation.settings, self._installation.wire, self.hosted.step.raw)
+        return decode_run(run, self._installation.settings, self._installation.wire, self.hosted.step)
 
     async def _run_again(self, run: Run, attempt: Attempt, error: TooLargeError) -> None:
         """Work on a run that was too much: in halves, or, where it is one record, in another way."""
