@@ -54,6 +54,11 @@ class OpenTask:
         """The earliest time at which its processor has something to do."""
         return self.hosted.processor.wake_at_ms
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether its state contains nothing of what it reads."""
+        return not self.hosted.applied
+
     def parts(self, run: Run, committed: int) -> Iterator[Run]:
         """What the state does not contain yet of a run, in parts of a transaction each.
 
