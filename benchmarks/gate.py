@@ -22,7 +22,7 @@ from leadline.records import Check
 from leadline.settings import ModelSettings
 
 CHALLENGERS, BEST_OF = 1_000, 20
-_ROUNDS, _SOME = 300, 200
+_ROUNDS, _SOME = 1_000, 200
 """Rounds of so many candidates, and challengers of a cell of which the power is asked; fewer where fewer challengers are."""
 Pair = tuple[HeldOut, Answers, Answers]
 

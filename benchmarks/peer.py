@@ -10,7 +10,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -116,9 +116,11 @@ def add_model(models: Path) -> None:
 def wire(names: Mapping[str, str], mark: Path) -> Wire:
     """The runner's form; with the first records the time is written into the file ``mark``."""
 
-    def decode(run: Run, max_bytes: int, max_ahead_ms: int | None) -> tuple[Batch, list[DeadLetter]]:
+    def decode(
+        run: Run, max_bytes: int, max_ahead_ms: int | None = None, glances: Collection[str] = ()
+    ) -> tuple[Batch, list[DeadLetter]]:
         if run.topic not in names:  # a table, which is in the product's own form
-            return WIRE.decode(run, max_bytes, max_ahead_ms)
+            return WIRE.decode(run, max_bytes, max_ahead_ms, glances)
         if not mark.exists():
             mark.write_text(repr(time.time()), "utf-8")
         return to_batch(run, max_bytes), []

@@ -57,6 +57,8 @@ def read(topic: str, record: Raw, timestamp: int) -> dict[str, Any] | str:
             _count_rules(fields)
         elif name == "Command":
             _command_rules(fields, record.key)
+        elif (topic, name) in (("retrain-requests", "RetrainRequest"), ("trainings", "Training")):
+            _training_rules(fields)
     except Unreadable as why:
         return str(why)
     return fields
@@ -230,6 +232,13 @@ def _command_rules(fields: dict[str, Any], key: bytes | None) -> None:
         raise Unreadable("too-long")
     if fields["model"].encode() != key:
         raise Unreadable("key-mismatch")
+
+
+def _training_rules(fields: dict[str, Any]) -> None:
+    cut = fields.get("cut", {})
+    texts = [text for name, text in fields.items() if isinstance(text, str) and name not in ("cause", "message")]
+    if len(cut) > 10_000 or any(len(text.encode()) > 1000 for text in [*texts, *cut]):
+        raise Unreadable("too-long")
 
 
 def _lengths(fields: dict[str, Any]) -> None:

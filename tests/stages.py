@@ -6,14 +6,34 @@ import numpy as np
 import pyarrow as pa
 
 from leadline.core.models import LoadedVersion, Signature
+from leadline.core.performance.metrics import METRICS
 from leadline.core.processor import Batch, drain
 from leadline.core.tables import Table
 from leadline.core.windows.aggregates.by_score import SCORE_BINS, score_bin
 from leadline.core.windows.aggregates.sums import UNIT
-from leadline.records import Rollout, WindowPartial
+from leadline.records import MatureCounts, Metric, Rollout, WindowMetrics, WindowPartial
 from leadline.state.memory import MemoryStore
 from leadline.wire.codec import keys_of, routes_of
 from leadline.wire.rules import broken_record
+
+METRIC_VALUES = dict.fromkeys(METRICS) | {"accuracy": Metric(0.5, 0.4, 0.6), "auc_error": 0.01}
+WINDOW = WindowMetrics(
+    model="m",
+    model_version="v1",
+    segment="*",
+    window_start=0,
+    window_end=100,
+    revision=1,
+    as_of=100,
+    state="mature",
+    task="binary",
+    **dict.fromkeys("predictions matched pending expired tp fp fn tn".split(), 9),
+    coverage=1.0,
+    **METRIC_VALUES,
+    mature=MatureCounts(200, 200, 100, 5, 95, 95, 5, 0, 0),
+    nowcast_accuracy=Metric(0.5, 0.4, 0.6),
+    estimated_accuracy=Metric(0.9, 0.89, 0.91),
+)
 
 
 @dataclass

@@ -23,8 +23,10 @@ class Made(NamedTuple):
     held_out: Path
 
 
-def make(root, settings, champion, request, rows, cut, now_ms, tell, stop):
-    """Count the rows, then succeed, fail, hang until it is stopped, or kill this process where ``die`` says so."""
+def make(root, settings, champion, request, rows, cut, now_ms, tell, stop, topic_ids, start):
+    """Count the rows, then succeed (``large``: with a version that no topic takes), fail, hang until it is stopped, or kill this process
+    where ``die`` says so.
+    """
     found = sum(len(batch) for batch in rows)
     tell(f"{found} rows")
     what = request.cause
@@ -37,7 +39,12 @@ def make(root, settings, champion, request, rows, cut, now_ms, tell, stop):
         os.kill(os.getpid(), signal.SIGKILL)
     while what == "hang" and not stop():
         time.sleep(0.05)
-    return Made(f"{request.retrain_id}-{champion}", "digest", {"rows": float(found)}, root / "held")
+    return Made(
+        f"{request.retrain_id}-{champion}" + "x" * 5_000_000 * (what == "large"),
+        "digest",
+        {"rows": float(found)},
+        root / "held",
+    )
 
 
 def judge(root, settings, champion, challenger, held_out, candidates, now_ms):

@@ -1,12 +1,14 @@
 """Labeled predictions as the codec decodes them, and a model to train again on them."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pyarrow as pa
 
 from leadline.core.models import Signature
 from leadline.learning.add import add_version
 from leadline.learning.train import train
-from leadline.records import RetrainRequest
+from leadline.records import LabeledPrediction, Prediction, RetrainRequest
 from leadline.settings import ModelSettings
 from leadline.settings.release import TrainingSettings
 
@@ -34,6 +36,21 @@ LABELED = pa.schema(
         pa.field("assumed", pa.bool_(), False),
     ]
 )
+
+
+class Log(NamedTuple):
+    """A log that has these rows, or cannot be read, and has lost some or none."""
+
+    has: list | Exception
+    lost: bool = False
+
+    def rows(self, receipt):
+        if isinstance(self.has, Exception):
+            raise self.has
+        return self.has
+
+    def has_lost(self, receipt):
+        return self.lost
 
 
 def settings(**training):
@@ -91,6 +108,20 @@ def labeled(table, version="v1", revision=1, signature=SIGNATURE, users=None, na
     return pa.record_batch(
         [prediction, outcomes, empty, empty, pa.array(revisions), pa.array(np.zeros(count, bool))], schema=LABELED
     )
+
+
+def labeled_records(table):
+    """The same as records, one by one."""
+    rows = zip(
+        *(table[name].to_pylist() for name in ("request_id", "event_time", "age", "income", "colour", "outcome")),
+        strict=True,
+    )
+    for request, at, age, income, colour, outcome in rows:
+        features = [age, income, float(COLOURS.index(colour))]
+        prediction = Prediction(
+            request, "m", "v1", "champion", "", at, at, 0.5, 1, features, SIGNATURE.id, [], None, [colour]
+        )
+        yield LabeledPrediction(prediction, outcome, at + 1, 1, 1)
 
 
 def with_model(root, model=None, **training):

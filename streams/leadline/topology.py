@@ -18,6 +18,7 @@ from leadline.core.tables import Table
 from leadline.core.watch.configuration import Configuration
 from leadline.core.watch.live_settings import LiveModels
 from leadline.core.watch.retraining.retraining import Retraining
+from leadline.records import Record, WindowMetrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Step:
 
     ``tables``: compacted topics that it needs whole, on every partition. ``gathers``: one task works on all partitions of what it reads.
     ``raw``: it gets records as they are in the log, with those that nobody can read; none of them is its dead letter.
+    ``glances``: classes of records of which it wants no more than model and ``as_of``; who reads them whole makes dead letters of them.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Step:
     tables: tuple[str, ...] = ()
     gathers: bool = False
     raw: bool = False
+    glances: tuple[type[Record], ...] = ()
 
 
 def _performance(task: Task) -> Processor:
@@ -128,6 +131,7 @@ STEPS = (
         writes=("retrain-requests", "verdicts", "command-answers"),
         processor=lambda task: Retraining(task.store, _live(task, task.models), Deployments(task.tables["rollouts"])),
         tables=("rollouts", "model-settings"),
+        glances=(WindowMetrics,),
     ),
     Step(
         "rollout",

@@ -1,8 +1,10 @@
 """What one record may change in the state fits into one batch of a changelog, by the table of limits alone."""
 
 import json
+from dataclasses import fields, replace
 
 import numpy as np
+import pytest
 
 from leadline.core.join.request_state import HEAD, MAX_OUTCOMES, OUTCOME, PREDICTION
 from leadline.core.watch.configuration import Configuration
@@ -11,7 +13,7 @@ from leadline.core.windows.aggregates.outcomes_by_score import OutcomesByScore
 from leadline.core.windows.aggregates.predictions_by_score import PredictionsByScore
 from leadline.core.windows.counts import WindowCounts
 from leadline.core.windows.keys import WindowKey
-from leadline.records import Command, PredictionRequest
+from leadline.records import Command, PredictionRequest, RetrainRequest, Training
 from leadline.settings import ModelSettings, live_keys
 from leadline.settings.parts import VALUE_CHARS
 from leadline.wire import limits
@@ -128,11 +130,30 @@ LONGEST_COMMAND = {
 }
 
 
-def test_every_limit_of_a_command_holds():
-    for part, make in LONGEST_COMMAND.items():
+ASKED = RetrainRequest("r", "m", "v1", 0, "", "a", {})
+SAID = Training("r", "m", "started", 1, {}, "", "", "t", 0)
+LONGEST_TRAINING = {
+    "cut": lambda more: replace(SAID, cut={str(n): 0 for n in range(limits.TRAINED_PARTITIONS + more)}),
+    "a partition of cut": lambda more: replace(SAID, cut={"k" * (1000 + more): 0}),
+}
+
+
+@pytest.mark.parametrize(
+    ("topic", "longest"),
+    [("commands", LONGEST_COMMAND), ("trainings", LONGEST_TRAINING)]
+    + [
+        (topic, {part: lambda more, part=part, record=record: replace(record, **{part: "é" * (500 + more)})})
+        for topic, record in (("retrain-requests", ASKED), ("trainings", SAID))
+        for part in (
+            field.name for field in fields(record) if field.type is str and field.name not in ("cause", "message")
+        )
+    ],
+)
+def test_every_limit_of_what_is_asked_for_and_told_of_holds(topic, longest):
+    for part, make in longest.items():
         records = [make(0), make(1)]
         keys, values = [each.model.encode() for each in records], [value_of(each) for each in records]
-        batch, letters = decode(Run("commands", 0, [0, 1], [0, 0], keys, values, [(), ()]), 1 << 20)
+        batch, letters = decode(Run(topic, 0, [0, 1], [0, 0], keys, values, [(), ()]), 1 << 20)
         assert len(batch) == 1, part
         assert [(each.reason, each.detail.partition(" has at most")[0]) for each in letters] == [("too-long", part)]
 

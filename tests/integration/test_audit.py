@@ -11,6 +11,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 
 from commands import run
 from leadline.core.release.audit import DECISIONS
@@ -100,6 +101,32 @@ async def again(workers):
     while workers.pids == killed:
         workers.tend()
         await asyncio.sleep(0.02)
+
+
+async def test_where_its_changelog_was_deleted_it_says_so_and_begins_no_second_chain(place, tmp_path):
+    """Though a decision comes in a topic of which it had read nothing: what it had committed of others is looked at first."""
+    bootstrap, prefix, state = place["KAFKA_BOOTSTRAP"], place["LEADLINE_PREFIX"], tmp_path / "state"
+    async with open_sender(bootstrap, prefix) as sender:
+        await sender.send_and_wait(f"{prefix}.model-settings", 0, [(b"m", b"%d" % at, []) for at in range(30)])
+    with Workers(1, ["audit"], place, state, tmp_path / "logs", lambda _: None, patience=10**9) as workers:
+        await settled(bootstrap, prefix, workers.tend)
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    await admin.delete_topics([f"{prefix}.audit-changelog"])
+    while f"{prefix}.audit-changelog" in await admin.list_topics():  # noqa: ASYNC110
+        await asyncio.sleep(0.1)
+    await admin.close()
+    await apply_topics(bootstrap, prefix, PARTITIONS, 1, None, ["audit"])
+    async with open_sender(bootstrap, prefix) as sender:
+        await sender.send_and_wait(f"{prefix}.alerts", 1, [(b"m", b"new", [])])
+    log = tmp_path / "again" / "worker-0.log"
+    with Workers(1, ["audit"], place, state, log.parent, lambda _: None, patience=10**9):
+        async with asyncio.timeout(90):
+            while not log.exists() or "the changelog lost records" not in log.read_text("utf-8", "replace"):  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
+        await asyncio.sleep(4)  # it joins again
+    entries = [read("audit", record.value) async for record in cluster.read_all(bootstrap, f"{prefix}.audit")]
+    assert [each.sequence for each in entries] == list(range(1, 31))
 
 
 # -- commands -------------------------------------------------------------------------------------------------------------

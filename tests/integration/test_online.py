@@ -19,11 +19,11 @@ from leadline.learning.cached import CachedModels
 from leadline.learning.limits import RIVER
 from leadline.learning.training import make_candidate
 from leadline.learning.training.receipt import read_receipt
-from leadline.records import LabeledPrediction, Prediction, RetrainRequest, Rollout
+from leadline.records import RetrainRequest, Rollout
 from leadline.settings import load_settings
 from leadline.topology import STEPS
 from leadline.wire.codec import WIRE, read
-from trainings import COLOURS, SIGNATURE, drawn, with_model
+from trainings import drawn, labeled_records, with_model
 
 pytestmark = pytest.mark.integration
 RECIPE = """
@@ -50,19 +50,6 @@ async def place(kafka, tmp_path, monkeypatch):
     await cluster.remove(kafka, prefix)
 
 
-def labeled(table):
-    rows = zip(
-        *(table[name].to_pylist() for name in ("request_id", "event_time", "age", "income", "colour", "outcome")),
-        strict=True,
-    )
-    for request, at, age, income, colour, outcome in rows:
-        features = [age, income, float(COLOURS.index(colour))]
-        prediction = Prediction(
-            request, "m", "v1", "champion", "", at, at, 0.5, 1, features, SIGNATURE.id, [], None, [colour]
-        )
-        yield LabeledPrediction(prediction, outcome, at + 1, 1, 1)
-
-
 def begun(log):
     return subprocess.Popen([sys.executable, "-m", "leadline", "trainer"], env=os.environ, stderr=log)
 
@@ -70,7 +57,7 @@ def begun(log):
 async def put(kafka, prefix, table):
     sender = Sender(new_producer(kafka, f"{prefix}.test"), prefix, False, WIRE)
     await sender.start()
-    records = list(labeled(table))
+    records = list(labeled_records(table))
     await sender.send_together(
         [Output("labeled-predictions", records=records, arrival_ms=np.arange(len(records)))], "none", {}
     )

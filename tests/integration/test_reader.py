@@ -9,6 +9,8 @@ import uuid
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.structs import TopicPartition
 
 from hostile import Spoilt
 from leadline.kafka import cluster
@@ -54,6 +56,18 @@ async def test_it_begins_at_the_beginning_an_offset_or_the_newest_and_ends_where
         assert await read(reader, await reader.ends()) == [(0, 14)]
         await reader.from_newest(0)
         assert await read(reader, await reader.ends()) == []
+
+
+async def test_where_the_oldest_are_deleted_before_they_are_read_it_goes_on_with_the_oldest_there_is(kafka, prefix):
+    await fill(kafka, prefix, 10)
+    topic = f"{prefix}.outcomes"
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=6)})
+    await admin.close()
+    async with Reader(kafka, topic, partitions=[0]) as reader:
+        reader.from_offset(0, 2)
+        assert await read(reader, {0: 10}) == [(0, n) for n in range(6, 10)]
 
 
 async def test_of_one_partition_and_of_a_topic_that_is_not_there(kafka, prefix):

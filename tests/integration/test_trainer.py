@@ -5,16 +5,26 @@ import os
 import subprocess
 import sys
 import uuid
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
 from leadline.kafka import cluster
 from leadline.kafka.admin import apply_topics
-from leadline.kafka.sender import publish
-from leadline.records import CANCEL, CONFIGURE, Command, LabeledPrediction, Prediction, RetrainRequest, Rollout
+from leadline.kafka.sender import open_sender, publish
+from leadline.records import (
+    CANCEL,
+    CONFIGURE,
+    Command,
+    LabeledPrediction,
+    Prediction,
+    RetrainRequest,
+    Rollout,
+    Training,
+)
 from leadline.topology import STEPS
-from leadline.wire.codec import read
+from leadline.wire.codec import read, value_of
 
 pytestmark = pytest.mark.integration
 PROGRAM = Path(__file__).parents[1] / "trainers.py"
@@ -181,3 +191,28 @@ async def test_another_trainer_joins_and_a_training_goes_on_or_is_taken_over(pla
     assert attempts == sorted(attempts)
     await ask(place, "two")
     await told(place, "two", "succeeded")
+
+
+LONG = "m" * 2_900_000
+ASKED = RetrainRequest("long", "m", "v1", 1, "", "a1", {})
+SAID = Training("long", "m", "started", 1, {}, "", "", "somebody", 1)
+
+
+async def test_what_is_as_long_as_a_record_may_be_ends_no_trainer(place, start):
+    """Whatever it repeats of a record: names, ids, a cut, and what a training itself gives."""
+    place["LEADLINE_RECORD_BYTES"] = str(3 << 20)
+    texts = {field.name for field in fields(RetrainRequest) if field.type is str} - {"trigger"}
+    hostile = [("retrain-requests", replace(ASKED, **{name: LONG})) for name in sorted(texts)]
+    hostile += [("trainings", replace(SAID, **{name: LONG})) for name in ("retrain_id", "model", "version", "trainer")]
+    hostile += [("trainings", replace(SAID, retrain_id="cut", cut={LONG: 1}))]
+    hostile += [("retrain-requests", replace(ASKED, retrain_id="cut"))]
+    async with open_sender(place["KAFKA_BOOTSTRAP"], place["LEADLINE_PREFIX"]) as sender:
+        for topic, record in hostile:
+            await sender.send_and_wait(f"{place['LEADLINE_PREFIX']}.{topic}", 0, [(b"", value_of(record), [])])
+    started = start()
+    await ask(place, "large", "large")
+    await ask(place, "two")
+    assert (await told(place, "large", "failed"))[-1].message.endswith("raise its max.message.bytes")
+    await told(place, "two", "succeeded")
+    await told(place, "cut", "succeeded")
+    assert started.poll() is None

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadline.core.performance.binary import auc
-from leadline.core.performance.metrics import METRICS
 from leadline.core.performance.performance import Performance
 from leadline.core.reference import Calibration, FeatureProfile, ReferenceProfile
 from leadline.core.release.rollout import Rollouts
@@ -45,7 +44,7 @@ from leadline.settings import AlertLimits, ModelSettings
 from leadline.settings.release import TrainingSettings
 from leadline.wire.codec import decode, key_of, value_of
 from leadline.wire.run import Run
-from stages import Host, Models, partial, roll_out, version
+from stages import WINDOW, Host, Models, partial, roll_out, version
 
 SETTINGS = ModelSettings(
     name="m",
@@ -66,25 +65,6 @@ MODELS = Models({"m": SETTINGS}, {("m", "v1"): version(SETTINGS, PROFILE)})
 
 PAIRS = [(0.9, 1.0, 1), (0.2, 0.0, 0), (0.6, 0.0, 1)]
 COUNTS = JoinCounts("m", 0, 1, 0, *range(16))
-METRIC = dict.fromkeys(METRICS) | {"accuracy": Metric(0.5, 0.4, 0.6), "auc_error": 0.01}
-TALLIES = dict.fromkeys("predictions matched pending expired tp fp fn tn".split(), 9)
-WINDOW = WindowMetrics(
-    model="m",
-    model_version="v1",
-    segment="*",
-    window_start=0,
-    window_end=100,
-    revision=1,
-    as_of=100,
-    state="mature",
-    task="binary",
-    **TALLIES,
-    coverage=1.0,
-    **METRIC,
-    mature=MatureCounts(200, 200, 100, 5, 95, 95, 5, 0, 0),
-    nowcast_accuracy=Metric(0.5, 0.4, 0.6),
-    estimated_accuracy=Metric(0.9, 0.89, 0.91),
-)
 TIME = JoinCounts("m", -1, 1, 1000, *range(17))
 DRIFT = DriftReport(
     model="m",
@@ -248,6 +228,31 @@ def test_no_record_stops_a_stage(topic, good, make, data):
         assert len(batch.records) + len(letters) == len(records)
         for emitted in host.feed(batch):
             value_of(emitted)
+
+
+@given(data=st.data())
+@settings(max_examples=200)
+def test_a_glance_at_a_record_sees_what_reading_it_does_and_leaves_what_is_broken_to_others(data):
+    """Retraining glances at windows: alerting, which reads them whole, makes the dead letters. What it decides is the same."""
+    read, glanced = (Host(lambda store: Retraining(store, MODELS, Deployments(ROLLED_OUT))) for _ in range(2))
+    for first in range(0, 40, 10):
+        run = run_of(
+            "metrics", data.draw(st.lists(hostile([WINDOW, WINDOW, TIME, LATER]), min_size=1, max_size=6)), first
+        )
+        batch, letters = decode(run, 1 << 20)
+        some, none = decode(run, 1 << 20, None, ["WindowMetrics"])
+        windows = [(at, each.model, each.as_of) for at, each in zip(batch.offsets, batch.records, strict=True)
+                   if isinstance(each, WindowMetrics)]  # fmt: skip
+        assert (some.glances, letters, none) == (windows, [], [])
+        assert (some.last_offset, some.arrival_max_ms) == (batch.last_offset, batch.arrival_max_ms)
+        assert read.feed(batch) == glanced.feed(some)
+        assert list(read.store.scan(b"\x01", b"\xff")) == list(glanced.store.scan(b"\x01", b"\xff"))
+        at, cut = data.draw(st.integers(0, len(run) - 1)), data.draw(st.integers(0, 60))
+        if isinstance(batch.records[at], WindowMetrics):
+            run.values[at] = run.values[at][:cut] + data.draw(st.sampled_from([b"", b"\xff" * 20]))
+            broken, letters = decode(run, 1 << 20, None, ["WindowMetrics"])
+            assert len(letters) == (cut < 10), "what names another schema, or none, is read"
+            assert len(broken.records) == len(some.records)
 
 
 @pytest.mark.parametrize(("topic", "good", "make"), STAGES[:-1], ids=[topic for topic, _, _ in STAGES[:-1]])

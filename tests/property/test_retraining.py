@@ -21,7 +21,7 @@ from leadline.testing.pretended_trainer import PretendedTrainer
 from leadline.topology import step
 from leadline.wire.codec import value_of
 from leadline.wire.partitions import partition_of
-from stages import Models
+from stages import WINDOW, Models
 
 TRAINING = TrainingSettings(
     on=["performance", "concept-drift", "data-drift"], schedule=300, new_labels=50, timeout=40, budget=2
@@ -91,6 +91,10 @@ class RetrainingMachine(RuleBasedStateMachine):
                 COUNTS, model=model, as_of=self.now - lag, outcomes_used=self.labels[model], revision=self.revision
             ),
         )
+
+    @rule(model=st.sampled_from("mmn"), ahead=st.sampled_from([-60, 0, 0, 40]))
+    def a_window(self, model, ahead):
+        self.publish("metrics", replace(WINDOW, model=model, as_of=self.now + ahead))
 
     @rule(model=st.sampled_from("mmn"), number=st.integers(0, 5), force=st.booleans())
     def a_person(self, model, number, force):

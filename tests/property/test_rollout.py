@@ -77,12 +77,16 @@ class Naive:
             case RetrainRequest():
                 self.asked[record.retrain_id] = record.actor
             case Candidate():
+                self.touched(record.version)
                 version = self.held[record.version]
                 fresh = not version["known"] and not version["served"] and record.version != self.champion
                 version.update(made=True, known=version["known"] or fresh, training=record.retrain_id)
                 if fresh and version["gate"]:
                     self.judged(record.version, at)
-            case Verdict() if record.at == "gate" and record.verdict_id not in self.held[record.version]["seen"]:
+            case Verdict() if record.at == "gate":
+                self.touched(record.version)
+                if record.verdict_id in self.held[record.version]["seen"]:
+                    return
                 version = self.held[record.version]
                 version.update(gate=record.verdict, against=record.champion)
                 version["seen"].add(record.verdict_id)
@@ -93,6 +97,12 @@ class Naive:
                 known = [each for each in self.answers if each[0] == record.command_id]
                 said = known[0][1] if known else ("refused", "accepted")[bool(self.obeys(record, at))]
                 self.answers.append((record.command_id, said))
+
+    def touched(self, name):
+        """An approval that was asked for beside another champion is over as soon as something comes of its version."""
+        wait = self.held[name]["wait"]
+        if wait and name != self.champion and wait["champion"] != self.champion:
+            self.held[name]["wait"], self.over = None, self.over + 1
 
     def judged(self, name, at):
         version = self.held[name]
@@ -120,6 +130,8 @@ class Naive:
             return False
         if not person:
             return False
+        self.touched(name)
+        version, wait = self.held[name], self.held[name]["wait"]
         if command.kind == "reject":
             idle = version["known"] and not version["no"] and not version["served"] and name != self.champion
             may = bool(wait) or idle
@@ -129,9 +141,6 @@ class Naive:
         if command.kind == "promote":
             return self.promoted(name, version, person, command, at)
         if not wait:
-            return False
-        if wait["champion"] != self.champion:
-            version["wait"], self.over = None, self.over + 1
             return False
         training = self.asked.get(version["training"], None) if version["training"] else ""
         if self.policy.not_requester and (training is None or person.lower() in (training.lower(), wait["by"].lower())):

@@ -128,8 +128,20 @@ def test_a_first_champion_needs_no_gate_but_checks_of_its_own_hold(gated):
     verdict = gated(None, "good", {"gate": {"size": 10, "latency": 10_000, "calibration_error": 0.9, "max_gap": 0.9}})
     assert verdict.verdict == "reject"
     assert {name: each for (name, _), each in outcomes(verdict).items()} == {
-        "golden": "passed", "first": "passed", "size": "failed", "latency": "passed", "calibration": "passed", "alike": "passed",
+        "golden": "passed", "first": "passed", "order": "passed", "size": "failed", "latency": "passed",
+        "calibration": "passed", "alike": "passed",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("days", [1, 30])
+@pytest.mark.parametrize("champion", [None, "good"])
+def test_scores_that_run_the_wrong_way_fail_by_name(gated, champion, days):
+    held = rows(days=days)
+    turned = held.set_column(held.column_names.index("outcome"), "outcome", pa.compute.subtract(1.0, held["outcome"]))
+    verdict = gated(champion, "good", held=turned)
+    assert verdict.verdict == "reject"
+    assert "order *: scores run the wrong way: auc 0." in verdict.reason
+    assert ("order", "*") not in outcomes(gated(champion, "good", held=turned[:50])), "50 rows say nothing of it"
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "auc", "log_loss", "brier"])

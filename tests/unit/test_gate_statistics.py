@@ -14,7 +14,7 @@ from leadline.core.release.gate import comparisons
 from leadline.core.release.held_out import Answers, HeldOut
 from leadline.core.release.lead import Lead
 from leadline.core.release.merits import gains, measured
-from leadline.core.release.soundness import calibration_error
+from leadline.core.release.soundness import calibration_error, order_check
 from leadline.core.statistics.whole_days import day_sums, least_days, sign_flips, student
 from leadline.core.texts import Texts
 from leadline.settings import ModelSettings
@@ -99,6 +99,21 @@ def test_the_spread_of_gains_is_that_of_the_metric(metric):
         before, after = (ORACLES[metric](truth[some], each.scores[some]) for each in (champion, challenger))
         again.append(after - before)
     assert np.std(again) == pytest.approx(error, rel=0.15)
+
+
+@pytest.mark.parametrize("days", [1, 5, 30])
+def test_scores_of_a_coin_are_seldom_said_to_run_the_wrong_way_and_turned_ones_always(days):
+    failed = turned = 0
+    for _ in range(400):
+        truth = (RNG.uniform(size=300) < 0.05).astype(float)
+        truth[:3] = 1, 0, 1
+        rows = HeldOut(truth, np.arange(300) % days, {})
+        for better in (0.0, -2.0):
+            found = order_check(0.05, rows, Answers(RNG.normal(size=300) + better * truth, None), 100)
+            failed += (not better) * (found.outcome == "failed")
+            turned += bool(better) * (found.outcome == "failed")
+    assert failed <= 400 * 0.05 + 3 * np.sqrt(400 * 0.05 * 0.95)
+    assert turned > 380
 
 
 def test_calibration_has_equal_counts_and_keeps_equal_scores_together():

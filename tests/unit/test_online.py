@@ -14,7 +14,7 @@ from leadline.learning.toml import settings_toml
 from leadline.learning.training import TrainingError, make_candidate
 from leadline.learning.training.receipt import read_receipt
 from leadline.learning.training.verify import verify
-from trainings import drawn, labeled, request, with_model
+from trainings import Log, drawn, labeled, request, with_model
 
 SAMPLE = Path(__file__).parents[2] / "samples" / "online" / "recipes.py"
 RECIPES = """
@@ -84,7 +84,7 @@ def test_a_chain_of_snapshots_learns_each_row_once_and_can_be_learned_again(tmp_
         assert receipt.metrics["prequential_accuracy"] > 0.5
         table = read_reference(tmp_path / "m" / ".training-sets" / f"{receipt.data.digest}.parquet")
         rows += table["request_id"].to_pylist()[: receipt.data.train_rows]
-        checked = verify(tmp_path, "m", version, lambda each: pieces(log, each.cut, size=33))
+        checked = verify(tmp_path, "m", version, Log(list(pieces(log, cut, size=33))))
         assert (checked.outcome, checked.log, checked.differs) == ("reproduced", "same rows", [])
     assert rows == [f"r{at:07}" for at in range(len(rows))]
     assert len(rows) > 700

@@ -60,6 +60,34 @@ def test_a_rollout_counts_before_the_table_shows_it_and_one_by_hand_as_soon_as_i
     assert (back.before, back.revision) == ("v9", 4)
 
 
+def test_an_approval_beside_a_champion_of_before_is_over_when_its_version_is_judged_or_promoted_again():
+    """Though the rollout in between was written by hand, of which the stage gets no event."""
+    table = Table()
+    models = Models({"m": ModelSettings.model_validate({"name": "m", "approval": {"policy": "one"}})})
+    host = Host(lambda store: Rollouts(store, models, Deployments(table), ""), fresh=True)
+
+    def shows(rollout):
+        table.apply(batch("rollouts", rollout, rollout.event_time))
+
+    def gated(against, at):
+        verdict = Verdict(f"g{at}", "m", "v2", against, "gate", "promote", [], "better", "", "", at)
+        return [(each.verdict, each.reason) for each in host.feed(batch("verdicts", verdict, at))]
+
+    shows(Rollout("m", "v1", 1, "ann", "the first"))
+    host.feed(batch("candidates", Candidate("m", "v2", "v1", "", "", "trainer", {}, 2), 2))
+    [(said, reason)] = gated("v1", 3)
+    assert (said, "waits for" in reason) == ("hold", True)
+    shows(Rollout("m", "v3", 4, "ann", "by hand, by an older release"))
+    over, (said, reason) = gated("v3", 5)
+    assert over == ("inconclusive", "the approval is over: another version became champion meanwhile")
+    assert (said, "waits for" in reason) == ("hold", True), "it was compared with the one that answers now"
+    shows(Rollout("m", "v4", 6, "ann", "by hand once more"))
+    command = Command("c", "approve", "m", "bob", "fine", {"version": "v2"}, 0)
+    over, answer = host.feed(batch("commands", command, 7))
+    assert (over.verdict, answer.answer) == ("inconclusive", "refused")
+    assert answer.reason == "another version became champion meanwhile: have it compared and promoted again"
+
+
 @pytest.fixture
 def home(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))

@@ -15,10 +15,11 @@ from leadline.learning.errors import RegistryError
 from leadline.learning.training import TrainingError, make_candidate
 from leadline.learning.training.apart import train_apart
 from leadline.learning.training.content import digest_of_model
+from leadline.learning.training.errors import OtherLogError
 from leadline.learning.training.store import read_rows, write_rows
 from leadline.learning.training.surroundings import commit_of
-from leadline.learning.training.verify import ExpiredError, verify
-from trainings import drawn, labeled, request, settings, with_model
+from leadline.learning.training.verify import verify
+from trainings import Log, drawn, labeled, request, settings, with_model
 
 ROWS = labeled(drawn(400))
 SAMPLE = Path(__file__).parents[2] / "samples" / "training" / "recipes.py"
@@ -113,7 +114,7 @@ def test_the_same_comes_of_it_in_another_process_another_folder_and_on_another_d
     later = "import time\n\nnow = time.time\ntime.time = lambda: now() + 40 * 86_400\n"
     (tmp_path / "later" / "sitecustomize.py").write_text(later)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'code'}{os.pathsep}{tmp_path / 'later'}")
-    found = verify(made("linear"), "m", "v2", lambda receipt: [ROWS.slice(200), ROWS.slice(0, 200)])
+    found = verify(made("linear"), "m", "v2", Log([ROWS.slice(200), ROWS.slice(0, 200)]))
     assert (found.outcome, found.differs, found.log) == ("reproduced", [], "same rows")
     assert found.again == found.digest
 
@@ -174,16 +175,29 @@ def test_settings_that_changed_since_are_said_and_have_no_effect(made):
     root = made("forest")
     path = root / "m" / "model.toml"
     path.write_text(path.read_text().replace("seed = 0\n", "seed = 4\n"))
-
-    def gone(receipt):
-        raise ExpiredError("gone")
-
-    found = verify(root, "m", "v2", gone)
+    found = verify(root, "m", "v2", Log([ROWS.slice(1)], lost=True))
     assert (found.outcome, found.differs, found.log) == (
         "reproduced",
         ["seed: 0 then, and 4 in model.toml now"],
         "expired",
     )
+
+
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        (Log([ROWS.slice(1)]), "other rows"),
+        (Log(OtherLogError("anew")), "another log"),
+        (Log(TrainingError("none is left"), lost=True), "expired"),
+        (Log(TrainingError("no broker")), "not compared"),
+    ],
+)
+def test_what_the_log_gives_is_said_apart_from_the_model(originals, monkeypatch, log, said):
+    monkeypatch.setenv("PYTHONPATH", str(originals / "code"))
+    heard = []
+    found = verify(originals / "linear", "m", "v2", log, heard.append)
+    assert (found.outcome, found.log) == ("reproduced", said)
+    assert ("the log is not compared: no broker" in heard) == (said == "not compared")
 
 
 def test_the_commit_of_a_recipe_and_whether_it_differs(tmp_path):

@@ -1,10 +1,14 @@
 """``leadline verify``: train a version again, and compare."""
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from leadline.cli.common import Json, models_of, put, put_json, say
 from leadline.cli.named import Model, Version, named
-from leadline.settings import load_settings
+from leadline.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from leadline.learning.training.verify import LogNow
 
 DIFFERS, ERASED = 1, 3
 _MEANS = {
@@ -26,7 +30,8 @@ def verify(
     from leadline.learning.training.verify import verify as train_again
 
     model, version = named(model, version)
-    found = train_again(models_of(load_settings(), model, sets=True), model, version, tell=say)
+    settings = load_settings()
+    found = train_again(models_of(settings, model, sets=True), model, version, _log(settings), say)
     if json:
         put_json(asdict(found))
     else:
@@ -37,3 +42,15 @@ def verify(
     code = {"reproduced": 0, "differs": DIFFERS, "erased": ERASED}[found.outcome]
     if code:
         raise SystemExit(code)
+
+
+def _log(settings: Settings) -> "LogNow | None":
+    """The log, where a broker is named."""
+    if settings.kafka_bootstrap is None:
+        say("the log is not compared: KAFKA_BOOTSTRAP names no broker")
+        return None
+    from leadline.hosts.contract import Installation
+    from leadline.hosts.trainer.rows import LogAgain
+    from leadline.learning.cached import CachedModels
+
+    return LogAgain(Installation(settings, settings.kafka_bootstrap, CachedModels(settings.models)))

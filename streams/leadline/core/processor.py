@@ -26,13 +26,22 @@ class Raw(NamedTuple):
     unreadable: str = ""
 
 
+class Glance(NamedTuple):
+    """A record of which a step wants no more than whose it is, and as of when."""
+
+    offset: int
+    model: str
+    as_of: int
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """The readable records of one run, in log order.
 
     ``topic`` is its name without prefix. Topics of many events come as ``columns`` (one Arrow column a field, timestamps as int64
     milliseconds) with ``bodies``, the Avro body of each row in the newest schema; topics of few, and few requests, come as ``records``.
-    A step that wants the log as it is gets all of it as ``raw``, readable or not.
+    A step that wants the log as it is gets all of it as ``raw``, readable or not. ``glances`` are no rows: they are at
+    records of classes of which the step wants no more.
     ``last_offset`` and ``arrival_max_ms`` are of the whole run, unreadable and clock records included (-2**63: none).
     """
 
@@ -48,6 +57,7 @@ class Batch:
     records: list[Record] = field(default_factory=list)
     lookups: "Lookups | None" = None
     raw: list[Raw] = field(default_factory=list)
+    glances: list[Glance] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.offsets)

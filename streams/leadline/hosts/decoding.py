@@ -7,22 +7,25 @@ import structlog
 
 from leadline.core.processor import Batch, Reject
 from leadline.settings import Settings
+from leadline.topology import Step
 from leadline.wire.codec import Wire, undecoded
 from leadline.wire.run import DeadLetter, Headers, Run
 
 log = structlog.get_logger("leadline.letters")
 
 
-def decode_run(run: Run, settings: Settings, wire: Wire, raw: bool = False) -> tuple[Batch, list[DeadLetter]]:
-    """The readable records of a run as a batch, and the unreadable ones as dead letters; ``raw``: all as they are, and no dead letter.
+def decode_run(run: Run, settings: Settings, wire: Wire, step: Step) -> tuple[Batch, list[DeadLetter]]:
+    """The readable records of a run as the step wants them, and the unreadable ones as dead letters; none of a step that is raw.
 
     Headers may say what time it is only where the clock is the records'; elsewhere they are left out.
     """
     if settings.clock == "wall" and any(run.headers):
         run = run.without_headers()
-    if raw:
+    if step.raw:
         return undecoded(run), []
-    batch, letters = wire.decode(run, settings.record_bytes, settings.max_ahead)
+    batch, letters = wire.decode(
+        run, settings.record_bytes, settings.max_ahead, [each.__name__ for each in step.glances]
+    )
     if run.unreadable:
         letters = [_named(letter, run.unreadable.get(letter.offset)) for letter in letters]
     return batch, letters

@@ -185,9 +185,9 @@ class Membership:
         await self._commit()
 
     async def _commit(self) -> None:
-        if self.processed == self.committed or not self.holds:
-            return
-        processed = dict(self.processed)
+        processed = {source: max(offset, self.committed[source]) for source, offset in self.processed.items()}
+        if processed == self.committed or not self.holds:
+            return  # what was committed is never taken back: it shows where a changelog lost records
         try:
             tags = {topic: self._standing[topic].tag for topic in self.step.reads}
             await self.consumer.commit({source: (offset, tags[source.topic]) for source, offset in processed.items()})

@@ -244,7 +244,7 @@ class Member:
 
     def _work(self, run: Run) -> None:
         settings, wire = self._installation.settings, self._installation.wire
-        batch, letters = decode_run(run, settings, wire)
+        batch, letters = decode_run(run, settings, wire, self._step)
         if self._step.lookups and len(batch):
             batch = replace(batch, lookups=self._lane.view.fetch(batch))
         effects = self._processors[run.partition].on_batch(batch)

@@ -54,6 +54,11 @@ class OpenTask:
         """The earliest time at which its processor has something to do."""
         return self.hosted.processor.wake_at_ms
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether its state contains nothing of what it reads."""
+        return not self.hosted.applied
+
     def parts(self, run: Run, committed: int) -> Iterator[Run]:
         """What the state does not contain yet of a run, in parts of a transaction each.
 
@@ -106,7 +111,7 @@ class OpenTask:
         return effects, letters + refused_records(run, batch, effects.rejects)
 
     def _decoded(self, run: Run) -> tuple[Batch, list[DeadLetter]]:
-        return decode_run(run, self._installation.settings, self._installation.wire, self.hosted.step.raw)
+        return decode_run(run, self._installation.settings, self._installation.wire, self.hosted.step)
 
     async def _run_again(self, run: Run, attempt: Attempt, error: TooLargeError) -> None:
         """Work on a run that was too much: in halves, or, where it is one record, in another way."""

@@ -45,6 +45,7 @@ class Reader:
             **connection(bootstrap),
             isolation_level="read_committed",
             enable_auto_commit=False,
+            auto_offset_reset="earliest",  # where the oldest records are deleted before they are read
             max_partition_fetch_bytes=fetch_bytes,
         )
 

@@ -115,7 +115,10 @@ class HostedTask:
     def in_order(self, batch: Batch) -> Batch:
         """The batch with offsets above all that came of topics which had its topic's name before."""
         first = self._firsts.get(self.source(batch.topic, batch.partition), 0)
-        return replace(batch, offsets=batch.offsets + first) if first else batch
+        if not first:
+            return batch
+        glances = [each._replace(offset=each.offset + first) for each in batch.glances]
+        return replace(batch, offsets=batch.offsets + first, glances=glances)
 
     def source(self, topic: str, partition: int) -> str:
         """The name of a source in ``applied``."""

@@ -188,7 +188,8 @@ class Driver:
         self._read_tables(task.step)
         self._drain(task)
         run = _run(topic, partition, rows, start)
-        batch, letters = (undecoded(run), []) if task.step.raw else decode(run, 1 << 30, _MAX_AHEAD_MS)
+        glances = [each.__name__ for each in task.step.glances]
+        batch, letters = (undecoded(run), []) if task.step.raw else decode(run, 1 << 30, _MAX_AHEAD_MS, glances)
         effects = task.processor.on_batch(batch)
         for reject in effects.rejects:
             at = run.offsets.index(int(batch.offsets[reject.index]))

@@ -31,7 +31,8 @@ class _Journal:
     def on_batch(self, batch: Batch) -> Effects:
         number = int(self._store.get(_KEY) or 0)
         self._store.put(_KEY, b"%d" % (number + 1))
-        taken = [batch.topic, batch.partition, int(batch.offsets[0]) if len(batch) else 0, batch.last_offset]
+        first = min([*batch.offsets[:1].tolist(), *(each.offset for each in batch.glances[:1])], default=0)
+        taken = [batch.topic, batch.partition, first, batch.last_offset]
         self._store.put(_KEY + number.to_bytes(8, "big"), json.dumps(taken).encode())
         return self._inner.on_batch(batch)
 

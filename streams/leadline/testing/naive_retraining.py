@@ -104,7 +104,7 @@ class Reading:
     def _trigger(self, at: int, name: str, version: str, alert_id: str, force: bool) -> bool:
         spoilt, now = self._spoilt(at), self.now(at)
         if spoilt and not force:
-            self._hold(f"{name} {spoilt}" if name in ("schedule", "labels") else name)
+            self._hold(name if isinstance(self.log[at][0], Command) else spoilt)
             return False
         cooling = bool(self.written) and now - self._when(self.written[-1].place, at) < self.settings.retrain_cooldown
         under_way = self.under_way(at)

@@ -1,7 +1,8 @@
 """The codec as others use it: records as bytes and back."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from leadline.core.processor import Batch, Output
 from leadline.wire.decoding import FEW_REQUESTS, decode, undecoded, unusual
@@ -30,6 +31,14 @@ __all__ = [
 ]
 
 
+class Decode(Protocol):
+    """As `leadline.wire.decoding.decode`."""
+
+    def __call__(
+        self, run: Run, max_bytes: int, max_ahead_ms: int | None = None, glances: Collection[str] = ()
+    ) -> tuple[Batch, list[DeadLetter]]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Wire:
     """How a lane's records look outside: the names of their topics, and their bytes.
@@ -41,7 +50,7 @@ class Wire:
     ('leadline.outcomes', 'labels')
     """
 
-    decode: Callable[[Run, int, int | None], tuple[Batch, list[DeadLetter]]] = decode
+    decode: Decode = decode
     encode: Callable[[Output], list[bytes]] = encode
     names: Mapping[str, str] = field(default_factory=dict)
 

@@ -5,7 +5,7 @@ and one by one they are read sooner. The columnar decoder does not say which rec
 a run, or the columns written again are not the bytes that came, the reference (`leadline.wire.single`) reads the records in question.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,9 +14,10 @@ import pyarrow.compute as pc
 import pyruhvro
 
 from leadline.core.columnar.columns import Ints, cut, lengths, rising
-from leadline.core.processor import Batch, Raw
+from leadline.core.processor import Batch, Glance, Raw
 from leadline.records import Record
 from leadline.wire.encoding import FEW_RECORDS
+from leadline.wire.glances import glances_at
 from leadline.wire.rules import broken, broken_record
 from leadline.wire.run import ARRIVAL_HEADER, DeadLetter, Run
 from leadline.wire.schemas import HEAD_BYTES, head, parsed, text
@@ -37,10 +38,13 @@ class _Rules(NamedTuple):
     max_ahead_ms: int | None
 
 
-def decode(run: Run, max_bytes: int, max_ahead_ms: int | None = None) -> tuple[Batch, Letters]:
+def decode(
+    run: Run, max_bytes: int, max_ahead_ms: int | None = None, glances: Collection[str] = ()
+) -> tuple[Batch, Letters]:
     """The readable records of a run, and a dead letter for each other one.
 
     Records over ``max_bytes`` are not read; those whose time is further ahead of their arrival than ``max_ahead_ms`` cannot be used.
+    ``glances``: names of schemas at whose records a glance is enough, in topics of few.
     """
     arrival = np.array(_arrivals(run), np.int64)
     rules = _Rules(arrival, max_ahead_ms)
@@ -48,10 +52,12 @@ def decode(run: Run, max_bytes: int, max_ahead_ms: int | None = None) -> tuple[B
     records: list[Record] = []
     columns: pa.RecordBatch | None = None
     bodies: list[bytes] = []
+    seen: list[Glance] = []
     if run.topic in MANY and not (run.topic == "prediction-requests" and len(run) <= FEW_REQUESTS):
         indexes, columns, bodies = _columns(run, max_bytes, rules, letters)
     else:
-        indexes, records = _records(run, max_bytes, rules, letters)
+        seen, some = glances_at(run, glances, max_bytes) if glances else ([], range(len(run)))
+        indexes, records = _records(run, some, max_bytes, rules, letters)
     whole = len(indexes) == len(run)
     batch = Batch(
         run.topic,
@@ -64,6 +70,7 @@ def decode(run: Run, max_bytes: int, max_ahead_ms: int | None = None) -> tuple[B
         columns,
         bodies,
         records,
+        glances=seen,
     )
     return batch, letters
 
@@ -122,10 +129,13 @@ def _is_clock(run: Run, i: int) -> bool:
 # -- record by record ---------------------------------------------------------------------------------------------------
 
 
-def _records(run: Run, max_bytes: int, rules: _Rules, letters: Letters) -> tuple[list[int], list[Record]]:
-    """The readable records, and their indexes in the run."""
+def _records(
+    run: Run, some: Iterable[int], max_bytes: int, rules: _Rules, letters: Letters
+) -> tuple[list[int], list[Record]]:
+    """The readable records of some in the run, and their indexes."""
     indexes, records = [], []
-    for i, value in enumerate(run.values):
+    for i in some:
+        value = run.values[i]
         if _is_clock(run, i):
             continue
         try:

@@ -55,6 +55,8 @@ REASON_BYTES = 4 << 10
 """Why a command is given; and each of its arguments, name and value."""
 ARGUMENTS = 100
 """Of a command."""
+TRAINED_PARTITIONS = 10_000
+"""Partitions in the cut of a training."""
 
 # -- what one request may keep and change in the state ----------------------------------------------------------------------
 

@@ -11,9 +11,18 @@ from leadline.core.windows import counts
 from leadline.core.windows.aggregates import limits
 from leadline.core.windows.keys import STATES
 from leadline.core.windows.partials import CLASSES
-from leadline.records import Command, JoinCounts, PredictionRequest, Record, WindowPartial, WindowProfile
+from leadline.records import (
+    Command,
+    JoinCounts,
+    PredictionRequest,
+    Record,
+    RetrainRequest,
+    Training,
+    WindowPartial,
+    WindowProfile,
+)
 from leadline.wire.limits import REQUEST_ID_BYTES
-from leadline.wire.sizes import long_command, long_request, too_long
+from leadline.wire.sizes import long_command, long_request, long_training, too_long
 from leadline.wire.times import TIMES, impossible, impossible_time
 
 MAX_PARTITIONS = 2**15
@@ -72,6 +81,9 @@ def broken_record(
             return _broken_request(record, key, arrival_ms, max_ahead_ms)
         case "commands", Command():
             return _broken_command(record, key)
+        case "retrain-requests" | "trainings", RetrainRequest() | Training():
+            long = long_training(record)
+            return None if long is None else (TOO_LONG, long)
         case "window-partials", WindowPartial():
             return _broken_partial(record)
         case "window-partials", JoinCounts():

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from leadline.core.columnar.columns import Bools, Ints, lengths
-from leadline.records import Command, PredictionRequest
+from leadline.records import Command, PredictionRequest, RetrainRequest, Training
 from leadline.wire.limits import (
     ARGUMENTS,
     CATEGORY_BYTES,
@@ -15,6 +15,7 @@ from leadline.wire.limits import (
     REASON_BYTES,
     SEGMENT_BYTES,
     SEGMENTS,
+    TRAINED_PARTITIONS,
     USER_ID_BYTES,
 )
 
@@ -23,6 +24,10 @@ _TEXTS = {
     "Prediction": dict.fromkeys(("model", "model_version", "role", "signature"), NAME_BYTES)
     | {"user_id": USER_ID_BYTES},
     "Command": dict.fromkeys(("command_id", "kind", "model", "actor"), NAME_BYTES) | {"reason": REASON_BYTES},
+    "RetrainRequest": dict.fromkeys(
+        ("retrain_id", "model", "model_version", "alert_id", "trigger", "actor", "command_id"), NAME_BYTES
+    ),
+    "Training": dict.fromkeys(("retrain_id", "model", "state", "version", "trainer"), NAME_BYTES),
 }
 _COUNTS = {
     "PredictionRequest": {"features": FEATURES, "categories": FEATURES},
@@ -65,15 +70,32 @@ def long_request(request: PredictionRequest) -> str | None:
     return None
 
 
+def long_training(record: RetrainRequest | Training) -> str | None:
+    """What is to be said of the first part that is too long, of those that whoever trains repeats; None: none is."""
+    if isinstance(record, Training):
+        if len(record.cut) > TRAINED_PARTITIONS:
+            return _count("cut", TRAINED_PARTITIONS)
+        if any(_is_long(partition, NAME_BYTES) for partition in record.cut):
+            return _text("a partition of cut", NAME_BYTES)
+    return _long_text(record)
+
+
 def long_command(command: Command) -> str | None:
     """What is to be said of the first part of a command that is too long; None: none is."""
-    for field, most in _TEXTS["Command"].items():
-        if _is_long(getattr(command, field), most):
-            return _text(field, most)
+    long = _long_text(command)
+    if long is not None:
+        return long
     if len(command.arguments) > ARGUMENTS:
         return _count("arguments", ARGUMENTS)
     if any(_is_long(text, REASON_BYTES) for argument in command.arguments.items() for text in argument):
         return _text("an argument", REASON_BYTES)
+    return None
+
+
+def _long_text(record: Command | RetrainRequest | Training) -> str | None:
+    for field, most in _TEXTS[type(record).__name__].items():
+        if _is_long(getattr(record, field), most):
+            return _text(field, most)
     return None
 
 

@@ -12,6 +12,7 @@ from leadline.records import Candidate, Command, Rollout, Verdict, brief, iso
 from leadline.settings import ApprovalSettings
 
 _GATE = "gate"
+_OTHER_CHAMPION = "another version became champion meanwhile"
 _EVENTS = {"promote": Event.PASSED, "reject": Event.FAILED}
 
 
@@ -95,13 +96,13 @@ class Approvals:
 
     def approve(self, command: Command, version: str, person: str, at_ms: int) -> str:
         """A person agrees."""
+        before = self._versions.find(command.model, version)
         known, policy = self._now(command.model, version, at_ms), self.policy(command.model)
         waiting = known.waiting
+        if waiting is None and self._is_outdated(before):
+            raise RefusedError(f"{_OTHER_CHAMPION}: have it compared and promoted again")
         if known.state is not State.WAITING or waiting is None:
             raise RefusedError(f"nothing is to be approved: {version} is {_words(known)}")
-        if self._versions.champion(known.model) != waiting.champion:
-            self._late(known, "another version became champion meanwhile", at_ms)
-            raise RefusedError("another version became champion meanwhile: have it compared and promoted again")
         if policy.not_requester and self._has_asked(known, waiting, person):
             raise RefusedError(f"{person} has asked for it: another person has to agree")
         if same(person) in map(same, waiting.agreed):
@@ -181,11 +182,15 @@ class Approvals:
         self._now(model, version, now_ms)
 
     def _now(self, model: str, version: str, at_ms: int) -> Known:
-        """A version as it is at a time: an approval that nobody has ended may be over."""
+        """A version as it is at a time: an approval that nobody has ended may be over, by time or since another version answers."""
         known = self._versions.find(model, version)
         if known.waiting is not None and known.waiting.until < at_ms:
             return self._late(known, f"nobody has ended it until {iso(known.waiting.until)}", at_ms)
-        return known
+        return self._late(known, _OTHER_CHAMPION, at_ms) if self._is_outdated(known) else known
+
+    def _is_outdated(self, known: Known) -> bool:
+        """Whether another version answers than when its approval was asked for: the stage, or somebody by hand, made it champion."""
+        return known.waiting is not None and self._versions.champion(known.model) != known.waiting.champion
 
     def _late(self, known: Known, why: str, at_ms: int) -> Known:
         assert known.waiting is not None

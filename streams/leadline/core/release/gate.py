@@ -8,7 +8,7 @@ from leadline.core.release.held_out import Answers, HeldOut
 from leadline.core.release.lead import FAILED, NO_EVIDENCE, PASSED, Lead, Level, above
 from leadline.core.release.merits import OF_PROBABILITIES, OF_VALUES
 from leadline.core.release.segments import NOT_COMPARED, NOT_WORSE, alike_checks, segment_checks
-from leadline.core.release.soundness import calibration_check
+from leadline.core.release.soundness import calibration_check, order_check
 from leadline.records import Check
 from leadline.settings import ModelSettings
 
@@ -34,6 +34,9 @@ def own_checks(settings: ModelSettings, rows: HeldOut, challenger: Answers) -> I
     given = np.flatnonzero(challenger.given)
     scored, answers = rows.take(given), challenger.take(given)
     gate, metric = settings.gate, metric_of(settings)
+    order = None if settings.task == "regression" else order_check(gate.alpha, scored, answers, gate.min_rows)
+    if order is not None:
+        yield order
     if gate.calibration_error is not None:
         probabilities = settings.counted_as != "decision"
         yield calibration_check(gate.calibration_error, scored, answers, probabilities, gate.min_rows)

@@ -85,11 +85,23 @@ def gains(metric: str, champion: Answers, challenger: Answers, truth: Floats) ->
     return found
 
 
+def over_chance(scores: Floats, positive: Bools) -> Floats | None:
+    """What each row adds to how far the AUC is above one half, which is their mean; None where it is not defined.
+
+    >>> over_chance(np.array([0.1, 0.9]), np.array([True, False])).tolist()
+    [-0.5, -0.5]
+    """
+    shares = _right_pairs(scores, positive)
+    return None if shares is None else _spread(shares - 0.5, positive)
+
+
 def _auc_gains(champion: Floats, challenger: Floats, positive: Bools) -> Floats | None:
     before, after = _right_pairs(champion, positive), _right_pairs(challenger, positive)
-    if before is None or after is None:
-        return None
-    gained = after - before
+    return None if before is None or after is None else _spread(after - before, positive)
+
+
+def _spread(gained: Floats, positive: Bools) -> Floats:
+    """The parts of rows, weighted so that their mean is what the AUC gains, and their spread that of it."""
     lead = float(gained[positive].mean())
     found: Floats = lead + (gained - lead) * len(positive) / np.where(positive, positive.sum(), (~positive).sum())
     return found

@@ -1,11 +1,14 @@
 """Checks of a challenger by itself: how sure its scores are, what it costs, and what goes in."""
 
 import numpy as np
+from scipy.stats import mannwhitneyu
 
 from leadline.core.columnar.columns import Floats
 from leadline.core.models import Signature
 from leadline.core.release.held_out import Answers, HeldOut
 from leadline.core.release.lead import FAILED, NO_EVIDENCE, PASSED
+from leadline.core.release.merits import over_chance
+from leadline.core.statistics.whole_days import LEAST_DAYS, day_sums, student
 from leadline.records import Check
 
 BINS = 10
@@ -41,6 +44,28 @@ def calibration_check(limit: float, rows: HeldOut, challenger: Answers, probabil
     error = calibration_error(challenger.scores, rows.truth)
     reason = f"scores are {error:.4g} from the outcomes in the mean of {BINS} bins; at most {limit:g} is allowed"
     return Check(name, "*", error, limit, PASSED if error <= limit else FAILED, reason)
+
+
+def order_check(level: float, rows: HeldOut, challenger: Answers, least: int) -> Check | None:
+    """Whether rows of the outcome have the lower scores, by more than chance at a level; None where rows are too few to say so.
+
+    Days count once. Of fewer days than say anything rows do: then a version that only tosses coins is failed more often than by ``level``.
+    """
+    positive = rows.truth > 0
+    parts = over_chance(challenger.scores, positive) if len(rows) >= least else None
+    if parts is None:
+        return None
+    auc = 0.5 + float(parts.mean())
+    sums = day_sums(-parts, rows.days)
+    if len(sums) >= LEAST_DAYS:
+        p, told = student(sums), f"{len(sums)} days"
+    else:
+        yes, no = challenger.scores[positive], challenger.scores[~positive]
+        p, told = float(mannwhitneyu(yes, no, alternative="less", method="asymptotic").pvalue), "too few days to count"
+    seen = f"auc {auc:.4g} on {len(rows):,} rows of {told}"
+    if auc < 0.5 and p <= level:
+        return Check("order", "*", auc, 0.5, FAILED, f"scores run the wrong way: {seen}, p {p:.2g} by chance")
+    return Check("order", "*", auc, 0.5, PASSED, f"nothing says that scores run the wrong way: {seen}")
 
 
 def at_most(name: str, value: float, limit: float | None, what: str) -> Check | None:

@@ -14,6 +14,7 @@ STARTED, PROGRESS, SUCCEEDED, FAILED, CANCELLED = "started", "progress", "succee
 ENDS = (SUCCEEDED, FAILED, CANCELLED)
 MOST_ATTEMPTS = 5
 """Trainers that end in the middle of a request, until it is given up: what kills them may be the request."""
+_NAMED = 10
 
 
 class Open(NamedTuple):
@@ -93,8 +94,9 @@ class Trainings:
         ends = [self._end(each, message, trainer, as_of) for each in found]
         for each in ends:
             self.hear(each)
-        names = ", ".join(each.retrain_id for each in ends)
-        said = (ACCEPTED, f"ended: {names}") if ends else (REFUSED, _nothing(command, named))
+        names = ", ".join(brief(each.retrain_id) for each in ends[:_NAMED])
+        more = f" and {len(ends) - _NAMED:,} more" if ends[_NAMED:] else ""
+        said = (ACCEPTED, f"ended: {names}{more}") if ends else (REFUSED, _nothing(command, named))
         return CommandAnswer(command.command_id, command.model, command.kind, *said, as_of=as_of), ends
 
     def _end(self, found: Open, message: str, trainer: str, as_of: int) -> Training:

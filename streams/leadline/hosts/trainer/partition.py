@@ -1,17 +1,21 @@
 """A partition of retrain requests that this trainer has: what is known of it, and the only producer that may say what becomes of it."""
 
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 
 import numpy as np
+import structlog
 
-from leadline.core.processor import Output
+from leadline.core.processor import Batch, Output
 from leadline.core.release.trainings import Trainings
 from leadline.hosts.contract import Installation
 from leadline.kafka.group import Source
 from leadline.kafka.reader import Reader
-from leadline.kafka.sender import Sender, new_producer
+from leadline.kafka.sender import Sender, TooLargeError, new_producer
 from leadline.records import Candidate, Command, CommandAnswer, Record, RetrainRequest, Training, Verdict
 from leadline.wire.run import Run
+
+log = structlog.get_logger("leadline.trainer")
 
 NAME = "trainer"
 REQUESTS, COMMANDS, TRAININGS, CANDIDATES = "retrain-requests", "commands", "trainings", "candidates"
@@ -33,9 +37,10 @@ class Partition:
         self.requests_end = 0
         self._installation = installation
         records_tell = installation.settings.clock == "records"
-        name = f"{installation.settings.prefix}.{NAME}.{number}"
-        producer = new_producer(installation.bootstrap, name)
-        self._sender = Sender(producer, installation.settings.prefix, records_tell, installation.wire)
+        self._producer = partial(
+            new_producer, installation.bootstrap, f"{installation.settings.prefix}.{NAME}.{number}"
+        )
+        self._sender = Sender(self._producer(), installation.settings.prefix, records_tell, installation.wire)
         self._group = f"{installation.settings.prefix}.{NAME}"
 
     async def open(self) -> None:
@@ -54,7 +59,7 @@ class Partition:
         await self._sender.close()
 
     async def say(self, records: Sequence[Record], as_of: int, behind: tuple[Source, int] | None = None) -> None:
-        """Write records in one transaction, and in it that a source was worked on up to an offset."""
+        """Write records in one transaction, and in it that a source was worked on up to an offset. Raises TooLargeError; then none is."""
         outputs = [
             Output(topic, records=found, arrival_ms=np.full(len(found), as_of, np.int64))
             for topic in dict.fromkeys(TOPIC_OF.values())
@@ -64,7 +69,11 @@ class Partition:
         if behind is not None:
             source, offset = behind
             offsets[self._installation.topic_name(source.topic), source.partition] = offset
-        await self._sender.send_together(outputs, self._group, offsets)
+        try:
+            await self._sender.send_together(outputs, self._group, offsets)
+        except TooLargeError:
+            await self._sender.replace(self._producer())
+            raise
         for each in records:
             if isinstance(each, Training):
                 self.trainings.hear(each)
@@ -73,7 +82,7 @@ class Partition:
 
     async def hear(self, run: Run, trainer: str) -> None:
         """Take requests in, and answer commands that end a training."""
-        batch, _ = self._installation.wire.decode(run, self._installation.settings.record_bytes, None)
+        batch = self._decoded(run)
         for offset, arrival_ms, record in zip(
             batch.offsets.tolist(), batch.arrival_ms.tolist(), batch.records, strict=True
         ):
@@ -102,6 +111,14 @@ class Partition:
             if topic == REQUESTS:
                 self.requests_end = ends[self.number]
             async for run in reader.until(ends):
-                batch, _ = self._installation.wire.decode(run, self._installation.settings.record_bytes, None)
-                for record in batch.records:
+                for record in self._decoded(run).records:
                     yield record
+
+    def _decoded(self, run: Run) -> Batch:
+        """What can be used of a run; the stages that read the same make dead letters of the rest."""
+        batch, left_out = self._installation.wire.decode(run, self._installation.settings.record_bytes, None)
+        for each in left_out:
+            log.warning(
+                "a record is left out", topic=each.topic, offset=each.offset, reason=each.reason, detail=each.detail
+            )
+        return batch

@@ -18,10 +18,11 @@ from leadline.hosts.contract import Installation
 from leadline.hosts.health import StageState
 from leadline.hosts.patience import KAFKA, Patience
 from leadline.hosts.trainer.partition import COMMANDS, NAME, REQUESTS, Partition
-from leadline.hosts.trainer.rows import ends
+from leadline.hosts.trainer.rows import log_now
 from leadline.hosts.trainer.work import Standing, Steps, Work
 from leadline.kafka.errors import HOPELESS, KafkaError, is_lasting, said
 from leadline.kafka.group import GroupConsumer, Source
+from leadline.kafka.sender import TooLargeError
 from leadline.records import Candidate, Record, Training
 from leadline.wire.run import Run
 
@@ -154,7 +155,7 @@ class Trainer:
             await self._drop_work()
         elif self._work.has_ended:
             work, self._work = self._work, None
-            await partition.say(await self._ends(work), work.standing.now_ms)
+            await self._say_ends(partition, work)
         else:
             await self._tell(partition, self._work)
 
@@ -189,16 +190,22 @@ class Trainer:
 
     async def _standing(self, partition: Partition, asked: Open) -> Standing:
         model, last = asked.request.model, asked.last
-        cut = dict(last.cut) if last is not None and last.cut else await self._cut()
+        log = await log_now(self._installation)
+        if last is not None and last.cut:
+            log = log._replace(end=dict(last.cut))
         rollout = self._deployments.newest(model)
         candidates = partition.since(model, rollout.event_time if rollout is not None else -1)
         champion = rollout.champion if rollout is not None else None
         by_records = self._installation.settings.clock == "records"
         now_ms = asked.request.event_time if by_records else int(time.time() * 1000)
-        return Standing(cut, champion, candidates + 1, now_ms)
+        return Standing(log, champion, candidates + 1, now_ms)
 
-    async def _cut(self) -> dict[str, int]:
-        return {str(partition): end for partition, end in (await ends(self._installation)).items()}
+    async def _say_ends(self, partition: Partition, work: Work) -> None:
+        now_ms = work.standing.now_ms
+        try:
+            await partition.say(await self._ends(work), now_ms)
+        except TooLargeError as error:
+            await partition.say([self._record(work.asked, work.standing, FAILED, str(error))], now_ms)
 
     async def _ends(self, work: Work) -> list[Record]:
         """The last records of a request."""
@@ -229,7 +236,7 @@ class Trainer:
 
     def _record(self, asked: Open, standing: Standing, state: str, message: str, version: str = "") -> Training:
         request = asked.request
-        cut, text = dict(standing.cut), shown(message, _CHARS)
+        cut, text = dict(standing.log.end), shown(message, _CHARS)
         return Training(
             request.retrain_id, request.model, state, asked.attempt, cut, text, version, self._name, standing.now_ms
         )

@@ -3,33 +3,54 @@
 import asyncio
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from leadline.core.processor import Batch
 from leadline.hosts.contract import Installation
+from leadline.kafka.errors import KafkaConnectionError, KafkaError, said
 from leadline.kafka.reader import Reader
+from leadline.learning.training.errors import OtherLogError, TrainingError
+from leadline.learning.training.receipt import Receipt
+from leadline.settings import SettingsError
+from leadline.wire.origins import Origin
 from leadline.wire.run import Run
 
 TOPIC = "labeled-predictions"
+_ANSWERS_S = 15.0
 
 
-async def ends(installation: Installation) -> dict[int, int]:
-    """Where the log of labeled predictions ends now, by partition."""
+class Log(NamedTuple):
+    """Which topic it is, and by partition the offset of the oldest record, and the one behind the newest."""
+
+    topic_ids: dict[str, str]
+    start: dict[str, int]
+    end: dict[str, int]
+
+
+async def log_now(installation: Installation) -> Log:
+    """The log of labeled predictions as it is now. Raises NoTopicError."""
     async with _reader(installation) as reader:
-        return await reader.ends()
+        start, end = await reader.beginnings(), await reader.ends()
+        seen = await installation.inspector.look([reader.topic_name])
+    ids = [each.origin._replace(partitions=0).tag for each in seen.values()]
+    return Log({TOPIC: ids[0]} if ids else {}, _named(start), _named(end))
 
 
 def rows(installation: Installation, cut: Mapping[str, int], stop: Callable[[], bool]) -> Iterator[pa.RecordBatch]:
     """All labeled predictions before the cut, of all models, partition by partition as they come; what cannot be read is left out.
 
-    It runs an event loop of its own: call it where none runs. ``stop`` ends it before all was read.
+    It runs an event loop of its own: call it where none runs. ``stop`` ends it before all was read. Raises OtherLogError where the log
+    ends before the cut.
     """
     with asyncio.Runner() as runner:
         reader = runner.run(_begun(installation))
         try:
             behind = {partition: cut.get(str(partition), 0) for partition in reader.partitions}
+            runner.run(_check(reader, cut))
             while not stop() and (runs := runner.run(_some(reader, behind))) is not None:
                 for run in runs:
                     batch, _ = installation.wire.decode(run, installation.settings.record_bytes, None)
@@ -37,6 +58,52 @@ def rows(installation: Installation, cut: Mapping[str, int], stop: Callable[[], 
                         yield _placed(batch, batch.columns)
         finally:
             runner.run(reader.stop())
+
+
+class LogAgain:
+    """The log, for who compares it with a receipt; where no event loop runs."""
+
+    def __init__(self, installation: Installation) -> None:
+        self._installation = installation
+
+    def rows(self, receipt: Receipt) -> Iterator[pa.RecordBatch]:
+        """As `rows` up to the cut of a receipt. Raises OtherLogError where that is of another topic."""
+        known, now = (_origin(ids) for ids in (receipt.topic_ids, self._now().topic_ids))
+        if now is not None and now.is_other(known):
+            raise OtherLogError(f"{TOPIC} was made anew since the training")
+        with _readable():
+            yield from rows(self._installation, receipt.cut, lambda: False)
+
+    def has_lost(self, receipt: Receipt) -> bool:
+        """Whether the log begins later than when the receipt was made."""
+        start = self._now().start
+        return any(start.get(partition, 0) > receipt.needs_from(partition) for partition in receipt.cut)
+
+    def _now(self) -> Log:
+        with _readable():
+            return asyncio.run(asyncio.wait_for(log_now(self._installation), _ANSWERS_S))
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    try:
+        yield
+    except KafkaConnectionError as error:
+        raise TrainingError("the broker that KAFKA_BOOTSTRAP names does not answer") from error
+    except TimeoutError as error:
+        raise TrainingError(f"the broker does not answer within {_ANSWERS_S:.0f} s") from error
+    except KafkaError as error:
+        raise TrainingError(f"{TOPIC} cannot be read: {said(error)}") from error
+    except SettingsError as error:
+        raise TrainingError(str(error)) from error
+
+
+def _origin(topic_ids: Mapping[str, str]) -> Origin | None:
+    return Origin.read(topic_ids.get(TOPIC, ""))
+
+
+def _named(offsets: Mapping[int, int]) -> dict[str, int]:
+    return {str(partition): offset for partition, offset in sorted(offsets.items())}
 
 
 def _placed(batch: Batch, columns: pa.RecordBatch) -> pa.RecordBatch:
@@ -62,9 +129,22 @@ def _reader(installation: Installation) -> Reader:
     return Reader(installation.bootstrap, installation.topic_name(TOPIC), TOPIC)
 
 
+async def _check(reader: Reader, cut: Mapping[str, int]) -> None:
+    """Raise OtherLogError where a partition ends before the cut: nobody would ever come to it."""
+    ends = await reader.ends()
+    for partition, end in cut.items():
+        if ends.get(int(partition), 0) < end:
+            raise OtherLogError(
+                f"{reader.topic_name}/{partition} ends before the cut at {end}: it was made anew since; ask for the training again"
+            )
+
+
 async def _some(reader: Reader, behind: Mapping[int, int]) -> list[Run] | None:
     """What comes soon of the records before these offsets; None: there are no more."""
     if await reader.has_reached(behind):
         return None
-    parts = [run.part(0, bisect_left(run.offsets, behind[run.partition])) for run in await reader.take()]
+    taken = await reader.take()
+    if not taken:
+        await _check(reader, _named(behind))
+    parts = [run.part(0, bisect_left(run.offsets, behind[run.partition])) for run in taken]
     return [part for part in parts if part]  # of a partition that is read to its cut more may come meanwhile

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 from leadline.core.release.trainings import Open
 from leadline.errors import LeadlineError
 from leadline.hosts.contract import Installation
-from leadline.hosts.trainer.rows import rows
+from leadline.hosts.trainer.rows import Log, rows
 from leadline.learning.model_files import ModelFiles
 from leadline.learning.store import have_here, published
 from leadline.learning.training import Made
@@ -35,6 +35,8 @@ class Make(Protocol):
         now_ms: int,
         tell: Callable[[str], None],
         stop: Callable[[], bool],
+        topic_ids: dict[str, str],
+        start: dict[str, int],
     ) -> Made: ...
 
 
@@ -61,9 +63,9 @@ class Steps(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """What was so when a training began: the cut of the log, who answered, and candidates since he does."""
+    """What was so when a training began: the log up to the cut, who answered, and candidates since he does."""
 
-    cut: Mapping[str, int]
+    log: Log
     champion: str | None
     candidates: int
     now_ms: int
@@ -96,16 +98,17 @@ class Work:
         await asyncio.wait([self._running], timeout=_END_S)
 
     def _run(self) -> tuple[Made, Verdict]:
-        request, (cut, champion, candidates, now_ms) = self.asked.request, self.standing
+        request, (log, champion, candidates, now_ms) = self.asked.request, self.standing
         root = self._installation.settings.models
         have_here(self._installation.settings, request.model, sets=True)
         settings = ModelFiles(root).settings(request.model)
         if settings is None:
             raise LeadlineError(f"no model is called {request.model} in {root}: copy its folder there, and ask again")
-        found = rows(self._installation, cut, self._stop.is_set)
+        stop, (ids, start, cut) = self._stop.is_set, log
+        found = rows(self._installation, cut, stop)
         with published(self._installation.settings, request.model):
             made = self._steps.make(
-                root, settings, champion, request, found, dict(cut), now_ms, self._tell, self._stop.is_set
+                root, settings, champion, request, found, cut, now_ms, self._tell, stop, topic_ids=ids, start=start
             )
         self._tell(f"compares {made.version} with {champion or 'nothing'}")
         return made, self._steps.judge(root, settings, champion, made.version, made.held_out, candidates, now_ms)

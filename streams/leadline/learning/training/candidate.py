@@ -53,10 +53,12 @@ def make_candidate(
     tell: Callable[[str], None],
     stop: Callable[[], bool],
     topic_ids: Mapping[str, str] | None = None,
+    start: Mapping[str, int] | None = None,
 ) -> Made:
     """Train a version for a request, and add it to the models below ``root``; the same request gives the version that it has already.
 
-    ``rows``: labeled predictions below the ``cut``, in any order. ``tell`` hears how far it is; ``stop`` is asked at least each second
+    ``rows``: labeled predictions below the ``cut``, in any order; ``topic_ids`` and ``start`` say which log they are of, and where that
+    begins. ``tell`` hears how far it is; ``stop`` is asked at least each second
     while the model is fitted, and ends it. Raises TrainingError; then there is no version, and nothing half of one.
     """
     try:
@@ -65,9 +67,8 @@ def make_candidate(
             if known is not None:
                 return known
             remove_unused(root, settings.name)
-            return _Candidate(root, settings, champion, request, cut, dict(topic_ids or {}), now_ms).make(
-                rows, work, tell, stop
-            )
+            log = dict(topic_ids or {}), dict(start or {})
+            return _Candidate(root, settings, champion, request, cut, *log, now_ms).make(rows, work, tell, stop)
     except TrainingError:
         raise
     except OSError as error:
@@ -99,6 +100,7 @@ class _Candidate:
     request: RetrainRequest
     cut: dict[str, int]
     topic_ids: dict[str, str]
+    start: dict[str, int]
     now_ms: int
 
     def make(
@@ -189,6 +191,7 @@ class _Candidate:
             metrics=trained.metrics,
             model_digest=digest_of_model(trained.model),
             online=taken.online,
+            start=self.start,
         )
 
 

@@ -1,6 +1,6 @@
 """The receipt of a version that was trained here: all that is needed to train it again, and to say what differs."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,10 @@ class Online:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """How a version was trained. ``config``: the settings of model.toml that it depends on; ``model_digest``: of the model's content."""
+    """How a version was trained. ``config``: the settings of model.toml that it depends on; ``model_digest``: of the model's content.
+
+    ``topic_ids``: which topics were read; of labeled-predictions all was read that was there before ``cut``, which began at ``start``.
+    """
 
     model: str
     retrain_id: str
@@ -78,10 +81,15 @@ class Receipt:
     metrics: dict[str, float]
     model_digest: str
     online: Online | None = None
+    start: dict[str, int] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """As the file has it."""
         return to_json(asdict(self))
+
+    def needs_from(self, partition: str) -> int:
+        """The offset of labeled-predictions from which it needs a partition."""
+        return max(self.start.get(partition, 0), self.online.start.get(partition, 0) if self.online else 0)
 
     @property
     def digest(self) -> str:

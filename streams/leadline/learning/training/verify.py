@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import pyarrow as pa
 
@@ -16,7 +16,7 @@ from leadline.learning.online import BEFORE
 from leadline.learning.training.apart import Trained, train_apart
 from leadline.learning.training.chain import chain_to
 from leadline.learning.training.content import digest_of_model, digest_of_rows
-from leadline.learning.training.errors import TrainingError
+from leadline.learning.training.errors import OtherLogError, TrainingError
 from leadline.learning.training.label_order import taken_rows
 from leadline.learning.training.receipt import Receipt, config_of, read_receipt, settings_of
 from leadline.learning.training.store import TrainingSets, read_rows
@@ -24,14 +24,18 @@ from leadline.learning.training.training_set import TrainingSet, training_set
 from leadline.settings import ModelSettings
 
 Outcome = Literal["reproduced", "differs", "erased"]
-Log = Literal["same rows", "other rows", "expired", "not compared"]
-Rows = Callable[[Receipt], Iterable[pa.RecordBatch]]
-"""The labeled predictions below the cut of a receipt, read from the log again. Raises ExpiredError where it has them no more."""
+Log = Literal["same rows", "other rows", "expired", "another log", "not compared"]
 _SHOWN = 5
 
 
-class ExpiredError(TrainingError):
-    """The log has no longer all of what a training set was made of."""
+class LogNow(Protocol):
+    """The log of labeled predictions as it is now."""
+
+    def rows(self, receipt: Receipt) -> Iterable[pa.RecordBatch]:
+        """Those before the cut of a receipt. Raises OtherLogError, and TrainingError where nothing can be read."""
+
+    def has_lost(self, receipt: Receipt) -> bool:
+        """Whether records are gone that were there when the receipt was made. Raises TrainingError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,8 @@ class Verified:
     """What came of it. ``again``: the digest of the model that was trained now; empty where rows were erased.
 
     ``differs``: each input (data, code, library, seed, config, platform) that is not as it was, and how. Where the model is the same all
-    the same, that is so without effect. ``log``: whether the log still gives the same rows.
+    the same, that is so without effect. ``log``: whether the log still gives the same rows; they are *expired* where they are not the same,
+    and old records are gone. Where it is not compared, ``tell`` heard why.
     """
 
     model: str
@@ -53,9 +58,9 @@ class Verified:
 
 
 def verify(
-    root: Path, model: str, version: str, rows: Rows | None = None, tell: Callable[[str], None] = lambda _: None
+    root: Path, model: str, version: str, log: LogNow | None = None, tell: Callable[[str], None] = lambda _: None
 ) -> Verified:
-    """Train again, and compare. ``rows``: how the log is read, where there is one. Raises RegistryError where that cannot be done."""
+    """Train again, and compare. ``log``: what is compared too, where there is one. Raises RegistryError where that cannot be done."""
     files = ModelFiles(root)
     settings = files.settings(model) if files.has(model, version) else None
     if settings is None:
@@ -65,7 +70,7 @@ def verify(
         raise TrainingError(
             f"{model} {version} has no receipt: Leadline did not train it, so nothing says how to do it again"
         )
-    return _Verify(root, settings, version, found[0]).verified(rows, tell)
+    return _Verify(root, settings, version, found[0]).verified(log, tell)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,7 @@ class _Verify:
     version: str
     receipt: Receipt
 
-    def verified(self, rows: Rows | None, tell: Callable[[str], None]) -> Verified:
+    def verified(self, log: LogNow | None, tell: Callable[[str], None]) -> Verified:
         receipt, name = self.receipt, self.settings.name
         path = TrainingSets(self.root, name).path(receipt.data.digest)
         data = digest_of_rows(read_rows(path))
@@ -88,9 +93,9 @@ class _Verify:
             for each in erasures
         ]
         with tempfile.TemporaryDirectory(prefix="leadline-verify-") as folder:
-            log = self._log(rows, Path(folder))
+            of_log = self._log(log, Path(folder), tell)
             if erasures and erasures[-1]["after"] == data:
-                return Verified(name, self.version, "erased", receipt.model_digest, "", [], erased, log)
+                return Verified(name, self.version, "erased", receipt.model_digest, "", [], erased, of_log)
             again = self._again(Path(folder), path, tell)
         digest = digest_of_model(again.model)
         differs = list(self._differing((data, held_out), stored, again))
@@ -99,9 +104,8 @@ class _Verify:
             differs = [
                 "nothing that the receipt names: the recipe gives another model each time; give its estimators a random_state"
             ]
-        return Verified(
-            name, self.version, "reproduced" if same else "differs", receipt.model_digest, digest, differs, erased, log
-        )
+        outcome: Outcome = "reproduced" if same else "differs"
+        return Verified(name, self.version, outcome, receipt.model_digest, digest, differs, erased, of_log)
 
     def _again(self, folder: Path, path: Path, tell: Callable[[str], None]) -> Trained:
         receipt, settings = self.receipt, settings_of(self.receipt, self.settings)
@@ -128,15 +132,27 @@ class _Verify:
         if receipt.threads > (os.cpu_count() or 1):
             yield f"platform: {receipt.threads} threads then, on {os.cpu_count()} processors now"
 
-    def _log(self, rows: Rows | None, folder: Path) -> Log:
-        if rows is None:
+    def _log(self, log: LogNow | None, folder: Path, tell: Callable[[str], None]) -> Log:
+        if log is None:
             return "not compared"
+        tell("reading the log again")
+        try:
+            return self._compared(log, folder)
+        except OtherLogError:
+            return "another log"
+        except TrainingError as error:
+            tell(f"the log is not compared: {error}")
+            return "not compared"
+
+    def _compared(self, log: LogNow, folder: Path) -> Log:
         receipt, settings = self.receipt, settings_of(self.receipt, self.settings)
         try:
-            found = self._rows(settings, rows(receipt), folder)
-        except ExpiredError:
-            return "expired"
-        return "same rows" if found.digest == receipt.data.digest else "other rows"
+            if self._rows(settings, log.rows(receipt), folder).digest == receipt.data.digest:
+                return "same rows"
+        except TrainingError as error:  # it may be that no rows are left
+            if isinstance(error, OtherLogError) or not log.has_lost(receipt):
+                raise
+        return "expired" if log.has_lost(receipt) else "other rows"
 
     def _rows(self, settings: ModelSettings, rows: Iterable[pa.RecordBatch], folder: Path) -> TrainingSet:
         receipt, champion = self.receipt, self.receipt.parent or None

@@ -77,7 +77,7 @@ class Machine:
         if alert.kind in SPOILING:
             self.of.spoil(alert, cause_of(alert))
             row = row_for(Event.SPOILT, self.case)
-            return self._hold(of_incident(alert)) if row is not None else []
+            return self._hold(of_incident(alert), alert.alert_id) if row is not None else []
         if not self._asks(alert):
             self.of.waiting.pop(alert.alert_id, None)
             return []
@@ -129,11 +129,15 @@ class Machine:
         self.of.asked_for(trigger.alert_id)
         return "retrain-requests", trigger.request(self.model, under_way.retrain_id, at)
 
-    def _hold(self, trigger: Trigger) -> list[Emitted]:
-        """A verdict not to train; once for each incident and person, and once for each incident of the pipeline for what comes again."""
+    def _hold(self, trigger: Trigger, opened: str = "") -> list[Emitted]:
+        """A verdict not to train: once for each incident of the pipeline, whatever asks meanwhile, and once for each person.
+
+        ``opened``: the incident of the pipeline that opens just now.
+        """
         spoilt = self.of.spoilt_by(patience_ms(self.settings))
         assert spoilt is not None
-        said = identity(AT, self.model, trigger.name, spoilt[0] if trigger.kind in ("schedule", "labels") else "")
+        asked = ("person", trigger.command_id) if trigger.kind == "person" else ("incident", opened or spoilt[0])
+        said = identity(AT, self.model, *asked)
         verdict_id = sha256(said).hexdigest()[:16]
         if not self.of.tell(verdict_id):
             return []

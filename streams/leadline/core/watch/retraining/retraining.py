@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from leadline.core.models import Models
-from leadline.core.processor import Batch, Effects, EventDriven, Output, Store
+from leadline.core.processor import Batch, Effects, EventDriven, Glance, Output, Store
 from leadline.core.scoring.routing import Deployments
 from leadline.core.store_keys import RetrainingKeys
 from leadline.core.watch.answers import Answers
@@ -48,14 +48,23 @@ class Retraining(EventDriven):
         self._deployments = deployments
         self._answers = Answers(store, RetrainingKeys.ANSWERS)
         self._held: dict[str, OfModel] = {}
+        self._known: dict[str, bool] = {}
 
     def on_batch(self, batch: Batch) -> Effects:
         """What the records ask for, one record after the other."""
         self._held = {}
+        self._known = {}
         found: dict[str, list[tuple[Record, int]]] = {}
-        for record, arrival_ms in zip(batch.records, batch.arrival_ms.tolist(), strict=True):
+        glances = batch.glances[::-1]
+        for offset, record, arrival_ms in zip(
+            batch.offsets.tolist(), batch.records, batch.arrival_ms.tolist(), strict=True
+        ):
+            while glances and glances[-1].offset < offset:
+                self._glance(glances.pop())
             for topic, emitted in self._step(record, arrival_ms):
                 found.setdefault(topic, []).append((emitted, arrival_ms))
+        for glance in reversed(glances):
+            self._glance(glance)
         for model, of in self._held.items():
             self._keep(RetrainingKeys.MODEL + model.encode(), _OF_MODEL.dump_json(of))
         return Effects([_output(topic, rows) for topic, rows in found.items()])
@@ -81,6 +90,14 @@ class Retraining(EventDriven):
                 settings = self._models.settings(record.model)
                 return [] if settings is None else list(self._seen(record, settings, arrival_ms))
         return []
+
+    def _glance(self, glance: Glance) -> None:
+        """Of the metrics of a window only the time is of account here."""
+        _, model, time = glance
+        if model not in self._known:
+            self._known[model] = self._models.settings(model) is not None
+        if self._known[model] and EARLIEST < time < MOST_TIME:
+            self._of(model).pass_time(time)
 
     def _seen(
         self, record: Alert | WindowMetrics | JoinCounts | Training, settings: ModelSettings, arrival_ms: int
