@@ -60,7 +60,9 @@ _CLASSES = {
     "sklearn.neural_network._stochastic_optimizers": ["AdamOptimizer", "SGDOptimizer"],
     "sklearn.tree._tree": ["Tree"],
     "sklearn.utils._bunch": ["Bunch"],
+    "leadline.learning.native.xgboost_model": ["CheckedBooster"],
     "sklearn.utils._metadata_requests": ["MetadataRequest", "MethodMetadataRequest"],
+    "xgboost.sklearn": ["XGBClassifier", "XGBRFClassifier", "XGBRFRegressor", "XGBRegressor"],
 }  # fmt: skip
 
 ALLOWED_TYPES = [

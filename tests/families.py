@@ -1,0 +1,178 @@
+"""Models of other libraries for tests: each with the rows that it was trained on, and its own library's answers for them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import skops.io
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+from leadline.learning.add import Added, add_file
+from leadline.settings import ModelSettings
+
+ROWS = 10_000
+NUMBERS = ModelSettings(name="m", numeric=["a", "b"])
+MIXED = ModelSettings(name="m", numeric=["a", "b"], categorical=["c", "k"])
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model's file, how it is to be served, the rows of its training and its own library's answers for them.
+
+    ``unseen``: what its library does with a category that it has never seen.
+    """
+
+    data: bytes
+    settings: ModelSettings
+    frame: pd.DataFrame
+    own: np.ndarray[Any, Any]
+    truth: np.ndarray[Any, Any]
+    unseen: Literal["missing", "refused", "own"] = "missing"
+    parity: bool = True
+
+    def table(self) -> pa.Table:
+        return pa.Table.from_pandas(
+            self.frame.assign(y=self.truth, p=np.asarray(self.own, float)), preserve_index=False
+        )
+
+    def add(self, root: Path) -> Added:
+        """Add it as a person does, with the column of the library's own scores."""
+        file = root / "given"
+        file.write_bytes(self.data)
+        return add_file(root / "models", self.settings, "v1", file, self.table(), "y", "p" if self.parity else "")
+
+
+def rows(count: int = ROWS, fourth: str = "w") -> pd.DataFrame:
+    """Numbers and categories of texts and of whole numbers; some of each are missing."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "b": rng.normal(size=count),
+            "c": pd.Categorical(rng.choice(["x", "y", "z", fourth], count)),
+            "a": rng.normal(size=count),
+            "k": pd.Categorical(rng.choice([3, 5, 90], count)),
+        }
+    )
+    frame.loc[::7, "a"] = np.nan
+    frame.loc[::11, "c"] = np.nan
+    return frame
+
+
+def truth(frame: pd.DataFrame) -> np.ndarray[Any, Any]:
+    said = frame.a.fillna(0) + 2 * (frame.c == "x") + (frame.k == 5) + np.random.default_rng(1).normal(size=len(frame))
+    found: np.ndarray[Any, Any] = (said > 0.8).to_numpy().astype(int)
+    return found
+
+
+def value(frame: pd.DataFrame) -> np.ndarray[Any, Any]:
+    found: np.ndarray[Any, Any] = (3 * frame.b + (frame.c == "y") + frame.a.fillna(1)).to_numpy()
+    return found
+
+
+def saved(model: Any, ending: str) -> bytes:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"model.{ending}"
+        model.save_model(path)
+        return path.read_bytes()
+
+
+def _xgb(**params: Any) -> tuple[Any, pd.DataFrame, np.ndarray[Any, Any]]:
+    from xgboost import XGBClassifier
+
+    frame = rows()
+    y = truth(frame)
+    model = XGBClassifier(
+        n_jobs=1,
+        n_estimators=60,
+        max_depth=4,
+        enable_categorical=True,
+        early_stopping_rounds=2,
+        random_state=0,
+        **params,
+    )
+    model.fit(frame[:2000], y[:2000], eval_set=[(frame[2000:2500], y[2000:2500])], verbose=False)
+    assert 0 < model.best_iteration < model.get_booster().num_boosted_rounds() - 1
+    return model, frame, y
+
+
+def xgboost_file(ending: str, **params: Any) -> Case:
+    """Saved by the wrapper, which stopped early."""
+    model, frame, y = _xgb(**params)
+    return Case(saved(model, ending), MIXED, frame, model.predict_proba(frame)[:, 1], y, unseen="refused")
+
+
+def xgboost_wrapper() -> Case:
+    model, frame, y = _xgb()
+    return Case(skops.io.dumps(model), MIXED, frame, model.predict_proba(frame)[:, 1], y, unseen="refused")
+
+
+def xgboost_booster() -> Case:
+    """Of XGBoost's own interface, which answers with all rounds."""
+    import xgboost
+
+    frame = rows()
+    y = truth(frame)
+    data = xgboost.DMatrix(frame, y, enable_categorical=True)
+    params = {"objective": "binary:logistic", "max_depth": 3, "base_score": 0.3, "nthread": 1, "max_cat_to_onehot": 1}
+    model = xgboost.train(params, data, 10, evals=[(data, "e")], early_stopping_rounds=3, verbose_eval=False)
+    return Case(saved(model, "ubj"), MIXED, frame, model.predict(data), y, unseen="refused")
+
+
+def xgboost_regression() -> Case:
+    """Without names, and a value that stands for a missing one."""
+    from xgboost import XGBRegressor
+
+    frame = rows()[["a", "b"]]
+    frame.loc[::5, "b"] = -999
+    model = XGBRegressor(n_jobs=1, n_estimators=10, missing=-999, objective="reg:absoluteerror")
+    y = 3 * frame.b.to_numpy()
+    model.fit(frame.to_numpy(), y)
+    settings = NUMBERS.model_copy(update={"task": "regression"})
+    return Case(skops.io.dumps(model), settings, frame, model.predict(frame.to_numpy()), y)
+
+
+def xgboost_linear() -> Case:
+    from xgboost import XGBRegressor
+
+    frame = rows()[["a", "b"]].fillna(0)
+    model = XGBRegressor(n_jobs=1, booster="gblinear", n_estimators=10).fit(frame, y := 3 * frame.b.to_numpy())
+    settings = NUMBERS.model_copy(update={"task": "regression"})
+    return Case(saved(model, "ubj"), settings, frame, model.predict(frame), y)
+
+
+def behind(model: Any) -> Case:
+    """A wrapper behind what prepares its features."""
+    frame = rows().assign(c=lambda held: held.c.astype(object), k=lambda held: held.k.astype(int))
+    table = ColumnTransformer([("c", OneHotEncoder(handle_unknown="ignore"), ["c", "k"])], remainder="passthrough")
+    y = truth(frame)
+    fitted = make_pipeline(table, model).fit(frame[:2000], y[:2000])
+    return Case(skops.io.dumps(fitted), MIXED, frame, fitted.predict_proba(frame)[:, 1], y, unseen="own")
+
+
+def xgboost_behind() -> Case:
+    from xgboost import XGBClassifier
+
+    return behind(XGBClassifier(n_jobs=1, n_estimators=10))
+
+
+XGBOOST: dict[str, Callable[[], Case]] = {
+    "xgboost ubj": lambda: xgboost_file("ubj"),
+    "xgboost json": lambda: xgboost_file("json"),
+    "xgboost dart": lambda: xgboost_file("ubj", booster="dart", rate_drop=0.3),
+    "xgboost wrapper": xgboost_wrapper,
+    "xgboost booster": xgboost_booster,
+    "xgboost regression": xgboost_regression,
+    "xgboost gblinear": xgboost_linear,
+    "xgboost in a pipeline": xgboost_behind,
+}
+
+
+FAMILIES = XGBOOST
