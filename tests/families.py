@@ -175,4 +175,86 @@ XGBOOST: dict[str, Callable[[], Case]] = {
 }
 
 
-FAMILIES = XGBOOST
+def _lgb(frame: pd.DataFrame, **params: Any) -> tuple[Any, np.ndarray[Any, Any]]:
+    from lightgbm import LGBMClassifier, early_stopping
+
+    y = truth(frame)
+    model = LGBMClassifier(
+        n_estimators=80, num_leaves=12, verbose=-1, n_jobs=1, min_data_per_group=5, max_cat_to_onehot=1, **params
+    )
+    model.fit(
+        frame[:2000],
+        y[:2000],
+        eval_X=frame[2000:2500],
+        eval_y=y[2000:2500],
+        callbacks=[early_stopping(2, verbose=False)],
+    )
+    return model, y
+
+
+def lightgbm_text() -> Case:
+    """Saved by the wrapper, which stopped early; a category beyond ASCII."""
+    frame = rows(fourth="ä")
+    model, y = _lgb(frame)
+    assert 0 < model.best_iteration_ < 70
+    return Case(saved(model.booster_, "txt"), MIXED, frame, model.predict_proba(frame)[:, 1], y)
+
+
+def lightgbm_wrapper() -> Case:
+    """With classes that are words."""
+    from lightgbm import LGBMClassifier
+
+    frame = rows(fourth="ä")
+    y = np.array(["no", "yes"], object)[truth(frame)]
+    model = LGBMClassifier(n_estimators=20, num_leaves=12, verbose=-1, n_jobs=1).fit(frame, y)
+    settings = MIXED.model_copy(update={"positive": "no"})
+    return Case(skops.io.dumps(model), settings, frame, model.predict_proba(frame)[:, 0], y)
+
+
+def lightgbm_stopped() -> Case:
+    frame = rows(fourth="ä")
+    model, y = _lgb(frame)
+    return Case(skops.io.dumps(model), MIXED, frame, model.predict_proba(frame)[:, 1], y)
+
+
+def lightgbm_forest() -> Case:
+    frame = rows()[["a", "b"]]
+    from lightgbm import LGBMRegressor
+
+    model = LGBMRegressor(boosting_type="rf", n_estimators=8, subsample=0.5, subsample_freq=1, verbose=-1, n_jobs=1)
+    y = 3 * frame.b.to_numpy()
+    settings = NUMBERS.model_copy(update={"task": "regression"})
+    return Case(
+        saved(model.fit(frame.to_numpy(), y).booster_, "txt"),
+        settings,
+        frame[["a", "b"]],
+        model.predict(frame.to_numpy()),
+        y,
+    )
+
+
+def lightgbm_linear() -> Case:
+    frame = rows()[["a", "b"]].fillna(0)
+    from lightgbm import LGBMRegressor
+
+    model = LGBMRegressor(linear_tree=True, n_estimators=8, verbose=-1, n_jobs=1, reg_sqrt=True)
+    y = 3 * frame.b.to_numpy() + frame.a.to_numpy() ** 2
+    settings = NUMBERS.model_copy(update={"task": "regression"})
+    return Case(saved(model.fit(frame, y).booster_, "txt"), settings, frame, model.predict(frame), y)
+
+
+def lightgbm_behind() -> Case:
+    from lightgbm import LGBMClassifier
+
+    return behind(LGBMClassifier(n_estimators=10, verbose=-1, n_jobs=1))
+
+
+LIGHTGBM: dict[str, Callable[[], Case]] = {
+    "lightgbm text": lightgbm_text,
+    "lightgbm wrapper": lightgbm_wrapper,
+    "lightgbm stopped": lightgbm_stopped,
+    "lightgbm forest": lightgbm_forest,
+    "lightgbm linear trees": lightgbm_linear,
+    "lightgbm in a pipeline": lightgbm_behind,
+}
+FAMILIES = XGBOOST | LIGHTGBM

@@ -4,9 +4,9 @@ MANIFEST = "manifest.json"
 MODEL, SIGNATURE, PROFILE = "model.skops", "signature.json", "profile.json"
 RIVER = "model.river"
 """Of a version whose model learns label by label, in place of the file of skops."""
-XGBOOST = "model.xgboost"
+XGBOOST, LIGHTGBM = "model.xgboost", "model.lightgbm"
 """Of a version whose model is in its own library's file, in place of that of skops."""
-MODELS = (MODEL, RIVER, XGBOOST)
+MODELS = (MODEL, RIVER, XGBOOST, LIGHTGBM)
 """A version has one of these, or its model answers elsewhere."""
 LINEAR = "linear.json"
 """The numbers of a logistic regression: workers score with them, and leave the model's file alone."""
@@ -25,6 +25,7 @@ LIMITS = {
     MODEL: 512 << 20,
     RIVER: 64 << 20,
     XGBOOST: 256 << 20,
+    LIGHTGBM: 256 << 20,
 }
 """Bytes of each file."""
 OWN_WINDOWS = 16 << 20

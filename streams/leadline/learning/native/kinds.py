@@ -8,9 +8,10 @@ from importlib import import_module
 from typing import Any
 
 from leadline.learning.errors import RegistryError
-from leadline.learning.limits import LIMITS, SCHEMA, SCHEMA_BYTES, XGBOOST
+from leadline.learning.limits import LIGHTGBM, LIMITS, SCHEMA, SCHEMA_BYTES, XGBOOST
 from leadline.learning.native.boosted import Native
 from leadline.learning.native.errors import NativeError
+from leadline.learning.native.lightgbm_file import is_lightgbm
 from leadline.learning.native.xgboost_file import is_xgboost
 
 _MOST_CHARS = 300
@@ -32,7 +33,10 @@ class Kind:
     module: str
 
 
-KINDS = (Kind("XGBoost", XGBOOST, "xgboost", "xgboost", is_xgboost, "xgboost_model"),)
+KINDS = (
+    Kind("XGBoost", XGBOOST, "xgboost", "xgboost", is_xgboost, "xgboost_model"),
+    Kind("LightGBM", LIGHTGBM, "lightgbm", "lightgbm", is_lightgbm, "lightgbm_model"),
+)
 
 
 def kind_of(data: bytes) -> Kind | None:
@@ -103,6 +107,7 @@ def _module(kind: Kind, name: str) -> Any:
 
 
 REPLACED: Mapping[tuple[str, str], tuple[str, str]] = {
+    ("lightgbm.basic", "Booster"): ("leadline.learning.native.lightgbm_model", "CheckedBooster"),
     ("xgboost.core", "Booster"): ("leadline.learning.native.xgboost_model", "CheckedBooster"),
 }
 """Types in a skops file that hold bytes for native code, and the types that take their place there: those check the bytes first."""
