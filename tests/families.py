@@ -11,7 +11,7 @@ import pyarrow as pa
 import skops.io
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from leadline.learning.add import Added, add_file
 from leadline.settings import ModelSettings
@@ -257,4 +257,79 @@ LIGHTGBM: dict[str, Callable[[], Case]] = {
     "lightgbm linear trees": lightgbm_linear,
     "lightgbm in a pipeline": lightgbm_behind,
 }
-FAMILIES = XGBOOST | LIGHTGBM
+
+
+def _converted(model: Any, types: list[tuple[str, Any]], **options: Any) -> bytes:
+    from skl2onnx import convert_sklearn
+
+    found: bytes = convert_sklearn(
+        model, initial_types=types, options={id(model): options} if options else None
+    ).SerializeToString()
+    return found
+
+
+def onnx_answers(data: bytes, feed: dict[str, Any]) -> np.ndarray[Any, Any]:
+    """Its own runtime's: of the file as it is."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(data)
+    said = session.run(None, feed)[-1]
+    if isinstance(said, list):
+        return np.array([list(each.values())[1] for each in said])
+    return said[:, 1] if said.shape[1] == 2 else said[:, 0]
+
+
+def onnx_matrix() -> Case:
+    """Trees behind a scaler, with a map of probabilities for each row."""
+    from skl2onnx.common.data_types import FloatTensorType
+    from sklearn.ensemble import RandomForestClassifier
+
+    frame = rows()[["a", "b"]].fillna(0)
+    y = np.array(["no", "yes"], object)[truth(rows())]
+    model = make_pipeline(StandardScaler(), RandomForestClassifier(20, max_depth=6, random_state=0)).fit(
+        frame.to_numpy(), y
+    )
+    data = _converted(model, [("X", FloatTensorType([None, 2]))])
+    own = onnx_answers(data, {"X": frame.to_numpy(np.float32)})
+    return Case(data, NUMBERS.model_copy(update={"positive": "yes"}), frame, own, y)
+
+
+def onnx_columns() -> Case:
+    """One input for each column, and probabilities as one tensor."""
+    from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+
+    frame = rows().assign(c=lambda held: held.c.astype(object).fillna("none"), k=lambda held: held.k.astype(int))
+    y = truth(rows())
+    numbers = make_pipeline(SimpleImputer(), StandardScaler())
+    table = ColumnTransformer([("c", OneHotEncoder(handle_unknown="ignore"), ["c"]), ("n", numbers, ["a", "b", "k"])])
+    model = make_pipeline(table, LogisticRegression()).fit(frame, y)
+    kinds = {"b": FloatTensorType, "c": StringTensorType, "a": FloatTensorType, "k": Int64TensorType}
+    data = _converted(model, [(name, kind([None, 1])) for name, kind in kinds.items()], zipmap=False)
+    types = {"a": np.float32, "b": np.float32, "c": object, "k": np.int64}
+    own = onnx_answers(data, {name: frame[name].to_numpy(types[name]).reshape(-1, 1) for name in frame})
+    settings = ModelSettings(name="m", numeric=["a", "b", "k"], categorical=["c"])
+    return Case(data, settings, frame, own, y, unseen="own")
+
+
+def onnx_regression() -> Case:
+    from skl2onnx.common.data_types import DoubleTensorType
+    from sklearn.neural_network import MLPRegressor
+
+    frame = rows()[["a", "b"]].fillna(0)
+    y = value(rows())
+    model = MLPRegressor(hidden_layer_sizes=(8,), max_iter=20, random_state=0).fit(
+        frame[["b", "a"]].to_numpy()[:500], y[:500]
+    )
+    data = _converted(model, [("X", DoubleTensorType([None, 2]))])
+    settings = ModelSettings(name="m", task="regression", numeric=["b", "a"])
+    return Case(data, settings, frame, onnx_answers(data, {"X": frame[["b", "a"]].to_numpy()}), y)
+
+
+ONNX: dict[str, Callable[[], Case]] = {
+    "onnx matrix": onnx_matrix,
+    "onnx columns": onnx_columns,
+    "onnx regression": onnx_regression,
+}
+FAMILIES = XGBOOST | LIGHTGBM | ONNX

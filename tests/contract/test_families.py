@@ -21,7 +21,7 @@ from leadline.learning.errors import RegistryError
 from leadline.learning.limits import GOLDEN, LIMITS, MANIFEST, MODELS
 from leadline.learning.model_files import ModelFiles
 from leadline.learning.models import read_model
-from leadline.learning.native.kinds import KINDS
+from leadline.learning.native.kinds import KINDS, parity_of
 from leadline.learning.native.ubjson import decode, encode
 from leadline.learning.reference import inputs
 
@@ -52,9 +52,12 @@ def test_it_answers_as_its_own_library_does(tmp_path, given):
     version = ModelFiles(tmp_path / "models").load_survived("m", "v1")
     rows = inputs(given.table(), version.signature)
     scores = version.predictor.predict(*rows)
-    np.testing.assert_allclose(scores, given.own, rtol=1e-9, atol=1e-9)
+    within = parity_of(given.data)
+    np.testing.assert_allclose(scores, given.own, rtol=within, atol=within)
     if version.settings.task == "binary":
-        np.testing.assert_array_equal(version.own_labels(*rows, scores), np.asarray(given.own) > 0.5)
+        np.testing.assert_array_equal(
+            version.own_labels(*rows, scores)[(far := np.abs(given.own - 0.5) > within)], given.own[far] > 0.5
+        )
     if version.signature.categorical and given.unseen != "own":
         _check_unseen(version, rows, given)
 
@@ -156,7 +159,58 @@ def _lightgbm(pattern, new):
     return re.sub(pattern, new, case("lightgbm text").data.decode(), count=1).encode()
 
 
+def _onnx(change, name="onnx matrix"):
+    import onnx
+
+    model = onnx.load_model_from_string(case(name).data)
+    change(model)
+    return model.SerializeToString()
+
+
+def _of_trees(name, at, value):
+    def change(model):
+        trees = next(node for node in model.graph.node if node.op_type.startswith("TreeEnsemble"))
+        next(each for each in trees.attribute if each.name == name).ints[at] = value
+
+    return _onnx(change)
+
+
+def _shorter(model):
+    weights = next(node for node in model.graph.node if node.op_type == "LinearClassifier").attribute
+    del next(each for each in weights if each.name == "coefficients").floats[-2:]
+
+
+def _elsewhere(model):
+    tensor = model.graph.initializer[0]
+    tensor.data_location = 1
+    tensor.external_data.add(key="location", value="/etc/passwd")
+
+
 CRAFTED = {
+    "onnx leads round": (lambda: _of_trees("nodes_truenodeids", 1, 0), "leads nowhere|two parents"),
+    "onnx leads out": (lambda: _of_trees("nodes_falsenodeids", 0, 1 << 40), "a node that leads nowhere"),
+    "onnx another feature": (
+        lambda: _of_trees("nodes_featureids", 0, 7),
+        "a TreeEnsembleClassifier of 8 columns, and it gets 2",
+    ),
+    "onnx another class": (lambda: _of_trees("class_ids", 0, 9), "classes that are not there"),
+    "onnx answers of no leaf": (lambda: _of_trees("class_nodeids", 0, 0), "an answer that is of no leaf"),
+    "onnx fewer weights": (lambda: _onnx(_shorter, "onnx columns"), "a LinearClassifier of 7 columns, and it gets 8"),
+    "onnx loop": (
+        lambda: _onnx(lambda model: model.graph.node.add(op_type="Loop")),
+        "the operator Loop, which is not served",
+    ),
+    "onnx other domain": (
+        lambda: _onnx(lambda model: model.graph.node.add(op_type="Add", domain="mine")),
+        "the operator mine.Add, which is not served",
+    ),
+    "onnx file": (lambda: _onnx(_elsewhere, "onnx columns"), "keeps numbers in another file"),
+    "onnx claims": (
+        lambda: _onnx(lambda model: model.graph.initializer[0].dims.append(1 << 40), "onnx columns"),
+        "as many numbers as its shape",
+    ),
+    "onnx functions": (lambda: _onnx(lambda model: model.functions.add(name="f")), "has functions"),
+    "onnx cut": (lambda: case("onnx matrix").data[:-100], "ends too early"),
     "xgboost leads round": (lambda: _in_tree(left_children=(1, 0)), "a node that leads nowhere"),
     "xgboost leads out": (lambda: _in_tree(right_children=(0, 1 << 30)), "a node that leads nowhere"),
     "xgboost two parents": (lambda: _in_tree(left_children=(0, 2)), "a node of two parents"),

@@ -30,6 +30,7 @@ from leadline.learning.limits import GOLDEN, LIMITS, LINEAR, MANIFEST, MODEL, PR
 from leadline.learning.manifest import manifest, to_json
 from leadline.learning.model_files import SETTINGS, ModelFiles, valid_name
 from leadline.learning.models import file_of
+from leadline.learning.native.kinds import parity_of
 from leadline.learning.reference import check_coding, inputs, numbers, read_reference, signature_of, texts, times
 from leadline.learning.registry import Registry
 from leadline.learning.toml import settings_toml
@@ -101,7 +102,7 @@ def add_file(
         data = converted(data, settings.trusted, str(file))
     examined = examine_apart(data, settings, new.sample, str(file))
     if scores:
-        check_parity(examined.scores, numbers(reference, scores), scores)
+        check_parity(examined.scores, numbers(reference, scores), scores, parity_of(data))
     new.write(data, examined)
     return Added(ModelFiles(root).describe(settings.name, new.version), examined, new.majority)
 

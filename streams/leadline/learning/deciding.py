@@ -49,14 +49,17 @@ def decide(estimator: Any, settings: ModelSettings, sample: Sample, name: str) -
     if isinstance(estimator, Native):
         coded = signature.categorical if sample.coded else settings.categories
         check_columns(estimator, columns, signature, set(coded), name)
-        return Served("matrix", columns, signature.categorical, *_classes(estimator, settings, name), "half")
+        codes = [each for each in signature.categorical if each not in estimator.texts]
+        form: Form = "rows" if estimator.texts else "matrix"
+        said = _classes(estimator, settings, name)
+        return Served(form, columns, codes, *said, "half" if estimator.half else "asked")
     own = own_categories(estimator, columns)
     codes = _codes(own, settings, sample, named=names is not None, name=name)
-    form = _form(estimator, names is not None, codes, columns, sample)
+    taken = _form(estimator, names is not None, codes, columns, sample)
     classes, positive = _classes(estimator, settings, name)
     half = settings.score == "probability" and type(_last(estimator)).__name__ in _BY_HALF
     label = "half" if half or not classes else "asked"
-    return Served(form, columns, codes, classes, positive, label)  # type: ignore[arg-type]
+    return Served(taken, columns, codes, classes, positive, label)  # type: ignore[arg-type]
 
 
 def plain(estimator: Any, settings: ModelSettings, signature: Signature, name: str) -> Served:

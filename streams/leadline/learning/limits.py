@@ -4,9 +4,9 @@ MANIFEST = "manifest.json"
 MODEL, SIGNATURE, PROFILE = "model.skops", "signature.json", "profile.json"
 RIVER = "model.river"
 """Of a version whose model learns label by label, in place of the file of skops."""
-XGBOOST, LIGHTGBM = "model.xgboost", "model.lightgbm"
+XGBOOST, LIGHTGBM, ONNX = "model.xgboost", "model.lightgbm", "model.onnx"
 """Of a version whose model is in its own library's file, in place of that of skops."""
-MODELS = (MODEL, RIVER, XGBOOST, LIGHTGBM)
+MODELS = (MODEL, RIVER, XGBOOST, LIGHTGBM, ONNX)
 """A version has one of these, or its model answers elsewhere."""
 LINEAR = "linear.json"
 """The numbers of a logistic regression: workers score with them, and leave the model's file alone."""
@@ -26,6 +26,7 @@ LIMITS = {
     RIVER: 64 << 20,
     XGBOOST: 256 << 20,
     LIGHTGBM: 256 << 20,
+    ONNX: 256 << 20,
 }
 """Bytes of each file."""
 OWN_WINDOWS = 16 << 20

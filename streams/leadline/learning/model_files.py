@@ -23,7 +23,7 @@ from leadline.learning.limits import GOLDEN, LINEAR, MODELS, PROFILE, SERVED, SI
 from leadline.learning.linear import Linear, linear_model
 from leadline.learning.manifest import RESTORE, verified
 from leadline.learning.models import model_file, read_model
-from leadline.learning.native.kinds import packages_of
+from leadline.learning.native.kinds import packages_of, parity_of
 from leadline.learning.predictors import Model, model_of
 from leadline.learning.served import Served
 from leadline.learning.survive import surviving
@@ -161,7 +161,8 @@ def _predictor(files: dict[str, bytes], settings: ModelSettings, signature: Sign
         )
     found = _linear(files, settings, signature, folder) or _estimator(files, settings, signature, folder)
     if GOLDEN in files:
-        _typed(Golden, files[GOLDEN], folder / GOLDEN).check(found, len(signature.names), str(folder))
+        within = parity_of(files[model_file(files)])
+        _typed(Golden, files[GOLDEN], folder / GOLDEN).check(found, len(signature.names), str(folder), within)
     return found
 
 

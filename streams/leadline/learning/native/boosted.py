@@ -16,8 +16,12 @@ class Native:
     """``feature_names_in_``: its columns, None where it knows no names. ``coded``: those that it takes as codes.
 
     ``categories``: those that it learned, in the order of their codes, by name.
+    ``texts``: those that it takes as texts: then it takes rows of numbers and texts in place of a matrix.
     ``only_known``: whether its library refuses a category that was never seen.
     """
+
+    half = True
+    """Whether it says yes just where the probability is above a half; another one is asked."""
 
     def __init__(
         self,
@@ -27,6 +31,7 @@ class Native:
         categories: dict[str, list[Any]] | None = None,
         coded: frozenset[int] = frozenset(),
         only_known: bool = False,
+        texts: frozenset[str] = frozenset(),
     ) -> None:
         self.answer = answer
         self.n_features_in_ = width
@@ -34,10 +39,11 @@ class Native:
         self.categories = categories or {}
         self.coded = coded
         self.only_known = only_known
+        self.texts = texts
 
     def _answers(self, matrix: Floats) -> Floats:
         """Checked before native code sees it; NaN where a category is none that the model was trained on."""
-        rows = np.ascontiguousarray(matrix, np.float64)
+        rows = matrix if self.texts else np.ascontiguousarray(matrix, np.float64)
         if rows.ndim != 2 or rows.shape[1] != self.n_features_in_:
             raise ValueError(f"it takes {self.n_features_in_} features, and got the shape {rows.shape}")
         if not self.coded:

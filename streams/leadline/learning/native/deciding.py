@@ -63,12 +63,14 @@ def check_columns(model: Native, columns: list[str], signature: Signature, coded
             "in its order"
         )
     for feature in signature.numeric:
+        if feature in model.texts:
+            raise RegistryError(f"{name} takes texts for {feature!r}: name it in categorical in model.toml")
         if feature in model.categories:
             raise RegistryError(
                 f"{name} was trained on categories of {feature!r}, {model.categories[feature][:_SHOWN]}: name it in categorical"
             )
     for feature in signature.categorical:
-        if feature not in model.categories and feature not in coded:
+        if feature not in model.categories and feature not in coded and feature not in model.texts:
             raise RegistryError(
                 f"{name} takes numbers for {feature!r}, and nothing says which category has which number: declare it in model.toml "
                 f'below [categories], {feature} = ["the one of 0", "the one of 1", ...]'

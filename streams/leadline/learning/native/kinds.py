@@ -8,10 +8,12 @@ from importlib import import_module
 from typing import Any
 
 from leadline.learning.errors import RegistryError
-from leadline.learning.limits import LIGHTGBM, LIMITS, SCHEMA, SCHEMA_BYTES, XGBOOST
+from leadline.learning.golden import PARITY
+from leadline.learning.limits import LIGHTGBM, LIMITS, ONNX, SCHEMA, SCHEMA_BYTES, XGBOOST
 from leadline.learning.native.boosted import Native
 from leadline.learning.native.errors import NativeError
 from leadline.learning.native.lightgbm_file import is_lightgbm
+from leadline.learning.native.onnx_file import is_onnx
 from leadline.learning.native.xgboost_file import is_xgboost
 
 _MOST_CHARS = 300
@@ -22,7 +24,7 @@ _MOST_CHARS = 300
 class Kind:
     """``file``: what it is called in a version. ``package`` is imported where such a model is loaded; ``extra`` brings it.
 
-    ``is_it``: whether these bytes are such a file; ``module``: what reads it.
+    ``is_it``: whether these bytes are such a file; ``module``: what reads it. ``parity``: how far an answer may be from what it was.
     """
 
     name: str
@@ -31,17 +33,25 @@ class Kind:
     extra: str
     is_it: Callable[[bytes], bool]
     module: str
+    parity: float = PARITY
 
 
 KINDS = (
     Kind("XGBoost", XGBOOST, "xgboost", "xgboost", is_xgboost, "xgboost_model"),
     Kind("LightGBM", LIGHTGBM, "lightgbm", "lightgbm", is_lightgbm, "lightgbm_model"),
+    Kind("ONNX", ONNX, "onnxruntime", "onnx", is_onnx, "onnx_model", parity=1e-6),
 )
 
 
 def kind_of(data: bytes) -> Kind | None:
     """The kind of a file; None for one of skops or river, or of something else."""
     return next((kind for kind in KINDS if kind.is_it(data)), None)
+
+
+def parity_of(data: bytes) -> float:
+    """How far the answer of a model may be from what it was."""
+    kind = kind_of(data)
+    return PARITY if kind is None else kind.parity
 
 
 def packages_of(data: bytes) -> list[str]:
