@@ -27,7 +27,7 @@ regressor of scikit-learn to a table, adds it, and compares a thousand scores wi
 | types of your own that are not named | Name them: `trusted = ["package.module.Class"]`, and install the package where workers run. |
 | functions of your own | A file may not bring code. Write a transformer of your own, and name its type. |
 | transformers and clusterings alone | They predict no outcome. |
-| models of other libraries, and ONNX | Not supported yet, but for river models that a [trainer](online.md) makes. |
+| models of other libraries | Only those that stand [on their page](families.md), and river models that a [trainer](online.md) makes. |
 """
 
 

@@ -30,7 +30,10 @@ def _model() -> None:
 @app.command()
 def add(
     file: Annotated[
-        Path, typer.Argument(help="The trained model, a .skops file (or, with --from joblib, a .joblib file).")
+        Path,
+        typer.Argument(
+            help="The trained model: a .skops file, XGBoost's .ubj or .json, LightGBM's text, .onnx (or, with --from joblib, a .joblib file)."
+        ),
     ],
     settings: Annotated[Path, typer.Option(help="The model's settings, a .toml file.")],
     reference: Annotated[Path, typer.Option(help="Labelled data of the training period (.csv, .jsonl, .parquet).")],

@@ -23,10 +23,11 @@ from leadline.learning.examine import Examined, examine
 from leadline.learning.facts import ScoredRows, reference_profile
 from leadline.learning.from_joblib import converted
 from leadline.learning.golden import Golden, check_parity
-from leadline.learning.limits import GOLDEN, LIMITS, LINEAR, MANIFEST, MODEL, PROFILE, RIVER, SERVED, SIGNATURE
+from leadline.learning.limits import GOLDEN, LIMITS, LINEAR, MANIFEST, MODEL, PROFILE, SERVED, SIGNATURE
 from leadline.learning.manifest import manifest, to_json
 from leadline.learning.model_files import SETTINGS, ModelFiles, valid_name
-from leadline.learning.online.stored import is_online
+from leadline.learning.models import file_of
+from leadline.learning.native.kinds import parity_of
 from leadline.learning.reference import check_coding, inputs, numbers, read_reference, signature_of, texts, times
 from leadline.learning.registry import Registry
 from leadline.learning.written import write_settings, write_version
@@ -97,7 +98,7 @@ def add_file(
         data = converted(data, settings.trusted, str(file))
     examined = examine_apart(data, settings, new.sample, str(file))
     if scores:
-        check_parity(examined.scores, numbers(reference, scores), scores)
+        check_parity(examined.scores, numbers(reference, scores), scores, parity_of(data))
     new.write(data, examined)
     return Added(ModelFiles(root).describe(settings.name, new.version), examined, new.majority)
 
@@ -186,8 +187,7 @@ class _New:
     def _files(self, data: bytes, examined: Examined, profile: ReferenceProfile) -> dict[str, bytes]:
         """The files of the version but its manifest."""
         golden = Golden.of(self._inputs(examined), examined.scores)
-        file = RIVER if is_online(data) else MODEL
-        found = {file: data, SIGNATURE: to_json(asdict(examined.signature)), PROFILE: to_json(asdict(profile))}
+        found = {file_of(data): data, SIGNATURE: to_json(asdict(examined.signature)), PROFILE: to_json(asdict(profile))}
         found |= {SERVED: to_json(asdict(examined.served)), GOLDEN: to_json(asdict(golden))}
         return found if examined.linear is None else found | {LINEAR: to_json(asdict(examined.linear))}
 

@@ -60,7 +60,12 @@ _CLASSES = {
     "sklearn.neural_network._stochastic_optimizers": ["AdamOptimizer", "SGDOptimizer"],
     "sklearn.tree._tree": ["Tree"],
     "sklearn.utils._bunch": ["Bunch"],
+    "collections": ["OrderedDict"],  # the best scores of LightGBM
+    "leadline.learning.native.lightgbm_model": ["CheckedBooster"],
+    "leadline.learning.native.xgboost_model": ["CheckedBooster"],
     "sklearn.utils._metadata_requests": ["MetadataRequest", "MethodMetadataRequest"],
+    "lightgbm.sklearn": ["LGBMClassifier", "LGBMRegressor"],
+    "xgboost.sklearn": ["XGBClassifier", "XGBRFClassifier", "XGBRFRegressor", "XGBRegressor"],
 }  # fmt: skip
 
 ALLOWED_TYPES = [

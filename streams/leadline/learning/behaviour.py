@@ -34,7 +34,7 @@ def tame(estimator: Any) -> None:
         if not hasattr(value, "__dict__") or isinstance(value, (type, partial)):
             continue
         _check_attributes(path, value)
-        for quiet, is_ in (("n_jobs", None), ("verbose", 0)):
+        for quiet, is_ in (("n_jobs", _one_thread(value)), ("verbose", 0)):
             if quiet in vars(value):
                 setattr(value, quiet, is_)
         try:
@@ -42,6 +42,11 @@ def tame(estimator: Any) -> None:
             rebuild(value)
         except (RebuildError, TreeError) as error:
             raise BehaviourError(f"{path} {error}; save the model again") from None
+
+
+def _one_thread(value: Any) -> int | None:
+    """What means one thread: to LightGBM nothing at all means as many as there are processors."""
+    return 1 if type(value).__module__.startswith("lightgbm.") else None
 
 
 def forget_names(estimator: Any) -> None:

@@ -80,7 +80,7 @@ class CachedModels:
         key, event = (model, version), "this rollout is not followed here; mend the version, and roll it out again"
         known = self._loaded.get(key)
         if known is None and self._is_there(model):
-            known = self._read(self._files.load, key, self._loaded, event, rolled_out_ms)
+            known = self._read(self._files.load_survived, key, self._loaded, event, rolled_out_ms)
         return known
 
     def _is_there(self, model: str) -> bool:

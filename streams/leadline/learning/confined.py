@@ -29,7 +29,10 @@ from leadline.learning.examine import Examined, examine
 from leadline.learning.linear import Linear
 from leadline.learning.lockdown import Refusals, confine, warm_up
 from leadline.learning.look import Look, look
+from leadline.learning.models import read_model
+from leadline.learning.native.kinds import packages_of
 from leadline.learning.online.stored import needed
+from leadline.learning.predictors import model_of
 from leadline.learning.served import Served
 from leadline.settings import ModelSettings
 
@@ -73,14 +76,35 @@ def look_apart(data: bytes, settings: ModelSettings, names: list[str], name: str
     return _LOOK.validate_python(ask(__spec__.name, name, given, Limits()))
 
 
+def survive_apart(
+    data: bytes, settings: ModelSettings, signature: Signature, served: Served, inputs: Inputs, name: str
+) -> None:
+    """Read a model and let it score, and nothing else. Raises RegistryError as `examine_apart`."""
+    limits = Limits()
+    ask(
+        __spec__.name,
+        name,
+        b"".join(_packed(settings, Sample(signature, inputs), name, limits, served=served)) + data,
+        limits,
+    )
+
+
 def _unpacked(text: str) -> Floats:
     return np.frombuffer(b64decode(text), np.float64)
 
 
 def _packed(
-    settings: ModelSettings, sample: Sample, name: str, limits: Limits, look_by: list[str] | None = None
+    settings: ModelSettings,
+    sample: Sample,
+    name: str,
+    limits: Limits,
+    look_by: list[str] | None = None,
+    served: Served | None = None,
 ) -> Iterator[bytes]:
-    """A line of JSON, the matrix, and the codes of the categories; ``look_by``: the model is to be looked at alone."""
+    """A line of JSON, the matrix, and the codes of the categories.
+
+    ``look_by``: the model is to be looked at alone; ``served``: it is only to score.
+    """
     matrix, texts = sample.inputs
     said = {each: column.texts for each, column in texts.items()}
     head: dict[str, Any] = {"name": name, "settings": settings.model_dump(), "limits": asdict(limits)}
@@ -90,6 +114,7 @@ def _packed(
         "rows": len(matrix),
         "texts": said,
         "look_by": look_by,
+        "served": served and asdict(served),
     }
     yield json.dumps(head).encode() + b"\n"
     yield np.ascontiguousarray(matrix, np.float64).tobytes()
@@ -147,12 +172,14 @@ def main() -> None:
     out = own_output()
     head, sample, data = _given(sys.stdin.buffer)
     settings, limits = ModelSettings.model_validate(head["settings"]), Limits(**head["limits"])
-    warm_up([*settings.trusted, *needed(data)])
+    warm_up([*settings.trusted, *needed(data)], packages_of(data))
     refusals = confine(limits.memory_bytes + 4 * sample.inputs.matrix.nbytes, limits.seconds)
     name, names = head["name"], head["look_by"]
     work = partial(_examined, data, settings, sample, name)
     if names is not None:
         work = partial(_looked, data, settings, names, name)
+    if head["served"] is not None:
+        work = partial(_survived, data, settings, sample, Served(**head["served"]), name)
     end(out, _result(work, name, refusals, limits))
 
 
@@ -182,6 +209,12 @@ def _given(stream: BinaryIO) -> tuple[dict[str, Any], Sample, bytes]:
 
 def _looked(data: bytes, settings: ModelSettings, names: list[str], name: str) -> dict[str, Any]:
     return asdict(look(data, settings, names, name))
+
+
+def _survived(data: bytes, settings: ModelSettings, sample: Sample, served: Served, name: str) -> dict[str, Any]:
+    estimator = read_model(data, name, settings.trusted)
+    model_of(estimator, settings, sample.signature, served, name).predict(*sample.inputs)
+    return {}
 
 
 def _examined(data: bytes, settings: ModelSettings, sample: Sample, name: str) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from leadline.core.scoring.features import Inputs
 from leadline.learning.classes import positive_of
 from leadline.learning.encoders import Own, own_categories, text_of
 from leadline.learning.errors import RegistryError
+from leadline.learning.native.boosted import Native
+from leadline.learning.native.deciding import check_columns
 from leadline.learning.online.estimator import Classifier, Regressor
 from leadline.learning.served import Form, Served
 from leadline.settings import ModelSettings
@@ -44,17 +46,26 @@ def decide(estimator: Any, settings: ModelSettings, sample: Sample, name: str) -
     columns = signature.names if names is None else _own_order(names, signature, name)
     if isinstance(estimator, Classifier | Regressor):
         return Served("rows", columns, [], *_classes(estimator, settings, name), "half")
+    if isinstance(estimator, Native):
+        coded = signature.categorical if sample.coded else settings.categories
+        check_columns(estimator, columns, signature, set(coded), name)
+        codes = [each for each in signature.categorical if each not in estimator.texts]
+        form: Form = "rows" if estimator.texts else "matrix"
+        said = _classes(estimator, settings, name)
+        return Served(form, columns, codes, *said, "half" if estimator.half else "asked")
     own = own_categories(estimator, columns)
     codes = _codes(own, settings, sample, named=names is not None, name=name)
-    form = _form(estimator, names is not None, codes, columns, sample)
+    taken = _form(estimator, names is not None, codes, columns, sample)
     classes, positive = _classes(estimator, settings, name)
     half = settings.score == "probability" and type(_last(estimator)).__name__ in _BY_HALF
     label = "half" if half or not classes else "asked"
-    return Served(form, columns, codes, classes, positive, label)  # type: ignore[arg-type]
+    return Served(taken, columns, codes, classes, positive, label)  # type: ignore[arg-type]
 
 
 def plain(estimator: Any, settings: ModelSettings, signature: Signature, name: str) -> Served:
     """How a version is served that was added before this was found out: by a matrix in the order of the signature."""
+    if isinstance(estimator, Native):
+        raise RegistryError(f"{name}: nothing says how it is served; add it again")
     classes, positive = _classes(estimator, settings, name)
     return Served("matrix", signature.names, signature.categorical, classes, positive, "half")
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from leadline.learning.native.boosted import Native
 from leadline.wire.conversion import category
 
 Own = dict[str, NDArray[Any]]
@@ -33,6 +34,8 @@ def by_text(values: Iterable[Any]) -> dict[str | None, Any]:
 
 def own_categories(estimator: Any, names: Iterable[str]) -> Own:
     """The categories of each feature that an encoder of the model takes; ``names`` are its features in its own order."""
+    if isinstance(estimator, Native):
+        return {name: np.asarray(said) for name, said in estimator.categories.items()}
     return dict(_found(estimator, list(names)))
 
 

@@ -12,6 +12,8 @@ from leadline.learning.deciding import Sample, decide
 from leadline.learning.errors import RegistryError
 from leadline.learning.linear import Linear, linear_model, linear_of
 from leadline.learning.models import read_model
+from leadline.learning.native.boosted import Native
+from leadline.learning.native.deciding import own_coding
 from leadline.learning.predictors import model_of
 from leadline.learning.served import Served
 from leadline.learning.train import CODING
@@ -38,7 +40,7 @@ class Examined:
 def examine(data: bytes, settings: ModelSettings, sample: Sample, name: str) -> Examined:
     """Read a model from its bytes, and score. Raises RegistryError where it is not allowed, or does not fit."""
     estimator = read_model(data, name, settings.trusted)
-    sample = _with_own_coding(estimator, sample)
+    sample = _with_own_coding(estimator, sample, settings, name)
     signature, inputs = sample.signature, sample.inputs
     served = decide(estimator, settings, sample, name)
     predictor = model_of(estimator, settings, signature, served, name)
@@ -58,17 +60,25 @@ def examine(data: bytes, settings: ModelSettings, sample: Sample, name: str) -> 
     return Examined(scores, labels, signature, served, linear, takes_missing, dtypes)
 
 
-def _with_own_coding(estimator: Any, sample: Sample) -> Sample:
-    """The sample numbered as the model says itself, where it says so: those that `leadline.learning.train` made do."""
+def _with_own_coding(estimator: Any, sample: Sample, settings: ModelSettings, name: str) -> Sample:
+    """The sample numbered as the model says itself, where it says so: those that were trained here do, and those of other libraries."""
+    if isinstance(estimator, Native):
+        return _numbered(
+            sample, sample.signature.categories | own_coding(estimator, sample, settings, name), sample.coded
+        )
     own, signature = getattr(estimator, CODING, None), sample.signature
     if own is None or sample.coded:
         return sample
     if not isinstance(own, dict) or set(own) != set(signature.categorical) or not all(map(_are_texts, own.values())):
         raise RegistryError(f"the model says the coding of {list(own)[:5]}, and model.toml has {signature.categorical}")
-    signature = Signature.of(signature.numeric, signature.categorical, own)
+    return _numbered(sample, own, coded=True)
+
+
+def _numbered(sample: Sample, categories: dict[str, list[str]], coded: bool) -> Sample:
+    signature = Signature.of(sample.signature.numeric, sample.signature.categorical, categories)
     matrix, texts = sample.inputs
     columns = Columns(len(matrix), dict(zip(signature.numeric, matrix.T, strict=False)), texts)
-    return Sample(signature, Features(signature).inputs(columns), coded=True)
+    return Sample(signature, Features(signature).inputs(columns), coded)
 
 
 def _are_texts(categories: Any) -> bool:

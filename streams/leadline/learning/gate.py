@@ -16,7 +16,7 @@ from leadline.core.release.soundness import at_most, signature_check
 from leadline.core.scoring.features import Inputs
 from leadline.learning.errors import NotHereError, RegistryError
 from leadline.learning.held_out import Held, answers, read_held
-from leadline.learning.limits import GOLDEN, MODEL, RIVER
+from leadline.learning.limits import GOLDEN, MODELS
 from leadline.learning.model_files import ModelFiles
 from leadline.learning.plug_ins import plugged_in
 from leadline.records import Check, Verdict, identity
@@ -126,7 +126,7 @@ def _golden(folder: Path) -> Check:
 
 def _costs(settings: ModelSettings, version: LoadedVersion, inputs: Inputs, folder: Path) -> Iterator[Check]:
     gate = settings.gate
-    file = next(folder / each for each in (MODEL, RIVER) if (folder / each).is_file())
+    file = next(folder / each for each in MODELS if (folder / each).is_file())
     size = float(file.stat().st_size)
     found = [at_most("size", size, gate.size, "{:,.0f} bytes")]
     if gate.latency is not None:

@@ -42,7 +42,7 @@ class Golden:
         texts = {name: Texts.of_few(values) for name, values in self.texts.items()}
         return Inputs(matrix.reshape(len(self.rows), width), texts)
 
-    def check(self, predictor: Predictor, width: int, name: str) -> None:
+    def check(self, predictor: Predictor, width: int, name: str, within: float = PARITY) -> None:
         """Raises RegistryError where another score is given than when the version was added."""
         try:
             found = predictor.predict(*self.inputs(width))
@@ -50,7 +50,7 @@ class Golden:
             raise RegistryError(
                 f"{name}: its golden sample cannot be scored ({type(error).__name__}: {error})"
             ) from error
-        at = worst(found, np.array(self.scores))
+        at = worst(found, np.array(self.scores), within)
         if at is not None:
             raise RegistryError(
                 f"{name} gives {float(found[at])!r} for row {at + 1} of its golden sample, and gave {self.scores[at]!r} when it was added: "
@@ -58,21 +58,21 @@ class Golden:
             )
 
 
-def worst(found: Floats, expected: Floats) -> int | None:
+def worst(found: Floats, expected: Floats, within: float = PARITY) -> int | None:
     """The row that is furthest from what is expected, where one is too far."""
     if found.shape != expected.shape:
         return 0
     far = np.abs(found - expected) / np.maximum(1, np.abs(expected))
     far[~np.isfinite(far)] = np.inf
     at = int(far.argmax()) if len(far) else 0
-    return at if len(far) and far[at] > PARITY else None
+    return at if len(far) and far[at] > within else None
 
 
-def check_parity(found: Floats, expected: Floats, column: str) -> None:
+def check_parity(found: Floats, expected: Floats, column: str, within: float = PARITY) -> None:
     """Raises ValueError where a score is another than the user's own."""
-    at = worst(found, expected)
+    at = worst(found, expected, within)
     if at is not None:
         raise ValueError(
             f"column {column!r} has {float(expected[at])!r} in row {at + 1}, and the model is served with {float(found[at])!r}: "
-            "not equal to 1e-9; the columns or categories are others than in your own process"
+            f"not equal to {within:g}; the columns or categories are others than in your own process"
         )

@@ -4,6 +4,10 @@ MANIFEST = "manifest.json"
 MODEL, SIGNATURE, PROFILE = "model.skops", "signature.json", "profile.json"
 RIVER = "model.river"
 """Of a version whose model learns label by label, in place of the file of skops."""
+XGBOOST, LIGHTGBM, ONNX = "model.xgboost", "model.lightgbm", "model.onnx"
+"""Of a version whose model is in its own library's file, in place of that of skops."""
+MODELS = (MODEL, RIVER, XGBOOST, LIGHTGBM, ONNX)
+"""A version has one of these, or its model answers elsewhere."""
 LINEAR = "linear.json"
 """The numbers of a logistic regression: workers score with them, and leave the model's file alone."""
 SERVED, GOLDEN = "served.json", "golden.json"
@@ -22,10 +26,16 @@ LIMITS = {
     RECEIPT: 4 << 20,
     MODEL: 512 << 20,
     RIVER: 64 << 20,
+    XGBOOST: 256 << 20,
+    LIGHTGBM: 256 << 20,
+    ONNX: 256 << 20,
 }
 """Bytes of each file."""
 OWN_WINDOWS = 16 << 20
 """Bytes of the profile that a reference's own windows may have; older ones are left out."""
+
+BYTES = 64 << 20
+"""Of the state of a booster inside of a skops file."""
 
 SCHEMA = "schema.json"
 """Inside a model's file: which objects are made of its arrays."""

@@ -19,7 +19,11 @@ _FORBIDDEN = frozenset(
 )  # fmt: skip
 """First words of audit events."""
 _LOOKS = frozenset({"os.listdir", "os.scandir"})
-_QUIET = frozenset({"ctypes.addressof", "ctypes.cdata", "ctypes.cdata/buffer", "ctypes.dlsym", "ctypes.dlsym/handle"})
+_QUIET = frozenset(
+    {
+        "ctypes.addressof", "ctypes.cdata", "ctypes.cdata/buffer", "ctypes.create_string_buffer", "ctypes.dlsym", "ctypes.dlsym/handle",
+    }
+)  # fmt: skip
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -68,9 +72,9 @@ class Audit:
         raise RefusedError(f"a locked process tried {what}")
 
 
-def warm_up(trusted: Iterable[str] = ()) -> None:
-    """Import what models are made of, and ``trusted`` types; what asks the system once, asks now."""
-    for name in ("pandas", *(each.rpartition(".")[0] for each in trusted)):
+def warm_up(trusted: Iterable[str] = (), packages: Iterable[str] = ()) -> None:
+    """Import what models are made of, ``trusted`` types and ``packages``; what asks the system once, asks now."""
+    for name in ("pandas", *packages, *(each.rpartition(".")[0] for each in trusted)):
         with suppress(ImportError):  # for a data frame, or a type, that is missing there are words later
             import_module(name)
     import skops.io  # noqa: F401 - imports all of scikit-learn's estimators

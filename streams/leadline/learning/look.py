@@ -7,6 +7,7 @@ from leadline.learning.deciding import names_of
 from leadline.learning.encoders import own_categories, text_of
 from leadline.learning.errors import RegistryError
 from leadline.learning.models import read_model
+from leadline.learning.native.boosted import Native
 from leadline.settings import ModelSettings
 from leadline.wire.conversion import ConversionError
 
@@ -44,6 +45,8 @@ def look(data: bytes, settings: ModelSettings, names: list[str], name: str) -> L
 def _classes(estimator: Any, name: str) -> list[str]:
     from sklearn.base import is_classifier
 
+    if isinstance(estimator, Native):
+        return list(map(str, getattr(estimator, "classes_", [])))
     if not is_classifier(estimator):
         return []
     try:

@@ -12,11 +12,11 @@ from typing import Any
 import structlog
 
 from leadline.learning.errors import RegistryError
-from leadline.learning.limits import GOLDEN, LIMITS, LINEAR, MANIFEST, MODEL, PROFILE, RECEIPT, RIVER, SERVED, SIGNATURE
+from leadline.learning.limits import GOLDEN, LIMITS, LINEAR, MANIFEST, MODELS, PROFILE, RECEIPT, SERVED, SIGNATURE
 from leadline.settings.files import read_below
 
 FILES = (SIGNATURE, PROFILE)
-MAY_BE = (MODEL, RIVER, LINEAR, SERVED, GOLDEN, RECEIPT)
+MAY_BE = (*MODELS, LINEAR, SERVED, GOLDEN, RECEIPT)
 """A version without a model is only described: what answers runs elsewhere."""
 RESTORE = "copy the whole folder again from where it was made, or add a new version"
 

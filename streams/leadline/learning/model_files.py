@@ -8,17 +8,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from leadline.core.models import LoadedVersion, Signature, Version
 from leadline.core.reference import ReferenceProfile
+from leadline.core.scoring.features import Inputs
+from leadline.core.texts import Texts
+from leadline.learning.confined import survive_apart
 from leadline.learning.deciding import plain
 from leadline.learning.errors import NotHereError, RegistryError
 from leadline.learning.golden import Golden
-from leadline.learning.limits import GOLDEN, LINEAR, MODEL, PROFILE, RIVER, SERVED, SIGNATURE
+from leadline.learning.limits import GOLDEN, LINEAR, MODELS, PROFILE, SERVED, SIGNATURE
 from leadline.learning.linear import Linear, linear_model
 from leadline.learning.manifest import RESTORE, verified
-from leadline.learning.models import read_model
+from leadline.learning.models import model_file, read_model
+from leadline.learning.native.kinds import packages_of, parity_of
 from leadline.learning.predictors import Model, model_of
 from leadline.learning.served import Served
 from leadline.learning.survive import surviving
@@ -119,7 +124,17 @@ class ModelFiles:
 
     def load(self, model: str, version: str) -> LoadedVersion:
         """A version with its model. Raises as `describe`."""
+        return self._loaded(model, *self._described(model, version))
+
+    def load_survived(self, model: str, version: str) -> LoadedVersion:
+        """The same for a process that has to go on: what native code reads is read in a process of its own first."""
         found, files = self._described(model, version)
+        if not _linear_of(files, found.settings):
+            _survive(files, found.settings, found.signature, self.root / model / version)
+        return self._loaded(model, found, files)
+
+    def _loaded(self, model: str, found: Version, files: dict[str, bytes]) -> LoadedVersion:
+        version = found.version
         predictor = _predictor(files, found.settings, found.signature, self.root / model / version)
         own_labels, takes_missing = predictor.own_labels, predictor.takes_missing_of(len(found.signature.names))
         return LoadedVersion(
@@ -140,25 +155,52 @@ class ModelFiles:
 
 
 def _predictor(files: dict[str, bytes], settings: ModelSettings, signature: Signature, folder: Path) -> Model:
-    if MODEL not in files and RIVER not in files:
+    if not any(each in files for each in MODELS):
         raise RegistryError(
             f"{folder} has no model: it describes one that answers elsewhere; add a version with its model"
         )
     found = _linear(files, settings, signature, folder) or _estimator(files, settings, signature, folder)
     if GOLDEN in files:
-        _typed(Golden, files[GOLDEN], folder / GOLDEN).check(found, len(signature.names), str(folder))
+        within = parity_of(files[model_file(files)])
+        _typed(Golden, files[GOLDEN], folder / GOLDEN).check(found, len(signature.names), str(folder), within)
     return found
 
 
+def _linear_of(files: dict[str, bytes], settings: ModelSettings) -> bool:
+    """Whether a version is scored by its numbers alone; of another task, the model's file is refused."""
+    return LINEAR in files and settings.counted_as == "binary"
+
+
+def _survive(files: dict[str, bytes], settings: ModelSettings, signature: Signature, folder: Path) -> None:
+    kind = next((each for each in MODELS if each in files), None)
+    if kind is None or not packages_of(files[kind]):
+        return
+    if SERVED not in files:
+        raise RegistryError(f"{folder / SERVED} is missing; {RESTORE}")
+    width = len(signature.names)
+    inputs = Inputs(np.zeros((0, width)), {each: Texts.none(0) for each in signature.categorical})
+    if GOLDEN in files:
+        inputs = _golden_inputs(files, signature, folder)
+    served = _typed(Served, files[SERVED], folder / SERVED)
+    survive_apart(files[kind], settings, signature, served, inputs, str(folder / kind))
+
+
+def _golden_inputs(files: dict[str, bytes], signature: Signature, folder: Path) -> Inputs:
+    try:
+        return _typed(Golden, files[GOLDEN], folder / GOLDEN).inputs(len(signature.names))
+    except ValueError as error:  # rows of another width
+        raise RegistryError(f"{folder / GOLDEN} is no golden sample ({error}); {RESTORE}") from None
+
+
 def _linear(files: dict[str, bytes], settings: ModelSettings, signature: Signature, folder: Path) -> Model | None:
-    if LINEAR not in files or settings.counted_as != "binary":  # of another task, the model's file is refused
+    if not _linear_of(files, settings):
         return None
     path = folder / LINEAR
     return linear_model(_typed(Linear, files[LINEAR], path), settings, len(signature.names), str(path))
 
 
 def _estimator(files: dict[str, bytes], settings: ModelSettings, signature: Signature, folder: Path) -> Model:
-    kind = MODEL if MODEL in files else RIVER
+    kind = model_file(files)
     path = folder / kind
     estimator = read_model(files[kind], str(path), settings.trusted)
     served = (

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from leadline.learning.limits import ARRAY_DIMENSION, MEMBERS, SCHEMA, SCHEMA_BYTES, UNPACKED, VALUES
+from leadline.learning.limits import ARRAY_DIMENSION, BYTES, MEMBERS, SCHEMA, SCHEMA_BYTES, UNPACKED, VALUES
+from leadline.learning.native.kinds import REPLACED
 
 PROTOCOL = 2
 """Of skops, since 0.8. Older ones make objects in ways that were mended since."""
@@ -24,12 +25,12 @@ _PART = 1 << 20
 _LOADERS = frozenset(
     {
         "DTypeNode", "DefaultDictNode", "DictNode", "FunctionNode", "JsonNode", "ListNode", "LossNode", "MaskedArrayNode",
-        "NdArrayNode", "ObjectNode", "PartialNode", "RandomGeneratorNode", "RandomStateNode", "SetNode", "SliceNode",
+        "BytearrayNode", "NdArrayNode", "ObjectNode", "PartialNode", "RandomGeneratorNode", "RandomStateNode", "SetNode", "SliceNode",
         "SparseMatrixNode", "TreeNode", "TupleNode", "TypeNode",
     }
 )  # fmt: skip
 """What models need. The others call constructors and methods that the file names."""
-_FILES = {"NdArrayNode": ".npy", "SparseMatrixNode": ".npz"}
+_FILES = {"BytearrayNode": ".bin", "NdArrayNode": ".npy", "SparseMatrixNode": ".npz"}
 
 
 class PackedError(Exception):
@@ -45,7 +46,7 @@ def repacked(data: bytes) -> io.BytesIO:
     for name, member in members.items():
         if name != SCHEMA:
             _check_member(name, member, room)
-    _check_schema(members)
+    members[SCHEMA] = _checked_schema(members)
     new = io.BytesIO()
     with zipfile.ZipFile(new, "w") as file:
         for name, member in members.items():
@@ -101,8 +102,10 @@ def _check_member(name: str, member: bytes, room: _Room) -> None:
     elif name.endswith(".npz"):
         for inner, array in _unpacked(member, room).items():
             _check_array(f"{name}/{inner}", array)
-    else:
+    elif not name.endswith(".bin"):
         raise PackedError(f"its member {name} is no array")
+    elif len(member) > BYTES:
+        raise PackedError(f"its member {name} has more than {BYTES:,} bytes: give the file that its own library writes")
 
 
 def _check_array(name: str, member: bytes) -> None:
@@ -125,7 +128,7 @@ def _check_array(name: str, member: bytes) -> None:
         raise PackedError(f"its member {name} has not as many bytes as its shape says")
 
 
-def _check_schema(members: dict[str, bytes]) -> None:
+def _checked_schema(members: dict[str, bytes]) -> bytes:
     text = members[SCHEMA]
     if len(text) > SCHEMA_BYTES or sum(map(text.count, (b",", b"{", b"["))) > VALUES:
         raise PackedError(f"its schema.json has more than {SCHEMA_BYTES:,} bytes, or {VALUES:,} values")
@@ -135,7 +138,9 @@ def _check_schema(members: dict[str, bytes]) -> None:
         raise PackedError("its schema.json is nested too deeply") from None
     if not isinstance(schema, dict) or schema.get("protocol") != PROTOCOL or schema["protocol"] is True:
         raise PackedError(f"it has not the protocol {PROTOCOL} of skops; save it again with the newest skops")
-    _Objects(members).size(schema)
+    objects = _Objects(members)
+    objects.size(schema)
+    return json.dumps(schema).encode() if objects.replaced else members[SCHEMA]
 
 
 class _Objects:
@@ -145,6 +150,7 @@ class _Objects:
         self._members = members
         self._sizes: dict[Any, int] = {}
         self._read = 0
+        self.replaced = False
 
     def size(self, value: Any) -> int:
         """How many values there are in a value. Raises PackedError."""
@@ -172,6 +178,10 @@ class _Objects:
         loader = value["__loader__"]
         if loader not in _LOADERS:
             raise PackedError(f"it has an object that is made by {str(loader)[:100]}, which no model needs")
+        ours = REPLACED.get((str(value.get("__module__")), str(value.get("__class__"))))
+        if ours is not None:
+            value["__module__"], value["__class__"] = ours
+            self.replaced = True
         if loader == "JsonNode" and str(value.get("content")).lstrip()[:1] in ("[", "{"):
             raise PackedError("it has JSON within JSON")
         if loader == "NdArrayNode" and value.get("__class__") == "void":

@@ -9,9 +9,10 @@ from typing import Any, Literal, Protocol
 
 import pyarrow as pa
 
-from leadline.learning.limits import MODEL, RIVER
+from leadline.learning.limits import RIVER
 from leadline.learning.manifest import verified
 from leadline.learning.model_files import ModelFiles
+from leadline.learning.models import model_file
 from leadline.learning.online import BEFORE
 from leadline.learning.training.apart import Trained, train_apart
 from leadline.learning.training.chain import chain_to
@@ -86,7 +87,7 @@ class _Verify:
         data = digest_of_rows(read_rows(path))
         held_out = digest_of_rows(read_rows(TrainingSets(self.root, name).held_out(receipt.data.held_out)))
         files = verified(self.root, name, self.version)
-        stored = digest_of_model(files[MODEL if MODEL in files else RIVER])
+        stored = digest_of_model(files[model_file(files)])
         erasures = TrainingSets(self.root, name).erasures(path)
         erased = [
             f"{each['rows']:,} rows of the training set were erased at {each['at']}: {each['reason']}"

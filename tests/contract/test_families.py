@@ -1,0 +1,339 @@
+"""The serving contract for models of other libraries: what they answer here is what their own library answers, or nothing."""
+
+import json
+import random
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from functools import cache
+from hashlib import sha256
+
+import numpy as np
+import pytest
+
+from families import FAMILIES, MIXED, Case, rows, saved, truth
+from hostile_models import members
+from leadline.core.texts import Texts
+from leadline.learning.add import add_file
+from leadline.learning.confined import examine_apart
+from leadline.learning.errors import RegistryError
+from leadline.learning.limits import GOLDEN, LIMITS, MANIFEST, MODELS
+from leadline.learning.model_files import ModelFiles
+from leadline.learning.models import read_model
+from leadline.learning.native.kinds import KINDS, parity_of
+from leadline.learning.native.ubjson import decode, encode
+from leadline.learning.reference import inputs
+
+MUTATIONS = 120
+"""Of each file."""
+
+
+@cache
+def case(name: str) -> Case:
+    return FAMILIES[name]()
+
+
+@pytest.fixture(params=FAMILIES)
+def given(request):
+    return case(request.param)
+
+
+@pytest.fixture(
+    params=[name for name in FAMILIES if name.split()[1] in ("ubj", "json", "wrapper", "text", "matrix", "columns")]
+)
+def hostile(request):
+    return case(request.param)
+
+
+def test_it_answers_as_its_own_library_does(tmp_path, given):
+    """10,000 rows, with missing values and categories; the addition itself compares, the load does it again."""
+    given.add(tmp_path)
+    version = ModelFiles(tmp_path / "models").load_survived("m", "v1")
+    rows = inputs(given.table(), version.signature)
+    scores = version.predictor.predict(*rows)
+    within = parity_of(given.data)
+    np.testing.assert_allclose(scores, given.own, rtol=within, atol=within)
+    if version.settings.task == "binary":
+        np.testing.assert_array_equal(
+            version.own_labels(*rows, scores)[(far := np.abs(given.own - 0.5) > within)], given.own[far] > 0.5
+        )
+    if version.signature.categorical and given.unseen != "own":
+        _check_unseen(version, rows, given)
+
+
+def _check_unseen(version, rows, given):
+    """A category that was never seen gets what the library gives, the score without it, or none where the library refuses it."""
+    some = rows.take(np.arange(50))
+    unseen = some.texts | {"c": Texts(["never seen"], np.zeros(50, np.int64))}
+    at = version.signature.names.index("c")
+    matrix = some.matrix.copy()
+    matrix[:, at] = -1
+    found = version.predictor.predict(matrix, unseen)
+    if given.unseen == "refused":
+        assert np.isnan(found).all()
+        return
+    matrix[:, at] = np.nan
+    missing = version.predictor.predict(matrix, some.texts | {"c": Texts.none(50)})
+    np.testing.assert_array_equal(found, missing)
+
+
+def test_another_answer_for_the_golden_sample_is_refused(tmp_path, hostile):
+    hostile.add(tmp_path)
+    folder = tmp_path / "models" / "m" / "v1"
+    golden = json.loads((folder / GOLDEN).read_bytes())
+    golden["scores"][3] += 1e-3
+    _reseal(folder, GOLDEN, json.dumps(golden).encode())
+    with pytest.raises(RegistryError, match="for row 4 of its golden sample"):
+        ModelFiles(tmp_path / "models").load("m", "v1")
+
+
+def test_a_changed_file_is_refused_or_answers_alike(tmp_path, hostile):
+    """In this process: one that ends it ends the test. The manifest says the digest of the changed file, as an attacker's would."""
+    hostile.add(tmp_path)
+    folder = tmp_path / "models" / "m" / "v1"
+    name = next(each for each in MODELS if (folder / each).exists())
+    files = ModelFiles(tmp_path / "models")
+    rows = inputs(hostile.table().slice(0, 500), files.describe("m", "v1").signature)
+    refused = 0
+    for seed in range(MUTATIONS):
+        _reseal(folder, name, mutated(hostile.data, seed))
+        try:
+            version = files.load("m", "v1")
+        except RegistryError:
+            refused += 1
+            continue
+        assert len(version.predictor.predict(*rows)) == 500
+    assert refused
+    (folder / name).write_bytes(mutated(hostile.data, 0))
+    with pytest.raises(RegistryError, match="sha256 differs"):
+        files.load("m", "v1")
+
+
+def mutated(data: bytes, seed: int) -> bytes:
+    rng = random.Random(seed)
+    new = bytearray(data)
+    how = seed % 4
+    at, end = sorted(rng.randrange(len(new)) for _ in range(2))
+    if how == 0:
+        for _ in range(rng.choice([1, 4, 40])):
+            new[rng.randrange(len(new))] = rng.choice([0, 1, 45, 57, 127, 128, 255])
+    elif how == 1:
+        del new[at : min(end, at + 200)]
+    elif how == 2:
+        new[at:at] = data[end : end + 100]
+    else:
+        del new[at:]
+    return bytes(new)
+
+
+def _reseal(folder, name, data):
+    (folder / name).write_bytes(data)
+    manifest = json.loads((folder / MANIFEST).read_bytes())
+    manifest["files"][name] = sha256(data).hexdigest()
+    (folder / MANIFEST).write_bytes(json.dumps(manifest).encode())
+
+
+def _xgboost(change):
+    model = decode(case("xgboost ubj").data)
+    change(model["learner"])
+    return encode(_plain(model))
+
+
+def _plain(value):
+    """Lists of numbers as XGBoost writes them are arrays; what it wrote as lists stays so."""
+    return {key: _plain(each) for key, each in value.items()} if isinstance(value, dict) else value
+
+
+def _in_tree(**changed):
+    def change(learner):
+        tree = learner["gradient_booster"]["model"]["trees"][0]
+        for name, (at, value) in changed.items():
+            tree[name] = np.array(tree[name])
+            tree[name][at] = value
+
+    return _xgboost(change)
+
+
+def _lightgbm(pattern, new):
+    return re.sub(pattern, new, case("lightgbm text").data.decode(), count=1).encode()
+
+
+def _onnx(change, name="onnx matrix"):
+    import onnx
+
+    model = onnx.load_model_from_string(case(name).data)
+    change(model)
+    return model.SerializeToString()
+
+
+def _of_trees(name, at, value):
+    def change(model):
+        trees = next(node for node in model.graph.node if node.op_type.startswith("TreeEnsemble"))
+        next(each for each in trees.attribute if each.name == name).ints[at] = value
+
+    return _onnx(change)
+
+
+def _shorter(model):
+    weights = next(node for node in model.graph.node if node.op_type == "LinearClassifier").attribute
+    del next(each for each in weights if each.name == "coefficients").floats[-2:]
+
+
+def _elsewhere(model):
+    tensor = model.graph.initializer[0]
+    tensor.data_location = 1
+    tensor.external_data.add(key="location", value="/etc/passwd")
+
+
+CRAFTED = {
+    "onnx leads round": (lambda: _of_trees("nodes_truenodeids", 1, 0), "leads nowhere|two parents"),
+    "onnx leads out": (lambda: _of_trees("nodes_falsenodeids", 0, 1 << 40), "a node that leads nowhere"),
+    "onnx another feature": (
+        lambda: _of_trees("nodes_featureids", 0, 7),
+        "a TreeEnsembleClassifier of 8 columns, and it gets 2",
+    ),
+    "onnx another class": (lambda: _of_trees("class_ids", 0, 9), "classes that are not there"),
+    "onnx answers of no leaf": (lambda: _of_trees("class_nodeids", 0, 0), "an answer that is of no leaf"),
+    "onnx fewer weights": (lambda: _onnx(_shorter, "onnx columns"), "a LinearClassifier of 7 columns, and it gets 8"),
+    "onnx loop": (
+        lambda: _onnx(lambda model: model.graph.node.add(op_type="Loop")),
+        "the operator Loop, which is not served",
+    ),
+    "onnx other domain": (
+        lambda: _onnx(lambda model: model.graph.node.add(op_type="Add", domain="mine")),
+        "the operator mine.Add, which is not served",
+    ),
+    "onnx file": (lambda: _onnx(_elsewhere, "onnx columns"), "keeps numbers in another file"),
+    "onnx claims": (
+        lambda: _onnx(lambda model: model.graph.initializer[0].dims.append(1 << 40), "onnx columns"),
+        "as many numbers as its shape",
+    ),
+    "onnx functions": (lambda: _onnx(lambda model: model.functions.add(name="f")), "has functions"),
+    "onnx cut": (lambda: case("onnx matrix").data[:-100], "ends too early"),
+    "xgboost leads round": (lambda: _in_tree(left_children=(1, 0)), "a node that leads nowhere"),
+    "xgboost leads out": (lambda: _in_tree(right_children=(0, 1 << 30)), "a node that leads nowhere"),
+    "xgboost two parents": (lambda: _in_tree(left_children=(0, 2)), "a node of two parents"),
+    "xgboost another feature": (lambda: _in_tree(split_indices=(0, 1 << 20)), "a feature that is not there"),
+    "xgboost many features": (
+        lambda: _xgboost(lambda learner: learner["learner_model_param"].update(num_feature=str(1 << 31))),
+        "up to 10,000 are served",
+    ),
+    "xgboost classes": (
+        lambda: _xgboost(lambda learner: learner["objective"].update(name="multi:softprob")),
+        "exactly two classes",
+    ),
+    "xgboost ranking": (
+        lambda: _xgboost(lambda learner: learner["objective"].update(name="rank:ndcg")),
+        "is not served",
+    ),
+    "xgboost claims": (lambda: b"{L" + b"\x7f" * 8 + b"x", "ends too early"),
+    "xgboost deep": (lambda: b"{L" + bytes(7) + b"\1a" + b"[" * 100_000, "nested too deeply"),
+    "lightgbm leads round": (lambda: _lightgbm(r"left_child=\S+ \S+", "left_child=1 0"), "leads nowhere|two parents"),
+    "lightgbm leads out": (lambda: _lightgbm(r"right_child=\S+", "right_child=-999999"), "a node that leads nowhere"),
+    "lightgbm another feature": (
+        lambda: _lightgbm(r"split_feature=\d+", "split_feature=99999"),
+        "a feature that is not there",
+    ),
+    "lightgbm categories": (
+        lambda: _lightgbm(r"cat_boundaries=0 \d+", "cat_boundaries=0 999"),
+        "categories that are none",
+    ),
+    "lightgbm no categories": (lambda: _lightgbm(r"num_cat=\d+", "num_cat=0"), "categories that are not there"),
+    "lightgbm classes": (lambda: _lightgbm(r"num_class=1", "num_class=3"), "exactly two classes"),
+    "lightgbm ranking": (lambda: _lightgbm(r"objective=\S+", "objective=lambdarank"), "is not served"),
+    "lightgbm own objective": (lambda: _lightgbm(r"objective=.*\n", ""), "the objective none"),
+    "lightgbm many features": (lambda: _lightgbm(r"max_feature_idx=3", "max_feature_idx=2147483646"), "up to 10,000"),
+}
+
+
+@pytest.mark.parametrize("name", CRAFTED)
+def test_a_crafted_file_is_refused_in_one_line(name):
+    make, why = CRAFTED[name]
+    with pytest.raises(RegistryError, match=f"^it .*({why})") as refused:
+        read_model(make(), "it")
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["xgboost wrapper", "lightgbm stopped"])
+def test_a_crafted_booster_in_a_wrapper_is_refused_too(name):
+    """The bytes inside of a skops file have no other way to the library than the check."""
+    data = members(case(name).data, lambda name, held: _worse(name, held))
+    with pytest.raises(RegistryError, match=r"a node that leads nowhere|a feature that is not there"):
+        read_model(data, "it")
+
+
+def _worse(name, held):
+    if name.endswith(".bin"):
+        state = decode(held)
+        tree = state["Model"]["learner"]["gradient_booster"]["model"]["trees"][0]
+        tree["left_children"] = np.array([1 << 20, *tree["left_children"][1:]], np.int32)
+        return encode({"Model": _plain(state["Model"])})
+    return re.sub(rb"split_feature=\d+", b"split_feature=99999", held, count=1) if name == "schema.json" else held
+
+
+def test_categories_beyond_ascii_of_xgboost_have_to_be_said(tmp_path):
+    """It cuts their names in its file."""
+    from xgboost import XGBClassifier
+
+    frame = rows(2000, fourth="ä")
+    y = truth(frame)
+    model = XGBClassifier(n_jobs=1, n_estimators=5, enable_categorical=True).fit(frame, y)
+    given = Case(saved(model, "ubj"), MIXED, frame, model.predict_proba(frame)[:, 1], y)
+    with pytest.raises(
+        RegistryError,
+        match=r"nothing says which category has which number: declare it in model.toml below \[categories\], c",
+    ):
+        given.add(tmp_path)
+    said = MIXED.model_copy(update={"categories": {"c": ["x", "y", "z", "ä"]}})
+    replace(given, settings=said).add(tmp_path)
+
+
+def test_a_file_that_is_too_large_is_refused(tmp_path, hostile, monkeypatch):
+    for name in MODELS:
+        monkeypatch.setitem(LIMITS, name, 1000)
+    file = tmp_path / "given"
+    file.write_bytes(hostile.data)
+    with pytest.raises(RegistryError, match="cannot be read"):
+        add_file(tmp_path / "models", hostile.settings, "v1", file, hostile.table(), "y")
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_without_its_library_it_says_what_to_install(kind, monkeypatch):
+    data = case(next(name for name in FAMILIES if name.startswith(kind.name.lower()))).data
+    for module in [
+        each for each in sys.modules if each.partition(".")[0] == kind.package or each.endswith(kind.module)
+    ]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, kind.package, None)
+    with pytest.raises(
+        RegistryError,
+        match=rf"it is a model of {kind.name}, which is not installed: pip install 'leadline\[{kind.extra}\]'",
+    ):
+        read_model(data, "it")
+
+
+def test_nothing_of_them_is_imported_before_such_a_model_is_loaded():
+    code = "import sys, leadline.cli, leadline.learning.cached, leadline.learning.add, leadline.learning.models; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    ).stdout.split()
+    assert not {kind.package for kind in KINDS} & set(loaded)
+
+
+def test_a_model_that_ends_its_process_is_refused_in_one_line(hostile, monkeypatch):
+    """Whatever native code does, it does it in the process that `model add` and the worker ask first."""
+    from leadline.learning import confined
+
+    monkeypatch.setattr(confined, "__spec__", type("Spec", (), {"name": "ends_itself"}))
+    monkeypatch.setenv("PYTHONPATH", str(__file__).rpartition("/")[0] + "/../data")
+    with pytest.raises(RegistryError, match="given ended the process that read it"):
+        examine_apart(hostile.data, hostile.settings, _sample(hostile), "given")
+
+
+def _sample(given):
+    from leadline.learning.deciding import Sample
+    from leadline.learning.reference import signature_of
+
+    signature = signature_of(given.table(), given.settings)
+    return Sample(signature, inputs(given.table().slice(0, 5), signature))
