@@ -180,9 +180,11 @@ async def _all_arrived(deliveries: Mapping[tuple[str, str], Sequence[Delivery]])
 
 
 @asynccontextmanager
-async def open_sender(bootstrap: str, prefix: str, pass_on_arrival: bool = False) -> AsyncIterator[Sender]:
+async def open_sender(
+    bootstrap: str, prefix: str, pass_on_arrival: bool = False, wire: Wire = WIRE
+) -> AsyncIterator[Sender]:
     """A sender without transactions."""
-    sender = Sender(new_producer(bootstrap), prefix, pass_on_arrival)
+    sender = Sender(new_producer(bootstrap), prefix, pass_on_arrival, wire)
     try:
         await sender.start()
         yield sender
@@ -190,9 +192,9 @@ async def open_sender(bootstrap: str, prefix: str, pass_on_arrival: bool = False
         await sender.close()
 
 
-async def publish(bootstrap: str, prefix: str, topic: str, record: Record) -> None:
+async def publish(bootstrap: str, prefix: str, topic: str, record: Record, wire: Wire = WIRE) -> None:
     """Write one record under its own key, and wait until the broker has it."""
-    async with open_sender(bootstrap, prefix) as sender:
+    async with open_sender(bootstrap, prefix, wire=wire) as sender:
         await asyncio.gather(*await sender.send_outputs([Output(topic, records=[record])]))
 
 

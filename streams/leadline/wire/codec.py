@@ -34,7 +34,7 @@ __all__ = [
 class Wire:
     """How a lane's records look outside: the names of their topics, and their bytes.
 
-    Everybody speaks this one form. Another lets the stages read and write what was made for somebody else, as `benchmarks.peer` does.
+    Every form is read (`leadline.wire.single`); ``encode`` writes the one that an installation chose (`leadline.wire.writing`).
     ``names``: the whole name of each topic that is not called prefix, dot, topic.
 
     >>> Wire().topic("leadline", "outcomes"), Wire(names={"outcomes": "labels"}).topic("leadline", "outcomes")
