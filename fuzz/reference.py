@@ -10,6 +10,7 @@ import json
 import math
 import re
 from base64 import b64decode
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -142,9 +143,21 @@ def _own_json(name: str, topic: str, given: Any) -> tuple[str, dict[str, Any]]:
     if not isinstance(given, dict):
         _wrong()
     name = name or (FEW[topic][0] if len(FEW[topic]) == 1 else given.get("record"))
-    if name not in (*FEW.get(topic, ()), MANY.get(topic)):
+    if name not in FEW.get(topic, (name,)):
         _wrong()
-    return name, _of_schema(schema(name), given, {})
+    return name, _of_schema(schema(name), given, dict(_records(schema(name))))
+
+
+def _records(kind: Any) -> Iterator[tuple[str, Any]]:
+    """The records in a schema, by their names."""
+    if isinstance(kind, list):
+        for each in kind:
+            yield from _records(each)
+    elif isinstance(kind, dict):
+        if kind["type"] == "record":
+            yield kind["name"], kind
+        for each in (*(field["type"] for field in kind.get("fields", ())), kind.get("items"), kind.get("values")):
+            yield from _records(each)
 
 
 def _of_schema(kind: Any, value: Any, named: dict[str, Any]) -> Any:
@@ -153,7 +166,6 @@ def _of_schema(kind: Any, value: Any, named: dict[str, Any]) -> Any:
         return None if value is None else _of_schema(kind[1], value, named)
     shape = kind["type"] if isinstance(kind, dict) else kind
     if shape == "record":
-        named[kind["name"]] = kind
         values = value if isinstance(value, dict) else _wrong()
         return {field["name"]: _of_field(field, values, named) for field in kind["fields"]}
     if shape == "array":
