@@ -28,6 +28,10 @@ class RegistryAwayError(RegistryError):
     """It does not answer, or not now."""
 
 
+class RegistryRefusesError(RegistryError):
+    """It does not do that for whoever asks."""
+
+
 class UnknownError(RegistryError):
     """It does not have what it is asked for."""
 
@@ -98,7 +102,7 @@ class SchemaRegistry:
             answer = None
         if status >= _REDIRECT:  # nobody else gets the password
             why = answer.get("message") if isinstance(answer, dict) else None
-            raise RegistryError(f"{self.shown} refuses: HTTP {status} {shown(str(why or ''), _CHARS)}".rstrip())
+            raise RegistryRefusesError(f"{self.shown} refuses: HTTP {status} {shown(str(why or ''), _CHARS)}".rstrip())
         return answer
 
     def _asked(self, method: str, path: str, body: str | None) -> tuple[int, bytes]:

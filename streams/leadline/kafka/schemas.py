@@ -13,7 +13,13 @@ from itertools import chain
 
 import structlog
 
-from leadline.kafka.schema_registry import RegistryAwayError, RegistryError, SchemaRegistry, UnknownError
+from leadline.kafka.schema_registry import (
+    RegistryAwayError,
+    RegistryError,
+    RegistryRefusesError,
+    SchemaRegistry,
+    UnknownError,
+)
 from leadline.settings import Settings, SettingsError, load_settings
 from leadline.wire.registered import KNOWN, Known, ids_of, schema_of
 from leadline.wire.run import Run
@@ -71,6 +77,8 @@ class Learner:
             self._again_at[schema_id] = self._back_at
         except UnknownError as error:
             self._refuse([schema_id], "schema-unknown", str(error))
+        except RegistryRefusesError as error:
+            self._refuse([schema_id], "schema-registry-refuses", str(error))
         except RegistryError as error:
             self._refuse([schema_id], "schema-not-usable", str(error))
 
