@@ -31,6 +31,7 @@ def document(prefix: str, version: str, form: str = "avro") -> dict[str, Any]:
             "Each channel says the form of its values. In Avro single-object encoding the first ten bytes of a value are "
             "x-single-object-head of its message: two of marker, eight of the schema's CRC-64-AVRO fingerprint, little endian; "
             "x-fingerprint is that number. Examples are plain JSON. "
+            "Decisions carry the headers of CloudEvents 1.0 (ce_type, ce_id, ...). "
             "Keys are UTF-8; a key in brackets is a JSON array without spaces. "
             "The partition is the murmur2 hash of the key, or of what the channel names.",
             "license": {"name": "Apache-2.0"},

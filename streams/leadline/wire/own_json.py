@@ -168,7 +168,7 @@ def _way(form: Any, named: dict[str, Any]) -> _Way:
         return _PLAIN[form]
     match form.get("logicalType"), form["type"]:
         case "timestamp-millis", _:
-            return _Way(_iso, _time)
+            return _Way(iso_ms, _time)
         case "decimal", _:
             return _Way(_decimal_text, _decimal_bytes)
         case _, "record":
@@ -206,7 +206,12 @@ def _map(item: _Way) -> _Way:
 # -- values -------------------------------------------------------------------------------------------------------------
 
 
-def _iso(time_ms: int) -> str:
+def iso_ms(time_ms: int) -> str:
+    """A time as ISO-8601 in UTC with milliseconds, of any year.
+
+    >>> iso_ms(0), iso_ms(2**53)
+    ('1970-01-01T00:00:00.000Z', '287396-10-12T08:59:00.992Z')
+    """
     return str(np.datetime64(time_ms, "ms")) + "Z"
 
 

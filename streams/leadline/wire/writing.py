@@ -10,6 +10,7 @@ from leadline.core.models import Models, Signature
 from leadline.core.processor import Output
 from leadline.settings import Settings
 from leadline.wire import own_json
+from leadline.wire.cloud_events import JSON
 from leadline.wire.codec import WIRE, Wire
 from leadline.wire.encoding import encode, single_object
 from leadline.wire.forms import to_dict
@@ -23,7 +24,8 @@ def wire_of(settings: Settings, ids: Mapping[str, int], models: Models | None = 
     if settings.format == "confluent":
         return Wire(encode=partial(encode, start=_start_by(ids)))
     if settings.format == "json":
-        return Wire(encode=partial(_encode_json, names=own_json.no_names if models is None else _names_by(models)))
+        names = own_json.no_names if models is None else _names_by(models)
+        return Wire(encode=partial(_encode_json, names=names), content_type=JSON)
     return WIRE
 
 
