@@ -13,12 +13,14 @@ quarter.
 ``scripts/bench watch``: false incidents, and how soon falls are seen, by drawn counts; no broker is needed.
 ``scripts/bench incidents FOLDER ...``: every incident of real streams, and whether it is the same however their log is read.
 ``scripts/bench kinds``: false incidents of every kind that has a budget, by drawn rows; no broker is needed.
+``scripts/bench forms``: bytes and processor time of a record in each form of the topics that people read; no broker is needed.
 ``scripts/bench peer``: work for the runner of a comparison of several stream processors.
 """
 
 import argparse
 import asyncio
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -33,6 +35,7 @@ from benchmarks import (
     delays,
     drift_null,
     final_values,
+    forms,
     gate,
     incidents,
     join,
@@ -77,6 +80,9 @@ def main() -> int:
     asked = _arguments()
     if asked.job == "peer":
         return peer.main()
+    if asked.job == "forms":
+        _show(forms.table(forms.measure(asked.runs)))
+        return 0
     if asked.job == "drift-null":
         for table in drift_null.tables(asked.folders, asked.method, asked.runs):
             _show(table)
@@ -149,6 +155,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     jobs = parser.add_subparsers(dest="job", required=True)
     jobs.add_parser("peer", help="work for a runner of several stream processors; see benchmarks/peer.py")
+    forming = jobs.add_parser("forms", help="a record in each form: bytes, and processor time to write and read it")
+    forming.add_argument("--runs", type=int, default=7, help="of each the best counts")
     drifting = jobs.add_parser("drift-null", help="windows that are called drifted, with and without a change")
     drifting.add_argument(
         "folders", nargs="*", type=Path, help="streams; see benchmarks/drift_null.py. By default synthetic ones"
@@ -188,6 +196,12 @@ def _arguments() -> argparse.Namespace:
     scaling.add_argument("--most", type=int, default=1_000_000, help="leave larger sizes out")
     for name, text in _HELP.items():
         _add_options(jobs.add_parser(name, help=text), loop.PEERS if name == "loop" else tuple(PEERS))
+    jobs.choices["loop"].add_argument(
+        "--form",
+        choices=forms.FORMS,
+        default="avro",
+        help="of the topics that people read; confluent wants LEADLINE_SCHEMA_REGISTRY",
+    )
     return parser.parse_args()
 
 
@@ -225,6 +239,7 @@ def _one(
         return latency.peer(name, bootstrap, asked.seconds, folder)
     alone, beside = _OF_A_BACKLOG[asked.job]
     if name == "leadline":
+        os.environ["LEADLINE_FORMAT"] = getattr(asked, "form", "avro")  # of the worker that it starts
         return alone(bootstrap, asked.events, folder, command)
     return beside(name, bootstrap, int(asked.events * PEERS[name].share), folder)
 

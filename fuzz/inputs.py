@@ -10,6 +10,7 @@ from typing import Any
 import fastavro
 
 from fuzz.reference import ARRIVAL, Raw
+from leadline.wire import own_json
 from leadline.wire.codec import FEW, JSON_TOPICS, MANY
 from leadline.wire.schemas import head, parsed, plain
 
@@ -99,6 +100,8 @@ def _written(topic: str, rng: random.Random) -> Raw:
         stream = io.BytesIO()
         fastavro.schemaless_writer(stream, parsed(name), fields)
         return Raw(key, head(name) + stream.getvalue())
+    if topic not in JSON_TOPICS and form < 0.8:
+        return Raw(key, own_json.write(topic, name, fields))
     writer = _OddWriter(rng, rng.choice([0.05, 0.3]), hostile=form > 0.85)
     return Raw(key, head(name) + writer.write(plain(name), fields))
 

@@ -9,20 +9,23 @@ import io
 import json
 import math
 import re
+from base64 import b64decode
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import fastavro
+import numpy as np
 
 from leadline.wire.codec import FEW, MANY
-from leadline.wire.schemas import head, parsed
+from leadline.wire.schemas import head, parsed, schema
 
 LIMIT = 5_000
 """Bytes of a record; the product's own limit is a setting, and a small one is met more often."""
 CLOCK = "clock"
 ARRIVAL = "leadline-arrival-ms"
 REASONS = {
-    "empty-value", "record-too-large", "unknown-schema", "json-not-a-record", "undecodable", "trailing-bytes",
+    "empty-value", "record-too-large", "unknown-schema", "schema-unknown", "json-not-a-record", "undecodable", "trailing-bytes",
     "request-id-empty", "request-id-too-long", "key-mismatch", "time-out-of-range", "score-not-finite",
     "outcome-not-finite", "unknown-state", "counts-out-of-range", "counts-disagree", "too-long", "event-time-unit",
     "event-time-ahead", "outcome-not-a-class", "outcome-twice", "command-id-empty",
@@ -84,7 +87,12 @@ def _fields(topic: str, value: bytes | None) -> tuple[str, dict[str, Any]]:
             return MANY[topic], _json(topic, json.loads(_without_mark(value)))
         except (ValueError, RecursionError, OverflowError):
             raise Unreadable("json-not-a-record") from None
-    raise Unreadable("unknown-schema")
+    if _without_mark(value).strip(b" \t\n\r\v\f").startswith(b"{"):
+        try:
+            return _own_json(MANY.get(topic, ""), topic, json.loads(_without_mark(value)))
+        except (ValueError, RecursionError, OverflowError):
+            raise Unreadable("json-not-a-record") from None
+    raise Unreadable("schema-unknown" if value[:1] == b"\0" and len(value) >= 5 else "unknown-schema")
 
 
 def _without_mark(value: bytes) -> bytes:
@@ -130,6 +138,77 @@ def _json(topic: str, given: Any) -> dict[str, Any]:
         "features": {_string(key): each for key, each in numbers.items() if each is not None and not math.isnan(each)},
         "categories": {key: each for key, each in texts.items() if each},
     }
+
+
+def _own_json(name: str, topic: str, given: Any) -> tuple[str, dict[str, Any]]:
+    """A record that the product wrote as JSON."""
+    if not isinstance(given, dict):
+        _wrong()
+    name = name or (FEW[topic][0] if len(FEW[topic]) == 1 else given.get("record"))
+    if name not in FEW.get(topic, (name,)):
+        _wrong()
+    return name, _of_schema(schema(name), given, dict(_records(schema(name))))
+
+
+def _records(kind: Any) -> Iterator[tuple[str, Any]]:
+    """The records in a schema, by their names."""
+    if isinstance(kind, list):
+        for each in kind:
+            yield from _records(each)
+    elif isinstance(kind, dict):
+        if kind["type"] == "record":
+            yield kind["name"], kind
+        for each in (*(field["type"] for field in kind.get("fields", ())), kind.get("items"), kind.get("values")):
+            yield from _records(each)
+
+
+def _of_schema(kind: Any, value: Any, named: dict[str, Any]) -> Any:
+    kind = named.get(kind, kind) if isinstance(kind, str) else kind
+    if isinstance(kind, list):
+        return None if value is None else _of_schema(kind[1], value, named)
+    shape = kind["type"] if isinstance(kind, dict) else kind
+    if shape == "record":
+        values = value if isinstance(value, dict) else _wrong()
+        return {field["name"]: _of_field(field, values, named) for field in kind["fields"]}
+    if shape == "array":
+        items = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else _wrong()
+        return [_of_schema(kind["items"], each, named) for each in items]
+    if shape == "map":
+        pairs = value.items() if isinstance(value, dict) else _wrong()
+        return {_string(key): _of_schema(kind["values"], each, named) for key, each in pairs}
+    return _of_plain(shape, kind, value)
+
+
+def _of_field(field: dict[str, Any], values: dict[str, Any], named: dict[str, Any]) -> Any:
+    if field["name"] in values:
+        return _of_schema(field["type"], values[field["name"]], named)
+    if "default" not in field:
+        _wrong()
+    is_bytes = isinstance(field["type"], dict) and field["type"]["type"] == "bytes"
+    return field["default"].encode("latin-1") if is_bytes else field["default"]
+
+
+def _of_plain(shape: str, kind: Any, value: Any) -> Any:
+    logical = kind.get("logicalType") if isinstance(kind, dict) else None
+    if logical == "decimal":
+        found = re.fullmatch("(-?)([0-9]{1,99})(?:[.]([0-9]{1,12}))?", value) if isinstance(value, str) else None
+        sign, whole, places = found.groups() if found else _wrong()
+        units = int(sign + whole + (places or "").ljust(12, "0"))
+        return units.to_bytes(units.bit_length() // 8 + 1, "big", signed=True)
+    if logical == "timestamp-millis":
+        any_year = "-?[0-9]{3,9}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{3}Z"
+        if isinstance(value, str) and re.fullmatch(any_year, value):
+            return int(np.datetime64(value[:-1], "ms").astype(int))
+        return _millis(value)
+    if shape == "double":
+        if value is None or value in ("Infinity", "-Infinity"):
+            return float(value or "nan")
+        return float(value) if type(value) in (int, float) else _wrong()
+    if shape in ("long", "int"):
+        return value if type(value) is int and -(2**63) <= value < 2**63 else _wrong()
+    if shape == "boolean":
+        return value if type(value) is bool else _wrong()
+    return b64decode(_string(value), validate=True) if shape == "bytes" else _string(value)
 
 
 def _outcome(value: Any) -> float | str | None:

@@ -57,9 +57,17 @@ def test_every_channel_says_its_key_and_what_decides_the_partition(contract):
     said = {name: channel["description"] for name, channel in contract["channels"].items()}
     assert "Key: [model, model_version, window_start, feature, finding]. Partition by: model." in said["drift"]
     assert '["counts", model] (JoinCounts)' in said["metrics"]
-    assert said["retrain-requests"].endswith("Key: model.")
+    assert said["retrain-requests"].endswith("Key: model. Values are in Avro single-object encoding.")
     assert said["dead-letters"].endswith("Key: as it was.")
-    assert said["outcomes"].endswith("Key: request_id. Plain JSON is accepted.")
+    assert said["outcomes"].endswith("encoding. Plain JSON and Confluent's wire format are accepted.")
+
+
+def test_a_channel_says_the_form_of_its_values():
+    said = {name: channel["description"] for name, channel in document("p", "1", "confluent")["channels"].items()}
+    assert said["alerts"].endswith("Values are in Confluent's wire format; the subject is p.alerts-value.")
+    assert said["window-partials"].endswith("Values are in Avro single-object encoding.")
+    assert "Values are JSON" in document("p", "1", "json")["channels"]["predictions"]["description"]
+    assert "Values are" not in said["dead-letters"]
 
 
 def test_every_reference_leads_somewhere(contract):

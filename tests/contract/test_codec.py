@@ -316,12 +316,12 @@ ASKS = Command("c", "configure", "m", "ada", "to see", {}, 5)
         ("prediction-requests", b"r1", None, "empty-value"),
         ("prediction-requests", b"r1", b" " * (LIMIT + 1), "record-too-large"),
         ("prediction-requests", b"r1", value_of(GOOD), "unknown-schema"),
-        ("predictions", b"r1", b"{}", "unknown-schema"),
-        ("metrics", b"r1", b"{}", "unknown-schema"),
+        ("predictions", b"r1", b"{}", "json-not-a-record"),
+        ("metrics", b"r1", b"{}", "json-not-a-record"),
         ("commands", b"n", value_of(ASKS), "key-mismatch"),
         ("commands", None, value_of(ASKS), "key-mismatch"),
         ("commands", b"m", value_of(replace(ASKS, command_id="")), "command-id-empty"),
-        ("commands", b"m", b"{}", "unknown-schema"),
+        ("commands", b"m", b"{}", "json-not-a-record"),
     ],
 )
 @pytest.mark.parametrize("times", [1, FEW_REQUESTS + 1])

@@ -18,7 +18,7 @@ from leadline.kafka.admin import apply_topics
 from leadline.kafka.sender import publish
 from leadline.learning.add import add_version
 from leadline.learning.train import train
-from leadline.records import PredictionRequest, Rollout
+from leadline.records import Outcome, PredictionRequest, Rollout
 from leadline.settings import ModelSettings, load_settings
 from leadline.wire.codec import value_of
 from leadline.wire.dead_letters import to_record
@@ -179,3 +179,29 @@ async def test_one_letter_is_shown_with_its_record(talk, capsys):
     for wrong in (f"{stored.partition}/99", "77/0"):
         assert await asyncio.to_thread(run, ["dead-letters", "show", wrong]) == 1
         assert "there is no dead letter" in capsys.readouterr().err
+
+
+async def test_a_letter_of_kafka_streams_is_replayed_like_any_other(talk, capsys):
+    """Somebody's Streams application reads outcomes, and writes what it cannot read to the topic of dead letters."""
+    value = value_of(Outcome("r1", 1.0, 5))
+    await send(talk, [(b"r1", value, [])], "outcomes")
+    [was] = await talk.records("outcomes")
+    headers = [
+        ("__streams.errors.exception", b"org.acme.NoMagicException: what is this"),
+        ("__streams.errors.message", b"what is this"),
+        ("__streams.errors.topic", f"{talk.prefix}.outcomes".encode()),
+        ("__streams.errors.partition", str(was.partition).encode()),
+        ("__streams.errors.offset", str(was.offset).encode()),
+    ]
+    await send(talk, [(b"r1", value, headers)], "dead-letters")
+    code, lines = await command(capsys, "list")
+    assert [(line["reason"], line["record"]["topic"], line["detail"]) for line in lines] == [
+        ("org.acme.NoMagicException", "outcomes", "what is this")
+    ]
+    code, lines = await command(capsys, "replay", "--reason", "org.acme.NoMagicException")
+    assert (code, said(lines)) == (0, [("r1", "sent again")])
+    assert [(each.key, each.value, each.partition) for each in await talk.records("outcomes")] == [
+        (b"r1", value, was.partition)
+    ] * 2
+    code, lines = await command(capsys, "replay")
+    assert (code, said(lines)) == (0, [("r1", SKIPPED)])

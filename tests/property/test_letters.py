@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from leadline.kafka.private import fill
 from leadline.settings import SettingsError, load_settings
 from leadline.wire.dead_letters import stub, to_record
+from leadline.wire.letters import Origin, Seen, Wanted, letters_of, why_not
 from leadline.wire.limits import (
     BATCH_BYTES,
     CHANGELOG_BYTES,
@@ -17,7 +18,7 @@ from leadline.wire.limits import (
     MESSAGE_BYTES,
     MOST_RECORD_BYTES,
 )
-from leadline.wire.run import DeadLetter
+from leadline.wire.run import DeadLetter, Run
 
 SIZES = st.sampled_from(
     [0, 1, 1000, LETTER_KEY_BYTES, LETTER_KEY_BYTES + 1, LETTER_VALUE_BYTES, (4 << 20) - 100, 20 << 20]
@@ -66,3 +67,40 @@ def test_the_largest_record_that_is_read_fits_behind_a_full_batch():
     with pytest.raises(SettingsError):
         load_settings(record_bytes=MOST_RECORD_BYTES + 1)
     assert BATCH_BYTES + MOST_RECORD_BYTES + 100_000 <= MESSAGE_BYTES <= CHANGELOG_BYTES
+
+
+def letters(*headers):
+    run = Run("dead-letters", 0, [4], [5], [b"r1"], [b"?"], [[*headers]])
+    [letter] = letters_of(run, "leadline")
+    return letter
+
+
+def test_letters_of_kafka_streams_and_of_connect_say_where_their_records_were():
+    """As ``errors.dead.letter.queue.topic.name`` of Kafka Streams and ``errors.deadletterqueue.topic.name`` of Connect write them."""
+    streams = letters(
+        ("__streams.errors.exception", b"org.apache.kafka.common.errors.SerializationException: no magic byte"),
+        ("__streams.errors.message", b"no magic byte"),
+        ("__streams.errors.stacktrace", b"..."),
+        ("__streams.errors.topic", b"leadline.outcomes"),
+        ("__streams.errors.partition", b"1"),
+        ("__streams.errors.offset", b"7"),
+    )
+    connect = letters(
+        ("__connect.errors.exception.class.name", b"org.apache.kafka.connect.errors.DataException"),
+        ("__connect.errors.exception.message", b"no magic byte"),
+        ("__connect.errors.topic", b"leadline.outcomes"),
+        ("__connect.errors.partition", b"1"),
+        ("__connect.errors.offset", b"7"),
+    )
+    for letter, why in ((streams, "common.errors.SerializationException"), (connect, "connect.errors.DataException")):
+        assert letter.origin == Origin("outcomes", 1, 7)
+        assert (letter.reason, letter.detail) == (f"org.apache.kafka.{why}", "no magic byte")
+        assert why_not(letter, Seen(there={letter.origin})) is None
+        assert letter in Wanted(reason=f"org.apache.kafka.{why}", topic="outcomes")
+    assert letters(("__streams.errors.message", None)).origin is None
+    elsewhere = (
+        ("__streams.errors.topic", b"other.outcomes"),
+        ("__streams.errors.partition", b"0"),
+        ("__streams.errors.offset", b"0"),
+    )
+    assert letters(*elsewhere).origin is None

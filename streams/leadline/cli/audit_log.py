@@ -45,11 +45,13 @@ def _entry(line: bytes) -> Item:
 
 def decision(entry: AuditEntry) -> Record | None:
     """The record of an entry; None where it is not in the entry, or cannot be read."""
+    from leadline.kafka.schemas import learn
     from leadline.wire.codec import read
     from leadline.wire.topics import FEW
 
     if entry.value is None or entry.topic not in FEW:
         return None
+    learn([entry.value])  # the chain has the bytes of the log, whatever their form
     try:
         return read(entry.topic, entry.value)
     except ValueError:

@@ -118,8 +118,11 @@ def _decided() -> dict[str, Decisions] | None:
 def _nominate(model: str, version: str, decided: Decisions, metrics: dict[str, float]) -> None:
     """Tell the workers that there is a candidate."""
     settings, bootstrap = broker()
+    from leadline.kafka.schemas import registered_ids
     from leadline.kafka.sender import publish
+    from leadline.wire.writing import wire_of
 
     parent, now_ms = decided.champion or "", int(time.time() * 1000)
     candidate = Candidate(model, version, parent, "", "", ORIGIN, metrics, now_ms)
-    wait_for(publish(bootstrap, settings.prefix, "candidates", candidate))
+    wire = wire_of(settings, registered_ids(settings))
+    wait_for(publish(bootstrap, settings.prefix, "candidates", candidate, wire))

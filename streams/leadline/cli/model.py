@@ -32,7 +32,7 @@ def add(
     file: Annotated[
         Path,
         typer.Argument(
-            help="The trained model: a .skops file, XGBoost's .ubj or .json, LightGBM's text, .onnx (or, with --from joblib, a .joblib file)."
+            help="The trained model: a .skops file, XGBoost's .ubj or .json, LightGBM's text, .onnx (with --from joblib a .joblib file)."
         ),
     ],
     settings: Annotated[Path, typer.Option(help="The model's settings, a .toml file.")],

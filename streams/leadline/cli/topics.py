@@ -81,7 +81,8 @@ def asyncapi(_: JsonAlways = False) -> None:
     from leadline.settings import load_settings
     from leadline.wire.asyncapi import document
 
-    out.print_json(data=document(load_settings().prefix, metadata.version("leadline")))
+    settings = load_settings()
+    out.print_json(data=document(settings.prefix, metadata.version("leadline"), settings.format))
 
 
 def _stateful() -> list[str]:

@@ -10,21 +10,22 @@ import socket
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
 import structlog
 
+from leadline.core.processor import Output
 from leadline.foreign_text import shown
 from leadline.hosts.contract import Installation
 from leadline.hosts.health import Health, Told
 from leadline.kafka.cluster import check_topics, read_runs
-from leadline.kafka.sender import open_sender
+from leadline.kafka.sender import Sender, open_sender
 from leadline.kafka.stop import is_cancelled
 from leadline.learning.cached import CachedModels
 from leadline.records import StageHealth, StageTrouble, WorkerHealth
-from leadline.wire.codec import read, value_of
+from leadline.wire.codec import read
 from leadline.wire.topics import WORKERS
 
 log = structlog.get_logger("leadline.health")
@@ -113,14 +114,17 @@ class Teller:
         known = await told(self._installation.bootstrap, self._topic_name)
         silent = [key for key, each in known.items() if each.at_ms < old_ms]
         if silent:
-            async with open_sender(self._installation.bootstrap, self._installation.settings.prefix) as sender:
+            async with self._sender() as sender:
                 await sender.send_and_wait(self._topic_name, 0, [(key, None, []) for key in silent])
         self._is_there = True
 
     async def _tell(self, state: str) -> None:
-        async with open_sender(self._installation.bootstrap, self._installation.settings.prefix) as sender:
-            record = self._record(state)
-            await sender.send_and_wait(self._topic_name, 0, [(record.worker_id.encode(), value_of(record), [])])
+        async with self._sender() as sender:
+            await asyncio.gather(*await sender.send_outputs([Output(WORKERS, records=[self._record(state)])]))
+
+    def _sender(self) -> AbstractAsyncContextManager[Sender]:
+        installation = self._installation
+        return open_sender(installation.bootstrap, installation.settings.prefix, wire=installation.wire)
 
     def _record(self, state: str) -> WorkerHealth:
         settings, now_ms = self._installation.settings, int(time.time() * 1000)

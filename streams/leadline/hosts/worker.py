@@ -27,13 +27,15 @@ from leadline.hosts.stateful import StatefulLane
 from leadline.hosts.tables import tables_of
 from leadline.kafka.cluster import check_topics
 from leadline.kafka.connections import unencrypted
+from leadline.kafka.schemas import known_ids
 from leadline.learning.cached import CachedModels
 from leadline.learning.store import store_of
 from leadline.lookups.features import FeatureView
 from leadline.settings import Settings
 from leadline.settings.private import private_folder
 from leadline.topology import Step
-from leadline.wire.codec import WIRE, Wire
+from leadline.wire.codec import Wire
+from leadline.wire.writing import wire_of
 
 __all__ = ["Lanes", "tune_collector", "worker"]
 log = structlog.get_logger("leadline.worker")
@@ -177,15 +179,16 @@ def tune_collector() -> None:
     gc.set_threshold(200_000, 50, 1000)
 
 
-def worker(steps: Sequence[Step], settings: Settings, bootstrap: str, wire: Wire = WIRE) -> int:
-    """Run the lanes of these steps until SIGTERM or SIGINT; the exit code, 1 after a crash.
+def worker(steps: Sequence[Step], settings: Settings, bootstrap: str, wire: Wire | None = None) -> int:
+    """Run the lanes of these steps until SIGTERM or SIGINT; the exit code, 1 after a crash. ``wire``: another than the settings say.
 
     Raises UnsupportedStepError where no lane hosts a step, KafkaConnectionError where the broker cannot be reached, NoTopicError where
-    topics are missing.
+    topics are missing, SettingsError where a schema registry refuses.
     """
     for step in steps:
         lane_of(step)
     models, health = CachedModels(settings.models, store_of(settings)), Health()
+    wire = wire_of(settings, known_ids(settings), models) if wire is None else wire
     tables = tables_of(steps, settings, bootstrap, wire, health)
     installation = Installation(settings, bootstrap, models, wire, tables, health)
     asyncio.run(_check(steps, installation))

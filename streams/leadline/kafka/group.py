@@ -12,6 +12,7 @@ from leadline.kafka.columns import to_run
 from leadline.kafka.connections import connection
 from leadline.kafka.fetch import fetch
 from leadline.kafka.private import by_batch, committed
+from leadline.kafka.schemas import learnt
 from leadline.kafka.stop import stop
 from leadline.wire.run import Run
 
@@ -106,7 +107,10 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer.pause(*fetched.refused)
         self._held.update(fetched.refused)
         runs = [to_run(self._topics[tp.topic], tp.partition, batches) for tp, batches in fetched.batches.items()]
-        return Taken(runs, {Source(self._topics[tp.topic], tp.partition): why for tp, why in fetched.refused.items()})
+        return Taken(
+            await learnt(runs),
+            {Source(self._topics[tp.topic], tp.partition): why for tp, why in fetched.refused.items()},
+        )
 
     def resume(self, sources: Iterable[Source]) -> None:
         """Hand over records of these sources from now on."""

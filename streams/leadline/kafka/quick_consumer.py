@@ -13,6 +13,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from leadline.kafka.connections import librdkafka_connection
 from leadline.kafka.failures import Failures, is_unread
+from leadline.kafka.schemas import learn
 from leadline.wire.limits import BATCH_UNPACKED_BYTES
 from leadline.wire.origins import Origin
 from leadline.wire.run import Headers, Run
@@ -118,7 +119,7 @@ class QuickConsumer:
         self._consumer.seek(TopicPartition(self._topic_name, partition, offset))
 
     def _run(self, partition: int, messages: Sequence[Message]) -> Run:
-        return Run(
+        run = Run(
             self._topic,
             partition,
             list(map(Message.offset, messages)),
@@ -127,6 +128,8 @@ class QuickConsumer:
             list(map(Message.value, messages)),
             [_headers(message) for message in messages] if self._with_headers else [()] * len(messages),
         )
+        learn(run.values)
+        return run
 
     def commit(self, offsets: Mapping[int, int]) -> None:
         """Start to commit an offset for each partition."""

@@ -12,6 +12,7 @@ from leadline.kafka.columns import to_run
 from leadline.kafka.connections import connection
 from leadline.kafka.fetch import RefusedError, fetch
 from leadline.kafka.private import by_batch
+from leadline.kafka.schemas import learnt
 from leadline.kafka.stop import stop
 from leadline.wire.run import Run
 
@@ -123,7 +124,7 @@ class Reader:
         fetched = await fetch(self._consumer, timeout_ms=timeout_ms)
         if fetched.refused and not fetched.batches:
             raise RefusedError(next(iter(fetched.refused.values())))
-        return [to_run(self._topic, tp.partition, batches) for tp, batches in fetched.batches.items()]
+        return await learnt([to_run(self._topic, tp.partition, batches) for tp, batches in fetched.batches.items()])
 
     async def until(self, ends: Offsets) -> AsyncIterator[Run]:
         """All records before these offsets."""

@@ -15,6 +15,7 @@ from leadline.core.processor import Output
 from leadline.kafka.connections import connection
 from leadline.kafka.private import fill
 from leadline.records import Record
+from leadline.wire.cloud_events import headers_of
 from leadline.wire.codec import WIRE, Wire, keys_of, routes_of
 from leadline.wire.limits import BATCH_BYTES, CHANGELOG_BYTES
 from leadline.wire.partitions import partition_of
@@ -103,13 +104,21 @@ class Sender:
         for output in outputs:
             topic_name = self._wire.topic(self.prefix, output.topic)
             keys, values = keys_of(output), self._wire.encode(output)
-            headers = arrival_headers(output) if self._pass_on_arrival else None
+            headers = self._headers(output)
             if output.partition is not None:
                 sent += await self._send(topic_name, output.partition, keys, values, headers)
             else:
                 rows = zip(keys, values, headers or [[]] * len(values), strict=True)
                 sent += await self._send_routed(topic_name, routes_of(output), rows)
         return sent
+
+    def _headers(self, output: Output) -> list[Headers] | None:
+        """Of each record: when it came to be, where the records are the clock; and which event it is, where it is a decision."""
+        arrived = arrival_headers(output) if self._pass_on_arrival else None
+        events = headers_of(output, self.prefix, self._wire.content_type)
+        if arrived is None or events is None:
+            return arrived or events
+        return [[*first, *more] for first, more in zip(arrived, events, strict=True)]
 
     async def _send_routed(self, topic_name: str, routes: Iterable[bytes], rows: Iterable[Row]) -> list[Delivery]:
         """Send each row to the partition of its route."""
@@ -180,9 +189,11 @@ async def _all_arrived(deliveries: Mapping[tuple[str, str], Sequence[Delivery]])
 
 
 @asynccontextmanager
-async def open_sender(bootstrap: str, prefix: str, pass_on_arrival: bool = False) -> AsyncIterator[Sender]:
+async def open_sender(
+    bootstrap: str, prefix: str, pass_on_arrival: bool = False, wire: Wire = WIRE
+) -> AsyncIterator[Sender]:
     """A sender without transactions."""
-    sender = Sender(new_producer(bootstrap), prefix, pass_on_arrival)
+    sender = Sender(new_producer(bootstrap), prefix, pass_on_arrival, wire)
     try:
         await sender.start()
         yield sender
@@ -190,9 +201,9 @@ async def open_sender(bootstrap: str, prefix: str, pass_on_arrival: bool = False
         await sender.close()
 
 
-async def publish(bootstrap: str, prefix: str, topic: str, record: Record) -> None:
+async def publish(bootstrap: str, prefix: str, topic: str, record: Record, wire: Wire = WIRE) -> None:
     """Write one record under its own key, and wait until the broker has it."""
-    async with open_sender(bootstrap, prefix) as sender:
+    async with open_sender(bootstrap, prefix, wire=wire) as sender:
         await asyncio.gather(*await sender.send_outputs([Output(topic, records=[record])]))
 
 

@@ -54,6 +54,23 @@ def _store_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _registry_url(value: str | None) -> str | None:
+    """A URL that says where a registry is, and perhaps who asks it."""
+    if value is None:
+        return None
+    try:
+        parts = urlsplit(value)
+        fine = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        fine = fine and not parts.query and not parts.fragment and value.isprintable() and " " not in value
+    except ValueError:  # says what it could not read, which may be a part of the password
+        fine = False
+    if not fine:
+        raise ValueError(
+            "write https://[user:password@]host[:port][/path], with no options behind a ?; a / or @ of a password is written %2F or %40"
+        )
+    return value
+
+
 def _cache() -> Path:
     """Where caches are; beside the state for a user without a home."""
     if given := os.environ.get("XDG_CACHE_HOME"):
@@ -120,6 +137,7 @@ class Settings(BaseSettings):
     ``KAFKA_BOOTSTRAP``, ``REDIS_URL`` and ``KAFKA_JARS_DIR`` keep the names that everybody uses.
     ``health``: where a worker tells its health over HTTP.
     ``max_ahead``: how far ahead of its arrival an event, or an outcome, may have happened.
+    ``format``: the form of the topics that people read; ``confluent`` wants ``schema_registry``.
     """
 
     model_config = SettingsConfigDict(env_prefix="LEADLINE_", extra="ignore", frozen=True, populate_by_name=True)
@@ -141,6 +159,14 @@ class Settings(BaseSettings):
     max_ahead: DurationMs = duration_ms("1d")
     session_timeout: DurationMs = duration_ms("6s")
     health: Annotated[Address | None, BeforeValidator(address), NoDecode] = Address("127.0.0.1", 8088)
+    format: Literal["avro", "confluent", "json"] = "avro"
+    schema_registry: Annotated[SecretStr | None, BeforeValidator(_registry_url)] = None
+
+    @model_validator(mode="after")
+    def _has_registry(self) -> Self:
+        if self.format == "confluent" and self.schema_registry is None:
+            raise ValueError("LEADLINE_FORMAT=confluent wants LEADLINE_SCHEMA_REGISTRY: name your registry's URL")
+        return self
 
     _store: str | None = PrivateAttr(None)
 

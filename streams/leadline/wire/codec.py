@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from leadline.core.processor import Batch, Output
+from leadline.wire.cloud_events import AVRO
 from leadline.wire.decoding import FEW_REQUESTS, decode, undecoded, unusual
 from leadline.wire.encoding import FEW_RECORDS, encode, keys_of, routes_of
 from leadline.wire.run import DeadLetter, Run
@@ -43,7 +44,8 @@ class Decode(Protocol):
 class Wire:
     """How a lane's records look outside: the names of their topics, and their bytes.
 
-    Everybody speaks this one form. Another lets the stages read and write what was made for somebody else, as `benchmarks.peer` does.
+    Every form is read (`leadline.wire.single`); ``encode`` writes the one that an installation chose (`leadline.wire.writing`).
+    ``content_type``: of the topics that people read, for the headers of decisions.
     ``names``: the whole name of each topic that is not called prefix, dot, topic.
 
     >>> Wire().topic("leadline", "outcomes"), Wire(names={"outcomes": "labels"}).topic("leadline", "outcomes")
@@ -53,6 +55,7 @@ class Wire:
     decode: Decode = decode
     encode: Callable[[Output], list[bytes]] = encode
     names: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = AVRO
 
     def topic(self, prefix: str, topic: str) -> str:
         """The whole name of a topic."""

@@ -20,9 +20,10 @@ from leadline.wire.encoding import FEW_RECORDS
 from leadline.wire.glances import glances_at
 from leadline.wire.rules import broken, broken_record
 from leadline.wire.run import ARRIVAL_HEADER, DeadLetter, Run
-from leadline.wire.schemas import HEAD_BYTES, head, parsed, text
-from leadline.wire.single import UnreadableError, body_of, read_body, read_record, write_body
+from leadline.wire.schemas import parsed, text
+from leadline.wire.single import body_of, read_body, read_record, start_of, write_body
 from leadline.wire.topics import MANY
+from leadline.wire.unreadable import UnreadableError
 
 FEW_REQUESTS = 32
 """So many requests come as record objects: as columns they would take longer, and somebody waits for them."""
@@ -174,8 +175,9 @@ def _columns(
 
 def _bodies(run: Run, name: str, max_bytes: int, letters: Letters) -> tuple[list[int], list[bytes]]:
     """The bodies in today's schema of all records that have one, and their indexes in the run."""
-    if _are_of_today(run.values, name, max_bytes):
-        return list(range(len(run))), cut(_present(run.values), HEAD_BYTES)
+    start = _start_of_all(run.values, name, max_bytes)
+    if start is not None:
+        return list(range(len(run))), cut(_present(run.values), start)
     indexes, bodies = [], []
     for i, value in enumerate(run.values):
         if _is_clock(run, i):
@@ -188,11 +190,15 @@ def _bodies(run: Run, name: str, max_bytes: int, letters: Letters) -> tuple[list
     return indexes, bodies
 
 
-def _are_of_today(values: list[bytes | None], name: str, max_bytes: int) -> bool:
-    """Whether all records name today's schema, and none is too large."""
+def _start_of_all(values: list[bytes | None], name: str, max_bytes: int) -> int | None:
+    """Where the bodies of all records start, if they begin in one way, are of today's schema, and none is too large."""
+    first = values[0] if values else None
+    start = start_of(first, name)
+    if first is None or start is None:
+        return None
     column = pa.array(values, pa.binary())
-    same = not column.null_count and pc.all(pc.starts_with(column, pattern=head(name))).as_py()
-    return bool(same) and int(lengths(column).max(initial=0)) <= max_bytes
+    same = not column.null_count and pc.all(pc.starts_with(column, pattern=first[:start])).as_py()
+    return start if same and int(lengths(column).max(initial=0)) <= max_bytes else None
 
 
 def _to_columns(bodies: list[bytes], name: str) -> pa.RecordBatch | None:

@@ -1,27 +1,37 @@
 """Outputs as bytes: the values and keys of their records, and what decides their partition."""
 
+from collections.abc import Callable
 from itertools import repeat
 
 import pyarrow as pa
 import pyruhvro
 
 from leadline.core.processor import Output
+from leadline.wire.forms import to_dict
 from leadline.wire.schemas import TAIL, head, text
-from leadline.wire.single import value_of, write_body
+from leadline.wire.single import write_body
 from leadline.wire.topics import BY_NAME, MANY
 
 FEW_RECORDS = 8
 """So many are read and written one by one: the columnar writer wakes another thread, which costs as much as ten records."""
+Start = Callable[[str, str], bytes]
+"""The bytes before the body of a record, by its topic and its class."""
 
 
-def encode(output: Output) -> list[bytes]:
-    """The values of an output, in the order of its records."""
+def single_object(topic: str, name: str) -> bytes:  # noqa: ARG001
+    """The start of a record in single-object encoding."""
+    return head(name)
+
+
+def encode(output: Output, start: Start = single_object) -> list[bytes]:
+    """The values of an output in Avro, in the order of its records."""
     if output.columns is None:
-        return [value_of(record) for record in output.records]
+        named = [(type(record).__name__, record) for record in output.records]
+        return [start(output.topic, name) + write_body(name, to_dict(record)) for name, record in named]
     if not output.columns.num_rows:
         return []
     name = MANY[output.topic]
-    mark = head(name)
+    mark = start(output.topic, name)
     if output.bodies:
         marks = repeat(mark, len(output.bodies))
         return list(map(b"".join, zip(marks, output.bodies, _written(output.columns, TAIL), strict=True)))

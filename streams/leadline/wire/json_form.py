@@ -7,12 +7,9 @@ import json
 from typing import Any
 
 from leadline.wire.conversion import ConversionError, outcome_fields, request_fields
+from leadline.wire.own_json import JsonError
 
 _MARK = b"\xef\xbb\xbf"
-
-
-class JsonError(ValueError):
-    """The JSON is not the record; the message names the field."""
 
 
 def read_json(name: str, value: bytes) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 What people send goes back (`RETURNABLE`). What stages write for each other does not: the stage that wrote it writes it anew.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -16,7 +16,10 @@ RETURNABLE = JSON_TOPICS
 REPLAYED_HEADER = "leadline-replayed"
 """On a record that was sent again: partition and offset of its dead letter, as ``0/12``."""
 _BRIEF = 1000
-_OF_CONNECT = "__connect.errors."
+_CONNECT, _STREAMS = "__connect.errors.", "__streams.errors."
+_PLACES = tuple(tuple(f"{of}{name}" for name in ("topic", "partition", "offset")) for of in (_CONNECT, _STREAMS))
+_WHAT = (f"{_CONNECT}exception.class.name", f"{_STREAMS}exception")
+_MESSAGES = (f"{_CONNECT}exception.message", f"{_STREAMS}message")
 
 
 class Origin(NamedTuple):
@@ -58,11 +61,12 @@ class Letter:
 
     @property
     def reason(self) -> str:
-        return self.header(REASON_HEADER)
+        """The reason that a stage gave; of a letter of Kafka Connect or Kafka Streams the class of the exception."""
+        return reason_of(dict(self.headers))
 
     @property
     def detail(self) -> str:
-        return self.header(f"{_OF_CONNECT}exception.message")
+        return _first(dict(self.headers), _MESSAGES)
 
     def is_of(self, key: bytes | None, value: bytes | None) -> bool:
         """Whether a record may be that of the letter; another one is there where a topic was made anew."""
@@ -72,6 +76,20 @@ class Letter:
     def brief(self) -> "Letter":
         """The same with the beginnings of key and value alone: many of them fit into memory."""
         return replace(self, key=self.key and self.key[:_BRIEF], value=self.value and self.value[:_BRIEF])
+
+
+def reason_of(headers: Mapping[str, str | None]) -> str:
+    """The reason in the headers of a letter; empty where they have none."""
+    return headers.get(REASON_HEADER) or _first(headers, _WHAT).partition(":")[0]
+
+
+def topic_of(headers: Mapping[str, str | None]) -> str:
+    """The whole name of the topic of its record; empty where they have none."""
+    return _first(headers, [topic for topic, *_ in _PLACES])
+
+
+def _first(headers: Mapping[str, str | None], names: Iterable[str]) -> str:
+    return next(filter(None, map(headers.get, names)), "")
 
 
 def letters_of(run: Run, prefix: str) -> Iterator[Letter]:
@@ -94,11 +112,13 @@ def _length(part: bytes | None) -> int | None:
 
 
 def _origin(headers: dict[str, str | None], prefix: str) -> Origin | None:
-    topic = headers.get(f"{_OF_CONNECT}topic") or ""
-    partition, offset = (_number(headers.get(f"{_OF_CONNECT}{name}")) for name in ("partition", "offset"))
-    if not topic.startswith(f"{prefix}.") or partition is None or offset is None:
-        return None
-    return Origin(topic.removeprefix(f"{prefix}."), partition, offset)
+    """Where a record was, as a stage and Kafka Connect say it, or as Kafka Streams does."""
+    for name, *numbers in _PLACES:
+        topic = headers.get(name) or ""
+        partition, offset = (_number(headers.get(each)) for each in numbers)
+        if topic.startswith(f"{prefix}.") and partition is not None and offset is not None:
+            return Origin(topic.removeprefix(f"{prefix}."), partition, offset)
+    return None
 
 
 def _number(text: str | None) -> int | None:

@@ -74,6 +74,11 @@ class Topic:
         return self.sent_by in (None, "worker") and not self.internal
 
     @property
+    def has_form(self) -> bool:
+        """Whether ``LEADLINE_FORMAT`` says in which form its records are written; those of other topics are in Avro."""
+        return self.for_readers and bool(self.records)
+
+    @property
     def key_words(self) -> str:
         """The key in words."""
         return "as it was" if self.key is None else self.key.words
@@ -296,7 +301,7 @@ MANY = {topic.name: topic.schemas[0] for topic in TOPICS if topic.columnar}
 FEW = {topic.name: topic.schemas for topic in TOPICS if topic.records and not topic.columnar}
 """Topics of few records, which are read as objects: the schemas of each."""
 JSON_TOPICS = tuple(topic.name for topic in TOPICS if topic.sent_by == "producer")
-"""Topics that take plain JSON too."""
+"""Topics that others write to, in plain JSON too, or by Avro schemas of their own."""
 
 
 def key_of(topic: str, record: Record) -> bytes:

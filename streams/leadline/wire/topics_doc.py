@@ -11,9 +11,10 @@ _TOP = f"""# Topics
 (`streams/leadline/topology.py`).
 
 A topic is called `<prefix>.<topic>`; `leadline topics apply` makes it, and `leadline asyncapi` prints the contract for machines.
-Values are in Avro single-object encoding. Keys are UTF-8; a key in brackets is a JSON array without spaces. The partition of a record
-is the murmur2 hash of its key, or of what stands under "partition by". Records are kept for {KEEP_MS // DAY_MS} days (`leadline topics
-apply --retention`), in a compacted topic the newest of each key. In italics: the roles of [security](security.md).
+Values are in Avro single-object encoding; those that a *reader* reads are in the form that `LEADLINE_FORMAT` says
+([forms](forms.md)). Keys are UTF-8; a key in brackets is a JSON array without spaces. The partition of a record is the murmur2 hash of
+its key, or of what stands under "partition by". Records are kept for {KEEP_MS // DAY_MS} days (`leadline topics apply --retention`), in a
+compacted topic the newest of each key. In italics: the roles of [security](security.md).
 """
 _HEADINGS = ("topic", "records", "key", "partition by", "written by", "read by", "what")
 
@@ -52,7 +53,7 @@ def _readers(topic: Topic, stages: Sequence[Stage]) -> Iterator[str]:
 
 def _remarks(topic: Topic) -> Iterator[str]:
     if topic.name in JSON_TOPICS:
-        yield "Plain JSON is accepted."
+        yield "Plain JSON and Confluent's wire format are accepted."
     if topic.one_partition:
         yield "One partition."
     if topic.cleanup == "compact":

@@ -32,7 +32,7 @@ from leadline.logs import why_refused
 from leadline.records import Rollout
 from leadline.settings import Settings, SettingsError
 from leadline.topology import STEPS, Step
-from leadline.wire.dead_letters import REASON_HEADER
+from leadline.wire.letters import reason_of, topic_of
 from leadline.wire.partitions import partition_of
 from leadline.wire.plan import Plan
 from leadline.wire.run import Run
@@ -163,7 +163,8 @@ async def _letters(bootstrap: str, prefix: str) -> list[Letters]:
 
 def _reason(headers: Mapping[str, bytes | None]) -> tuple[str, str]:
     """The reason of a dead letter and the topic of its record; anybody may have written them."""
-    return tuple(shown(as_text(headers.get(name)) or "unknown") for name in (REASON_HEADER, "__connect.errors.topic"))  # type: ignore[return-value]
+    said = {name: as_text(value) for name, value in headers.items()}
+    return shown(reason_of(said) or "unknown"), shown(topic_of(said) or "unknown")
 
 
 async def _feed(bootstrap: str, topic_name: str) -> Feed:

@@ -13,21 +13,23 @@ from leadline.hosts.trainer.partition import NAME
 from leadline.hosts.trainer.process import Trainer
 from leadline.hosts.trainer.work import Steps
 from leadline.kafka.cluster import check_topics
+from leadline.kafka.schemas import known_ids
 from leadline.learning.cached import CachedModels
 from leadline.learning.store import store_of
 from leadline.settings import Settings
 from leadline.settings.private import private_folder
 from leadline.topology import TRAINER
-from leadline.wire.codec import WIRE
+from leadline.wire.writing import wire_of
 
 
 async def train(settings: Settings, bootstrap: str, steps: Steps) -> None:
     """Train until cancelled. Raises NoTopicError where topics are missing, and what trying again does not mend."""
     health = Health()
     health.expect([NAME])
-    tables = tables_of([TRAINER], settings, bootstrap, WIRE, health)
     models = CachedModels(settings.models, store_of(settings))
-    installation = Installation(settings, bootstrap, models, WIRE, tables, health)
+    wire = wire_of(settings, await asyncio.to_thread(known_ids, settings), models)
+    tables = tables_of([TRAINER], settings, bootstrap, wire, health)
+    installation = Installation(settings, bootstrap, models, wire, tables, health)
     await check_topics(bootstrap, map(installation.topic_name, {*TRAINER.reads, *TRAINER.writes, *TRAINER.tables}))
     private_folder(settings.state)
     with worker_id(settings.state) as name:
