@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 from leadline.errors import LeadlineError
 from leadline.kafka.connections import connection
 from leadline.kafka.metadata import partitions
+from leadline.kafka.schemas import learn_while_others_work
 from leadline.records import Prediction
 from leadline.wire.single import read
 from leadline.wire.topics import DEAD_LETTERS
@@ -68,6 +69,7 @@ class Answers:
     async def _follow(self) -> None:
         try:
             async for record in self._consumer:
+                await learn_while_others_work([record.value])
                 self._take(record)
         except KafkaError as error:
             for each in list(self._waiting.values()):

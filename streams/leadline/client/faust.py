@@ -8,6 +8,7 @@ from typing import Any
 import faust
 from faust.serializers.codecs import Codec
 
+from leadline.kafka.schemas import learn
 from leadline.records import Record
 from leadline.settings import load_settings
 from leadline.wire.single import read, value_of
@@ -22,6 +23,7 @@ class _Records(Codec):
         self._topic = topic
 
     def _loads(self, s: bytes) -> Record:
+        learn([s])
         return read(self._topic, s)
 
     def _dumps(self, obj: Record) -> bytes:

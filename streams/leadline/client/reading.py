@@ -11,6 +11,7 @@ from aiokafka.structs import TopicPartition
 
 from leadline.kafka.connections import connection
 from leadline.kafka.metadata import check_topics, partitions
+from leadline.kafka.schemas import learn_while_others_work
 from leadline.records import Record
 from leadline.wire.single import read
 
@@ -75,6 +76,7 @@ class Records(Generic[R]):
 
     async def __aiter__(self) -> AsyncIterator[Received[R]]:
         async for each in self._consumer:
+            await learn_while_others_work([each.value])
             found = self._read(each)
             self._handed[TopicPartition(each.topic, each.partition)] = each.offset + 1
             if found is not None:

@@ -118,10 +118,15 @@ def learn(values: Iterable[bytes | None]) -> None:
 async def learnt(runs: list[Run]) -> list[Run]:
     """The same runs, once the ids of their records are known. State is no record, whatever it begins with."""
     held = (run.values for run in runs if run.topic.rpartition(".")[2] in BY_NAME)
-    lacking = _LEARNER.lacks(chain.from_iterable(held))
+    await learn_while_others_work(chain.from_iterable(held))
+    return runs
+
+
+async def learn_while_others_work(values: Iterable[bytes | None]) -> None:
+    """As `learn`, for a coroutine."""
+    lacking = _LEARNER.lacks(values)
     if lacking:
         await asyncio.to_thread(_LEARNER.ask, lacking)
-    return runs
 
 
 # -- at the start -------------------------------------------------------------------------------------------------------
