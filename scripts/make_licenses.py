@@ -46,6 +46,7 @@ READ = {
     "faust-streaming": Reading("BSD-3-Clause", "The BSD License (3 Clause"),
     "mode-streaming": Reading("BSD-3-Clause", "The BSD License (3 Clause"),
     "pyruhvro": Reading("MIT", "MIT License"),
+    "python-dateutil": Reading("BSD-3-Clause", "The above BSD License Applies to all code"),
     "scipy": Reading("BSD-3-Clause", "3. Neither the name of the copyright holder"),
     "skops": Reading("MIT", "MIT License"),
     "venusian": Reading("BSD-3-Clause-Modification", "4.  If any files are modified"),
