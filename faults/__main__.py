@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from faults import peers
-from faults.kinds import KINDS
-from faults.run import EVENTS, SECONDS, SOAK_EVENTS, once
+from faults.kinds import KINDS, TRAINERS
+from faults.run import EVENTS, FEW_EVENTS, SECONDS, SOAK_EVENTS, once
 from faults.world import faketime
 from leadline.logs import quiet_libraries
 from leadline.settings import SettingsError
@@ -55,7 +55,7 @@ def _names(fault: str) -> list[str]:
 def _once(asked: argparse.Namespace, name: str, seed: int) -> dict[str, Any]:
     if name == "soak":
         return once("mix", seed, asked.events or SOAK_EVENTS, asked.minutes)
-    return once(name, seed, asked.events or EVENTS)
+    return once(name, seed, asked.events or (FEW_EVENTS if name in TRAINERS else EVENTS))
 
 
 def _peer(asked: argparse.Namespace) -> int:
@@ -75,7 +75,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--times", type=int, default=1, help="how many seeds, one after the other")
     parser.add_argument("--minutes", type=float, default=60, help="for soak: how long the same processes are struck")
     parser.add_argument(
-        "--events", type=int, help=f"requests and outcomes in {SECONDS:.0f} s; {EVENTS}, for soak {SOAK_EVENTS}"
+        "--events",
+        type=int,
+        help=f"requests and outcomes in {SECONDS:.0f} s; {EVENTS}, for soak {SOAK_EVENTS}, for trainers {FEW_EVENTS}",
     )
     parser.add_argument("--results", type=Path, default=Path("faults.jsonl"), help="one line a run")
     parser.add_argument(

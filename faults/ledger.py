@@ -6,7 +6,7 @@ The comparison shares no code with the product but the reading of records.
 import math
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,10 @@ _CLOSE = ("accuracy", "logloss", "brier", "mean_score", "outcome_rate")
 
 @dataclass(slots=True)
 class Verdict:
-    """What is wrong: events without effect, effects twice, scores, counts and windows that are not those of the log.
+    """What is wrong: events without effect, effects twice, scores, counts and windows that are not those of the log, and trainings.
 
-    ``memory_mb`` is the peak of any worker, ``without_features`` counts predictions that were made without Redis.
+    ``memory_mb`` is the peak of any worker, ``without_features`` counts predictions that were made without Redis, ``trainings``
+    requests by their end.
     """
 
     events: int
@@ -46,10 +47,13 @@ class Verdict:
     stand_still_s: float = 0.0
     went_on_s: float = 0.0
     memory_mb: int = 0
+    trainings: dict[str, int] = field(default_factory=dict)
+    wrong_trainings: list[str] = field(default_factory=list)
 
     @property
     def exact(self) -> bool:
-        return not (self.lost or self.doubled or self.wrong_scores or self.wrong_counts or self.wrong_windows)
+        wrong = self.wrong_scores or self.wrong_counts or self.wrong_windows or self.wrong_trainings
+        return not (self.lost or self.doubled or wrong)
 
     def row(self) -> dict[str, Any]:
         """For a results file."""
@@ -147,7 +151,10 @@ async def judge(world: World) -> Verdict:
     lost += len(set(world.traffic.asked) - {row["request_id"] for row in predictions})
     events = len(world.traffic.asked) + len(predictions) + len(outcomes)
     bare = sum(row["feature_age_ms"] is None for row in predictions)
-    return Verdict(events, lost, doubled, _wrong_scores(world, predictions), wrong, bad, len(letters), bare)
+    verdict = Verdict(events, lost, doubled, _wrong_scores(world, predictions), wrong, bad, len(letters), bare)
+    if world.trainers is not None:
+        verdict.trainings, verdict.wrong_trainings = await world.trainers.ends(), await world.trainers.wrong()
+    return verdict
 
 
 def _without_forgotten(

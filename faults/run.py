@@ -15,7 +15,7 @@ from faults.ledger import Verdict, Watch, judge
 from faults.world import World
 from leadline.kafka.metadata import NoTopicError
 
-EVENTS, SOAK_EVENTS, SECONDS = 150_000, 8_000, 12.0
+EVENTS, SOAK_EVENTS, FEW_EVENTS, SECONDS = 150_000, 8_000, 2_000, 12.0
 _HEAL_S, _DONE_S = 30.0, 180.0
 
 

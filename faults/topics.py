@@ -10,7 +10,7 @@ from leadline.kafka.admin import apply_topics
 
 TOPICS = (
     "prediction-requests", "predictions", "outcomes", "labeled-predictions", "window-partials", "window-profiles", "metrics",
-    "dead-letters", "rollouts", "workers",
+    "dead-letters", "rollouts", "workers", "retrain-requests", "trainings", "candidates", "verdicts", "commands", "command-answers",
 )  # fmt: skip
 _STATEFUL = ("join", "performance")
 ALL = (*TOPICS, *(f"{name}-changelog" for name in _STATEFUL))

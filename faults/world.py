@@ -6,6 +6,7 @@ import random
 import resource
 import shutil
 import signal
+import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -22,6 +23,7 @@ from faults import logs, topics
 from faults.proxy import Proxy
 from faults.topics import PARTITIONS
 from faults.traffic import CATEGORIES, GRACE_MS, HORIZON_MS, STATIONS, WINDOW_MS, Traffic
+from faults.trainers import RECIPES, SETTINGS, Trainers, files_of
 from leadline.embedded import EmbeddedKafka, EmbeddedRedis
 from leadline.embedded.child import free_ports
 from leadline.embedded.workers import Workers
@@ -41,6 +43,7 @@ WIND = {station: float(n) for n, station in enumerate(STATIONS)}
 _MODEL = {
     "name": "m", "numeric": ["amount", "wind"], "categorical": ["kind"], "segments": ["kind"], "horizon": HORIZON_MS, "window": WINDOW_MS,
     "grace": GRACE_MS, "lookups": {"weather": {"key": "station", "features": ["wind"]}},
+    "training": SETTINGS,
 }  # fmt: skip
 
 
@@ -73,6 +76,7 @@ class World:
         self.held = False
         self.former_outcomes: list[dict[str, Any]] = []
         self._estimators: dict[str, Any] = {}
+        self.trainers: Trainers | None = None
         self.kinds: dict[str, list[str]] = {}
         self._count, self._stack = workers, ExitStack()
         (self._redis_network,) = free_ports(0)
@@ -129,13 +133,15 @@ class World:
         await self.promote("v1")
 
     def _start(self, count: int, name: str, more: Mapping[str, str] = {}) -> Workers:
-        environment = {
+        folder = self.folder / name
+        return self._workers(count, STEPS, self._environment(more), folder)
+
+    def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
+        return {
             "KAFKA_BOOTSTRAP": self.for_workers, "REDIS_URL": self.redis.url.replace(f":{self.redis.port}/", f":{self._redis_network}/"),
             "LEADLINE_PREFIX": self.prefix, "LEADLINE_CLOCK": "records", "LEADLINE_MODELS": str(self.models),
             "LEADLINE_RUN_RECORDS": os.environ.get("LEADLINE_RUN_RECORDS", "500"), **more,
         }  # fmt: skip
-        folder = self.folder / name
-        return self._workers(count, STEPS, environment, folder)
 
     @staticmethod
     def _workers(
@@ -150,6 +156,24 @@ class World:
         """Start workers again that have died, unless a fault keeps them dead."""
         if not self.held:
             self.workers.tend()
+            if self.trainers is not None:
+                self.trainers.workers.tend()
+
+    async def with_trainers(self) -> Trainers:
+        """Two trainers from now on; they train by a recipe that takes some seconds."""
+        if self.trainers is None:
+            self.trainers = await asyncio.to_thread(self._start_trainers)
+        return self.trainers
+
+    def _start_trainers(self) -> Trainers:
+        recipes, folder = self.folder / "recipes", self.folder / "trainers"
+        recipes.mkdir()
+        (recipes / "fault_recipes.py").write_text(RECIPES, "utf-8")
+        environment = self._environment({"PYTHONPATH": str(recipes), "LEADLINE_HEALTH": "none"})
+        command = (sys.executable, "-P", "-m", "leadline", "trainer")
+        workers = self._workers(2, (), environment, folder, command)
+        self._stack.callback(workers.stop)
+        return Trainers(self, workers, files_of(self, "v1"))
 
     @asynccontextmanager
     async def quiet(self) -> AsyncIterator[None]:

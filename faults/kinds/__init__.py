@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from faults.kinds import identity, models, records, servers, workers
+from faults.kinds import identity, models, records, servers, trainers, workers
 from faults.kinds.brokers import BROKERS
 from faults.world import World
 
@@ -30,6 +30,7 @@ _ONE_BROKER = (
     records.overload, records.codec, records.bomb, records.letter, records.fat_record, records.ahead, records.forget, records.mature,
     servers.redis_kill, servers.redis_pause, servers.redis_slow, servers.redis_flush, servers.redis_password,
     models.rollout, models.model_tampered, models.broken_model,
+    trainers.trainer_kill, trainers.trainer_away,
     identity.topics_remade, identity.partitions_added, identity.other_cluster,
 )  # fmt: skip
 
@@ -39,4 +40,5 @@ KINDS: dict[str, Fault] = {
     **BROKERS,
     "mix": mix,
 }
-_NOT_MIXED = {"none", "mix", "clock-skew", *BROKERS}  # clock-skew wants libfaketime, which is not everywhere
+TRAINERS = {"trainer-kill", "trainer-away"}
+_NOT_MIXED = {"none", "mix", "clock-skew", *TRAINERS, *BROKERS}  # clock-skew wants libfaketime, which is not everywhere

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -152,9 +153,17 @@ def test_a_full_disk(root):
         assert "make room or rights" in ends(root, rows=2000)
 
 
-def test_a_second_trainer_waits_for_its_turn(root):
+def test_a_second_trainer_waits_for_its_turn(root, tmp_path):
+    """Of a rebalance the trainer before may be at its end still; where it does not end, the request does."""
     with TrainingSets(root, "m").alone():
-        assert "is in use by another process" in ends(root)
+        assert "is in use by another process" in ends(root, timeout=1_000)
+        asked = iter([False] * 3)
+        assert "stopped" in ends(root, StoppedError, stop=lambda: next(asked, True))
+    shutil.copytree(root, tmp_path / "models")
+    held = TrainingSets(tmp_path / "models", "m").alone()
+    held.__enter__()
+    threading.Timer(1.5, held.__exit__, (None, None, None)).start()
+    assert make(tmp_path / "models").version == "v2"
 
 
 @pytest.mark.long

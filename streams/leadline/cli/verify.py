@@ -32,6 +32,8 @@ def verify(
     model, version = named(model, version)
     settings = load_settings()
     found = train_again(models_of(settings, model, sets=True), model, version, _log(settings), say)
+    if settings.kafka_bootstrap is None:
+        say("the log is not compared: KAFKA_BOOTSTRAP names no broker")
     if json:
         put_json(asdict(found))
     else:
@@ -47,7 +49,6 @@ def verify(
 def _log(settings: Settings) -> "LogNow | None":
     """The log, where a broker is named."""
     if settings.kafka_bootstrap is None:
-        say("the log is not compared: KAFKA_BOOTSTRAP names no broker")
         return None
     from leadline.hosts.contract import Installation
     from leadline.hosts.trainer.rows import LogAgain

@@ -62,7 +62,8 @@ def make_candidate(
     while the model is fitted, and ends it. Raises TrainingError; then there is no version, and nothing half of one.
     """
     try:
-        with TrainingSets(root, settings.name).alone() as work:
+        # a trainer from which the request was taken away may not have ended yet
+        with TrainingSets(root, settings.name).alone(settings.training.timeout / 1000, partial(_check, stop)) as work:
             known = _made_already(root, settings.name, request.retrain_id)
             if known is not None:
                 return known

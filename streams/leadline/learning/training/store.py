@@ -9,10 +9,11 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 from pyarrow import parquet
@@ -23,6 +24,7 @@ from leadline.settings.private import private_folder
 
 _ROWS = 65_536
 """Of a row group."""
+_AGAIN_S = 0.2
 _SET, _HELD_OUT, _ERASED = ".parquet", ".held-out.parquet", ".erased.json"
 
 
@@ -41,13 +43,18 @@ class TrainingSets:
         return self.folder / f"{digest}{_HELD_OUT}"
 
     @contextmanager
-    def alone(self) -> Iterator[Path]:
-        """Nobody else trains, or forgets, meanwhile; gives an empty folder to work in. Raises TrainingError where somebody does."""
+    def alone(self, patience_s: float = 0.0, check: Callable[[], None] = lambda: None) -> Iterator[Path]:
+        """Nobody else trains, or forgets, meanwhile; gives an empty folder to work in.
+
+        Raises TrainingError where somebody does for longer than ``patience_s``; ``check`` may raise meanwhile.
+        """
+        deadline = time.monotonic() + patience_s
         with (private_folder(self.folder) / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise TrainingError(f"{self.folder} is in use by another process: wait until it has ended") from None
+            while not _locked(lock):
+                if time.monotonic() >= deadline:
+                    raise TrainingError(f"{self.folder} is in use by another process: wait until it has ended")
+                check()
+                time.sleep(_AGAIN_S)
             work = self.folder / "work"
             shutil.rmtree(work, ignore_errors=True)
             work.mkdir(0o700)
@@ -79,6 +86,14 @@ class TrainingSets:
         known = self.erasures(path)
         if erasure not in known:
             _replace(_note(path), json.dumps([*known, erasure], indent=1).encode())
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _note(path: Path) -> Path:
