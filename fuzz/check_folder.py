@@ -20,6 +20,8 @@ from leadline.learning.errors import RegistryError
 from leadline.learning.limits import MODEL
 from leadline.learning.lockdown import Audit, warm_up
 from leadline.learning.model_files import ModelFiles
+from leadline.learning.models import model_file
+from leadline.learning.native.kinds import KINDS
 from leadline.settings import SettingsError
 
 PER_RUN = 100
@@ -35,7 +37,7 @@ class _Place:
         self.pool: list[Good] = good(self.root / "good")
         self.folder = self.root / "models" / "m" / "v1"
         self.folder.mkdir(parents=True)
-        warm_up()
+        warm_up(packages=[kind.package for kind in KINDS])
         self.audit = Audit(str(self.root / "models"))
         self.audit.on = False
 
@@ -104,7 +106,7 @@ def check_added(seed: int, number: int) -> Found:
     found = Found(MODEL)
     _, files = changed(place.pool, seed, FILES.index(MODEL) + len(FILES) * number)
     path = place.root / "given.skops"
-    path.write_bytes(files[MODEL])
+    path.write_bytes(files[model_file(files)])
     try:
         add_file(place.root / "added", SETTINGS, None, path, _reference(), "y")
         found.accepted += 1

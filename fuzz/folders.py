@@ -3,6 +3,7 @@
 import io
 import json
 import random
+import re
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,22 +13,25 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from lightgbm import LGBMClassifier
 from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
+from xgboost import XGBClassifier
 
-from leadline.learning.add import add_version
-from leadline.learning.limits import GOLDEN, LINEAR, MANIFEST, MODEL, PROFILE, SERVED, SIGNATURE
+from leadline.learning.add import add_file, add_version
+from leadline.learning.limits import GOLDEN, LIGHTGBM, LINEAR, MANIFEST, MODEL, MODELS, PROFILE, SERVED, SIGNATURE
 from leadline.learning.model_files import SETTINGS as TOML
+from leadline.learning.models import model_file
 from leadline.settings import ModelSettings
 
 CODES = {"b": ["c0", "c1", "c2"]}
 SETTINGS = ModelSettings(name="m", numeric=["a"], categorical=["b"], categories=CODES, segments=["b"])
 FILES = [MANIFEST, SIGNATURE, PROFILE, LINEAR, SERVED, GOLDEN, TOML, *[MODEL] * 5]
-"""Inputs go round these."""
+"""Inputs go round these; the last ones stand for the model's file, whatever it is called."""
 _ESTIMATORS: list[Callable[[], Any]] = [
     lambda: make_pipeline(StandardScaler(), LogisticRegression()),
     lambda: GaussianNB(),
@@ -37,6 +41,29 @@ _ESTIMATORS: list[Callable[[], Any]] = [
     lambda: HistGradientBoostingClassifier(max_iter=1, categorical_features=[1], random_state=0),
     lambda: make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression()),
 ]
+
+
+def _xgboost(rows: Any, truth: Any, file: Path) -> None:
+    """As JSON, so that what is changed has a place in it."""
+    XGBClassifier(n_estimators=3, max_depth=2, n_jobs=1).fit(rows, truth).save_model(file.with_suffix(".json"))
+    file.with_suffix(".json").rename(file)
+
+
+def _lightgbm(rows: Any, truth: Any, file: Path) -> None:
+    LGBMClassifier(**_LEAVES).fit(rows, truth, categorical_feature=[1]).booster_.save_model(file)
+
+
+def _onnx(rows: Any, truth: Any, file: Path) -> None:
+    from skl2onnx import to_onnx
+
+    model = RandomForestClassifier(2, max_depth=2, random_state=0).fit(rows, truth.astype(int))
+    file.write_bytes(to_onnx(model, rows[:1]).SerializeToString())
+
+
+_LEAVES: dict[str, Any] = {"n_estimators": 3, "min_child_samples": 3, "n_jobs": 1, "verbose": -1}
+_WRITTEN = [_xgboost, _lightgbm, _onnx]
+"""Each writes a model into a file of its own library."""
+_ESTIMATORS += [lambda: XGBClassifier(n_estimators=2, n_jobs=1), lambda: LGBMClassifier(**_LEAVES)]
 _VALUES: list[Any] = [
     *(None, True, False, 0, -1, 1, 2, 255, 2**31, -(2**63), 2**64, 10**30, 0.5, -0.0, 1e308, float("nan"), float("inf")),
     *("", "a", "m", "v1", "../m", "/etc/passwd", "\0", "ü" * 300, "filename", "file", "builtins", "numpy", "os", "system"),
@@ -86,6 +113,14 @@ def good(root: Path) -> list[Good]:
         folder = where / "m" / "v1"
         files = {each.name: each.read_bytes() for each in folder.iterdir()}
         found.append(Good(files | {TOML: (where / "m" / TOML).read_bytes()}))
+    for i, write in enumerate(_WRITTEN):
+        where = root / f"native-{i}"
+        where.mkdir()
+        write(rows, table["y"].to_numpy(), where / "given")
+        add_file(where, SETTINGS, "v1", where / "given", table, "y")
+        folder = where / "m" / "v1"
+        files = {each.name: each.read_bytes() for each in folder.iterdir()}
+        found.append(Good(files | {TOML: (where / "m" / TOML).read_bytes()}))
     return found
 
 
@@ -93,16 +128,18 @@ def changed(pool: list[Good], seed: int, number: int) -> tuple[str, dict[str, by
     """The file that was changed, and all files."""
     rng = random.Random(f"{seed} {number}")  # noqa: S311 - bad luck, by seed
     name = FILES[number % len(FILES)]
-    files = dict(rng.choice([each for each in pool if name in each.files]).files)
+    files = dict(rng.choice([each for each in pool if name == MODEL or name in each.files]).files)
+    name = model_file(files) if name == MODEL else name
     if name != LINEAR and rng.random() < 0.7:
         _forget(files, LINEAR)
     if name != GOLDEN:  # it would refuse what answers otherwise
         _forget(files, GOLDEN)
-    other = rng.choice(pool).files[MODEL]
+    another = rng.choice(pool).files
+    other = another[model_file(another)]
     for _ in range(rng.choice([1, 1, 1, 2, 5])):
-        change = _skops if name == MODEL else _text
+        change = _skops if name == MODEL else _words if name == LIGHTGBM else _text
         files[name] = change(files[name], other, rng)
-    if name in (MODEL, LINEAR, PROFILE, SIGNATURE, SERVED, GOLDEN) and rng.random() < 0.95:
+    if name in (*MODELS, LINEAR, PROFILE, SIGNATURE, SERVED, GOLDEN) and rng.random() < 0.95:
         _seal(files, name)
     return name, files
 
@@ -191,6 +228,16 @@ def _nested(depth: int) -> Any:
     return value
 
 
+def _words(data: bytes, other: bytes, rng: random.Random) -> bytes:
+    """A text with one of its numbers changed."""
+    words = list(re.finditer(rb"-?[0-9][0-9.e+-]*", data))
+    if not words or rng.random() < 0.3:
+        return _bytes(data, other, rng)
+    word = rng.choice(words)
+    new = rng.choice([str(rng.choice(_NUMBERS)).encode(), rng.choice(words)[0], b"", word[0] + b" " + word[0]])
+    return data[: word.start()] + new + data[word.end() :]
+
+
 def _skops(data: bytes, other: bytes, rng: random.Random) -> bytes:
     if rng.random() < 0.15:
         return _bytes(data, other, rng)
@@ -199,6 +246,9 @@ def _skops(data: bytes, other: bytes, rng: random.Random) -> bytes:
             members = {name: file.read(name) for name in file.namelist()}
     except Exception:  # noqa: BLE001 - it was changed before
         return _bytes(data, other, rng)
+    states = [name for name in members if name.endswith(".bin")]
+    if states and rng.random() < 0.5:
+        members[states[0]] = _bytes(members[states[0]], other, rng)
     arrays = [name for name in members if name.endswith(".npy")]
     if arrays and rng.random() < 0.5:
         name = rng.choice(arrays)

@@ -18,6 +18,7 @@ from leadline.core.texts import Texts
 from leadline.learning.add import add_file
 from leadline.learning.confined import examine_apart
 from leadline.learning.errors import RegistryError
+from leadline.learning.examine import examine
 from leadline.learning.limits import GOLDEN, LIMITS, MANIFEST, MODELS
 from leadline.learning.model_files import ModelFiles
 from leadline.learning.models import read_model
@@ -270,6 +271,21 @@ def _worse(name, held):
         tree["left_children"] = np.array([1 << 20, *tree["left_children"][1:]], np.int32)
         return encode({"Model": _plain(state["Model"])})
     return re.sub(rb"split_feature=\d+", b"split_feature=99999", held, count=1) if name == "schema.json" else held
+
+
+@pytest.mark.parametrize("name", ["xgboost wrapper", "lightgbm stopped"])
+def test_a_wrapper_without_what_belongs_to_it_is_refused(name):
+    def without(member, held):
+        found = json.loads(held) if member == "schema.json" else None
+        if found is None:
+            return held
+        for each in ("missing", "_Booster", "_classes", "n_classes_"):
+            found["content"]["content"].pop(each, None)
+        return json.dumps(found).encode()
+
+    given = case(name)
+    with pytest.raises(RegistryError):
+        examine(members(given.data, without), given.settings, _sample(given), "it")
 
 
 def test_categories_beyond_ascii_of_xgboost_have_to_be_said(tmp_path):

@@ -236,7 +236,7 @@ def test_a_version_that_somebody_registered_becomes_one_of_here_and_a_candidate(
     ("what", "says"),
     [
         ("models:/theirs/2", "is a pickle: to load it is to run the code in it"),
-        ("models:/theirs/3", "has python_function: only scikit-learn models can be taken"),
+        ("models:/theirs/3", "has python_function: only models of sklearn, xgboost, lightgbm, onnx can be taken"),
         ("models:/theirs@gone", "gone"),
         ("models:/theirs/99", "99"),
         ("models:/nobody/1", "nobody"),
@@ -252,6 +252,54 @@ def test_what_cannot_be_taken_is_one_line_and_adds_nothing(here, capsys, what, s
     assert ModelFiles(folder / "models").versions("theirs") == before
 
 
+def _flavours(folder):
+    """Models as others log them, with their own answers for the rows of a reference."""
+    import mlflow.lightgbm
+    import mlflow.onnx
+    import mlflow.xgboost
+    from lightgbm import LGBMClassifier
+    from skl2onnx import to_onnx
+    from xgboost import XGBClassifier
+
+    table = drawn(500).select(["age", "income"]).to_pandas()
+    y = drawn(500)["outcome"].to_numpy().astype(int)
+    boosted = XGBClassifier(n_estimators=5, n_jobs=1).fit(table, y)
+    light = LGBMClassifier(n_estimators=5, n_jobs=1, verbose=-1).fit(table, y)
+    linear = LogisticRegression(max_iter=1000).fit(table.to_numpy(), y)
+    converted = to_onnx(linear, table.to_numpy(), options={"zipmap": False})
+    return {
+        "xgboost": (mlflow.xgboost, boosted, boosted.predict_proba(table)[:, 1], "xgb_model"),
+        "lightgbm": (mlflow.lightgbm, light.booster_, light.predict_proba(table)[:, 1], "lgb_model"),
+        "onnx": (mlflow.onnx, converted, linear.predict_proba(table.to_numpy())[:, 1], "onnx_model"),
+        "wrapped": (mlflow.lightgbm, light, light.predict_proba(table)[:, 1], "lgb_model"),
+    }
+
+
+@pytest.mark.parametrize("flavour", ["xgboost", "lightgbm", "onnx", "wrapped"])
+def test_a_registered_model_of_another_library_is_added_by_its_alias(here, monkeypatch, capsys, flavour):
+    folder, uri = here
+    module, model, own, argument = _flavours(folder)[flavour]
+    monkeypatch.chdir(folder)
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_experiment("team")
+    with mlflow.start_run():
+        module.log_model(**{argument: model}, name="model", registered_model_name=flavour, pip_requirements=["numpy"])
+    mlflow.MlflowClient(uri, uri).set_registered_model_alias(flavour, "prod", 1)
+    (folder / f"{flavour}.toml").write_text(TOML.replace("theirs", flavour).replace('missing = "refuse"\n', ""))
+    csv.write_csv(
+        drawn(500).select(["age", "income", "outcome"]).append_column("p", pa.array(own.astype(float))),
+        folder / f"{flavour}.csv",
+    )
+    words = ["model", "add", f"models:/{flavour}@prod", "--settings", str(folder / f"{flavour}.toml")]
+    words += ["--reference", str(folder / f"{flavour}.csv"), "--scores", "p"]
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert run(words) == 1
+    assert "MLFLOW_TRACKING_URI is not set" in capsys.readouterr().err
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    done = told(capsys, *words)
+    assert ModelFiles(folder / "models").load_survived(flavour, done["version"]).predictor is not None
+
+
 SKLEARN = "flavors: {sklearn: {pickled_model: %s, serialization_format: skops}}"
 
 
@@ -264,9 +312,9 @@ SKLEARN = "flavors: {sklearn: {pickled_model: %s, serialization_format: skops}}"
         (SKLEARN % "link", "symbolic link"),
         (SKLEARN % "gone", "gone cannot be read"),
         ("flavors: [sklearn]", "no flavour at all"),
-        ("flavors: {sklearn: 1}", "only scikit-learn models"),
+        ("flavors: {sklearn: 1}", "only models of sklearn"),
         ('"flavors\\e[31m": {}', "no flavour at all"),
-        ("{flavors: {'\\e[31m': 1}}", "only scikit-learn models"),
+        ("{flavors: {'\\e[31m': 1}}", "only models of sklearn"),
         ("- [", "is no YAML"),
         ("[" * 100_000, "is no YAML"),
         ("!!python/object/apply:os.system [touch ran]", "is no YAML"),

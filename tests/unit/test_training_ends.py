@@ -61,10 +61,10 @@ def function(params):
 
 
 def foreign(params):
-    from lightgbm import LGBMClassifier
+    from catboost import CatBoostClassifier
     from sklearn.pipeline import make_pipeline
 
-    return make_pipeline(LGBMClassifier())
+    return make_pipeline(CatBoostClassifier())
 
 
 def broken(params):
@@ -88,7 +88,7 @@ REFUSED = {
     "recipes:a_text": "returns a str",
     "recipes:no_refit": "searches with refit=False",
     "recipes:function": "types that are not allowed: recipes.<lambda>",
-    "recipes:foreign": "has a LGBMClassifier of lightgbm, which cannot be stored or is not let into a worker",
+    "recipes:foreign": "has a CatBoostClassifier of catboost, which cannot be stored or is not let into a worker",
     "recipes:broken": "raised ZeroDivisionError: division by zero (recipes.py line",
 }
 
@@ -98,10 +98,8 @@ def root(tmp_path_factory):
     """A model, and a folder of recipes that can be imported."""
     folder = tmp_path_factory.mktemp("ends")
     (folder / "recipes.py").write_text(RECIPES)
-    stub = (
-        "from sklearn.linear_model import LogisticRegression\n\n\nclass LGBMClassifier(LogisticRegression):\n    pass\n"
-    )
-    (folder / "lightgbm.py").write_text(stub)
+    stub = "from sklearn.linear_model import LogisticRegression\n\n\nclass CatBoostClassifier(LogisticRegression):\n    pass\n"
+    (folder / "catboost.py").write_text(stub)
     with_model(folder / "models")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(folder))

@@ -12,6 +12,7 @@ import pytest
 
 from commands import run
 from leadline.learning.errors import RegistryError
+from leadline.learning.model_files import ModelFiles
 from leadline.learning.training import TrainingError, make_candidate
 from leadline.learning.training.apart import train_apart
 from leadline.learning.training.content import digest_of_model
@@ -19,7 +20,7 @@ from leadline.learning.training.errors import OtherLogError
 from leadline.learning.training.store import read_rows, write_rows
 from leadline.learning.training.surroundings import commit_of
 from leadline.learning.training.verify import verify
-from trainings import Log, drawn, labeled, request, settings, with_model
+from trainings import COLOURS, Log, drawn, labeled, request, settings, with_model
 
 ROWS = labeled(drawn(400))
 SAMPLE = Path(__file__).parents[2] / "samples" / "training" / "recipes.py"
@@ -53,6 +54,24 @@ def unseeded(params):
 
 def boosting(params, seed):
     return encoded(HistGradientBoostingClassifier(max_iter=5, random_state=seed))
+
+
+def xgboost(params, seed):
+    from xgboost import XGBClassifier
+
+    return XGBClassifier(n_estimators=5, enable_categorical=True, subsample=0.5, random_state=seed)
+
+
+def lightgbm(params, seed):
+    from lightgbm import LGBMClassifier
+
+    return LGBMClassifier(n_estimators=5, subsample=0.5, subsample_freq=1, random_state=seed, verbose=-1)
+
+
+def xgboost_behind(params):
+    from xgboost import XGBClassifier
+
+    return encoded(XGBClassifier(n_estimators=5))
 
 
 def search(params):
@@ -119,7 +138,9 @@ def test_the_same_comes_of_it_in_another_process_another_folder_and_on_another_d
     assert found.again == found.digest
 
 
-@pytest.mark.parametrize("kind", ["unseeded", "boosting", "search", "searched", "sampled", ""])
+@pytest.mark.parametrize(
+    "kind", ["unseeded", "boosting", "search", "searched", "sampled", "xgboost", "lightgbm", "xgboost_behind", ""]
+)
 def test_each_kind_of_model_is_equal_when_it_is_trained_again(originals, monkeypatch, tmp_path, kind):
     monkeypatch.setenv("PYTHONPATH", str(originals / "code"))
     rows = next(
@@ -132,6 +153,19 @@ def test_each_kind_of_model_is_equal_when_it_is_trained_again(originals, monkeyp
         found = train_apart(tmp_path / name, rows, 320, model, 2, lambda _: None, lambda: False)
         digests.add(digest_of_model(found.model))
     assert len(digests) == 1
+
+
+@pytest.mark.parametrize("kind", ["xgboost", "lightgbm"])
+def test_boosting_of_other_libraries_is_trained_served_and_verified(tmp_path, made, monkeypatch, kind):
+    found = with_model(tmp_path / "models", recipe=f"recipes:{kind}", params={})
+    made("linear")
+    new = make_candidate(
+        tmp_path / "models", found, "v1", request(), [ROWS], {"0": 400}, 7, lambda _: None, lambda: False
+    )
+    assert new is not None
+    version = ModelFiles(tmp_path / "models").load_survived("m", "v2")
+    assert version.signature.categories == {"colour": sorted(COLOURS)}
+    assert verify(tmp_path / "models", "m", "v2").outcome == "reproduced"
 
 
 def test_a_changed_row_and_a_changed_line_beside_the_recipe_are_named(made, tmp_path):

@@ -9,12 +9,12 @@ import typer
 from leadline.cli.common import Json, broker, keep_private, models_of, put, put_json, say, wait_for
 from leadline.cli.model_list import known
 from leadline.cli.named import Model, Version, named, split
+from leadline.cli.taken import ORIGIN, origin_of
 from leadline.core.release.lineage import Decisions
 from leadline.records import Candidate
 from leadline.settings import SettingsError, load_model_settings, load_settings
 
 app = typer.Typer(no_args_is_help=True)
-ORIGIN = "mlflow"
 
 
 @app.callback()
@@ -65,7 +65,7 @@ def pull(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Add a scikit-learn model that is registered in MLflow as a version here; where a broker is named it becomes a candidate."""
+    """Add a model (scikit-learn, XGBoost, LightGBM, ONNX) of MLflow as a version here; where a broker is named it becomes a candidate."""
     from leadline.cli.understood import understood, understood_fields
     from leadline.learning.add import add_file, read_reference
     from leadline.learning.mlflow_pull import pulled
@@ -79,7 +79,7 @@ def pull(
     try:
         data = read_reference(reference, text=[*model.categorical, *model.segments])
         with published(where, model.name), pulled(source, theirs.model, theirs.version, pickle) as taken:
-            origin = {"origin": ORIGIN, "source": f"models:/{theirs.model}/{taken.number}"}
+            origin = origin_of(theirs.model, taken.number)
             added = add_file(
                 where.models,
                 model,

@@ -32,7 +32,8 @@ def add(
     file: Annotated[
         Path,
         typer.Argument(
-            help="The trained model: a .skops file, XGBoost's .ubj or .json, LightGBM's text, .onnx (with --from joblib a .joblib file)."
+            help="The model: .skops, XGBoost's .ubj or .json, LightGBM's text, .onnx (--from joblib: .joblib); "
+            "or models:/NAME@ALIAS of the MLflow that MLFLOW_TRACKING_URI names."
         ),
     ],
     settings: Annotated[Path, typer.Option(help="The model's settings, a .toml file.")],
@@ -55,6 +56,7 @@ def add(
     json: Json = False,
 ) -> None:
     """Register FILE as a version of a model: its signature and reference profile are made from the reference data."""
+    from leadline.cli.taken import taken
     from leadline.cli.understood import understood, understood_fields
     from leadline.learning.add import add_file, read_reference
     from leadline.learning.store import published
@@ -71,9 +73,9 @@ def add(
             say(
                 f"loading {file} runs the code in it, in a process that may open and call nothing; never do that with a stranger's file"
             )
-        with published(where, model.name):
+        with published(where, model.name), taken(file, form) as (path, kind, origin):
             added = add_file(
-                where.models, model, version or None, file, data, outcome, scores, time_column or None, form
+                where.models, model, version or None, path, data, outcome, scores, time_column or None, kind, origin
             )
     except ValueError as error:
         raise SettingsError(f"--reference {reference} does not fit: {error}") from None

@@ -27,7 +27,7 @@ from leadline.learning.limits import GOLDEN, LIMITS, LINEAR, MANIFEST, MODEL, PR
 from leadline.learning.manifest import manifest, to_json
 from leadline.learning.model_files import SETTINGS, ModelFiles, valid_name
 from leadline.learning.models import file_of
-from leadline.learning.native.kinds import parity_of
+from leadline.learning.native.kinds import parity_of, releases_of
 from leadline.learning.reference import check_coding, inputs, numbers, read_reference, signature_of, texts, times
 from leadline.learning.registry import Registry
 from leadline.learning.written import write_settings, write_version
@@ -166,7 +166,7 @@ class _New:
         name, root = self._settings.name, self._root
         profile = self._profile(examined)
         files = self._files(data, examined, profile) | beside(profile)
-        files[MANIFEST] = manifest(name, self.version, files, self._facts)
+        files[MANIFEST] = manifest(name, self.version, files, self._facts | releases_of(data))
         try:
             write_settings(root / name / SETTINGS, _with_missing(self._settings, examined))
             write_version(root / name / self.version, files)

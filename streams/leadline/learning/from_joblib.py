@@ -14,6 +14,7 @@ from typing import Any
 
 from leadline.learning.confined import Limits, ask, end, own_output, tried
 from leadline.learning.lockdown import Refusals, confine, warm_up
+from leadline.learning.native.kinds import KINDS
 
 
 def converted(data: bytes, trusted: Sequence[str], name: str, limits: Limits | None = None) -> bytes:
@@ -29,7 +30,7 @@ def main() -> None:
     out = own_output()
     head, data = json.loads(sys.stdin.buffer.readline()), sys.stdin.buffer.read()
     limits = Limits(**head["limits"])
-    warm_up(head["trusted"])
+    warm_up(head["trusted"], [kind.package for kind in KINDS])
     import joblib  # noqa: F401 - later it could not be imported
 
     refusals = confine(limits.memory_bytes, limits.seconds)

@@ -13,6 +13,8 @@ from leadline.settings.files import read_below
 
 _MLMODEL, _MOST = "MLmodel", 1 << 20
 _PICKLES = ("cloudpickle", "pickle")
+_FILE = {"sklearn": "pickled_model", "xgboost": "data", "lightgbm": "data", "onnx": "data"}
+"""The flavours that are taken, and what names their file."""
 
 
 class Pulled(NamedTuple):
@@ -25,7 +27,7 @@ class Pulled(NamedTuple):
 
 @contextmanager
 def pulled(uri: str, model: str, version: str, pickle: bool) -> Iterator[Pulled]:
-    """Bring the scikit-learn model of a registered version, or of an alias ``@name``, into a folder that is gone afterwards.
+    """Bring the model of a registered version, or of an alias ``@name``, into a folder that is gone afterwards.
 
     ``pickle``: whether one may be taken that is a pickle, which `leadline.learning.from_joblib` reads. Raises MlflowError.
     """
@@ -62,17 +64,21 @@ def _download(there: Store, found: Any, folder: str) -> None:
 
 def _model_file(folder: Path, said: str) -> tuple[Path, Literal["skops", "joblib"]]:
     flavours = _flavours(folder, said)
-    known = flavours.get("sklearn")
-    if not isinstance(known, dict):
+    flavour = next((each for each in _FILE if isinstance(flavours.get(each), dict)), None)
+    if flavour is None:
         names = shown(", ".join(map(str, flavours))) or "no flavour at all"
-        raise MlflowError(f"{said} has {names}: only scikit-learn models can be taken, register it by mlflow.sklearn")
-    name, form = known.get("pickled_model"), known.get("serialization_format")
+        raise MlflowError(
+            f"{said} has {names}: only models of {', '.join(_FILE)} can be taken, register it by one of these"
+        )
+    known = flavours[flavour]
+    name, form = known.get(_FILE[flavour]), known.get("serialization_format")
     if not isinstance(name, str) or "/" in name or name in ("", ".", ".."):
         raise MlflowError(f"{said} names no file of a model in its {_MLMODEL}: have it registered again")
     data = _read(folder, name, LIMITS[MODEL], said)
-    file = folder / f"taken-{'pkl' if form in _PICKLES else 'skops'}"
+    pickled = form in _PICKLES or name.endswith(".pkl")
+    file = folder / f"taken-{'pickle' if pickled else 'model'}"
     file.write_bytes(data)
-    return file, "joblib" if form in _PICKLES else "skops"
+    return file, "joblib" if pickled else "skops"
 
 
 def _flavours(folder: Path, said: str) -> dict[str, Any]:

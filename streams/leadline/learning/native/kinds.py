@@ -4,7 +4,7 @@ import io
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
+from importlib import import_module, metadata
 from typing import Any
 
 from leadline.learning.errors import RegistryError
@@ -89,6 +89,8 @@ def read_native(kind: Kind, data: bytes, name: str) -> Native:
 
 def unwrapped(estimator: Any, name: str) -> Any:
     """A wrapper for scikit-learn as the model that it wraps; any other estimator as it is. Raises RegistryError."""
+    if (type(estimator).__module__, type(estimator).__name__) in REPLACED.values():
+        raise RegistryError(f"{name} is a booster alone: give the file that its own save_model writes")
     top = type(estimator).__module__.partition(".")[0]
     kind = next((kind for kind in KINDS if kind.package == top), None)
     if kind is None:
@@ -97,6 +99,15 @@ def unwrapped(estimator: Any, name: str) -> Any:
         return _module(kind, name).unwrapped(estimator) or estimator
     except NativeError as error:
         raise RegistryError(f"{name} {error}") from None
+    except Exception as error:  # what was put together by hand fails in many ways
+        raise RegistryError(f"{name} is no sound model of {kind.name} ({type(error).__name__}: {error})") from error
+
+
+def releases_of(data: bytes) -> dict[str, str]:
+    """The releases of the packages that the model in a file needs, as they are installed here."""
+    packages = packages_of(data)
+    known = metadata.packages_distributions() if packages else {}
+    return {name: metadata.version(known[name][0]) for name in packages if name in known}
 
 
 def lacking(package: str, name: str) -> RegistryError | None:

@@ -16,13 +16,19 @@ from leadline.core.texts import Texts
 from leadline.learning.reference import numbers, texts
 from leadline.learning.training.errors import TrainingError
 from leadline.learning.training.ready import fit_ready
+from leadline.learning.training.surroundings import threads_here
 from leadline.settings import ModelSettings
+from leadline.wire.conversion import category
 
 READY = "leadline.learning.training.ready:fit_ready"
 """The name of the ready recipe in receipts."""
 
-_NOT_SERVED = frozenset({"catboost", "lightgbm", "xgboost"})
-"""Libraries whose models are bytes for code of their own: they are refused when they are added, and here before they are fitted."""
+_NOT_SERVED = frozenset({"catboost"})
+"""Libraries whose models are refused when they are added, and here before they are fitted."""
+_BOOSTING = frozenset({"lightgbm", "xgboost"})
+"""Libraries that take categories of pandas as such."""
+_REPEATABLE = {"deterministic": True, "force_row_wise": True}
+"""Without these LightGBM measures which way is quicker, and each gives other sums."""
 
 
 def fit(table: pa.Table, settings: ModelSettings) -> tuple[Any, dict[str, Any]]:
@@ -32,7 +38,7 @@ def fit(table: pa.Table, settings: ModelSettings) -> tuple[Any, dict[str, Any]]:
     if not training.recipe:
         return fit_ready(table, truth, settings), {}
     estimator = build(training.recipe, training.params, training.seed)
-    estimator.fit(frame(table, settings), truth)
+    estimator.fit(_rows_for(estimator, table, settings), truth)
     chosen = getattr(estimator, "best_params_", None)
     if chosen is not None and not hasattr(estimator, "best_estimator_"):
         raise TrainingError(
@@ -55,12 +61,26 @@ def build(recipe: str, params: dict[str, Any], seed: int) -> Any:
     except TypeError as error:
         raise TrainingError(f"recipe {recipe} returns no estimator of scikit-learn's kind ({error})") from None
     for part in (estimator, *estimator.get_params().values()):
-        if type(part).__module__.partition(".")[0] in _NOT_SERVED:
+        if _library(part) in _NOT_SERVED:
             raise TrainingError(
                 f"recipe {recipe} has a {type(part).__name__} of {type(part).__module__}, which cannot be stored or is not "
-                "let into a worker: use scikit-learn's HistGradientBoosting, which is of its kind"
+                "let into a worker: use XGBoost, LightGBM or scikit-learn's HistGradientBoosting, which are of its kind"
             )
+        if _library(part) == "lightgbm":
+            _make_repeatable(part)
     return estimator
+
+
+def _library(part: Any) -> str:
+    return type(part).__module__.partition(".")[0]
+
+
+def _make_repeatable(part: Any) -> None:
+    """What the recipe does not say: LightGBM would take all processors, and the quicker of two ways."""
+    known = part.get_params()
+    part.set_params(**{name: value for name, value in _REPEATABLE.items() if name not in known})
+    if known.get("n_jobs") is None:
+        part.set_params(n_jobs=threads_here())
 
 
 def called(recipe: str, params: dict[str, Any], seed: int) -> Any:
@@ -84,6 +104,19 @@ def _function(recipe: str) -> Callable[..., Any]:
     if not callable(found):
         raise TrainingError(f"recipe {recipe}: module {module} has no function {name}")
     return found  # type: ignore[no-any-return]
+
+
+def _rows_for(estimator: Any, table: pa.Table, settings: ModelSettings) -> Any:
+    """The features as an estimator takes them; boosting that stands alone gets categories of pandas."""
+    found = frame(table, settings)
+    if _library(estimator) not in _BOOSTING:
+        return found
+    from pandas import Categorical
+
+    for name in settings.categorical:
+        declared = [category(each) for each in settings.categories.get(name, [])]
+        found[name] = Categorical(found[name], categories=declared or None)
+    return found
 
 
 def frame(table: pa.Table, settings: ModelSettings) -> Any:
