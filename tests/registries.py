@@ -3,6 +3,7 @@
 Its release is the newest that Java 17 runs. The archive (142 MB) is fetched once into the cache of the embedded servers, and checked.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import http.client
@@ -101,3 +102,13 @@ def registry(folder):
         yield running
     finally:
         child.stop()
+
+
+if __name__ == "__main__":  # for benchmarks: one that runs until Ctrl-C
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        registry(Path(folder)) as running,
+        contextlib.suppress(KeyboardInterrupt),
+    ):
+        print(running.url, flush=True)
+        signal.pause()

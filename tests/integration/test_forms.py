@@ -85,11 +85,11 @@ def settings_of(folder, **more):
 # -- at the registry ------------------------------------------------------------------------------------------------------
 
 
-def test_subjects_are_registered_once_and_checked(asks, schemas, tmp_path):
+async def test_subjects_are_registered_once_and_checked(asks, schemas, tmp_path):
     here = settings_of(tmp_path, format="confluent", schema_registry=schemas.url)
-    ids = known_ids(here)
+    ids = await known_ids(here)
     assert set(ids) == {topic.name for topic in TOPICS if topic.has_form}
-    assert known_ids(here) == ids
+    assert await known_ids(here) == ids
     subjects = {each for each in schemas.ask("GET", "/subjects")[1] if each.startswith(here.prefix)}
     assert subjects == {f"{here.prefix}.{topic}-value" for topic in ids}
     assert json.loads(schemas.ask("GET", f"/schemas/ids/{ids['alerts']}")[1]["schema"]) == schema("Alert")
@@ -98,7 +98,7 @@ def test_subjects_are_registered_once_and_checked(asks, schemas, tmp_path):
     schemas.register(subject, ASK)
     schemas.ask("PUT", f"/config/{subject}", {"compatibility": "BACKWARD"})
     with pytest.raises(SettingsError, match=f"subject {subject}: {schemas.url} refuses: HTTP 409 .*compat") as error:
-        known_ids(other)
+        await known_ids(other)
     assert "\n" not in str(error.value)
 
 

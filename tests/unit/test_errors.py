@@ -339,7 +339,17 @@ def test_an_option_that_is_unknown_is_one_line(place, capsys, words):
     assert (err.count("\n"), "\x1b" in err) == (1, False), err
 
 
-@pytest.mark.parametrize("name", ["LEADLINE_PREFIX", "LEADLINE_PARTITIONS", "REDIS_URL", "LEADLINE_MAX_AHEAD"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "LEADLINE_PREFIX",
+        "LEADLINE_PARTITIONS",
+        "REDIS_URL",
+        "LEADLINE_MAX_AHEAD",
+        "LEADLINE_FORMAT",
+        "LEADLINE_SCHEMA_REGISTRY",
+    ],
+)
 @pytest.mark.parametrize("words", [["tail", "alerts"], ["doctor"], ["asyncapi"], ["worker"], ["up"]], ids=" ".join)
 def test_a_setting_that_is_wrong_is_one_line(place, monkeypatch, capsys, words, name):
     monkeypatch.setenv(name, HOSTILE)

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from leadline.kafka import schemas
 from leadline.kafka.schema_registry import MOST_BYTES, SchemaRegistry
-from leadline.kafka.schemas import AGAIN_S, MOST_AT_ONCE, WAIT_S, Learner
+from leadline.kafka.schemas import AGAIN_S, MOST_UNKNOWN, WAIT_S, Learner
 from leadline.settings import SettingsError, load_settings
 from leadline.wire.registered import MAGIC, Known
 from leadline.wire.schemas import schema
@@ -126,7 +126,7 @@ def test_one_that_is_away_is_waited_for_a_little_and_then_left_alone(clock, monk
         assert WAIT_S <= clock.now < WAIT_S + 1
         assert why(known, 7)[0] == "schema-registry-away"
         before, tries = clock.now, len(asked)
-        assert learn(learner, 7, *range(100, 100 + MOST_AT_ONCE)) == list(range(100, 100 + MOST_AT_ONCE))
+        assert learn(learner, 7, *range(100, 100 + MOST_UNKNOWN)) == list(range(100, 100 + MOST_UNKNOWN))
         assert (clock.now, len(asked)) == (before, tries)
         assert why(known, 100)[0] == "schema-registry-away"
     assert [each["event"] for each in said] == ["the schema registry is away"]
@@ -143,9 +143,17 @@ def test_ids_by_chance_are_not_all_asked_for(clock, monkeypatch):
         known = Known()
         learner = Learner(known, clock)
         learn(learner, *range(1000, 3000))
-        assert len(asked) == MOST_AT_ONCE
+        assert len(asked) == MOST_UNKNOWN
         assert learn(learner, *range(1000, 3000)) == []
-        assert "ids by chance" in why(known, 2999)[1]
+        learn(learner, *range(4000, 5000))
+        assert len(asked) == MOST_UNKNOWN
+        assert why(known, 4999) == (
+            "schema-unknown",
+            "schema id 4999: it is not asked for: too many before it were unknown",
+        )
+        clock.now += AGAIN_S
+        learn(learner, 4999)
+        assert len(asked) == MOST_UNKNOWN + 1
 
 
 def test_without_a_registry_nobody_is_asked(clock, monkeypatch):
@@ -167,7 +175,7 @@ def test_a_command_that_has_to_write_does_not_wait():
     assert schemas.registered_ids(load_settings()) == {}
 
 
-def test_a_worker_waits_at_its_start_and_says_so_once(monkeypatch):
+async def test_a_worker_waits_at_its_start_and_says_so_once(monkeypatch):
     answers = iter([False, False, True])
 
     def at_start(registry, _):
@@ -176,9 +184,9 @@ def test_a_worker_waits_at_its_start_and_says_so_once(monkeypatch):
         return {"alerts": 1}
 
     monkeypatch.setattr(schemas, "_at_start", at_start)
-    monkeypatch.setattr(schemas.time, "sleep", lambda _: None)
+    monkeypatch.setattr(schemas, "_TRY_S", 0)
     with structlog.testing.capture_logs() as said:
-        assert schemas.known_ids(load_settings(schema_registry="http://ann:s3cret@127.0.0.1:1")) == {"alerts": 1}
+        assert await schemas.known_ids(load_settings(schema_registry="http://ann:s3cret@127.0.0.1:1")) == {"alerts": 1}
     [line] = said
     assert line["event"] == "waits for the schema registry"
     assert "s3cret" not in str(line)

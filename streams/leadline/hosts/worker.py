@@ -188,7 +188,7 @@ def worker(steps: Sequence[Step], settings: Settings, bootstrap: str, wire: Wire
     for step in steps:
         lane_of(step)
     models, health = CachedModels(settings.models, store_of(settings)), Health()
-    wire = wire_of(settings, known_ids(settings), models) if wire is None else wire
+    wire = wire_of(settings, asyncio.run(known_ids(settings)), models) if wire is None else wire
     tables = tables_of(steps, settings, bootstrap, wire, health)
     installation = Installation(settings, bootstrap, models, wire, tables, health)
     asyncio.run(_check(steps, installation))

@@ -8,6 +8,7 @@ once. A registry that is away holds up no lane for longer than some seconds: the
 import asyncio
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import chain
 
@@ -31,8 +32,8 @@ WAIT_S = 5.0
 """So long a registry that is away is waited for."""
 AGAIN_S = 30.0
 """So long it is then not asked, and an id that could not be read is not asked for again."""
-MOST_AT_ONCE = 20
-"""Ids that are asked for at once: producers have one or two each."""
+MOST_UNKNOWN = 20
+"""Ids that the registry may not know in that time: then no more are asked for. Producers have one or two each, and those are known."""
 _TRY_S = 0.5
 _MOST_TRIED = 10_000
 
@@ -45,6 +46,7 @@ class Learner:
         self._clock = clock
         self._again_at: dict[int, float] = {}
         self._back_at = 0.0
+        self._unknown_at: deque[float] = deque(maxlen=MOST_UNKNOWN)
         self._asking = threading.Lock()
 
     def lacks(self, values: Iterable[bytes | None]) -> list[int]:
@@ -64,9 +66,15 @@ class Learner:
                 self._refuse(asked, "no-schema-registry", "set LEADLINE_SCHEMA_REGISTRY to the registry that knows it")
                 return
             registry = SchemaRegistry(url)
-            self._refuse(asked[MOST_AT_ONCE:], "schema-unknown", f"{MOST_AT_ONCE} others came with it: ids by chance?")
-            for schema_id in asked[:MOST_AT_ONCE]:
-                self._ask(registry, schema_id)
+            for schema_id in asked:
+                if self._are_by_chance():
+                    self._refuse([schema_id], "schema-unknown", "it is not asked for: too many before it were unknown")
+                else:
+                    self._ask(registry, schema_id)
+
+    def _are_by_chance(self) -> bool:
+        """Whether so many ids were unknown lately that somebody may send any: each question takes milliseconds of everybody's time."""
+        return len(self._unknown_at) == MOST_UNKNOWN and self._clock() < self._unknown_at[0] + AGAIN_S
 
     def _ask(self, registry: SchemaRegistry, schema_id: int) -> None:
         try:
@@ -76,6 +84,7 @@ class Learner:
             self._refuse([schema_id], "schema-registry-away", f"{error}: replay these when it is back")
             self._again_at[schema_id] = self._back_at
         except UnknownError as error:
+            self._unknown_at.append(self._clock())
             self._refuse([schema_id], "schema-unknown", str(error))
         except RegistryRefusesError as error:
             self._refuse([schema_id], "schema-registry-refuses", str(error))
@@ -132,7 +141,7 @@ async def learn_while_others_work(values: Iterable[bytes | None]) -> None:
 # -- at the start -------------------------------------------------------------------------------------------------------
 
 
-def known_ids(settings: Settings) -> dict[str, int]:
+async def known_ids(settings: Settings) -> dict[str, int]:
     """Learn what the registry, where one is named, has of the topics that people read; waits until it answers.
 
     Where they are written in Confluent's form their schemas are registered: the id of each topic. Raises SettingsError where the registry
@@ -141,12 +150,12 @@ def known_ids(settings: Settings) -> dict[str, int]:
     url, waited = settings.schema_registry, False
     while url is not None:
         try:
-            return _at_start(SchemaRegistry(url), settings)
+            return await asyncio.to_thread(_at_start, SchemaRegistry(url), settings)
         except RegistryAwayError as error:
             if not waited:
                 log.warning("waits for the schema registry", error=str(error), look_at="LEADLINE_SCHEMA_REGISTRY")
             waited = True
-            time.sleep(_TRY_S)
+            await asyncio.sleep(_TRY_S)
     return {}
 
 

@@ -136,6 +136,7 @@ async def _replay(
         "KAFKA_BOOTSTRAP": bootstrap,
         "LEADLINE_PREFIX": own.prefix,
         "LEADLINE_CLOCK": "records",
+        "LEADLINE_FORMAT": "avro",  # nobody else reads its topics
         **({"LEADLINE_RUN_RECORDS": str(_WATCHED_RUN)} if replay.watched else {}),
         "LEADLINE_MODELS": str(own.models),
     }

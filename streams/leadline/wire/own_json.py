@@ -175,7 +175,7 @@ def _way(form: Any, named: dict[str, Any]) -> _Way:
             fields = _fields_of(form, named)
             return _Way(lambda value: _write_record(fields, value), lambda value: _read_record(fields, value))
         case _, "array":
-            return _array(_way(form["items"], named))
+            return _DOUBLES if form["items"] == "double" else _array(_way(form["items"], named))
         case _, "map":
             return _map(_way(form["values"], named))
     return _PLAIN[form["type"]]
@@ -183,14 +183,19 @@ def _way(form: Any, named: dict[str, Any]) -> _Way:
 
 def _array(item: _Way) -> _Way:
     def read_all(value: Any) -> list[Any]:
-        if isinstance(value, dict):  # features and categories, by name or by place
-            value = value.values()
-        elif not isinstance(value, list):
-            raise JsonError("is not an array")
-        return [item.read(each) for each in value]
+        return [item.read(each) for each in _listed(value)]
 
     write = item.write
     return _Way(None if write is None else lambda value: [write(each) for each in value], read_all)
+
+
+def _listed(value: Any) -> list[Any]:
+    """The values of an array; features and categories are objects, by name or by place."""
+    if isinstance(value, dict):
+        return list(value.values())
+    if not isinstance(value, list):
+        raise JsonError("is not an array")
+    return value
 
 
 def _map(item: _Way) -> _Way:
@@ -262,6 +267,16 @@ def _read_double(value: Any) -> float:
         raise JsonError("is too large a number") from None
 
 
+def _doubles(values: list[float]) -> list[Any]:
+    """Mostly they are all finite: then no single one is looked at."""
+    return values if math.isfinite(sum(values)) else list(map(_double, values))
+
+
+def _read_doubles(value: Any) -> list[float]:
+    values = _listed(value)
+    return values if set(map(type, values)) == {float} else list(map(_read_double, values))
+
+
 def _long(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not -_LONGS <= value < _LONGS:
         raise JsonError("is not a whole number")
@@ -301,3 +316,4 @@ _PLAIN = {
     "boolean": _Way(None, _boolean),
     "bytes": _Way(lambda value: b64encode(value).decode(), _bytes),
 }
+_DOUBLES = _Way(_doubles, _read_doubles)

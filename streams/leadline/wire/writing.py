@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyruhvro
 
 from leadline.core.models import Models, Signature
@@ -49,11 +52,30 @@ def _fields(output: Output) -> list[tuple[str, dict[str, Any]]]:
     """The class and the fields of each record."""
     if output.columns is None:
         return [(type(record).__name__, to_dict(record)) for record in output.records]
-    name, rows = MANY[output.topic], output.columns.to_pylist(maps_as_pydicts="strict")
+    name, rows = MANY[output.topic], _rows(output.columns)
     if output.bodies:
-        first = pyruhvro.deserialize_array(output.bodies, text("Prediction")).to_pylist()
+        first = _rows(pyruhvro.deserialize_array(output.bodies, text("Prediction")))
         rows = [{"prediction": one} | row for one, row in zip(first, rows, strict=True)]
     return [(name, row) for row in rows]
+
+
+def _rows(columns: pa.RecordBatch) -> list[dict[str, Any]]:
+    """The rows as dicts: what `to_pylist` makes, in half the time."""
+    names = columns.schema.names
+    return [dict(zip(names, row, strict=True)) for row in zip(*map(_values, columns.columns), strict=True)]
+
+
+def _values(column: pa.Array) -> list[Any]:
+    kind, whole = column.type, not column.null_count
+    if whole and (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        found: list[Any] = column.to_numpy().tolist()
+    elif whole and pa.types.is_list(kind):
+        ends = np.cumsum(pc.list_value_length(column).to_numpy()).tolist()
+        flat = _values(column.flatten())
+        found = [flat[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    else:
+        found = column.to_pylist(maps_as_pydicts="strict")
+    return found
 
 
 def _names_by(models: Models) -> own_json.Names:

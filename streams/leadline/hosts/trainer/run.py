@@ -27,7 +27,7 @@ async def train(settings: Settings, bootstrap: str, steps: Steps) -> None:
     health = Health()
     health.expect([NAME])
     models = CachedModels(settings.models, store_of(settings))
-    wire = wire_of(settings, await asyncio.to_thread(known_ids, settings), models)
+    wire = wire_of(settings, await known_ids(settings), models)
     tables = tables_of([TRAINER], settings, bootstrap, wire, health)
     installation = Installation(settings, bootstrap, models, wire, tables, health)
     await check_topics(bootstrap, map(installation.topic_name, {*TRAINER.reads, *TRAINER.writes, *TRAINER.tables}))
