@@ -9,8 +9,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from leadline.kafka.admin import apply_topics
 
 TOPICS = (
-    "prediction-requests", "predictions", "outcomes", "labeled-predictions", "window-partials", "window-profiles", "metrics",
-    "dead-letters", "rollouts", "workers",
+    "prediction-requests", "predictions", "shadow-predictions", "outcomes", "labeled-predictions", "window-partials",
+    "pair-partials", "window-profiles", "metrics", "dead-letters", "rollouts", "workers",
 )  # fmt: skip
 _STATEFUL = ("join", "performance")
 ALL = (*TOPICS, *(f"{name}-changelog" for name in _STATEFUL))
