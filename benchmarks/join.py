@@ -18,7 +18,10 @@ from leadline.wire.codec import decode
 from leadline.wire.limits import CHANGELOG_BYTES
 
 _PART = 250_000
-TOPICS = ("predictions", "outcomes", "labeled-predictions", "window-partials", "window-profiles", "dead-letters")
+TOPICS = (
+    "predictions", "shadow-predictions", "outcomes", "labeled-predictions", "window-partials", "pair-partials",
+    "window-profiles", "dead-letters",
+)  # fmt: skip
 _KEPT = ("rollouts", "join-changelog")
 _STEPS = (step("join"),)
 

@@ -9,8 +9,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from leadline.kafka.admin import apply_topics
 
 TOPICS = (
-    "prediction-requests", "predictions", "outcomes", "labeled-predictions", "window-partials", "window-profiles", "metrics",
-    "dead-letters", "rollouts", "workers", "retrain-requests", "trainings", "candidates", "verdicts", "commands", "command-answers",
+    "prediction-requests", "predictions", "shadow-predictions", "outcomes", "labeled-predictions", "window-partials",
+    "pair-partials", "window-profiles", "metrics", "dead-letters", "rollouts", "workers", "retrain-requests", "trainings",
+    "candidates", "verdicts", "commands", "command-answers",
 )  # fmt: skip
 _STATEFUL = ("join", "performance")
 ALL = (*TOPICS, *(f"{name}-changelog" for name in _STATEFUL))

@@ -45,7 +45,7 @@ async def test_another_retention_is_altered_and_other_settings_are_kept(kafka, p
 
 async def test_what_is_in_an_open_transaction_counts_as_left_and_is_waited_for(kafka, prefix):
     """Who commits one hears of it before readers see its records: they would be missing where somebody reads at once."""
-    await apply_topics(kafka, prefix, 1, 1, None, [], ["predictions", "outcomes"])
+    await apply_topics(kafka, prefix, 1, 1, None, [], ["predictions", "shadow-predictions", "outcomes"])
     async with new_producer(kafka, f"{prefix}-open") as producer:
         await producer.begin_transaction()
         await producer.send_and_wait(f"{prefix}.outcomes", b"here", partition=0)

@@ -1,9 +1,16 @@
 """Errors are told once, and tried again: soon where they pass by themselves, ever later where they do not."""
 
+import asyncio
+from types import SimpleNamespace
+
+import pytest
 from structlog.testing import capture_logs
 
 from leadline.hosts.health import Health
 from leadline.hosts.patience import CALM_S, KAFKA, LASTING_S, MOST_S, Patience
+from leadline.hosts.stateful import StatefulLane
+from leadline.kafka.group import Source
+from leadline.topology import step
 
 
 class Clock:
@@ -61,3 +68,23 @@ def test_what_others_have_taken_over_is_no_trouble_of_this_worker():
         patience.failed(what, "damaged", lasting=True)
     patience.keep(["outcomes/1"])
     assert [each.what for each in health.troubles()] == ["outcomes/1"]
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_what_is_ahead_waits_for_a_source_unless_a_batch_of_it_was_refused(refused):
+    async def is_idle(_):
+        return False
+
+    sources = [Source(topic, 0) for topic in step("join").reads]
+    ahead = [each for each in sources if each.topic != "shadow-predictions"]
+    lane = StatefulLane(step("join"), SimpleNamespace(health=Health(), topic_name=str))
+    if refused:
+        lane._patience.failed("shadow-predictions/0", "damaged", lasting=True)
+    member = SimpleNamespace(
+        tasks=SimpleNamespace(open={0: None}),
+        sources_of=lambda _: sources,
+        is_idle=is_idle,
+        reached=dict.fromkeys(ahead, 9),
+    )
+    wanted = asyncio.run(lane._to_fetch(member))
+    assert set(ahead) <= set(wanted) if refused else [each.topic for each in wanted] == ["shadow-predictions"]

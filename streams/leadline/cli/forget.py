@@ -8,7 +8,7 @@ import typer
 from leadline.cli.common import Json, models_of, put, put_json
 from leadline.settings import Settings, SettingsError, load_settings
 
-_TOPICS = ("prediction-requests", "predictions", "labeled-predictions", "dead-letters")
+_TOPICS = ("prediction-requests", "predictions", "shadow-predictions", "labeled-predictions", "dead-letters")
 """Those that hold a user_id, or the record of one as it came."""
 
 
