@@ -8,8 +8,15 @@ import fastavro
 
 def value(message, payload):
     """The value of a record, by its message in the AsyncAPI document; numbers whose names end in _sum are decimals."""
-    sums = {field: Decimal(str(number)) for field, number in payload.items() if field.endswith("_sum")}
     out = io.BytesIO(bytes.fromhex(message["x-single-object-head"]))
     out.seek(0, io.SEEK_END)
-    fastavro.schemaless_writer(out, fastavro.parse_schema(message["payload"]["schema"]), payload | sums, strict=True)
+    fastavro.schemaless_writer(
+        out, fastavro.parse_schema(message["payload"]["schema"]), _with_decimals(payload), strict=True
+    )
     return out.getvalue()
+
+
+def _with_decimals(value, name=""):
+    if isinstance(value, dict):
+        return {field: _with_decimals(each, field) for field, each in value.items()}
+    return Decimal(str(value)) if name.endswith("_sum") else value
