@@ -1,6 +1,6 @@
 """Pairs of a champion and its challenger, drawn: what the join would say of them, window by window."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -38,7 +38,7 @@ class Cell:
     missing: tuple[float, float] = (0.0, 0.0)
     then: tuple[int, float, float] | None = None
     segments: tuple[tuple[float, float], ...] = ()
-    rollout: dict[str, object] = field(default_factory=dict)
+    rollout: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def settings(self) -> ModelSettings:
@@ -60,7 +60,7 @@ class Cell:
 def _moved(better: float, worse: float, by: float) -> tuple[float, float]:
     """Both shares, so that their difference is another and their sum the same where that can be."""
     both = max(better + worse, abs(better - worse + by))
-    return (both + better - worse + by) / 2, (both - better + worse - by) / 2
+    return max(0.0, both + better - worse + by) / 2, max(0.0, both - better + worse - by) / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +105,10 @@ def _partials(cell: Cell, day: int, segments: list[Ints], due: bool, corrected: 
     if cell.segments:
         rows.append(("*", _sum(counts), None if not due else _sum([each for each in mature if each])))
     return [
-        PairPartial("m", "v1", "v2", name, day * DAY, (day + 1) * DAY, 0, cell.rate(day), revision, day * DAY, "", "binary", *both)
-        for name, *both in rows
+        PairPartial(
+            "m", "v1", "v2", name, day * DAY, (day + 1) * DAY, 0, cell.rate(day), revision, day * DAY, "", "binary", now, then
+        )
+        for name, now, then in rows
     ]  # fmt: skip
 
 

@@ -23,6 +23,8 @@ _TEN = ((0.065, 0.035),) * 9 + ((0.03, 0.13),)
 SAME: dict[str, Cell] = {
     "plain": Cell(),
     "days vary by 2 points": Cell(varying=0.02),
+    "2,000 pairs a day, days vary by 2 points": Cell(2000, varying=0.02),
+    "50 pairs a day, days vary by 2 points": Cell(50, varying=0.02),
     "labels late by outcome": Cell(late=True),
     "corrected later": Cell(corrected=0.1),
     "sampled at a tenth from the middle on": Cell(swing=0.02, thinned=0.1),

@@ -166,7 +166,7 @@ def test_pairs_of_a_model_are_forgotten_and_those_of_another_are_not():
     assert [len(list(pairs.of(name, "v1", "v2", "r"))) for name in ("m", "m2")] == [0, 1]
 
 
-@pytest.mark.parametrize("name", SAME)
+@pytest.mark.parametrize("name", [each for each in SAME if "pairs a day" not in each])
 def test_chance_decides_seldom(name):
     """Of 8 rollouts with 25 looks each; the study has a thousand with a hundred."""
     rng = np.random.default_rng(5)
