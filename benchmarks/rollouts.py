@@ -167,6 +167,7 @@ def _special(rollouts: int, rng: np.random.Generator) -> Table:
             100, windows=60, segments=_TEN, rollout={"protected": protected}
         ),
         "the same, not protected": Cell(100, windows=60, segments=_TEN),
+        "ten segments, all equal": Cell(100, windows=60, segments=((0.05, 0.05),) * 10),
     }
     for name, cell in rows.items():
         ends = [outcome(cell, rng) for _ in range(rollouts)]
