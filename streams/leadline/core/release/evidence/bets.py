@@ -9,7 +9,6 @@ columns are stakes.
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from leadline.core.statistics.e_detector import MOST
 
@@ -67,4 +66,4 @@ def log_floors(blocks: int) -> Floats:
 
 def mixed(won: Floats) -> float:
     """The mean over the stakes, held within what a number can be."""
-    return float(np.clip(logsumexp(won) - np.log(len(STAKES)), -MOST, MOST))
+    return float(np.clip(np.logaddexp.reduce(won) - np.log(len(STAKES)), -MOST, MOST))

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import logsumexp
 
 from leadline.core.release.evidence.bets import NOT_WORSE, WORSE, product, since_any, winnings
 from leadline.core.release.evidence.counted import Cells, Floats, Tallies
@@ -63,11 +62,15 @@ def shown(of: Cells, terms: Terms) -> Shown:
     if by is None:
         return Shown(of)
     margin, allowed = terms.margin(of.segment), terms.allowed(of.segment)
+    not_worse = _twice(of, lambda tallies: product(_won(of, tallies.lost, by.promotion, margin, NOT_WORSE)))
+    all_known = not of.frozen.unlike.any() and not of.restated.unlike.any()
     return Shown(
         of,
-        _twice(of, lambda tallies: product(_won(of, tallies.lost, by.promotion, margin, NOT_WORSE))),
+        not_worse,
         _twice(of, lambda tallies: since_any(_won(of, tallies.won, by.rollback, allowed, WORSE))),
-        _twice(of, lambda tallies: product(_won(of, tallies.lower, by.promotion, margin, NOT_WORSE))),
+        not_worse
+        if all_known
+        else _twice(of, lambda tallies: product(_won(of, tallies.lower, by.promotion, margin, NOT_WORSE))),
         float(np.median(by.promotion)),
         by.windows,
     )
@@ -83,7 +86,7 @@ def worse(segments: Sequence[Shown]) -> Worse:
         )
         for each in segments
     }
-    return Worse(Twice(*(float(logsumexp(logs)) for logs in zip(*shares.values(), strict=True))), shares)
+    return Worse(Twice(*(float(np.logaddexp.reduce(logs)) for logs in zip(*shares.values(), strict=True))), shares)
 
 
 def _twice(of: Cells, evidence: Callable[[Tallies], float]) -> Twice:
