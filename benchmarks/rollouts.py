@@ -116,22 +116,29 @@ def _errors(rollouts: int, rng: np.random.Generator) -> Table:
 def _power(rollouts: int, rng: np.random.Generator) -> Table:
     """Beside what a test asks for that is looked at once (80 % power, one-sided), on pairs and on a split of the traffic in halves."""
     table = _table(
-        "rollout", "pairs a day", "decided", "median pairs", "in 80 %", "fixed, paired", "fixed, split", "days"
+        "rollout",
+        "pairs a day",
+        "days vary by",
+        "decided",
+        "median pairs",
+        "in 80 %",
+        "days",
+        "fixed, paired",
+        "fixed, split",
     )
     for points in (1, 3, 10):
-        for sign in (1, -1):
-            for pairs in (100, 500):
-                cell = _different(points / 100, sign, pairs)
-                table.add_row(
-                    f"{'better' if sign > 0 else 'worse'} by {points}", str(pairs), *_took(cell, sign, rollouts, rng)
-                )
+        for sign, name in ((1, "better"), (-1, "worse")):
+            for pairs, varying in ((100, 0), (500, 0), (500, 2)):
+                cell = _different(points / 100, sign, pairs, varying / 100)
+                took = _took(cell, sign, rollouts, rng)
+                table.add_row(f"{name} by {points}", str(pairs), str(varying), *took)
     return table
 
 
-def _different(by: float, sign: int, pairs: int, varying: float = 0.0) -> Cell:
+def _different(by: float, sign: int, pairs: int, varying: float) -> Cell:
     less = 0.03 if by > 0.05 else 0.05 - by / 2
     better, worse = (less + by, less)[::sign]
-    return Cell(pairs, better, worse, windows=int(min(400, 60_000 / pairs)), varying=varying)
+    return Cell(pairs, better, worse, windows=min(400, 60_000 // pairs), varying=varying)
 
 
 def _took(cell: Cell, sign: int, rollouts: int, rng: np.random.Generator) -> Iterator[str]:
@@ -142,10 +149,10 @@ def _took(cell: Cell, sign: int, rollouts: int, rng: np.random.Generator) -> Ite
     for part in (0.5, 0.8):
         at = float(np.quantile(pairs, part, method="higher"))
         yield f"{at:,.0f}" if np.isfinite(at) else "more"
+    yield f"{np.median([each.windows for each in right]):.0f}" if right else "-"
     by, apart = abs(cell.better - cell.worse), (_Z_ONE_SIDED + _Z_POWER) ** 2
     yield f"{apart * (cell.better + cell.worse - by**2) / by**2:,.0f}"
     yield f"{apart * 4 * 0.9 * 0.1 / by**2:,.0f}"
-    yield f"{np.median([each.windows for each in right]):.0f}" if right else "-"
 
 
 def _special(rollouts: int, rng: np.random.Generator) -> Table:

@@ -1,6 +1,5 @@
 """The evidence of a rollout against a loop over single pairs, however its counts are split, ordered and repeated."""
 
-import math
 from dataclasses import replace
 from itertools import pairwise
 
@@ -47,14 +46,23 @@ def looked(partials, champion="v1", now=1_000, settings_=SETTINGS):
     return look(pairs.of("m", champion, challenger, "r"), Terms.of(settings_, 0, now * HOUR))
 
 
+def known_pairs(c):
+    return c.both + c.first + c.second + c.neither + c.alike
+
+
 def naive(windows, margin):
     """Both kinds of evidence, pair by pair."""
     rate = min(sample for _, sample in windows)
     known = [[1] * c.second + [-1] * c.first + [0] * (c.both + c.neither + c.alike) for c, _ in windows]
-    rho, rho_of_steps = naive_rho(known), naive_rho(known, steps=True)
+    weights = [len(each) * (rate / sample) ** 2 for each, (_, sample) in zip(known, windows, strict=True)]
+    phi, phi_of_steps = (
+        sum(w * max(1.0, 1 + (len(each) - 1) * naive_rho(known, steps)) for w, each in zip(weights, known, strict=True))
+        / sum(weights)
+        for steps in (False, True)
+    )
+    power, rollback = 1 / phi, 1 / min(phi, phi_of_steps)
     fors, againsts = [1.0] * len(STAKES), []
     for (counts, sample), differences in zip(windows, known, strict=True):
-        power, rollback = (1 / max(1.0, 1 + (len(differences) - 1) * each) for each in (rho, min(rho, rho_of_steps)))
         win = [1.0] * len(STAKES)
         for i, stake in enumerate(STAKES * rate / sample):
             for d in differences + [-1] * counts.unlike:
@@ -68,12 +76,10 @@ def naive(windows, margin):
     return sum(fors) / len(STAKES), sum(m) / len(STAKES)
 
 
-def naive_rho(known, steps=False):
+def naive_rho(known, steps):
     known = [each for each in known if each]
     every = [d for window in known for d in window]
     k, total = len(known), len(every)
-    if k < 3:
-        return math.inf
     mean = sum(every) / total
     variance = sum(d * d for d in every) / total - mean**2
     size = (total - sum(len(each) ** 2 for each in known) / total) / (k - 1)
@@ -92,7 +98,7 @@ def naive_rho(known, steps=False):
 @settings(max_examples=60, deadline=None)
 def test_evidence_is_the_product_over_single_pairs(windows):
     found = looked([partial(counts, i, sample) for i, (counts, sample) in enumerate(windows)])
-    if found.verdict != "no-labels" and naive_rho([[0] * c.both for c, _ in windows]) < math.inf:
+    if found.verdict != "no-labels" and sum(known_pairs(c) > 0 for c, _ in windows) >= 3:
         assert (found.promote, found.roll_back) == pytest.approx(naive(windows, 0.03), rel=1e-6)
 
 

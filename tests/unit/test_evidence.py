@@ -38,6 +38,32 @@ def looked(days, settings, now=None, spent=0.0):
     return look(pairs.of("m", "v1", "v2", "r"), Terms.of(settings, 0, now, spent))
 
 
+def sampled(rates, settings):
+    """Better by day, worse by night, as often; ``rates``: of which share of the requests there are pairs, by day and by night."""
+    pairs = Pairs(MemoryStore(), b"p")
+    for half in range(40):
+        rate = rates[half % 2]
+        each = [round(number * rate) for number in ((200, 100, 1700), (100, 200, 1700))[half % 2]]
+        record = PairPartial(
+            "m",
+            "v1",
+            "v2",
+            "*",
+            half * DAY,
+            (half + 1) * DAY,
+            0,
+            rate,
+            1,
+            0,
+            "",
+            "binary",
+            counts(*each),
+            counts(*each),
+        )
+        pairs.take(record, "v1", "v2", "r")
+    return look(pairs.of("m", "v1", "v2", "r"), Terms.of(settings, 0, 99 * DAY))
+
+
 def check(found, name, segment="*"):
     return next(each for each in found.checks if (each.name, each.segment) == (name, segment))
 
@@ -60,6 +86,14 @@ def test_nothing_is_judged_before_it_is_due():
 
 def test_only_whole_cycles_count():
     assert [looked([counts(40, 10)] * 7, model(cycle=cycle * DAY)).pairs // 450 for cycle in (1, 2, 3)] == [7, 6, 6]
+
+
+def test_pairs_of_another_sampling_rate_stand_for_their_requests():
+    """Of the pairs most are of the day, on which the challenger is better; of the requests it is no better."""
+    fewer = sampled((1.0, 0.1), model(cycle=2 * DAY))
+    assert fewer.better > 1.5 * fewer.worse
+    assert (fewer.verdict, sampled((1.0, 1.0), model(cycle=2 * DAY)).verdict) == ("hold", "hold")
+    assert "10 times the lowest" in check(fewer, "sampling").reason
 
 
 def test_two_windows_do_not_say_how_much_windows_vary():

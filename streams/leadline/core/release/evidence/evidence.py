@@ -29,8 +29,8 @@ class Shown(NamedTuple):
     """What the pairs of a segment show. ``not_worse`` and ``worse`` hold whatever the labels would say that are missing;
     ``of_labelled`` is as ``not_worse``, of the pairs alone of which it is known.
 
-    ``divided``: by how much the evidence of a middling window was divided, as far as that is known from so many ``windows``; none: nothing
-    is known, and there is no evidence.
+    ``divided``: by how much the evidence was divided, as far as that is known from so many ``windows``; none: nothing is known, and there
+    is no evidence.
     """
 
     of: Cells
@@ -71,7 +71,7 @@ def shown(of: Cells, terms: Terms) -> Shown:
         not_worse
         if all_known
         else _twice(of, lambda tallies: product(_won(of, tallies.lower, by.promotion, margin, NOT_WORSE))),
-        float(np.median(by.promotion)),
+        by.promotion,
         by.windows,
     )
 
@@ -94,9 +94,9 @@ def _twice(of: Cells, evidence: Callable[[Tallies], float]) -> Twice:
     return Twice(frozen, evidence(of.restated) if of.corrected else frozen)
 
 
-def _won(of: Cells, tallies: Floats, by: Floats, margin: float, side: float) -> Floats:
+def _won(of: Cells, tallies: Floats, by: float, margin: float, side: float) -> Floats:
     """What each block has won."""
-    won = winnings(tallies, of.grid, of.weights, margin, side) / by[:, None]
+    won = winnings(tallies, of.grid, of.weights, margin, side) / by
     blocks = np.zeros((of.blocks, won.shape[1]))
     np.add.at(blocks, of.block, won)
     return blocks
