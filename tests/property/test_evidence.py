@@ -175,3 +175,12 @@ def test_regression_goes_by_its_losses():
         partials.append(partial(PairCounts(100, 0, 0, 0, 0, 0, 0, 0, lower, upper), window, task="regression"))
     verdicts = [looked(partials, champion=each, settings_=of).verdict for each in ("v1", "v2")]
     assert verdicts == ["promote", "roll-back"]
+
+
+def test_losses_without_a_bound_may_be_anything():
+    of = SETTINGS.model_copy(update={"task": "regression"})
+    found = looked(
+        [partial(PairCounts(100, 0, 0, 0, 5, 0, 0, 0), i, task="regression") for i in range(6)], settings_=of
+    )
+    assert (found.verdict, found.promote < 1) == ("hold", True)
+    assert "no label or no bound" in next(each.reason for each in found.checks if each.name == "missing-labels")

@@ -18,7 +18,7 @@ _CLASSES = np.array([-1.0, 0.0, 1.0])
 class Tallies(NamedTuple):
     """How many pairs had which difference: where it is between two values of the grid, rounded against the challenger and for it.
 
-    ``unlike``: pairs without a label in which the versions differ: the difference may be anything.
+    ``unlike``: pairs in which the versions differ, and without a label, or without a bound of losses: the difference may be anything.
     """
 
     lower: Floats
@@ -97,12 +97,12 @@ def cells(comparisons: Sequence[Comparison], terms: Terms) -> dict[str, Cells]:
 def _tallies(counts: Sequence[PairCounts], task: str) -> Tallies:
     unlike = np.array([each.unlike for each in counts], float)
     if task == "regression":
-        alike = np.array([each.alike for each in counts], float)
-        lower, upper = (
-            _with(_grid(rows), len(GRID) // 2, alike)
-            for rows in zip(*((c.lower, c.upper) for c in counts), strict=True)
-        )
-        return Tallies(lower, upper, unlike)
+        labelled, alike = np.array(
+            [(each.both + each.first + each.second + each.neither, each.alike) for each in counts], float
+        ).T
+        lower, upper = (_grid(rows) for rows in zip(*((each.lower, each.upper) for each in counts), strict=True))
+        unlike += labelled - lower.sum(axis=1)
+        return Tallies(_with(lower, len(GRID) // 2, alike), _with(upper, len(GRID) // 2, alike), unlike)
     rows = np.array([(each.first, each.both + each.neither + each.alike, each.second) for each in counts], float)
     return Tallies(rows, rows, unlike)
 

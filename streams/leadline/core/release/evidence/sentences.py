@@ -62,9 +62,10 @@ def labels(found: Shown, terms: Terms) -> Check:
         return Check(
             LABELS, segment, 0.0, None, PASSED, f"each of the {differ:,} pairs in which they differ has its label"
         )
+    bound = " or no bound of losses" if len(found.of.grid) > 3 else ""
     blocks = found.of_labelled.both >= log_limit > found.not_worse.both
     told = (
-        f"of {differ:,} pairs in which they differ {found.unlike:,} have no label: evidence for it is {_twice(found.of_labelled)} "
+        f"of {differ:,} pairs in which they differ {found.unlike:,} have no label{bound}: evidence for it is {_twice(found.of_labelled)} "
         f"of the labelled, and {_twice(found.not_worse)} if it was wrong in all others, which is what counts"
     )
     return Check(LABELS, segment, found.unlike / differ, None, NO_EVIDENCE if blocks else PASSED, told)
