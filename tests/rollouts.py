@@ -24,6 +24,8 @@ from stages import Host, Models, records_batch, version
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 START = 1_000 * DAY
 PROFILE = ReferenceProfile(100, [FeatureProfile("score", "score", [25, 25, 25, 25, 0], [0.25, 0.5, 0.75], [])], {})
+GOOD = ("v1", "champion", 1000, 0, 100, 1.0)
+"""What a worker tells of the champion."""
 TOPICS = {Candidate: "candidates", Verdict: "verdicts", Command: "commands", PairPartial: "pair-partials"}
 
 

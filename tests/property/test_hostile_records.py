@@ -18,6 +18,7 @@ from leadline.core.tables import Table
 from leadline.core.watch.alerting import Alerting
 from leadline.core.watch.drift import Drift
 from leadline.core.watch.retraining.retraining import Retraining
+from leadline.core.windows.loss_grid import GRID as LOSS_GRID
 from leadline.foreign_text import as_json
 from leadline.records import (
     RETRAIN,
@@ -234,7 +235,7 @@ STARTED = [
 ]
 COUNTED = PairCounts(40, 5, 5, 5, 1, 1, 40 * 10**12, 41 * 10**12)
 PAIR = PairPartial("m", "v1", "v2", "*", 0, 100, 0, 1.0, 1, 300, "mature", "binary", COUNTED, COUNTED)
-GRID = replace(COUNTED, lower=[5] * 129, upper=[6] * 129)
+GRID = replace(COUNTED, lower=[5] * len(LOSS_GRID), upper=[6] * len(LOSS_GRID))
 PAIRED = [PAIR, replace(PAIR, segment="x"), replace(PAIR, task="regression", counts=GRID, mature=GRID)]
 
 

@@ -12,7 +12,7 @@ from leadline.core.release.rollouts.guardrails import deviation
 from leadline.core.release.rollouts.table import TABLE, Event, State
 from leadline.records import Comparison, Rollout, Verdict
 from leadline.settings import ApprovalSettings
-from rollouts import DAY, HOUR, MINUTE, PROFILE, Stage, settings
+from rollouts import DAY, GOOD, HOUR, MINUTE, PROFILE, Stage, settings
 
 SHADOW, CANARY, AB, WATCHED = State.SHADOW, State.CANARY, State.AB, State.WATCHED
 
@@ -167,7 +167,6 @@ def test_automatic_promotions_share_one_budget_and_a_persons_begins_it_anew():
 
 # -- guardrails -------------------------------------------------------------------------------------------------------
 
-GOOD = ("v1", "champion", 1000, 0, 100, 1.0)
 GUARDS = {
     "failed": ("v2", "shadow", 1000, 30, 100, 1.0),
     "slower": ("v2", "shadow", 1000, 0, 100, 11.0),

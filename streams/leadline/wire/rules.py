@@ -11,8 +11,9 @@ from leadline.core.windows import counts
 from leadline.core.windows.aggregates import limits
 from leadline.core.windows.keys import STATES
 from leadline.core.windows.partials import CLASSES
-from leadline.records import Command, JoinCounts, PredictionRequest, Record, WindowPartial, WindowProfile
+from leadline.records import Command, JoinCounts, PairPartial, PredictionRequest, Record, WindowPartial, WindowProfile
 from leadline.wire.limits import REQUEST_ID_BYTES
+from leadline.wire.pair_rules import broken_pairs
 from leadline.wire.sizes import long_command, long_request, too_long
 from leadline.wire.times import TIMES, impossible, impossible_time
 
@@ -77,6 +78,8 @@ def broken_record(
         case "window-partials", JoinCounts():
             windows = [limits.outside("predictions of a window", each.predictions) for each in record.matured]
             return _broken_counts([_outside(record, ("revision", *CLASSES)), *windows], [])
+        case "pair-partials", PairPartial():
+            return broken_pairs(record)
         case "window-profiles", WindowProfile():
             return _broken_profile(record)
     return None

@@ -60,15 +60,15 @@ class Rolling:
         if known.version == champion:
             self._again(known, of, said, at_ms)
             return f"{known.version} is champion again"
+        settings, cooling = self._machine.settings(known.model), of.cooling.get(known.version, at_ms)
+        at_once = not champion or settings.rollout.begin == "at-once" or self._goes_back(known)
+        if not at_once and not said.person and cooling > at_ms:
+            return self._cool(known, said, champion, cooling, at_ms)
         if of.under_way is not None:
             return self._wait(known, of, said, champion, at_ms)
-        settings = self._machine.settings(known.model)
-        if not champion or settings.rollout.begin == "at-once" or self._goes_back(known):
+        if at_once:
             made = self._told.at_once(known, said, at_ms)
             return f"{known.version} is champion" + (f" instead of {made.before}" if made.before else ", the first one")
-        cooling = of.cooling.get(known.version, at_ms)
-        if not said.person and cooling > at_ms:
-            return self._cool(known, said, champion, cooling, at_ms)
         planned = UnderWay("", known.version, champion, "", "none", "shadow", {known.version: 0.0}, 0, 0)
         return self.begin([known], planned, said, at_ms)
 
@@ -176,7 +176,7 @@ class Rolling:
             return
         if policy.deadline is not None and not rollout.is_late and of.clock > rollout.began + policy.deadline:
             self.happen(model, Event.DEADLINE, seen.said(_late(rollout, settings)), at_ms, seen)
-        if of.under_way is not None and is_over:
+        if of.under_way is rollout and is_over:
             self.happen(model, Event.BAKED, seen.said(rollout.shown), at_ms, seen)
 
     # -- what becomes of it -------------------------------------------------------------------------------------------
