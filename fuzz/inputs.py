@@ -142,11 +142,15 @@ def _make_possible(schema: str, fields: dict[str, Any], rng: random.Random) -> N
 
 
 def _known(kind: Any) -> Any:
-    """The schema for a name that an earlier field has defined (a metric, in today's schemas)."""
-    return ["null", _METRIC] if kind == ["null", "Metric"] else kind
+    """The schema for a name that an earlier field has defined (a metric, the counts of pairs, in today's schemas)."""
+    is_name = isinstance(kind, list) and isinstance(kind[1], str) and kind[1] in _NAMED
+    return ["null", _NAMED[kind[1]]] if is_name else kind
 
 
-_METRIC = next(each["type"][1] for each in plain("WindowMetrics")["fields"] if each["name"] == "accuracy")
+_NAMED = {
+    "Metric": next(each["type"][1] for each in plain("WindowMetrics")["fields"] if each["name"] == "accuracy"),
+    "PairCounts": next(each["type"] for each in plain("PairPartial")["fields"] if each["name"] == "counts"),
+}
 
 
 def _count(rng: random.Random) -> int:

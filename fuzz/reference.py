@@ -55,6 +55,8 @@ def read(topic: str, record: Raw, timestamp: int) -> dict[str, Any] | str:
             _rules(name, fields, record.key, arrival(record, timestamp))
         elif topic in ("window-partials", "window-profiles"):
             _count_rules(fields)
+        elif name == "PairPartial":
+            _pair_rules(fields)
         elif name == "Command":
             _command_rules(fields, record.key)
     except Unreadable as why:
@@ -275,6 +277,31 @@ def _mature_agrees(mature: dict[str, Any] | None, fields: dict[str, Any]) -> boo
         and cells <= mature["matched"] <= mature["predictions"]
         and mature["tp"] + mature["fp"] <= mature["predicted_positive"] <= mature["predictions"]
     )
+
+
+def _pair_rules(fields: dict[str, Any]) -> None:
+    """The rules of pairs of two versions."""
+    if fields["state"] not in ("open", "provisional", "mature", "sealed") or not fields["first"] < fields["second"]:
+        raise Unreadable("unknown-state")
+    if fields["task"] not in ("binary", "decision", "regression"):
+        raise Unreadable("unknown-state")
+    counts = [each for each in (fields["counts"], fields["mature"]) if each is not None]
+    sums = [
+        int.from_bytes(each[f"{side}_score_sum"], "big", signed=True) for each in counts for side in ("first", "second")
+    ]
+    lists = [each[side] for each in counts for side in ("lower", "upper")]
+    numbers = [value for each in counts for value in each.values() if type(value) is int]
+    if (
+        not all(
+            0 <= count < 2**47 for count in [fields["revision"], *numbers, *(one for each in lists for one in each)]
+        )
+        or not 0 <= fields["source_partition"] < 2**15
+        or not 0 < fields["sample"] <= 1
+        or not -(2**61) < fields["window_start"] < fields["window_end"] < 2**61
+        or not all(-(2**110) < value < 2**110 for value in sums)
+        or not all(len(each) in (0, 33) for each in lists)
+    ):
+        raise Unreadable("counts-out-of-range")
 
 
 def _count_rules(fields: dict[str, Any]) -> None:

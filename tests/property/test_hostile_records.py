@@ -359,3 +359,26 @@ def test_auc_of_more_pairs_than_64_bits_can_count():
     few, many = ([10, 30], [30, 10]), ([10 * 2**33, 30 * 2**33], [30 * 2**33, 10 * 2**33])
     (area, error), (large_area, large_error) = (auc(np.array(p), np.array(n)) for p, n in (few, many))
     assert (large_area.value, large_error) == (area.value, error)
+
+
+BAD_PAIRS = [
+    ("unknown-state", {"state": "odd"}),
+    ("unknown-state", {"task": "odd"}),
+    ("unknown-state", {"first": "v2"}),
+    ("counts-out-of-range", {"source_partition": 2**15}),
+    ("counts-out-of-range", {"revision": -1}),
+    ("counts-out-of-range", {"sample": 0.0}),
+    ("counts-out-of-range", {"sample": float("nan")}),
+    ("counts-out-of-range", {"window_end": 0}),
+    ("counts-out-of-range", {"counts": replace(COUNTED, both=2**47)}),
+    ("counts-out-of-range", {"counts": replace(COUNTED, second_score_sum=-(2**110))}),
+    ("counts-out-of-range", {"mature": replace(COUNTED, alike=-1)}),
+    ("counts-out-of-range", {"mature": replace(COUNTED, lower=[1])}),
+    ("counts-out-of-range", {"mature": replace(GRID, upper=[-1] * len(LOSS_GRID))}),
+]
+
+
+@pytest.mark.parametrize(("reason", "changed"), BAD_PAIRS)
+def test_pairs_that_cannot_be_are_a_dead_letter_with_their_reason(reason, changed):
+    batch, [letter] = decode(run_of("pair-partials", [PAIR, replace(PAIR, **changed)], 0), 1 << 20)
+    assert (batch.records, letter.offset, letter.reason) == ([PAIR], 1, reason)

@@ -10,9 +10,12 @@ from leadline.core.release.rollouts import table
 from leadline.core.release.rollouts.assignments import MOST_EARLIER
 from leadline.core.release.rollouts.guardrails import deviation
 from leadline.core.release.rollouts.table import TABLE, Event, State
-from leadline.records import Comparison, Rollout, Verdict
+from leadline.core.tables import Table
+from leadline.records import Comparison, LiveSetting, LiveSettings, Rollout, Verdict
 from leadline.settings import ApprovalSettings
+from leadline.topology import Task, step
 from rollouts import DAY, GOOD, HOUR, MINUTE, PROFILE, Stage, settings
+from stages import records_batch
 
 SHADOW, CANARY, AB, WATCHED = State.SHADOW, State.CANARY, State.AB, State.WATCHED
 
@@ -407,3 +410,16 @@ def test_the_history_is_bounded_and_comparisons_are_the_champions_first():
     stage.pairs(better=20, worse=2, others=("v3", "v2"))
     [compared] = stage.of(Comparison)
     assert (compared.champion, compared.challenger, compared.counts.second) == ("v3", "v2", 20)
+
+
+def test_settings_that_are_changed_while_workers_run_hold():
+    stage = Stage()
+    live = LiveSettings("m", [LiveSetting("rollout.begin", '"at-once"', "ann", "", "c", 0)], "ann", "", "c", 1, 0)
+    tables = {"rollouts": stage.shown, "workers": stage.workers, "model-settings": Table()}
+    stage.make = lambda store: step("rollout").processor(Task(0, store, stage.models, tables))
+    stage.gate("v2")
+    assert stage.rollout.state == SHADOW
+    stage.command("abort")
+    tables["model-settings"].apply(replace(records_batch("model-settings", [live]), keys=[b"m"]))
+    stage.gate("v3")
+    assert (stage.rollout.champion, stage.rollout.state) == ("v3", "")
