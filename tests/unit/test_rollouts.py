@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from leadline.core.release.rollouts import table
+from leadline.core.release.rollouts import looking, table
 from leadline.core.release.rollouts.assignments import MOST_EARLIER
 from leadline.core.release.rollouts.guardrails import deviation
 from leadline.core.release.rollouts.table import TABLE, Event, State
 from leadline.core.tables import Table
-from leadline.records import Comparison, LiveSetting, LiveSettings, Rollout, Verdict
+from leadline.records import Comparison, LiveSetting, LiveSettings, PairPartial, Rollout, Verdict
 from leadline.settings import ApprovalSettings
 from leadline.topology import Task, step
 from rollouts import DAY, GOOD, HOUR, MINUTE, PROFILE, Stage, settings
@@ -423,3 +423,20 @@ def test_settings_that_are_changed_while_workers_run_hold():
     tables["model-settings"].apply(replace(records_batch("model-settings", [live]), keys=[b"m"]))
     stage.gate("v3")
     assert (stage.rollout.champion, stage.rollout.state) == ("v3", "")
+
+
+def test_corrections_are_looked_at_every_ten_seconds_at_most(monkeypatch):
+    stage, looked = in_canary(), []
+    real = looking.look
+    monkeypatch.setattr(looking, "look", lambda *said: looked.append(stage.now) or real(*said))
+    start = stage.now // HOUR * HOUR
+    [compared] = [each for each in stage.pairs() if isinstance(each, Comparison)]
+    looked.clear()
+    for number in range(2, 50):
+        stage.now += 1000
+        pair = PairPartial(
+            "m", "v1", "v2", "*", start, start + HOUR, 0, 1.0, stage.now, stage.now, "mature", "binary",
+            replace(compared.counts, both=50 + number), compared.counts,
+        )  # fmt: skip
+        stage.give(pair)
+    assert 4 <= len(looked) <= 5

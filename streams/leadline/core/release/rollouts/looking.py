@@ -15,6 +15,9 @@ from leadline.core.tables import Table
 from leadline.records import Comparison, PairPartial
 from leadline.settings import ModelSettings
 
+LOOK_MS = 10_000
+"""A rollout is looked at so often, whatever comes of it; at corrections of what was due no more often."""
+
 
 class Seen(NamedTuple):
     """What one look sees. ``look``: the evidence, None where nothing new was due; ``worse``: that of a version to be rolled back."""
@@ -39,12 +42,14 @@ class Looking:
         self._pairs = Pairs(store, RolloutKeys.PAIRS)
         self._fresh: dict[str, int] = {}
         self._due: set[str] = set()
+        self._corrected: set[str] = set()
 
     def forget(self, model: str) -> None:
         """No rollout of this model is under way."""
         self._pairs.forget(model)
         self._fresh.pop(model, None)
         self._due.discard(model)
+        self._corrected.discard(model)
 
     def take(self, rollout: UnderWay, partial: PairPartial, settings: ModelSettings, at_ms: int) -> list[Comparison]:
         """Take in what one partition counted of two versions of the rollout, since it began."""
@@ -59,7 +64,7 @@ class Looking:
             remember_scores(rollout, comparison)
             self._fresh[partial.model] = max(at_ms, self._fresh.get(partial.model, at_ms))
             if comparison.mature is not None:
-                self._due.add(partial.model)
+                (self._due if comparison.mature == comparison.counts else self._corrected).add(partial.model)
         return found
 
     def fresh(self) -> Iterator[tuple[str, int]]:
@@ -74,13 +79,22 @@ class Looking:
         known = self._models.version(model, rollout.champion)
         reference = None if known is None else known.profile
         guarded = judge(rollout, model, self._workers, reference, settings.rollout, of.clock)
-        if model not in self._due and cycle_of(of, settings) == rollout.looked:
+        if not self._is_due(model, of, settings):
             return Seen(guarded)
-        rollout.looked = cycle_of(of, settings)
+        rollout.looked = of.clock
         self._due.discard(model)
+        self._corrected.discard(model)
         looks = {version: self._look(model, of, version, settings) for version in rollout.arms}
         worse = next((each for each in looks.values() if each.verdict == "roll-back"), None)
         return Seen(guarded, looks[rollout.version], worse)
+
+    def _is_due(self, model: str, of: OfModel, settings: ModelSettings) -> bool:
+        """Whether windows have become due, or a cycle is over, or there are corrections and the last look is long enough ago."""
+        assert of.under_way is not None
+        looked = of.under_way.looked
+        if model in self._due or cycle_of(of.clock, settings) != cycle_of(looked, settings):
+            return True
+        return model in self._corrected and of.clock >= looked + LOOK_MS
 
     def margin(self, of: OfModel, settings: ModelSettings) -> float:
         """What a promotion by evidence may lose now."""
@@ -93,9 +107,9 @@ class Looking:
         return look(self._pairs.of(model, champion, version, rollout_id), terms)
 
 
-def cycle_of(of: OfModel, settings: ModelSettings) -> int:
-    """Which cycle it is."""
-    return of.clock // (settings.alerts.cycle or settings.window)
+def cycle_of(time_ms: int, settings: ModelSettings) -> int:
+    """Which cycle a time is in."""
+    return time_ms // (settings.alerts.cycle or settings.window)
 
 
 def step_ms(rollout: UnderWay, settings: ModelSettings) -> int:

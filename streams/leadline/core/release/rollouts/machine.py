@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 from leadline.core.models import Models
 from leadline.core.processor import Store
 from leadline.core.release.passing import Passing
-from leadline.core.release.rollouts.looking import Looking, Seen, step_ms
+from leadline.core.release.rollouts.looking import LOOK_MS, Looking, Seen, step_ms
 from leadline.core.release.rollouts.table import Case, Effect, Event, Row, State, next_share, row_for
 from leadline.core.release.rollouts.told import STAGE, Said, Told
 from leadline.core.release.rollouts.under_way import OfModel, UnderWay, place
@@ -16,8 +16,6 @@ from leadline.core.release.versions import Versions
 from leadline.core.store_keys import RolloutKeys
 from leadline.settings import ModelSettings
 
-LOOK_MS = 10_000
-"""A rollout is looked at so often, whatever comes of it."""
 _OF_MODEL = TypeAdapter(OfModel)
 _NOTHING_KNOWN = ModelSettings(name="unknown")
 _VERDICTS = {

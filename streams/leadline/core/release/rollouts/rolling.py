@@ -84,7 +84,7 @@ class Rolling:
             of.forget(each.version)
         if planned.mode == "canary":
             planned.shares = {planned.version: settings.rollout.steps[0]}
-        planned.told, planned.cycle, of.under_way = ["no-labels", "*"], cycle_of(of, settings), planned
+        planned.told, planned.cycle, of.under_way = ["no-labels", "*"], cycle_of(of.clock, settings), planned
         self.happen(model, Event.STARTED, said, at_ms)
         return f"the rollout of {planned.version} beside {planned.champion} begins: {place(planned)}"
 
@@ -160,7 +160,7 @@ class Rolling:
         if seen.look.verdict == "promote":
             self.happen(model, Event.PROVEN, seen.said(), at_ms, seen)
         verdict = "hold" if rollout.at == "watch" else seen.look.verdict
-        told, cycle = [verdict, seen.look.segment], cycle_of(self._machine.of(model), settings)
+        told, cycle = [verdict, seen.look.segment], cycle_of(self._machine.of(model).clock, settings)
         if told != rollout.told or (seen.look.pairs != rollout.pairs and cycle != rollout.cycle):
             rollout.told, rollout.cycle, rollout.pairs = told, cycle, seen.look.pairs
             self._told.verdict(model, rollout, verdict, seen.said(_proven(rollout, seen, settings)), at_ms)

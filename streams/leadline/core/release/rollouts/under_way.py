@@ -16,7 +16,7 @@ class UnderWay:
     ``mode``: shadow, canary or ab, also while it is paused or watched; ``shares``: of each version beside the one that answers most.
     ``since``: when the step began; ``began``: the rollout. ``proven``: whether the last look says promote; ``shown``: its numbers.
     ``held``: what was told of why it does not go on. ``told``: what the last verdict on its evidence said, in which ``cycle`` and of how
-    many ``pairs``; ``looked``: the cycle in which that was looked at. ``verdicts``: how many there are, ``verdict_id``: the last one's.
+    many ``pairs``; ``looked``: when that was looked at. ``verdicts``: how many there are, ``verdict_id``: the last one's.
     ``is_late``: whether it was told that the deadline is over. ``filed``: when it is looked at next.
     ``scores``: of the newest windows of each version the pairs and the sums of the two scores, for the guardrails.
     """
