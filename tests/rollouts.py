@@ -96,7 +96,8 @@ class Stage(Host):
             )
 
     def tell(self, *scored, unusable=None, worker="w", told_at=None):
-        """What a worker tells."""
+        """What a worker tells, some time after the rollout has begun."""
+        self.wait(31_000 if told_at is None else 0)
         health = WorkerHealth(
             worker, "1", "running", 0, self.now if told_at is None else told_at, [], [], unusable or {}, [], {},
             scored=[VersionHealth("m", *each) for each in scored],

@@ -14,8 +14,8 @@ from leadline.core.tables import Table
 from leadline.records import Check, Comparison, VersionHealth, WorkerHealth
 from leadline.settings.release import RolloutSettings
 
-FRESH_MS = 180_000
-"""What a worker told longer ago does not count."""
+FRESH_MS, SETTLING_MS = 180_000, 30_000
+"""What a worker told longer ago does not count, nor what it told before the rollout had begun for so long: it may be of the one before."""
 MOST_WINDOWS = 48
 """Windows whose scores are compared, the newest ones of all versions."""
 LEAST_FAILED, LEAST_REQUESTS = 5, 100
@@ -68,7 +68,7 @@ def judge(
     now: int,
 ) -> Guarded:
     """Every guardrail for each version of a rollout."""
-    told = _told(workers, now)
+    told = _told(workers, max(now - FRESH_MS, rollout.began + SETTLING_MS))
     champion = _scored(told, model, rollout.champion)
     checks, unusable, unscored = list[Check](), list[str](), list[str]()
     for version in rollout.arms:
@@ -96,10 +96,10 @@ def remember_scores(rollout: UnderWay, comparison: Comparison) -> None:
 # -- what workers tell ------------------------------------------------------------------------------------------------
 
 
-def _told(workers: Table, now: int) -> list[WorkerHealth]:
-    """The newest record of each worker that told something lately."""
+def _told(workers: Table, since: int) -> list[WorkerHealth]:
+    """The newest record of each worker that told something since a time."""
     newest = (workers.newest(key) for key in workers.all_keys())
-    return [each for each in newest if isinstance(each, WorkerHealth) and each.told_at > now - FRESH_MS]
+    return [each for each in newest if isinstance(each, WorkerHealth) and each.told_at > since]
 
 
 def _scored(told: Sequence[WorkerHealth], model: str, version: str) -> _Scored:
