@@ -17,6 +17,7 @@ from leadline.core.tables import Table
 from leadline.core.watch.alerting import Alerting
 from leadline.core.watch.drift import Drift
 from leadline.core.watch.retraining.retraining import Retraining
+from leadline.core.windows.loss_grid import GRID as LOSS_GRID
 from leadline.foreign_text import as_json
 from leadline.records import (
     RETRAIN,
@@ -31,6 +32,8 @@ from leadline.records import (
     MatureCounts,
     MaturedWindow,
     Metric,
+    PairCounts,
+    PairPartial,
     RetrainRequest,
     Training,
     Verdict,
@@ -154,6 +157,10 @@ OF = {
     list[FeatureCounts]: st.lists(st.builds(FeatureCounts, TEXT, st.lists(WHOLE, max_size=5)), max_size=3),
 }
 OF[int | None] = st.none() | WHOLE
+OF[PairCounts] = st.builds(
+    PairCounts, *[WHOLE] * 6, *[st.sampled_from([0, -1, 10**12, 2**110])] * 2, OF[list[int]], OF[list[int]]
+)
+OF[PairCounts | None] = st.none() | OF[PairCounts]
 OF[MatureCounts | None] = st.none() | st.builds(
     MatureCounts, *[WHOLE] * 7, *[st.sampled_from([0, -1, 10**12, 2**110])] * 2
 )
@@ -196,10 +203,31 @@ CANDIDATE = Candidate("m", "v2", "v1", "r", "", "trainer", {"auc": 0.9}, 0)
 VERDICT = Verdict(
     "g", "m", "v2", "v1", "gate", "promote", [Check("auc", "*", 0.9, 0.8, "passed", "")], "better", "", "", 0
 )
+ROLLED_BACK = replace(VERDICT, at="canary", verdict="roll-back", cause="r1")
 COMMANDS = [
     Command("c", kind, "m", "ann", "why", {"version": "v2"}, 0, "ab" * 32, "cd" * 64 * (kind == "reject"))
     for kind in ("promote", "approve", "reject")
 ]
+STARTED = [
+    Command("p", "promote", "m", "ann", "why", {"version": "v1"}, 0),
+    Command("s", "start", "m", "ann", "why", {"version": "v2", "mode": "ab", "shares": "v2=0.5"}, 0),
+    *(Command(kind, kind, "m", "ann", "why", {}, 0) for kind in ("pause", "resume", "abort", "roll-back")),
+]
+COUNTED = PairCounts(40, 5, 5, 5, 1, 1, 40 * 10**12, 41 * 10**12)
+PAIR = PairPartial("m", "v1", "v2", "*", 0, 100, 0, 1.0, 1, 300, "mature", "binary", COUNTED, COUNTED)
+GRID = replace(COUNTED, lower=[5] * len(LOSS_GRID), upper=[6] * len(LOSS_GRID))
+PAIRED = [PAIR, replace(PAIR, segment="x"), replace(PAIR, task="regression", counts=GRID, mature=GRID)]
+
+
+def with_rollout(store):
+    """The stage with a rollout under way."""
+    models = Models({"m": SETTINGS}, MODELS.versions | {("m", "v2"): version(SETTINGS, PROFILE, "v2")})
+    made = Rollouts(store, models, Deployments(Table()), "")
+    if not any(True for _ in store.scan(b"u", b"v")):
+        made.on_batch(decode(run_of("commands", STARTED[:2], 0), 1 << 20)[0])
+    return made
+
+
 STAGES = [
     ("window-partials", PARTIALS, lambda store: Performance(store, MODELS)),
     ("window-profiles", PROFILES, lambda store: Drift(store, MODELS)),
@@ -213,6 +241,9 @@ STAGES = [
     ("retrain-requests", [REQUEST], rollouts),
     ("candidates", [CANDIDATE], rollouts),
     ("verdicts", [VERDICT], rollouts),
+    ("verdicts", [ROLLED_BACK], lambda store: Alerting(store, MODELS, Deployments(Table()))),
+    ("pair-partials", PAIRED, with_rollout),
+    ("commands", STARTED, with_rollout),
     ("commands", COMMANDS, rollouts),
 ]
 
@@ -333,3 +364,26 @@ def test_auc_of_more_pairs_than_64_bits_can_count():
     few, many = ([10, 30], [30, 10]), ([10 * 2**33, 30 * 2**33], [30 * 2**33, 10 * 2**33])
     (area, error), (large_area, large_error) = (auc(np.array(p), np.array(n)) for p, n in (few, many))
     assert (large_area.value, large_error) == (area.value, error)
+
+
+BAD_PAIRS = [
+    ("unknown-state", {"state": "odd"}),
+    ("unknown-state", {"task": "odd"}),
+    ("unknown-state", {"first": "v2"}),
+    ("counts-out-of-range", {"source_partition": 2**15}),
+    ("counts-out-of-range", {"revision": -1}),
+    ("counts-out-of-range", {"sample": 0.0}),
+    ("counts-out-of-range", {"sample": float("nan")}),
+    ("counts-out-of-range", {"window_end": 0}),
+    ("counts-out-of-range", {"counts": replace(COUNTED, both=2**47)}),
+    ("counts-out-of-range", {"counts": replace(COUNTED, second_score_sum=-(2**110))}),
+    ("counts-out-of-range", {"mature": replace(COUNTED, alike=-1)}),
+    ("counts-out-of-range", {"mature": replace(COUNTED, lower=[1])}),
+    ("counts-out-of-range", {"mature": replace(GRID, upper=[-1] * len(LOSS_GRID))}),
+]
+
+
+@pytest.mark.parametrize(("reason", "changed"), BAD_PAIRS)
+def test_pairs_that_cannot_be_are_a_dead_letter_with_their_reason(reason, changed):
+    batch, [letter] = decode(run_of("pair-partials", [PAIR, replace(PAIR, **changed)], 0), 1 << 20)
+    assert (batch.records, letter.offset, letter.reason) == ([PAIR], 1, reason)
