@@ -13,7 +13,7 @@ from aiokafka.partitioner import murmur2
 
 from leadline.core.models import LoadedVersion, Signature
 from leadline.core.windows.reference_bins import build_profile
-from leadline.records import Candidate, Command, Outcome, PredictionRequest, Record, Verdict
+from leadline.records import Candidate, Command, Outcome, PredictionRequest, Record, Rollout, Verdict
 from leadline.settings import AlertLimits, ModelSettings
 from leadline.testing import Driver
 from leadline.topology import STEPS, TRAINER
@@ -30,6 +30,7 @@ MODELS = ("delays", "prices")
 RECORDS = {
     ("prediction-requests", "PredictionRequest"): lambda r: (r.request_id, r.request_id),
     ("predictions", "Prediction"): lambda r: (r.request_id, r.request_id),
+    ("shadow-predictions", "Prediction"): lambda r: (r.request_id, r.request_id),
     ("outcomes", "Outcome"): lambda r: (r.request_id, r.request_id),
     ("labeled-predictions", "LabeledPrediction"): lambda r: (r.prediction.request_id, r.prediction.request_id),
     ("window-partials", "WindowPartial"): lambda r: (
@@ -73,7 +74,11 @@ def models():
         )
         for name in MODELS
     }  # fmt: skip
-    versions = {(name, "v1"): LoadedVersion(settings[name], "v1", signature, profile, Curve()) for name in MODELS}
+    versions = {
+        (name, version): LoadedVersion(settings[name], version, signature, profile, Curve())
+        for name in MODELS
+        for version in ("v1", "v2")
+    }
     return Models(settings, versions)
 
 
@@ -90,6 +95,9 @@ def driver():
         ):
             made.publish(topic, key_of(topic, record), value_of(record), 0)
     made.settle()
+    for model in MODELS:
+        shadowed = Rollout(model, "v1", 0, "ada", "to see", shares={"v2": 0.0}, rollout_id="r")
+        made.publish("rollouts", key_of("rollouts", shadowed), value_of(shadowed), 0)
     for number in range(600):
         time, x = number * 5, rng.uniform(0.5, 3)
         request = PredictionRequest(
