@@ -11,6 +11,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from leadline.settings.values import Address, DurationMs, SettingsError, address, duration_ms, explain, size_bytes
 
 
+Megabytes = Annotated[int, Field(ge=256 << 20)]
+"""Bytes, so many that a worker can begin."""
+
+
 def _redis_url(value: str | None) -> str | None:
     """A URL without options: those could hold a password, or turn the check of certificates off."""
     if value is None:
@@ -116,7 +120,7 @@ class Settings(BaseSettings):
     max_ahead: DurationMs = duration_ms("1d")
     session_timeout: DurationMs = duration_ms("6s")
     health: Annotated[Address | None, BeforeValidator(address), NoDecode] = Address("127.0.0.1", 8088)
-    shadow_memory: Annotated[int | None, BeforeValidator(size_bytes), Field(ge=256 << 20), NoDecode] = 2 << 30
+    shadow_memory: Annotated[Megabytes | None, BeforeValidator(size_bytes), NoDecode] = 2 << 30
 
 
 def load_settings(**overrides: Any) -> Settings:
