@@ -10,7 +10,6 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from leadline.settings.values import Address, DurationMs, SettingsError, address, duration_ms, explain, size_bytes
 
-
 Megabytes = Annotated[int, Field(ge=256 << 20)]
 """Bytes, so many that a worker can begin."""
 
