@@ -23,6 +23,7 @@ from leadline.records import (
     PairPartial,
     PredictionRequest,
     Record,
+    Rollout,
     Verdict,
 )
 from leadline.settings import AlertLimits, ModelSettings
@@ -65,10 +66,6 @@ RECORDS = {
     ("candidates", "Candidate"): lambda r: (r.model, r.model),
     ("verdicts", "Verdict"): lambda r: (r.model, r.model),
     ("rollouts", "Rollout"): lambda r: (r.model, r.model),
-    ("pair-partials", "PairPartial"): lambda r: (
-        [r.model, r.first, r.second, r.segment, r.window_start, r.source_partition, r.sample],
-        r.model,
-    ),
     ("comparisons", "Comparison"): lambda r: (r.model, r.model),
     ("commands", "Command"): lambda r: (r.model, r.model),
     ("command-answers", "CommandAnswer"): lambda r: (r.command_id, r.model),
@@ -94,7 +91,11 @@ def models():
         )
         for name in MODELS
     }  # fmt: skip
-    versions = {(name, "v1"): LoadedVersion(settings[name], "v1", signature, profile, Curve()) for name in MODELS}
+    versions = {
+        (name, version): LoadedVersion(settings[name], version, signature, profile, Curve())
+        for name in MODELS
+        for version in ("v1", "v2")
+    }
     return Models(settings, versions)
 
 
@@ -118,6 +119,9 @@ def driver():
         pair = PairPartial(model, "v1", "v2", "*", 0, WINDOW, 0, 1.0, 1, 0, "open", "binary", counts)
         made._send(Output("pair-partials", records=[pair], arrival_ms=np.zeros(1, np.int64)))
     made.settle()
+    for model in MODELS:
+        shadowed = Rollout(model, "v1", 0, "ada", "to see", shares={"v2": 0.0}, rollout_id="r")
+        made.publish("rollouts", key_of("rollouts", shadowed), value_of(shadowed), 0)
     for number in range(600):
         time, x = number * 5, rng.uniform(0.5, 3)
         request = PredictionRequest(

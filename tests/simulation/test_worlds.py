@@ -3,6 +3,7 @@
 import pytest
 
 from leadline.core.join import label_rules
+from leadline.core.scoring import routing
 from leadline.state.task import HostedTask
 from leadline.testing import simulate
 
@@ -47,4 +48,10 @@ def test_a_lost_run_is_found(monkeypatch):
     """The state believes to be further than it is."""
     apply = HostedTask.apply
     monkeypatch.setattr(HostedTask, "apply", lambda self, topic, offset: apply(self, topic, offset + (offset % 7 == 0)))
+    assert found()
+
+
+def test_who_answers_by_the_newest_rollout_alone_is_found(monkeypatch):
+    """And not by the one that held when the request arrived."""
+    monkeypatch.setattr(routing, "assignments", lambda rollout, all_=routing.assignments: all_(rollout)[:1])
     assert found()

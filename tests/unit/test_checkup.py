@@ -51,9 +51,16 @@ def joins(**changes):
     return [worker(stages=[stage("scoring"), stage("join", **changes)])]
 
 
+NOBODY = {
+    "waiting": waiting("shadow", 9000, 3 * MIN),
+    "partitions": dict.fromkeys([*STAGES, "shadow"], frozenset({0, 1})),
+}
+IN_SHADOW = Rollout("m", "v1", NOW - 50 * MIN, "ann", "better", rollout_id="r", shares={"v2": 0.0})
+
 TROUBLE = StageTrouble("join", "outcomes/1", "a batch at 7 cannot be read: mend its producer", NOW - 5 * MIN)
 
 SICK = [
+    ("stage shadow", "no worker runs it, and 9,000 records wait", NOBODY | {"rollouts": [IN_SHADOW]}),
     ("worker a", "silent for 4 min", {"workers": [worker(), worker("b"), worker("a", NOW - 4 * MIN)]}),
     ("join of worker a", "stuck with outcomes/1: a batch at 7", {"workers": [worker(troubles=[TROUBLE])]}),
     ("join of worker a", "again 9 times in ten minutes: a broker is away", {"workers": joins(joined_again=9, reason="a broker is away")}),
@@ -82,6 +89,7 @@ SICK = [
 
 SOUND = [
     {},
+    NOBODY,
     {"workers": [], "waiting": waiting("join", 7, 5 * S)},
     {"workers": [worker(), worker("b", NOW - 90 * MIN, state="stopped")]},
     {"workers": [worker(), worker("b", NOW - 3000 * MIN)]},

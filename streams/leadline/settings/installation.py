@@ -19,7 +19,10 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from leadline.settings.values import Address, DurationMs, SettingsError, address, duration_ms, explain
+from leadline.settings.values import Address, DurationMs, SettingsError, address, duration_ms, explain, size_bytes
+
+Megabytes = Annotated[int, Field(ge=256 << 20)]
+"""Bytes, so many that a worker can begin."""
 
 
 def _redis_url(value: str | None) -> str | None:
@@ -136,6 +139,7 @@ class Settings(BaseSettings):
 
     ``KAFKA_BOOTSTRAP``, ``REDIS_URL`` and ``KAFKA_JARS_DIR`` keep the names that everybody uses.
     ``health``: where a worker tells its health over HTTP.
+    ``shadow_memory``: memory of a worker that hosts nothing but the shadow stage.
     ``max_ahead``: how far ahead of its arrival an event, or an outcome, may have happened.
     ``format``: the form of the topics that people read; ``confluent`` wants ``schema_registry``.
     """
@@ -159,6 +163,7 @@ class Settings(BaseSettings):
     max_ahead: DurationMs = duration_ms("1d")
     session_timeout: DurationMs = duration_ms("6s")
     health: Annotated[Address | None, BeforeValidator(address), NoDecode] = Address("127.0.0.1", 8088)
+    shadow_memory: Annotated[Megabytes | None, BeforeValidator(size_bytes), NoDecode] = 2 << 30
     format: Literal["avro", "confluent", "json"] = "avro"
     schema_registry: Annotated[SecretStr | None, BeforeValidator(_registry_url)] = None
 

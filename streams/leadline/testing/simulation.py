@@ -21,6 +21,7 @@ from leadline.core.windows.reference_bins import build_profile
 from leadline.records import (
     RETRAIN,
     Alert,
+    Assignment,
     AuditEntry,
     Command,
     CommandAnswer,
@@ -43,6 +44,7 @@ from leadline.testing.audited import wrong_chain
 from leadline.testing.driver import Crash, Driver
 from leadline.testing.journal import journaled, taken
 from leadline.testing.naive_retraining import Reading
+from leadline.testing.naive_routing import answers, says
 from leadline.testing.pretended_trainer import PretendedTrainer
 from leadline.topology import STEPS, Step
 from leadline.wire.codec import key_of, value_of
@@ -135,6 +137,7 @@ class World:
     unlabelled: Literal["unknown", "negative"] = "unknown"
     trainer: PretendedTrainer = field(default_factory=PretendedTrainer)
     driver: Driver = field(init=False)
+    _assigned: list[Assignment] = field(default_factory=list)
     _random: random.Random = field(init=False)
     _models: _Models = field(init=False)
     _sources: list[tuple[Step, int, str]] = field(init=False)
@@ -175,7 +178,7 @@ class World:
         rng, held = self._random, []
         for number in range(self.events):
             self.now_ms += rng.randint(0, 20)
-            if rng.random() < 0.02:
+            if rng.random() < 0.04:
                 self._roll_out(rng.choice(["v1", "v2", "v2", NOT_HERE]))
             if rng.random() < 0.2:
                 self._train(rng.choice)
@@ -192,7 +195,19 @@ class World:
         self.now_ms += rng.randint(0, 300)
 
     def _roll_out(self, version: str) -> None:
-        rollout = Rollout(MODEL, version, self.now_ms, "simulation", "chance")
+        """A version is champion some time ahead; others may have a share, or say what they would answer."""
+        rng, first = self._random, not self._assigned
+        shares = {name: rng.choice([0.0, 0.4, 0.6]) for name in ("v1", "v2", NOT_HERE) if rng.random() < 0.5}
+        shares.pop(version, None)
+        made = Assignment(
+            version, 0 if first else self.now_ms + rng.randint(1, 40), {} if first else shares, rng.choice("ab"),
+            rng.choice([0.5, 1.0]), f"rollout at {self.now_ms}",
+        )  # fmt: skip
+        rollout = Rollout(
+            MODEL, version, self.now_ms, "simulation", "chance", rollout_id=made.rollout_id, shares=made.shares, salt=made.salt,
+            sample=made.sample, effective_at=made.effective_at, earlier=list(self._assigned),
+        )  # fmt: skip
+        self._assigned.insert(0, made)
         self._publish("rollouts", rollout)
 
     def _train(self, choose: Any) -> bool:
@@ -276,7 +291,7 @@ class World:
     def wrong(self) -> list[str]:
         """Everything that is not as it should be, each in one line."""
         return [
-            *self._wrong_scores(), *self._wrong_numbers(), *self._wrong_pairs(), *self._wrong_profiles(),
+            *self._wrong_scores(), *self._wrong_routes(), *self._wrong_numbers(), *self._wrong_pairs(), *self._wrong_profiles(),
             *self._wrong_history(), *self._wrong_alerts(), *self._wrong_requests(), *self._wrong_audit(),
         ]  # fmt: skip
 
@@ -288,6 +303,24 @@ class World:
             slope = SLOPES[row["model_version"]]
             if abs(row["score"] - 1 / (1 + np.exp(-slope * row["features"][0]))) > _CLOSE:
                 yield f"{row['request_id']} has the score {row['score']}"
+
+    def _wrong_routes(self) -> Iterator[str]:
+        """One version answers a request at a time, whoever died meanwhile: the one that its arrival asks for; the others say theirs."""
+        acted: defaultdict[tuple[str, int], set[tuple[str, str]]] = defaultdict(set)
+        for row in self.driver.log("predictions"):
+            if row["role"] != "shadow":
+                acted[row["request_id"], row["scored_at"]].add((row["model_version"], row["role"]))
+        said: defaultdict[tuple[str, int], set[str]] = defaultdict(set)
+        for row in self.driver.log("shadow-predictions"):
+            said[row["request_id"], row["scored_at"]].add(row["model_version"])
+        for request in self.driver.log("prediction-requests"):
+            name, arrival = request["request_id"], request["arrival_time"]
+            who = answers(self._assigned, name, arrival, SLOPES)
+            if acted[name, arrival] != {who}:
+                yield f"{name} at {arrival} is answered by {acted[name, arrival]}, not by {who}"
+            others = says(self._assigned, name, name, arrival, SLOPES)
+            if said[name, arrival] != others:
+                yield f"{name} at {arrival} has shadows {said[name, arrival]}, not {others}"
 
     def _wrong_numbers(self) -> Iterator[str]:
         """The live numbers against a batch join of the two logs."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from leadline.cli.checkup.findings import Feed, Finding, Seen, Waiting, for_long, note, wrong
 from leadline.cli.checkup.judge_workers import alive
+from leadline.records import SHADOW
 
 HOUR_MS = 3_600_000
 _WAITS_MS = 60_000
@@ -16,8 +17,12 @@ _NAMES = {"prediction-requests": "requests", "outcomes": "outcomes"}
 
 def judge_stages(seen: Seen) -> Iterator[Finding]:
     """Whether somebody works on every partition of each stage, and how far behind that is."""
+    shadows = any(rollout.shares for rollout in seen.rollouts)
     for stage, waiting in seen.waiting.items():
-        yield _stage(seen, stage, waiting)
+        if stage == SHADOW and not shadows:
+            yield Finding(f"stage {stage}", "no version is in shadow")
+        else:
+            yield _stage(seen, stage, waiting)
 
 
 def _stage(seen: Seen, stage: str, waiting: Waiting) -> Finding:
@@ -34,7 +39,7 @@ def _stage(seen: Seen, stage: str, waiting: Waiting) -> Finding:
     missing = sorted(seen.partitions[stage] - held)
     if missing and waits_ms > _WAITS_MS:
         nobody = "no worker runs it" if not held else f"no worker has its partitions {', '.join(map(str, missing))}"
-        mend = f"start one with `leadline worker`, or `leadline worker --step {stage}`"
+        mend = f"start one with `leadline worker --step {stage}`"
         return wrong(what, f"{nobody}, and {behind}", mend, since_ms)
     if waits_ms > _LATE_MS:
         mend = "where it is neither stuck nor restarting, it is slower than what comes: add workers, up to one for each partition"
