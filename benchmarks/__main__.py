@@ -10,6 +10,7 @@ quarter.
 ``scripts/bench drift-null [FOLDER ...]``: how often windows without a change are called drifted, and those with one.
 ``scripts/bench coverage``: how often the intervals hold what they are of; no broker.
 ``scripts/bench gate``: how often equal versions pass, what is seen, and what a segment stops; no broker.
+``scripts/bench rollouts``: how often chance ends a rollout, and how many pairs a true difference takes, by drawn pairs; no broker.
 ``scripts/bench watch``: false incidents, and how soon falls are seen, by drawn counts; no broker is needed.
 ``scripts/bench incidents FOLDER ...``: every incident of real streams, and whether it is the same however their log is read.
 ``scripts/bench kinds``: false incidents of every kind that has a budget, by drawn rows; no broker is needed.
@@ -42,6 +43,7 @@ from benchmarks import (
     peer,
     ratios,
     restore,
+    rollouts,
     scale,
     scoring,
     watch,
@@ -89,6 +91,10 @@ def main() -> int:
         return 0
     if asked.job == "gate":
         for table in gate.tables(asked.challengers):
+            _show(table)
+        return 0
+    if asked.job == "rollouts":
+        for table in rollouts.tables(asked.rollouts):
             _show(table)
         return 0
     if asked.job == "watch":
@@ -168,6 +174,12 @@ def _arguments() -> argparse.Namespace:
     gating = jobs.add_parser("gate", help="what chance does to the gate, and what the gate sees, by drawn answers")
     gating.add_argument(
         "--challengers", type=int, default=gate.CHALLENGERS, help="of a cell on which nothing is better"
+    )
+    rolling = jobs.add_parser(
+        "rollouts", help="what chance does to a rollout, and what a difference takes, by drawn pairs"
+    )
+    rolling.add_argument(
+        "--rollouts", type=int, default=rollouts.ROLLOUTS, help="of a cell in which versions are equal"
     )
     budgeted = jobs.add_parser("kinds", help="false incidents of every kind that has a budget, by drawn rows")
     budgeted.add_argument("--windows", type=int, default=900, help="windows of a cell")

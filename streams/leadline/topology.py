@@ -82,8 +82,9 @@ def _alerting(task: Task) -> Processor:
 def _rollout(task: Task) -> Processor:
     from leadline.core.release.rollout import Rollouts
 
-    models = HeldModels(task.models, task.store, RolloutKeys.SETTINGS)
-    return Rollouts(task.store, models, Deployments(task.tables["rollouts"]), task.installation)
+    models = _live(task, HeldModels(task.models, task.store, RolloutKeys.SETTINGS))
+    deployments = Deployments(task.tables["rollouts"])
+    return Rollouts(task.store, models, deployments, task.installation, task.tables["workers"])
 
 
 STEPS = (
@@ -117,7 +118,7 @@ STEPS = (
     ),
     Step(
         "alerting",
-        reads=("metrics", "drift", "commands"),
+        reads=("metrics", "drift", "commands", "verdicts"),
         writes=("alerts", "command-answers"),
         processor=_alerting,
         tables=("rollouts", "model-settings", "workers"),
@@ -131,10 +132,10 @@ STEPS = (
     ),
     Step(
         "rollout",
-        reads=("retrain-requests", "candidates", "verdicts", "commands"),
-        writes=("rollouts", "verdicts", "command-answers"),
+        reads=("retrain-requests", "candidates", "verdicts", "commands", "pair-partials"),
+        writes=("rollouts", "comparisons", "verdicts", "command-answers"),
         processor=_rollout,
-        tables=("rollouts",),
+        tables=("rollouts", "model-settings", "workers"),
     ),
     Step(
         "configuration",

@@ -12,8 +12,18 @@ import pytest
 from aiokafka.partitioner import murmur2
 
 from leadline.core.models import LoadedVersion, Signature
+from leadline.core.processor import Output
 from leadline.core.windows.reference_bins import build_profile
-from leadline.records import Candidate, Command, Outcome, PredictionRequest, Record, Verdict
+from leadline.records import (
+    Candidate,
+    Command,
+    Outcome,
+    PairCounts,
+    PairPartial,
+    PredictionRequest,
+    Record,
+    Verdict,
+)
 from leadline.settings import AlertLimits, ModelSettings
 from leadline.testing import Driver
 from leadline.topology import STEPS, TRAINER
@@ -49,6 +59,11 @@ RECORDS = {
     ("candidates", "Candidate"): lambda r: (r.model, r.model),
     ("verdicts", "Verdict"): lambda r: (r.model, r.model),
     ("rollouts", "Rollout"): lambda r: (r.model, r.model),
+    ("pair-partials", "PairPartial"): lambda r: (
+        [r.model, r.first, r.second, r.segment, r.window_start, r.source_partition, r.sample],
+        r.model,
+    ),
+    ("comparisons", "Comparison"): lambda r: (r.model, r.model),
     ("commands", "Command"): lambda r: (r.model, r.model),
     ("command-answers", "CommandAnswer"): lambda r: (r.command_id, r.model),
     ("model-settings", "LiveSettings"): lambda r: (r.model, r.model),
@@ -89,6 +104,13 @@ def driver():
             ("verdicts", Verdict("g", model, "v2", "v0", "gate", "promote", [], "as good", "", "", 0)),
         ):
             made.publish(topic, key_of(topic, record), value_of(record), 0)
+        made.settle()
+        start = Command(f"try {model}", "start", model, "ada", "to see", {"version": "v2"}, 0)
+        made.publish("commands", key_of("commands", start), value_of(start), 0)
+        made.settle()
+        counts = PairCounts(5, 1, 1, 1, 0, 0, 10**12, 10**12)
+        pair = PairPartial(model, "v1", "v2", "*", 0, WINDOW, 0, 1.0, 1, 0, "open", "binary", counts)
+        made._send(Output("pair-partials", records=[pair], arrival_ms=np.zeros(1, np.int64)))
     made.settle()
     for number in range(600):
         time, x = number * 5, rng.uniform(0.5, 3)

@@ -32,6 +32,8 @@ from leadline.records import (
     MatureCounts,
     MaturedWindow,
     Metric,
+    PairCounts,
+    PairPartial,
     RetrainRequest,
     Training,
     Verdict,
@@ -174,6 +176,10 @@ OF = {
     list[FeatureCounts]: st.lists(st.builds(FeatureCounts, TEXT, st.lists(WHOLE, max_size=5)), max_size=3),
 }
 OF[int | None] = st.none() | WHOLE
+OF[PairCounts] = st.builds(
+    PairCounts, *[WHOLE] * 6, *[st.sampled_from([0, -1, 10**12, 2**110])] * 2, OF[list[int]], OF[list[int]]
+)
+OF[PairCounts | None] = st.none() | OF[PairCounts]
 OF[MatureCounts | None] = st.none() | st.builds(
     MatureCounts, *[WHOLE] * 7, *[st.sampled_from([0, -1, 10**12, 2**110])] * 2
 )
@@ -216,10 +222,31 @@ CANDIDATE = Candidate("m", "v2", "v1", "r", "", "trainer", {"auc": 0.9}, 0)
 VERDICT = Verdict(
     "g", "m", "v2", "v1", "gate", "promote", [Check("auc", "*", 0.9, 0.8, "passed", "")], "better", "", "", 0
 )
+ROLLED_BACK = replace(VERDICT, at="canary", verdict="roll-back", cause="r1")
 COMMANDS = [
     Command("c", kind, "m", "ann", "why", {"version": "v2"}, 0, "ab" * 32, "cd" * 64 * (kind == "reject"))
     for kind in ("promote", "approve", "reject")
 ]
+STARTED = [
+    Command("p", "promote", "m", "ann", "why", {"version": "v1"}, 0),
+    Command("s", "start", "m", "ann", "why", {"version": "v2", "mode": "ab", "shares": "v2=0.5"}, 0),
+    *(Command(kind, kind, "m", "ann", "why", {}, 0) for kind in ("pause", "resume", "abort", "roll-back")),
+]
+COUNTED = PairCounts(40, 5, 5, 5, 1, 1, 40 * 10**12, 41 * 10**12)
+PAIR = PairPartial("m", "v1", "v2", "*", 0, 100, 0, 1.0, 1, 300, "mature", "binary", COUNTED, COUNTED)
+GRID = replace(COUNTED, lower=[5] * 129, upper=[6] * 129)
+PAIRED = [PAIR, replace(PAIR, segment="x"), replace(PAIR, task="regression", counts=GRID, mature=GRID)]
+
+
+def with_rollout(store):
+    """The stage with a rollout under way."""
+    models = Models({"m": SETTINGS}, MODELS.versions | {("m", "v2"): version(SETTINGS, PROFILE, "v2")})
+    made = Rollouts(store, models, Deployments(Table()), "")
+    if not any(True for _ in store.scan(b"u", b"v")):
+        made.on_batch(decode(run_of("commands", STARTED[:2], 0), 1 << 20)[0])
+    return made
+
+
 STAGES = [
     ("window-partials", PARTIALS, lambda store: Performance(store, MODELS)),
     ("window-profiles", PROFILES, lambda store: Drift(store, MODELS)),
@@ -233,6 +260,9 @@ STAGES = [
     ("retrain-requests", [REQUEST], rollouts),
     ("candidates", [CANDIDATE], rollouts),
     ("verdicts", [VERDICT], rollouts),
+    ("verdicts", [ROLLED_BACK], lambda store: Alerting(store, MODELS, Deployments(Table()))),
+    ("pair-partials", PAIRED, with_rollout),
+    ("commands", STARTED, with_rollout),
     ("commands", COMMANDS, rollouts),
 ]
 

@@ -68,6 +68,10 @@ def _verdict(verdict: Verdict) -> str:
 
 
 def _rollout(rollout: Rollout) -> str:
+    if rollout.state:
+        shares = "".join(f", {version} {share:.3g}" for version, share in rollout.shares.items() if share)
+        where = f"{rollout.state}{shares}, {rollout.champion} is champion"
+        return f"{rollout.model}: the rollout of {rollout.challenger} is {where}, by {rollout.actor}: {rollout.reason}"
     before = f" instead of {rollout.before}" if rollout.before else ""
     return f"{rollout.model}: {rollout.champion} is champion{before}, by {rollout.actor}: {rollout.reason}"
 

@@ -137,11 +137,11 @@ async def _look(stack: AsyncExitStack, bootstrap: str, topic_name: str) -> tuple
 
 
 async def _made(bootstrap: str, prefix: str, command: Command) -> Rollout | None:
-    """The rollout that came of a command; None where persons have to agree first. It was written with the answer, and may be seen later."""
+    """The champion that came of a command; None where persons have to agree first, or its rollout begins. It may be seen later."""
     for _ in range(_LOOKS):
         found = (await rollouts(bootstrap, prefix)).get(command.model)
         if found is not None and found.cause == command.command_id:
-            return found
+            return found if found.champion == command.arguments.get("version", found.champion) else None
         await asyncio.sleep(_LOOK_S)
     return None
 

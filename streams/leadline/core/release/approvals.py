@@ -6,38 +6,47 @@ from leadline.core.models import Models
 from leadline.core.release.decided import Decided
 from leadline.core.release.passing import Passing
 from leadline.core.release.persons import RefusedError, needed, policy_words, same
+from leadline.core.release.rollouts.rolling import Rolling
+from leadline.core.release.rollouts.table import Event as OfRollout
+from leadline.core.release.rollouts.told import GATE, Said
 from leadline.core.release.states import Event, State
 from leadline.core.release.versions import Known, Versions, Waiting
-from leadline.records import Candidate, Command, Rollout, Verdict, brief, iso
-from leadline.settings import ApprovalSettings
+from leadline.records import Candidate, Command, Verdict, brief, iso
+from leadline.settings import ApprovalSettings, ModelSettings
 
-_GATE = "gate"
 _EVENTS = {"promote": Event.PASSED, "reject": Event.FAILED}
 
 
 class Approvals:
     """Decides for the versions of a task. The methods for commands return what is answered, or raise RefusedError."""
 
-    def __init__(self, versions: Versions, models: Models, passing: Passing, decided: Decided) -> None:
+    def __init__(
+        self, versions: Versions, models: Models, passing: Passing, decided: Decided, rolling: Rolling
+    ) -> None:
         self._versions = versions
         self._models = models
         self._passing = passing
         self._decided = decided
+        self._rolling = rolling
 
     def policy(self, model: str) -> ApprovalSettings:
         """Who has to agree. Raises RefusedError where nobody knows."""
+        return self.settings(model).approval
+
+    def settings(self, model: str) -> ModelSettings:
+        """The settings of a model. Raises RefusedError where nobody knows them."""
         settings = self._models.settings(model)
         if settings is None:
             why = self._models.why_unusable(model)
             raise RefusedError(why or f"no model is called {brief(model)} where the worker looks for models")
-        return settings.approval
+        return settings
 
     # -- the gate -----------------------------------------------------------------------------------------------------
 
     def candidate(self, candidate: Candidate, at_ms: int) -> None:
         """There is a candidate; the verdict of its gate may have come before it."""
         known = replace(
-            self._now(candidate.model, candidate.version, at_ms), is_candidate=True, retrain_id=candidate.retrain_id
+            self.now(candidate.model, candidate.version, at_ms), is_candidate=True, retrain_id=candidate.retrain_id
         )
         found = known.then(Event.CANDIDATE)
         self._versions.keep(found)
@@ -46,7 +55,7 @@ class Approvals:
 
     def gate(self, verdict: Verdict, at_ms: int) -> None:
         """The gate has judged a version; the same verdict again changes nothing."""
-        known = self._now(verdict.model, verdict.version, at_ms)
+        known = self.now(verdict.model, verdict.version, at_ms)
         if verdict.verdict_id not in known.seen:
             found = known.judged(verdict)
             self._versions.keep(found)
@@ -56,6 +65,7 @@ class Approvals:
         """Let in what the gate has passed, or ask persons."""
         found = known.then(_EVENTS.get(known.gate, Event.HELD))
         self._versions.keep(found)
+        self._out_of_rollout(known, found, Said(GATE, known.gate_reason, verdict_id), at_ms)
         if found.state is not State.GATED:
             return
         champion = self._versions.champion(found.model)
@@ -67,7 +77,7 @@ class Approvals:
         if needed(policy):
             self._ask(found, policy, Waiting(verdict_id, "", champion, 0), at_ms)
         else:
-            self._roll_out(found, _GATE, found.gate_reason, verdict_id, at_ms)
+            self._rolling.let_in(found, Said(GATE, found.gate_reason, verdict_id), at_ms)
 
     def _fresh_policy(self, known: Known, champion: str) -> ApprovalSettings:
         """Who has to agree to what the gate has passed. Raises RefusedError where that is not known, or the gate's verdict is outdated."""
@@ -80,13 +90,15 @@ class Approvals:
 
     def promote(self, command: Command, version: str, person: str, at_ms: int) -> str:
         """A person wants a version to answer."""
-        known, policy = self._now(command.model, version, at_ms), self.policy(command.model)
+        known, policy = self.now(command.model, version, at_ms), self.policy(command.model)
         if known.state is State.WAITING:
             raise RefusedError(f"it waits for approval already: `leadline approve {command.model} {version}`")
+        if known.state is State.APPROVED:
+            raise RefusedError("it is approved, and waits for the end of the rollout that is under way")
         if known.state is not State.SERVING:
-            self._refuse_ungated(known, policy)
+            self.refuse_ungated(known, policy)
         if known.state is State.SERVING or not needed(policy):
-            return self._roll_out(known, person, command.reason, command.command_id, at_ms)
+            return self._rolling.let_in(known, Said(person, command.reason, command.command_id), at_ms)
         agreed = () if policy.not_requester else (person,)
         waiting = Waiting(command.command_id, person, self._versions.champion(known.model), 0, agreed)
         if len(agreed) >= needed(policy):
@@ -95,7 +107,7 @@ class Approvals:
 
     def approve(self, command: Command, version: str, person: str, at_ms: int) -> str:
         """A person agrees."""
-        known, policy = self._now(command.model, version, at_ms), self.policy(command.model)
+        known, policy = self.now(command.model, version, at_ms), self.policy(command.model)
         waiting = known.waiting
         if known.state is not State.WAITING or waiting is None:
             raise RefusedError(f"nothing is to be approved: {version} is {_words(known)}")
@@ -116,16 +128,17 @@ class Approvals:
 
     def reject(self, command: Command, version: str, person: str, at_ms: int) -> str:
         """A person says no."""
-        known = self._now(command.model, version, at_ms)
+        known = self.now(command.model, version, at_ms)
         found = known.then(Event.REJECT)
         if found.state is known.state:
             raise RefusedError(f"nothing is to be rejected: {version} is {_words(known)}")
         self._versions.keep(found)
         champion = self._versions.champion(known.model)
         self._decided.judge(found, "reject", command.reason, command.command_id, at_ms, champion, person)
+        self._out_of_rollout(known, found, Said(person, command.reason, command.command_id), at_ms)
         return f"{version} is rejected"
 
-    def _refuse_ungated(self, known: Known, policy: ApprovalSettings) -> None:
+    def refuse_ungated(self, known: Known, policy: ApprovalSettings) -> None:
         """Raise RefusedError where a version may not become champion, whoever agrees."""
         holds = self._versions.holds(known.model)
         if known.gate == "promote" or holds is None or holds.before == known.version:
@@ -152,7 +165,7 @@ class Approvals:
         waiting = replace(waiting, until=self._passing.until(at_ms, policy.expires))
         found = replace(known.then(Event.ASKED), waiting=waiting)
         self._versions.keep(found)
-        self._passing.file(found, waiting.until)
+        self._passing.file(found.model, found.version, waiting.until)
         others = waiting.asked_by or self._versions.who_asked(known.model, known.retrain_id) or ""
         reason = f"{known.version} waits for {policy_words(policy, others)}, until {iso(waiting.until)}"
         self._decided.judge(found, "hold", reason, waiting.cause, at_ms, waiting.champion, waiting.asked_by)
@@ -161,26 +174,19 @@ class Approvals:
     def _agreed(self, known: Known, command: Command, waiting: Waiting, at_ms: int) -> str:
         persons, cause = ", ".join(waiting.agreed), command.command_id
         self._decided.judge(known, "promote", command.reason, cause, at_ms, waiting.champion, persons)
-        return self._roll_out(known, persons, command.reason, cause, at_ms)
+        return self._rolling.let_in(known, Said(persons, command.reason, cause), at_ms)
 
-    def _roll_out(self, known: Known, actor: str, reason: str, cause: str, at_ms: int) -> str:
-        """Make a version champion at once. The one before has served, also where somebody made it champion by hand."""
-        if before := self._versions.champion(known.model):
-            self._versions.keep(self._versions.find(known.model, before))
-        rollout = self._versions.roll_out(Rollout(known.model, known.version, at_ms, actor, reason, cause=cause))
-        self._versions.keep(known.then(Event.AGREED).then(Event.ROLLED_OUT))
-        self._decided.add("rollouts", rollout, at_ms)
-        if known.state is State.SERVING:
-            return f"{known.version} is champion again"
-        return f"{known.version} is champion" + (
-            f" instead of {rollout.before}" if rollout.before else ", the first one"
-        )
+    def _out_of_rollout(self, known: Known, found: Known, said: Said, at_ms: int) -> None:
+        """End the rollout of a version that is rejected."""
+        if known.state is State.IN_ROLLOUT and found.state is State.REJECTED:
+            self._rolling.of(known.model, at_ms)
+            self._rolling.happen(known.model, OfRollout.REJECT, said, at_ms)
 
     def look(self, model: str, version: str, now_ms: int) -> None:
         """End the approval of a version where its time is over."""
-        self._now(model, version, now_ms)
+        self.now(model, version, now_ms)
 
-    def _now(self, model: str, version: str, at_ms: int) -> Known:
+    def now(self, model: str, version: str, at_ms: int) -> Known:
         """A version as it is at a time: an approval that nobody has ended may be over."""
         known = self._versions.find(model, version)
         if known.waiting is not None and known.waiting.until < at_ms:

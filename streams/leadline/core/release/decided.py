@@ -10,7 +10,7 @@ from leadline.records import Record, Verdict, identity
 
 APPROVAL = "approval"
 """Where the stage gives its verdicts."""
-_TOPICS = ("rollouts", "verdicts", "command-answers")
+_TOPICS = ("rollouts", "verdicts", "comparisons", "command-answers")
 
 
 class Decided:

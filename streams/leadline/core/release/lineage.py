@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from leadline.core.release.rollouts.assignments import champion_since
 from leadline.records import Candidate, Rollout, Verdict
 
 State = Literal["registered", "gated", "waiting for approval", "approved", "serving", "retired", "rejected"]
@@ -98,7 +99,7 @@ class Decisions:
 
     @property
     def _since(self) -> int:
-        return self.rollout.event_time if self.rollout else -1
+        return champion_since(self.rollout) if self.rollout else -1
 
     def _champions(self) -> Iterator[str]:
         """All that answer or answered; a topic that was compacted has the last two."""

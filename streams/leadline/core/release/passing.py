@@ -1,4 +1,4 @@
-"""Time in the rollout stage: how far each topic has come, and which approvals are over."""
+"""Time in the rollout stage: how far each topic has come, and which approvals and steps of rollouts are over."""
 
 import json
 from collections.abc import Iterable
@@ -8,13 +8,12 @@ import numpy as np
 from leadline.core.columnar.progress import NEVER
 from leadline.core.columnar.timeline import Timeline
 from leadline.core.processor import Store
-from leadline.core.release.versions import Known
 from leadline.core.store_keys import RolloutKeys
 from leadline.records import identity
 
 _LATEST_MS = 2**62
 _MOST = 1000
-"""Approvals that end in one step, however many are due at one instant."""
+"""What is looked at in one step, however much is due at one instant."""
 
 
 class Passing:
@@ -33,11 +32,11 @@ class Passing:
 
     @property
     def is_due(self) -> bool:
-        """Whether an approval is over, and nobody has said so."""
+        """Whether something is over, and nobody has said so."""
         return self._deadlines.is_due(self.stage_ms)
 
     def first(self) -> int | None:
-        """When the next approval is over."""
+        """When the next thing is over."""
         return self._deadlines.first()
 
     def arrive(self, topics: Iterable[str], time_ms: int) -> None:
@@ -53,11 +52,11 @@ class Passing:
         """When something that begins now and lasts so long is over."""
         return max(-_LATEST_MS, min(arrival_ms + for_ms, _LATEST_MS))
 
-    def file(self, known: Known, until_ms: int) -> None:
-        """Have a version looked at when its approval is over."""
-        self._deadlines.add(np.array([until_ms], np.int64), [identity(known.model, known.version)], 0, 0)
+    def file(self, model: str, version: str, until_ms: int) -> None:
+        """Have a version looked at when its approval is over, or (no version) the rollout of a model."""
+        self._deadlines.add(np.array([until_ms], np.int64), [identity(model, version)], 0, 0)
 
     def over(self) -> list[tuple[str, str]]:
-        """Models and versions to be looked at now, the first ones; what is left `is_due`."""
+        """Models and versions (none: the rollout) to be looked at now, the first ones; what is left `is_due`."""
         _, keys = self._deadlines.take(self.stage_ms, 0, _MOST)
         return [tuple(json.loads(key)) for key in keys]

@@ -1,8 +1,9 @@
 """Which version of a model answers: the one stage that makes champions.
 
-A candidate that the gate has passed becomes champion at once, or when so many persons have agreed as the policy of the model asks for;
-a person may also promote a version. What may follow on what is the table of `states`; `approvals` decides by it. Each decision depends on
-the records that came before it, and on the table of rollouts, in which releases from before this stage wrote by hand.
+A candidate that the gate has passed is let in, at once or when so many persons have agreed as the policy of the model asks for; a person
+may also promote a version. What may follow on what is the table of `states`; `approvals` decides by it. What is let in becomes champion at
+once or by a rollout, of which `rollouts.table` has the states. Each decision depends on the records that came before it, on the table of
+rollouts, in which releases from before this stage wrote by hand, and for the guardrails on what workers tell.
 """
 
 from collections.abc import Callable
@@ -13,57 +14,75 @@ from leadline.core.release.approvals import Approvals
 from leadline.core.release.decided import Decided
 from leadline.core.release.passing import Passing
 from leadline.core.release.persons import Persons, RefusedError
+from leadline.core.release.rollouts.commands import MODE, SHARES, VERSION, RolloutCommands
+from leadline.core.release.rollouts.rolling import Rolling
+from leadline.core.release.rollouts.told import GATE
 from leadline.core.release.versions import Versions
 from leadline.core.scoring.routing import Deployments
 from leadline.core.store_keys import RolloutKeys
+from leadline.core.tables import Table
 from leadline.core.watch.answers import Answers
 from leadline.records import (
+    ABORT,
     ACCEPTED,
     APPROVE,
+    PAUSE,
     PROMOTE,
     REFUSED,
     REJECT,
+    RESUME,
+    ROLL_BACK,
+    START,
     Candidate,
     Command,
     CommandAnswer,
+    PairPartial,
     Record,
     RetrainRequest,
     Verdict,
 )
 
-READS = ("retrain-requests", "candidates", "verdicts", "commands")
-GATE = "gate"
+READS = ("retrain-requests", "candidates", "verdicts", "commands", "pair-partials")
 _NAME_BYTES = 1000
 _OTHER_KEY = ("key-mismatch", "the key must be the model in UTF-8: it decides the partition")
 _TOO_LONG = ("too-long", f"the names of models, versions, persons and records have at most {_NAME_BYTES} bytes")
-VERSION = "version"
-"""The argument of a command that names the version."""
+_NAMES_VERSION = (PROMOTE, APPROVE, REJECT, START)
+"""The commands that have to name a version; of the others it is that of the rollout."""
 
 
 class Rollouts:
     """The rollouts of the models that are routed to this task. Nobody else writes them."""
 
-    def __init__(self, store: Store, models: Models, deployments: Deployments, installation: str) -> None:
+    def __init__(
+        self, store: Store, models: Models, deployments: Deployments, installation: str, workers: Table | None = None
+    ) -> None:
         self._answers = Answers(store, RolloutKeys.ANSWERS)
         self._persons = Persons(store, installation)
         self._versions = Versions(store, deployments)
         self._passing = Passing(store, READS)
         self._decided = Decided()
-        self._approvals = Approvals(self._versions, models, self._passing, self._decided)
+        self._rolling = Rolling(store, self._versions, models, self._passing, self._decided, workers or Table())
+        self._approvals = Approvals(self._versions, models, self._passing, self._decided, self._rolling)
+        rollouts = RolloutCommands(self._versions, models, self._approvals, self._rolling)
         self._commands: dict[str, Callable[[Command, str, str, int], str]] = {
-            PROMOTE: self._approvals.promote,
+            PROMOTE: rollouts.promote,
             APPROVE: self._approvals.approve,
             REJECT: self._approvals.reject,
+            START: rollouts.start,
+            PAUSE: rollouts.pause,
+            RESUME: rollouts.resume,
+            ABORT: rollouts.abort,
+            ROLL_BACK: rollouts.roll_back,
         }
 
     @property
     def wake_at_ms(self) -> int | None:
-        """When the next approval is over."""
+        """When the next approval is over, or the next rollout is looked at."""
         return self._passing.first()
 
     @property
     def has_due(self) -> bool:
-        """Whether an approval is over, and nobody has said so."""
+        """Whether an approval is over, and nobody has said so, or a rollout is to be looked at."""
         return self._passing.is_due
 
     def on_batch(self, batch: Batch) -> Effects:
@@ -75,16 +94,21 @@ class Rollouts:
                 self._take(record, at_ms)
             else:
                 rejects.append(Reject(index, *why))
+        self._rolling.look_again()
+        self._rolling.keep()
         self._passing.arrive([batch.topic], batch.arrival_max_ms)
         self._passing.keep()
         return self._decided.take(rejects)
 
     def on_time(self, now_ms: int, idle: frozenset[str]) -> Effects:
-        """End the approvals that are over."""
+        """End the approvals that are over, and look at the rollouts whose time it is."""
         self._passing.arrive(idle, now_ms)
         if self._passing.is_due:
             for model, version in self._passing.over():
                 self._approvals.look(model, version, self._passing.stage_ms)
+                if not version:
+                    self._rolling.look(model, self._passing.stage_ms)
+            self._rolling.keep()
             self._passing.keep()
         return self._decided.take()
 
@@ -96,6 +120,8 @@ class Rollouts:
                 self._approvals.candidate(record, at_ms)
             case Verdict() if record.at == GATE:
                 self._approvals.gate(record, at_ms)
+            case PairPartial():
+                self._rolling.pair(record, at_ms)
             case Command() if record.kind in self._commands:
                 self._decided.add("command-answers", self._answer(record, at_ms), at_ms)
 
@@ -113,22 +139,25 @@ class Rollouts:
 
     def _obey(self, command: Command, at_ms: int) -> str:
         version = command.arguments.get(VERSION, "")
-        if not version or len(command.arguments) > 1:
-            raise RefusedError("it names no version, or more than that: arguments are version alone")
+        known = {VERSION, MODE, SHARES} if command.kind == START else {VERSION}
+        if (not version and command.kind in _NAMES_VERSION) or not command.arguments.keys() <= known:
+            raise RefusedError(
+                f"it names no version, or more than that: arguments are {', '.join(sorted(known))} alone"
+            )
         person = self._persons.who(command, self._approvals.policy(command.model), at_ms)
         return self._commands[command.kind](command, version, person, at_ms)
 
 
 def _unusable(record: Record, key: bytes) -> tuple[str, str] | None:
     """Why a record cannot be used. Else the model of a key could be decided about in two places."""
-    if not isinstance(record, RetrainRequest | Candidate | Verdict | Command):
+    if not isinstance(record, RetrainRequest | Candidate | Verdict | Command | PairPartial):
         return None
-    if record.model.encode() != key:
+    if record.model.encode() != key and not isinstance(record, PairPartial):
         return _OTHER_KEY
     return _TOO_LONG if any(len(name.encode()) > _NAME_BYTES for name in _names(record)) else None
 
 
-def _names(record: RetrainRequest | Candidate | Verdict | Command) -> tuple[str, ...]:
+def _names(record: RetrainRequest | Candidate | Verdict | Command | PairPartial) -> tuple[str, ...]:
     """What is kept of a record."""
     match record:
         case RetrainRequest():
@@ -137,5 +166,7 @@ def _names(record: RetrainRequest | Candidate | Verdict | Command) -> tuple[str,
             return record.model, record.version, record.retrain_id
         case Verdict():
             return record.model, record.version, record.champion, record.verdict_id, record.verdict
+        case PairPartial():
+            return record.model, record.first, record.second, record.segment
         case Command():
             return record.model, *record.arguments.values()

@@ -10,13 +10,14 @@ from typing import NamedTuple
 
 
 class State(StrEnum):
-    """What a version is. Approved is passed through: an approved version is rolled out at once."""
+    """What a version is. Approved is passed through, but where another rollout is under way: then it waits for its end."""
 
     UNKNOWN = "no candidate"
     REGISTERED = "registered"
     GATED = "gated"
     WAITING = "waiting for approval"
     APPROVED = "approved"
+    IN_ROLLOUT = "in a rollout"
     SERVING = "serving"
     RETIRED = "retired"
     REJECTED = "rejected"
@@ -34,6 +35,8 @@ class Event(StrEnum):
     AGREED = "so many persons have agreed as the policy asks for, or it asks for none"
     REJECT = "a person rejects it"
     LATE = "the time for the approval is over, or another version became champion meanwhile"
+    BEGUN = "its rollout begins"
+    OUT = "its rollout ends without it"
     ROLLED_OUT = "a rollout names it"
     REPLACED = "a rollout names another version"
 
@@ -51,13 +54,15 @@ _IDLE = (State.REGISTERED, State.GATED, State.EXPIRED)
 TABLE = (
     Row((State.UNKNOWN,), Event.CANDIDATE, State.REGISTERED),
     Row(_IDLE, Event.PASSED, State.GATED),
-    Row((*_IDLE, State.WAITING), Event.HELD, State.REGISTERED),
-    Row((*_IDLE, State.WAITING), Event.FAILED, State.REJECTED),
+    Row((*_IDLE, State.WAITING, State.APPROVED), Event.HELD, State.REGISTERED),
+    Row((*_IDLE, State.WAITING, State.APPROVED, State.IN_ROLLOUT), Event.FAILED, State.REJECTED),
     Row((State.UNKNOWN, *_IDLE, State.RETIRED, State.REJECTED), Event.ASKED, State.WAITING),
     Row((State.UNKNOWN, *_IDLE, State.RETIRED, State.REJECTED, State.WAITING), Event.AGREED, State.APPROVED),
-    Row((*_IDLE, State.WAITING), Event.REJECT, State.REJECTED),
-    Row((State.WAITING,), Event.LATE, State.EXPIRED),
-    Row((State.APPROVED, State.SERVING), Event.ROLLED_OUT, State.SERVING),
+    Row((*_IDLE, State.WAITING, State.APPROVED, State.IN_ROLLOUT), Event.REJECT, State.REJECTED),
+    Row((State.WAITING, State.APPROVED), Event.LATE, State.EXPIRED),
+    Row((State.APPROVED,), Event.BEGUN, State.IN_ROLLOUT),
+    Row((State.IN_ROLLOUT,), Event.OUT, State.GATED),
+    Row((State.APPROVED, State.IN_ROLLOUT, State.SERVING), Event.ROLLED_OUT, State.SERVING),
     Row((State.SERVING,), Event.REPLACED, State.RETIRED),
 )
 _NEXT = {(state, row.event): row.to for row in TABLE for state in row.states}

@@ -5,10 +5,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from leadline.core.processor import Store
+from leadline.core.release.rollouts.assignments import follow
 from leadline.core.release.states import Event, State, after
 from leadline.core.scoring.routing import Deployments
 from leadline.core.store_keys import RolloutKeys
-from leadline.records import Rollout, Verdict, identity
+from leadline.records import Assignment, Rollout, Verdict, identity
 
 _SEEN, _REASON = 20, 1000
 """Gate verdicts of a version that are told apart; one that comes again changes nothing."""
@@ -106,16 +107,20 @@ class Versions:
         others = (each.champion for each in earlier if each.champion != rollout.champion)
         return replace(rollout, before=next(others, ""))
 
-    def roll_out(self, rollout: Rollout) -> Rollout:
-        """Keep what is rolled out from now on, with the champion before it and its revision."""
+    def roll_out(self, rollout: Rollout, before: str | None = None) -> Rollout:
+        """Keep what is rolled out from now on, with its revision, from when it holds after what, and the champion before it.
+
+        ``before``: to whom a rollback goes, where that is not the version that answered until now.
+        """
         holds, newest, (own, _) = (
             self.holds(rollout.model),
             self._deployments.newest(rollout.model),
             self._own(rollout.model),
         )
-        before = "" if holds is None else holds.before if holds.champion == rollout.champion else holds.champion
+        if before is None:
+            before = "" if holds is None else holds.before if holds.champion == rollout.champion else holds.champion
         revision = 1 + max(each.revision if each else 0 for each in (holds, newest, own))
-        made = replace(rollout, before=before, revision=revision)
+        made = follow(replace(rollout, before=before, revision=revision), holds)
         entry = {"own": asdict(made), "over": newest and asdict(newest)}
         self._store.put(RolloutKeys.MODEL + rollout.model.encode(), json.dumps(entry).encode())
         return made
@@ -126,7 +131,7 @@ class Versions:
         if held is None:
             return None, None
         entry = json.loads(held)
-        return Rollout(**entry["own"]), Rollout(**entry["over"]) if entry["over"] else None
+        return _rollout(entry["own"]), _rollout(entry["over"]) if entry["over"] else None
 
     def asked(self, model: str, retrain_id: str, actor: str) -> None:
         """Note who asked for a training; empty: nobody did."""
@@ -144,6 +149,10 @@ def _read(model: str, version: str, fields: dict[str, Any]) -> Known:
         waiting = Waiting(**waiting | {"agreed": tuple(waiting["agreed"])})
     fields |= {"state": State(fields["state"]), "seen": tuple(fields["seen"]), "waiting": waiting}
     return Known(model, version, **fields)
+
+
+def _rollout(fields: dict[str, Any]) -> Rollout:
+    return Rollout(**fields | {"earlier": [Assignment(**each) for each in fields.get("earlier", [])]})
 
 
 def _version_key(model: str, version: str) -> bytes:

@@ -14,7 +14,7 @@ from leadline.core.processor import Batch, Effects, EventDriven, Output, Store
 from leadline.core.scoring.routing import Deployments
 from leadline.core.store_keys import AlertingKeys
 from leadline.core.tables import Table
-from leadline.core.watch import attention, refusals
+from leadline.core.watch import attention, refusals, rollout_incidents
 from leadline.core.watch.answers import Answers
 from leadline.core.watch.confirmed import Confirmed, Scale
 from leadline.core.watch.drift_incidents import Drifting
@@ -33,6 +33,7 @@ from leadline.records import (
     CommandAnswer,
     DriftReport,
     JoinCounts,
+    Verdict,
     WindowMetrics,
     brief,
 )
@@ -95,6 +96,8 @@ class Alerting(EventDriven):
     def _step(self, record: object, at: int) -> Sequence[Alert | CommandAnswer]:
         if isinstance(record, Command):
             return self._command(record, at) if record.kind in attention.KINDS else []
+        if isinstance(record, Verdict):
+            return self._rollout(record, at)
         if not isinstance(record, WindowMetrics | JoinCounts | DriftReport):
             return []
         settings = self._models.settings(record.model)
@@ -148,6 +151,14 @@ class Alerting(EventDriven):
         ]
 
     # -- what comes ---------------------------------------------------------------------------------------------------
+
+    def _rollout(self, verdict: Verdict, at: int) -> list[Alert]:
+        """What becomes of the incident of a rollout. It is of the version that was to become champion."""
+        settings = self._models.settings(verdict.model)
+        if settings is None or verdict.at not in rollout_incidents.AT or abs(verdict.as_of) >= MOST_TIME:
+            return []
+        held = self._known.model(verdict.model).open
+        return rollout_incidents.judge(verdict, self._incidents(verdict.model, verdict.version, settings, held, at), at)
 
     def _drift(self, record: DriftReport, settings: ModelSettings, at: int) -> list[Alert]:
         known = self._models.version(record.model, record.model_version)

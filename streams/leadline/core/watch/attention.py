@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from leadline.core.watch import rollout_incidents
 from leadline.core.watch.incidents import RUNBOOKS, Incidents
 from leadline.core.watch.silences import Silences
 from leadline.records import ACKNOWLEDGE, SILENCE, Alert, Command, brief
@@ -23,7 +24,8 @@ def obey(command: Command, silences: Silences, everything: Sequence[Incidents], 
     alerts = [alert for incidents in everything for alert in incidents.acknowledge(asked, command.actor, at)]
     if not alerts:
         raise SettingsError(f"no incident {brief(asked)} of {brief(command.model)} is open: see `leadline alerts list`")
-    return f"{alerts[0].kind} of {alerts[0].model} {alerts[0].model_version} is acknowledged", alerts
+    over = [alert for incidents in everything for alert in rollout_incidents.acknowledged(incidents, alerts, at)]
+    return f"{alerts[0].kind} of {alerts[0].model} {alerts[0].model_version} is acknowledged", [*alerts, *over]
 
 
 def heed(everything: Sequence[Incidents]) -> list[Alert]:

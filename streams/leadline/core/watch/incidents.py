@@ -26,6 +26,8 @@ RUNBOOKS = {
     "labels-biased": "Labels come for some predictions more than for others, so no metric of the labelled speaks for all. "
     "Mend the feed of outcomes.",
     "labels-stopped": "No outcome has come for longer than usual. Mend the feed of outcomes; until then nothing confirms the model.",
+    "rollout": "A new version was rolled back by itself; the champion answers. Read why, mend the version or its limits, and start it "
+    "again, or reject it. Acknowledging ends the incident.",
     "requests-stopped": "No request has come for longer than usual. Check the feed of requests, and scoring.",
 }
 """What to do first, by kind; the settings' own ``runbook`` stands before it."""
@@ -98,6 +100,13 @@ class Incidents:
         """Tell that an open incident is resolved, or withdrawn."""
         held = self.held.pop(cause, None)
         return [] if held is None else [self._alert(held, state, found, at)]
+
+    def resolve(self, cause: str, at: int) -> list[Alert]:
+        """Tell that an open incident is over, with what it was told with last."""
+        held = self.held.pop(cause, None)
+        if held is None or held.told is None:
+            return []
+        return [self._stamped(held, replace(held.told, state="resolved", at=at))]
 
     def acknowledge(self, alert_id: str, actor: str, at: int) -> list[Alert]:
         """Tell that somebody looks at an open incident."""

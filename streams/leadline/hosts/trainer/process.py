@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import structlog
 
+from leadline.core.release.rollouts.assignments import champion_since
 from leadline.core.release.trainings import CANCELLED, FAILED, PROGRESS, STARTED, SUCCEEDED, Open
 from leadline.core.scoring.routing import Deployments
 from leadline.errors import LeadlineError
@@ -191,7 +192,7 @@ class Trainer:
         model, last = asked.request.model, asked.last
         cut = dict(last.cut) if last is not None and last.cut else await self._cut()
         rollout = self._deployments.newest(model)
-        candidates = partition.since(model, rollout.event_time if rollout is not None else -1)
+        candidates = partition.since(model, champion_since(rollout) if rollout is not None else -1)
         champion = rollout.champion if rollout is not None else None
         by_records = self._installation.settings.clock == "records"
         now_ms = asked.request.event_time if by_records else int(time.time() * 1000)

@@ -1,0 +1,1 @@
+"""Rollouts: how a version takes over from the champion, step by step, and how it is taken out again."""
