@@ -90,6 +90,8 @@ def _written(topic: str, rng: random.Random) -> Raw:
     fields = _value(plain(name), "", rng)
     if topic in ("window-partials", "window-profiles") and rng.random() < 0.8:
         _make_possible(name, fields, rng)
+    if topic == "pair-partials" and rng.random() < 0.8:
+        _make_pairs_possible(fields, rng)
     owner = fields["prediction"] if name == "LabeledPrediction" else fields
     key = str(owner.get("request_id", "")).encode()
     form = rng.random()
@@ -114,6 +116,26 @@ def _value(kind: Any, name: str, rng: random.Random) -> Any:
     if shape == "map":
         return {rng.choice(_STRINGS) + str(i): _value(kind["values"], "", rng) for i in range(_count(rng))}
     return _LEAVES[shape](name, rng)
+
+
+def _make_pairs_possible(fields: dict[str, Any], rng: random.Random) -> None:
+    """Pairs that may be, but for one thing now and then."""
+    fields |= {
+        "first": "v1",
+        "second": rng.choice(["v2", "v2", "v2", "v1"]),
+        "sample": rng.choice([0.1, 1.0, 1.0, 0.0]),
+    }
+    fields |= {
+        "state": rng.choice(["mature", "sealed", "provisional"]),
+        "task": "binary",
+        "source_partition": 0,
+        "revision": 1,
+    }
+    for table in (fields["counts"], fields["mature"] or {}):
+        table |= {name: rng.randrange(1000) for name, value in table.items() if type(value) is int}
+        table |= {"lower": [], "upper": []} if table else {}
+        if table and rng.random() < 0.3:
+            table["lower"] = table["upper"] = [0] * 16 + [table["both"] * 2**20 + rng.choice([0, 0, 0, 1])] + [0] * 16
 
 
 def _make_possible(schema: str, fields: dict[str, Any], rng: random.Random) -> None:
@@ -142,11 +164,14 @@ def _make_possible(schema: str, fields: dict[str, Any], rng: random.Random) -> N
 
 
 def _known(kind: Any) -> Any:
-    """The schema for a name that an earlier field has defined (a metric, in today's schemas)."""
-    return ["null", _METRIC] if kind == ["null", "Metric"] else kind
+    """The schema for a name that an earlier field has defined (a metric or counts of pairs, in today's schemas)."""
+    return ["null", _DEFINED[kind[1]]] if isinstance(kind, list) and str(kind[1]) in _DEFINED else kind
 
 
-_METRIC = next(each["type"][1] for each in plain("WindowMetrics")["fields"] if each["name"] == "accuracy")
+_DEFINED = {
+    "Metric": next(each["type"][1] for each in plain("WindowMetrics")["fields"] if each["name"] == "accuracy"),
+    "PairCounts": next(each["type"] for each in plain("PairPartial")["fields"] if each["name"] == "counts"),
+}
 
 
 def _count(rng: random.Random) -> int:

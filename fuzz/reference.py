@@ -55,6 +55,8 @@ def read(topic: str, record: Raw, timestamp: int) -> dict[str, Any] | str:
             _rules(name, fields, record.key, arrival(record, timestamp))
         elif topic in ("window-partials", "window-profiles"):
             _count_rules(fields)
+        elif topic == "pair-partials":
+            _pair_rules(fields)
         elif name == "Command":
             _command_rules(fields, record.key)
     except Unreadable as why:
@@ -275,6 +277,34 @@ def _mature_agrees(mature: dict[str, Any] | None, fields: dict[str, Any]) -> boo
         and cells <= mature["matched"] <= mature["predictions"]
         and mature["tp"] + mature["fp"] <= mature["predicted_positive"] <= mature["predictions"]
     )
+
+
+def _pair_rules(fields: dict[str, Any]) -> None:
+    """The rules of pairs, as those of other counts."""
+    if fields["state"] not in ("provisional", "mature", "sealed"):
+        raise Unreadable("unknown-state")
+    if fields["task"] not in ("binary", "decision", "regression"):
+        raise Unreadable("unknown-state")
+    mature = fields.get("mature")
+    tables = [fields["counts"], *([mature] if mature is not None else [])]
+    cells = [table[cell] for table in tables for cell in ("both", "first", "second", "neither", "alike", "unlike")]
+    points = [point for table in tables for name in ("lower", "upper") for point in table[name]]
+    sums = [table[f"{side}_score_sum"] for table in tables for side in ("first", "second")]
+    if (
+        not all(0 <= count < 2**47 for count in [*cells, *points, fields["revision"]])
+        or not 0 <= fields["source_partition"] < 2**15
+        or not all(-(2**127) < int.from_bytes(each, "big", signed=True) < 2**127 for each in sums)
+        or not 0 < fields["sample"] <= 1
+    ):
+        raise Unreadable("counts-out-of-range")
+    if fields["first"] >= fields["second"] or (fields["state"] == "provisional" and mature is not None):
+        raise Unreadable("counts-disagree")
+    for table in tables:
+        if bool(table["lower"]) != bool(table["upper"]):
+            raise Unreadable("counts-disagree")
+        for name in ("lower", "upper"):
+            if table[name] and (len(table[name]) != 33 or sum(table[name]) != table["both"] * 2**20):
+                raise Unreadable("counts-disagree")
 
 
 def _count_rules(fields: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+from dataclasses import asdict
 from datetime import datetime
 
 import numpy as np
@@ -9,8 +10,9 @@ import pyarrow as pa
 
 from leadline.core.join.join import Join
 from leadline.core.processor import Batch, drain
-from leadline.records import JoinCounts, WindowPartial
+from leadline.records import JoinCounts, PairPartial, WindowPartial
 from leadline.state.memory import MemoryStore
+from leadline.testing import oracle
 from leadline.wire.rules import broken_record
 
 
@@ -64,7 +66,7 @@ def batch(topic, records):
     """Records (dicts with an ``offset``) as one run's batch."""
     keys = [r["request_id"].encode() for r in records]
     arrival = np.array([r["arrival_time"] for r in records], np.int64)
-    columns = _predictions(records) if topic == "predictions" else _outcomes(records)
+    columns = _outcomes(records) if topic == "outcomes" else _predictions(records)
     offsets = np.array([r["offset"] for r in records], np.int64)
     bodies = [body(r["request_id"], r.get("model_version", "")) for r in records]
     return Batch(topic, 0, offsets, arrival, keys, int(offsets[-1]), int(arrival.max()), columns, bodies)
@@ -82,6 +84,7 @@ def _predictions(records):
             "segments": pa.array(segments, pa.list_(pa.string())),
             "features": pa.array([[]] * len(records), pa.list_(pa.float64())),
             "signature": ["s"] * len(records),
+            "sample": [r.get("sample", 1.0) for r in records],
         }
     )
 
@@ -108,6 +111,7 @@ class JoinRun:
         self.models = models or Models(*settings)
         self.join = Join(0, self.store, self.models)
         self.windows, self.totals, self.labels, self.rejects = {}, {}, {}, []
+        self.pairs = {}
         self.matured = {}
         self.dies_between_steps = False
 
@@ -119,7 +123,7 @@ class JoinRun:
         self.drain()
 
     def pass_time(self, now_ms):
-        self.take(self.join.on_time(now_ms, frozenset({"predictions", "outcomes"})), [])
+        self.take(self.join.on_time(now_ms, frozenset({"predictions", "shadow-predictions", "outcomes"})), [])
         self.drain()
 
     def drain(self):
@@ -136,7 +140,9 @@ class JoinRun:
                 continue
             for record in output.records:
                 assert broken_record(output.topic, record, None) is None
-                if isinstance(record, WindowPartial):
+                if isinstance(record, PairPartial):
+                    self.take_pairs(record)
+                elif isinstance(record, WindowPartial):
                     window = record.model_version, record.window_start, record.segment
                     held = self.windows.get(window)
                     assert held is None or record.revision > held.revision
@@ -151,6 +157,13 @@ class JoinRun:
                     version, _, request = value.decode().partition(" of ")
                     assert request == key.decode()
                     self.labels.setdefault((request, version), []).append(row)
+
+    def take_pairs(self, record):
+        key = record.first, record.second, record.window_start, record.segment, record.sample
+        held = self.pairs.get(key)
+        assert held is None or record.revision > held.revision
+        assert held is None or held.mature is None or record.mature == held.mature
+        self.pairs[key] = record
 
     def tell_of_matured(self, counts):
         """Each window is told of once, and all that were due by the time that the counts are of."""
@@ -176,15 +189,17 @@ class JoinRun:
         return counts | {"pending": counts["predictions"] - counts["matched"] - counts["expired"]}
 
 
-def feed_all(run, predictions, outcomes, draw, most, reopen=False):
-    """Both logs, each in its order, in runs of up to ``most`` records, interleaved as ``draw`` (low, high) says."""
+def feed_all(run, predictions, outcomes, draw, most, reopen=False, shadows=None):
+    """The logs, each in its order, in runs of up to ``most`` records, interleaved as ``draw`` (low, high) says."""
     logs = {"predictions": list(predictions), "outcomes": list(outcomes)}
+    if shadows is not None:
+        logs["shadow-predictions"] = list(shadows)
     for log in logs.values():
         for offset, record in enumerate(log):
             record["offset"] = offset
     at = dict.fromkeys(logs, 0)
     while any(at[topic] < len(log) for topic, log in logs.items()):
-        topic = ("predictions", "outcomes")[draw(0, 1)]
+        topic = list(logs)[draw(0, len(logs) - 1)]
         size = draw(1, most)
         part = logs[topic][at[topic] : at[topic] + size]
         at[topic] += size
@@ -215,6 +230,19 @@ def differences(run, expected):
             for name in close
             if abs(_mean(partial, name) - row[name]) > 1e-9
         ]
+    return wrong
+
+
+def pair_differences(run, expected, judged):
+    """Where a run's pairs differ from the oracle's, now and at maturity."""
+    wrong = []
+    for key in set(run.pairs) | set(expected) | set(judged):
+        found, wanted = run.pairs.get(key), expected.get(key, oracle.NO_PAIRS)
+        if found is None or asdict(found.counts) != wanted:
+            wrong.append((key, found and asdict(found.counts), wanted))
+        mature = found and found.mature and asdict(found.mature)
+        if mature != judged.get(key) and not (key not in judged and mature == oracle.NO_PAIRS):
+            wrong.append((key, "at maturity", mature, judged.get(key)))
     return wrong
 
 

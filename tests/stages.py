@@ -84,6 +84,7 @@ def predictions_batch(rows, arrival_ms, partition=0, segments=None):
             "event_time": pa.array(times, pa.int64()),
             "score": pa.array(scores, pa.float64()),
             "predicted_label": pa.nulls(count, pa.int64()),
+            "sample": [1.0] * count,
             "features": pa.array(features, pa.list_(pa.float64())),
             "segments": pa.array(segments or [[]] * count, pa.list_(pa.string())),
         }

@@ -99,8 +99,8 @@ STEPS = (
     ),
     Step(
         "join",
-        reads=("predictions", "outcomes"),
-        writes=("labeled-predictions", "window-partials", "window-profiles"),
+        reads=("predictions", "shadow-predictions", "outcomes"),
+        writes=("labeled-predictions", "window-partials", "pair-partials", "window-profiles"),
         processor=lambda task: Join(task.partition, task.store, task.models),
     ),
     Step(

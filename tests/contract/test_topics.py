@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from aiokafka.partitioner import murmur2
 
+from factories import prediction
 from leadline.core.models import LoadedVersion, Signature
 from leadline.core.processor import Output
 from leadline.core.windows.reference_bins import build_profile
@@ -40,6 +41,7 @@ MODELS = ("delays", "prices")
 RECORDS = {
     ("prediction-requests", "PredictionRequest"): lambda r: (r.request_id, r.request_id),
     ("predictions", "Prediction"): lambda r: (r.request_id, r.request_id),
+    ("shadow-predictions", "Prediction"): lambda r: (r.request_id, r.request_id),
     ("outcomes", "Outcome"): lambda r: (r.request_id, r.request_id),
     ("labeled-predictions", "LabeledPrediction"): lambda r: (r.prediction.request_id, r.prediction.request_id),
     ("window-partials", "WindowPartial"): lambda r: (
@@ -47,6 +49,10 @@ RECORDS = {
         [r.model, r.model_version, r.segment],
     ),
     ("window-partials", "JoinCounts"): lambda r: (["counts", r.model, r.source_partition], r.model),
+    ("pair-partials", "PairPartial"): lambda r: (
+        [r.model, r.first, r.second, r.segment, r.window_start, r.source_partition, r.sample],
+        r.model,
+    ),
     ("metrics", "WindowMetrics"): lambda r: ([r.model, r.model_version, r.segment, r.window_start], r.model),
     ("metrics", "JoinCounts"): lambda r: (["counts", r.model], r.model),
     ("window-profiles", "WindowProfile"): lambda r: (
@@ -124,9 +130,14 @@ def driver():
         )
         for topic, record in (("prediction-requests", request), ("outcomes", Outcome(f"r{number}", 0.0, time + 1))):
             made.publish(topic, key_of(topic, record), value_of(record), time + 1)
+        said = prediction(
+            request.request_id, time, model=request.model, model_version="v0", role="shadow",
+            segments=[f"c={request.categories['c']}"],
+        )  # fmt: skip
+        made.publish("shadow-predictions", key_of("shadow-predictions", said), value_of(said), time + 1)
     made.publish("outcomes", b"odd", b"no record", 3000)
     made.settle()
-    for topic in ("predictions", "outcomes"):
+    for topic in ("predictions", "shadow-predictions", "outcomes"):
         made.tick(topic, 10 * WINDOW)
     made.settle()
     return made

@@ -140,7 +140,7 @@ async def _live(
             await _feed(place, feed, workers, seconds * share, asked_at)
             await _train_again(place, feed.now_ms, screen, [workers, start_trainer()])
             await _feed(place, feed, workers, seconds * (1 - share), end)
-            for topics in ((), ("predictions", "outcomes")):
+            for topics in ((), ("predictions", "shadow-predictions", "outcomes")):
                 await publish_time(
                     place.bootstrap, place.settings.prefix, place.settings.partitions, topics, end + 13 * HOUR_MS
                 )

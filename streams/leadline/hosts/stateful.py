@@ -133,15 +133,19 @@ class StatefulLane:
         """Partitions to fetch next: skip a source that is ahead in time of one that still has records.
 
         So a backlog of several topics is read nearly in the order in which its records came to be: an outcome that is read before its
-        prediction costs more.
+        prediction costs more. Nothing waits for a source of which a batch was refused.
         """
         wanted: list[Source] = []
         for task in member.tasks.open.values():
             sources = member.sources_of(task)
-            unread = [source for source in sources if not await member.is_idle(source)] if len(sources) > 1 else []
+            unread = [each for each in sources if not await self._is_read(member, each)] if len(sources) > 1 else []
             oldest = min((member.reached.get(source, 0) for source in unread), default=0)
             wanted += [source for source in sources if source not in unread or member.reached.get(source, 0) <= oldest]
         return wanted
+
+    async def _is_read(self, member: Membership, source: Source) -> bool:
+        """Whether nothing is left to read of a source, or it has to wait."""
+        return self._patience.must_wait(self._name(source)) or await member.is_idle(source)
 
     async def _fetch(self, member: Membership, wanted: list[Source]) -> list[Run]:
         """What has come of these sources; one of which a batch was refused is asked again later."""

@@ -1,11 +1,11 @@
 """Naive answers for comparison: plain loops over plain dicts, sharing no code with the product.
 
-`join` is a batch join of two logs, `at_maturity` says what each window is judged by, `retrain` which alerts ask for training. A log is a
-list of dicts. Predictions: request_id, model_version, event_time, score, label_pred, segment, arrival_time; one may have its own horizon,
-window, policy, grace, classes (None: any number is one), names (of classes, to their numbers) and unlabelled, as one of another model has.
-Outcomes: request_id, outcome (a number, a name, or None, which takes back), outcome_time, arrival_time. Both may have a log_time (else it
-is arrival_time): what was there at a moment goes by that.
-Alerts and rollouts: their fields, and arrival_time. Times are milliseconds.
+`join` is a batch join of two logs, `at_maturity` says what each window is judged by, `pairs` compares the versions that said something of
+the same requests, `retrain` says which alerts ask for training. A log is a list of dicts. Predictions: request_id, model_version,
+event_time, score, label_pred, segment, arrival_time; one may have its own horizon, window, policy, grace, classes (None: any number is
+one), names (of classes, to their numbers) and unlabelled, as one of another model has. Outcomes: request_id, outcome (a number, a name, or
+None, which takes back), outcome_time, arrival_time. Both may have a log_time (else it is arrival_time): what was there at a moment goes by
+that. Alerts and rollouts: their fields, and arrival_time. Times are milliseconds.
 """
 
 import math
@@ -106,6 +106,105 @@ def at_maturity(predictions: Log, outcomes: Log, as_of: int, **rules: Any) -> di
             key = p["model_version"], start, segment
             found[key] = rows[matures].get(key, _metrics([])) if matures < as_of else None
     return found
+
+
+PairKey = tuple[str, str, int, str, float]
+CELLS = ("both", "first", "second", "neither", "alike", "unlike", "first_score_sum", "second_score_sum")
+NO_PAIRS: dict[str, Any] = dict.fromkeys(CELLS, 0) | {"lower": [], "upper": []}
+
+
+def pairs(
+    predictions: Log, shadows: Log, outcomes: Log, *, as_of: int, bound: float | None = None, **rules: Any
+) -> dict[PairKey, dict[str, Any]]:
+    """The counts of `CELLS`, lower and upper of each (first version, second, window start, segment, sample) as of a moment.
+
+    Predictions may have a model and a sample. ``bound``: of the errors, where it is a regression.
+    """
+    own = {"grace": None, "unlabelled": "unknown", "classes": None, "names": {}, "model": "m", "sample": 1.0} | rules
+    records: defaultdict[str, list[Entry]] = defaultdict(list)
+    for i, o in enumerate(o for o in outcomes if _was_there(o, as_of)):
+        records[o["request_id"]].append((i, o))
+    counted: defaultdict[str, dict[Any, dict[str, Any]]] = defaultdict(dict)
+    for log in (predictions, shadows):
+        first_of = {(p["request_id"], p["model_version"]): p for p in reversed(log) if _was_there(p, as_of)}
+        for (request, version), p in first_of.items():
+            counted[request].setdefault((version, p["event_time"]), own | p)
+    found: dict[PairKey, dict[str, Any]] = {}
+    for request, said in counted.items():
+        for first in said.values():
+            for second in said.values():
+                if first["model_version"] < second["model_version"] and _alike(first, second):
+                    labels = [_label(p, records[request], as_of) for p in (first, second)]
+                    sample = min(first["sample"], second["sample"])
+                    start = math.floor(first["event_time"] / first["window"]) * first["window"]
+                    for segment in {"*", *([first["segment"]] if first["segment"] is not None else [])}:
+                        key = first["model_version"], second["model_version"], start, segment, sample
+                        row = found.setdefault(key, dict(NO_PAIRS))
+                        _add_pair(row, first, second, labels, bound)
+    return found
+
+
+def pairs_at_maturity(
+    predictions: Log, shadows: Log, outcomes: Log, *, as_of: int, **rules: Any
+) -> dict[PairKey, dict[str, Any] | None]:
+    """The counts of `pairs` as of the last moment before each window was mature; None for those that are not mature as of a moment."""
+    own = {"grace": None, "unlabelled": "unknown"} | rules
+    wait = own["window"] + own["horizon"] + (own["grace"] if own["unlabelled"] == "negative" else 0)
+    found: dict[PairKey, dict[str, Any] | None] = dict.fromkeys(
+        pairs(predictions, shadows, outcomes, as_of=as_of, **rules)
+    )
+    for start in {math.floor(p["event_time"] / own["window"]) * own["window"] for p in [*predictions, *shadows]}:
+        if start + wait < as_of:
+            then = pairs(predictions, shadows, outcomes, as_of=start + wait, **rules)
+            found |= {key: dict(NO_PAIRS) for key in found if key[2] == start}
+            found |= {key: row for key, row in then.items() if key[2] == start}
+    return found
+
+
+def _alike(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return all(one[name] == other[name] for name in ("model", "event_time", "segment"))
+
+
+def _label(p: dict[str, Any], entries: list[Entry], as_of: int) -> float | None:
+    winner = _winner(p, entries)
+    if winner is not None:
+        return float(winner[1]["outcome"])
+    assumed = p["unlabelled"] == "negative" and as_of > p["event_time"] + p["horizon"] + p["grace"]
+    return 0.0 if assumed else None
+
+
+def _add_pair(
+    row: dict[str, Any],
+    first: dict[str, Any],
+    second: dict[str, Any],
+    labels: list[float | None],
+    bound: float | None,
+) -> None:
+    said = "score" if bound else "label_pred"
+    if labels[0] is None or labels[1] is None:
+        row["alike" if first[said] == second[said] else "unlike"] += 1
+    elif bound:
+        row["both"] += 1
+        losses = [
+            min(abs(p["score"] - y), bound) for p, y in zip((first, second), labels, strict=True) if y is not None
+        ]
+        _add_difference(row, (losses[0] - losses[1]) / bound)
+    else:
+        right = [p["label_pred"] == (y == 1) for p, y in zip((first, second), labels, strict=True)]
+        row[{(True, True): "both", (True, False): "first", (False, True): "second"}.get(tuple(right), "neither")] += 1
+    for name, p in (("first", first), ("second", second)):
+        whole = math.floor(p["score"])
+        row[f"{name}_score_sum"] += whole * 10**12 + round((p["score"] - whole) * 10**12)
+
+
+def _add_difference(row: dict[str, Any], difference: float) -> None:
+    grid = [j * abs(j) / 256 for j in range(-16, 17)]
+    below = max(i for i, point in enumerate(grid[:-1]) if point <= difference)
+    share = (difference - grid[below]) / (grid[below + 1] - grid[below]) * 2**20
+    for name, part in (("lower", math.floor(share)), ("upper", math.ceil(share))):
+        row[name] = row[name] or [0] * 33
+        row[name][below] += 2**20 - part
+        row[name][below + 1] += part
 
 
 def _was_there(record: dict[str, Any], as_of: int | None) -> bool:

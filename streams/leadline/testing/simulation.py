@@ -26,6 +26,7 @@ from leadline.records import (
     CommandAnswer,
     JoinCounts,
     Outcome,
+    PairPartial,
     Prediction,
     PredictionRequest,
     Record,
@@ -57,6 +58,7 @@ RETRAINING = "retraining"
 _STEPS = tuple(journaled(each) if each.name == RETRAINING else each for each in STEPS)
 _WRITTEN = {
     "prediction-requests",
+    "shadow-predictions",
     "outcomes",
     "rollouts",
     "commands",
@@ -73,6 +75,9 @@ _MEANS = ("accuracy", "precision", "recall", "f1", "logloss", "brier", "mean_sco
 CLASSES = [0.0, 1.0]
 NAMES = {"no": 0.0, "yes": 1.0}
 _OUTCOME_CLASSES = ("used", "duplicate", "conflicting", "late", "orphan", "after_grace", "retractions", "not_a_class")
+
+
+Counted = WindowPartial | WindowProfile | WindowMetrics | JoinCounts | PairPartial
 
 
 class _Score:
@@ -156,7 +161,7 @@ class World:
             for _ in range(rng.randint(0, 12)):
                 self._step()
         self._settle()
-        for topics in ((), ("predictions", "outcomes")):
+        for topics in ((), ("predictions", "shadow-predictions", "outcomes")):
             for topic in topics:
                 self.driver.tick(topic, self.now_ms)
             self._settle()
@@ -220,15 +225,16 @@ class World:
             categories={"c": rng.choice("ab")},
         )
         shadow = rng.choice(["v1", "v2", None])
-        return lambda: self._ask(record, arrival, shadow)
+        topic, sample = rng.choice(["predictions", "shadow-predictions"]), rng.choice([1.0, 0.5])
+        return lambda: self._ask(record, arrival, shadow, topic, sample)
 
-    def _ask(self, record: PredictionRequest, arrival: int, shadow: str | None) -> None:
+    def _ask(self, record: PredictionRequest, arrival: int, shadow: str | None, topic: str, sample: float) -> None:
         self.asked.add(record.request_id)
         self.driver.publish("prediction-requests", key_of("prediction-requests", record), value_of(record), arrival)
 
         if shadow is not None:
-            prediction = _prediction(record, shadow, arrival)
-            self.driver.publish("predictions", record.request_id.encode(), value_of(prediction), arrival)
+            prediction = _prediction(record, shadow, arrival, sample)
+            self.driver.publish(topic, record.request_id.encode(), value_of(prediction), arrival)
 
     def _outcome(self, newest: int) -> Any:
         rng = self._random
@@ -270,8 +276,8 @@ class World:
     def wrong(self) -> list[str]:
         """Everything that is not as it should be, each in one line."""
         return [
-            *self._wrong_scores(), *self._wrong_numbers(), *self._wrong_profiles(), *self._wrong_history(), *self._wrong_alerts(),
-            *self._wrong_requests(), *self._wrong_audit(),
+            *self._wrong_scores(), *self._wrong_numbers(), *self._wrong_pairs(), *self._wrong_profiles(),
+            *self._wrong_history(), *self._wrong_alerts(), *self._wrong_requests(), *self._wrong_audit(),
         ]  # fmt: skip
 
     def _wrong_scores(self) -> Iterator[str]:
@@ -285,9 +291,7 @@ class World:
 
     def _wrong_numbers(self) -> Iterator[str]:
         """The live numbers against a batch join of the two logs."""
-        rules: dict[str, Any] = {
-            "horizon": HORIZON, "window": WINDOW, "policy": self.policy, "grace": self.grace, "unlabelled": self.unlabelled,
-        }  # fmt: skip
+        rules = self._rules()
         counts, rows, _ = oracle.join(*self._logs(), as_of=self.now_ms, **rules)
         judged = oracle.at_maturity(*self._logs(), as_of=self.now_ms, **rules)
         emitted = [r for r in self.driver.read("metrics") if isinstance(r, WindowMetrics | JoinCounts)]
@@ -305,14 +309,47 @@ class World:
             yield from _wrong_window(window_key, live[window_key], rows[window_key])
             yield from _wrong_at_maturity(window_key, live[window_key], judged[window_key])
 
+    def _rules(self) -> dict[str, Any]:
+        return {
+            "horizon": HORIZON, "window": WINDOW, "policy": self.policy, "grace": self.grace, "unlabelled": self.unlabelled,
+        }  # fmt: skip
+
+    def _wrong_pairs(self) -> Iterator[str]:
+        """The pairs of versions against a comparison of the logs."""
+        predictions, outcomes = self._logs()
+        logs = predictions, self._said("shadow-predictions"), outcomes
+        counted = oracle.pairs(*logs, as_of=self.now_ms, **self._rules())
+        judged = oracle.pairs_at_maturity(*logs, as_of=self.now_ms, **self._rules())
+        emitted = [each for each in self.driver.read("pair-partials") if isinstance(each, PairPartial)]
+        held = latest(emitted, _identity)
+        live: defaultdict[oracle.PairKey, list[PairPartial]] = defaultdict(list)
+        for each in held.values():
+            live[each.first, each.second, each.window_start, each.segment, each.sample].append(each)
+        for key in set(counted) | set(judged) | set(live):
+            for name in oracle.CELLS:
+                found, wanted = sum(getattr(each.counts, name) for each in live[key]), counted.get(key, oracle.NO_PAIRS)
+                if found != wanted[name]:
+                    yield f"pairs of {key}: {name} is {found}, not {wanted[name]}"
+                matures, then = [each.mature for each in live[key]], judged.get(key, oracle.NO_PAIRS)
+                known = sum(getattr(each, name) for each in matures if each is not None)
+                if (None in matures) != (then is None) or known != (then or oracle.NO_PAIRS)[name]:
+                    yield f"pairs of {key}: {name} at maturity is {known}, not {then and then[name]}"
+
     def _logs(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        predictions, outcomes = self.driver.log("predictions"), self.driver.log("outcomes")
+        return self._said("predictions"), self._known()
+
+    def _said(self, topic: str) -> list[dict[str, Any]]:
+        predictions = self.driver.log(topic)
         for row in predictions:
             row |= {"label_pred": row["predicted_label"], "segment": row["segments"][0]}
             row |= {"classes": CLASSES, "names": NAMES}
+        return predictions
+
+    def _known(self) -> list[dict[str, Any]]:
+        outcomes = self.driver.log("outcomes")
         for row in outcomes:
             row["outcome"] = row["outcome"] if row["class_name"] is None else row["class_name"]
-        return predictions, outcomes
+        return outcomes
 
     def _wrong_profiles(self) -> Iterator[str]:
         """The live profiles against a count of the log of predictions; of windows that have ended."""
@@ -343,11 +380,11 @@ class World:
 
     def _wrong_history(self) -> Iterator[str]:
         """What holds at every moment: no revision falls behind, and counts add up."""
-        for topic in ("window-partials", "window-profiles", "metrics"):
+        for topic in ("window-partials", "pair-partials", "window-profiles", "metrics"):
             for partition in range(self.driver.partitions):
                 held: dict[Any, int] = {}
                 for record in self.driver.read(topic, partition):
-                    assert isinstance(record, WindowPartial | WindowProfile | WindowMetrics | JoinCounts)
+                    assert isinstance(record, Counted)
                     identity = _identity(record)
                     if record.revision < held.get(identity, record.revision):
                         yield f"{topic}: {identity} went back to revision {record.revision}"
@@ -398,30 +435,43 @@ class World:
         yield from wrong_chain([each for each in self.driver.read("audit") if isinstance(each, AuditEntry)], decisions)
 
 
-def _prediction(request: PredictionRequest, version: str, arrival: int) -> Prediction:
+def _prediction(request: PredictionRequest, version: str, arrival: int, sample: float) -> Prediction:
     """What a version that does not answer says of a request."""
     x = request.features["x"]
     score = float(_Score(SLOPES[version]).predict(np.array([[x]]))[0])
     return Prediction(
         request_id=request.request_id, model=MODEL, model_version=version, role="shadow", user_id=request.user_id,
         event_time=request.event_time, scored_at=arrival, score=score, predicted_label=int(score >= 0.5), features=[x],
-        signature="s", segments=[f"c={request.categories['c']}"], feature_age_ms=None,
+        signature="s", segments=[f"c={request.categories['c']}"], feature_age_ms=None, sample=sample,
     )  # fmt: skip
 
 
-def _identity(record: WindowPartial | WindowProfile | WindowMetrics | JoinCounts) -> tuple[Any, ...]:
+def _identity(record: Counted) -> tuple[Any, ...]:
     if isinstance(record, JoinCounts):
         return "counts", record.model, record.source_partition
     if isinstance(record, WindowProfile):
         return "profile", record.model_version, record.window_start, record.source_partition
+    if isinstance(record, PairPartial):
+        return (
+            "pairs",
+            record.first,
+            record.second,
+            record.segment,
+            record.window_start,
+            record.sample,
+            record.source_partition,
+        )
     source = record.source_partition if isinstance(record, WindowPartial) else None
     return record.model, record.model_version, record.segment, record.window_start, source
 
 
-def _not_adding_up(record: WindowPartial | WindowProfile | WindowMetrics | JoinCounts) -> Iterator[str]:
+def _not_adding_up(record: Counted) -> Iterator[str]:
     if isinstance(record, WindowPartial) and sum(record.prediction_counts) != record.predictions:
         yield f"predictions by score of {_identity(record)} do not add up at revision {record.revision}"
-    if isinstance(record, WindowProfile):
+    if isinstance(record, PairPartial):
+        if min(getattr(record.counts, name) for name in oracle.CELLS) < 0:
+            yield f"{_identity(record)} has a negative count at revision {record.revision}"
+    elif isinstance(record, WindowProfile):
         if any(sum(feature.counts) != record.predictions for feature in record.features):
             yield f"bins of {_identity(record)} do not add up at revision {record.revision}"
     elif isinstance(record, JoinCounts):

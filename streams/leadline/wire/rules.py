@@ -7,11 +7,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from leadline.core.columnar.columns import Bools, Ints, lengths
-from leadline.core.windows import counts
+from leadline.core.windows import counts, pair_tally
 from leadline.core.windows.aggregates import limits
 from leadline.core.windows.keys import STATES
 from leadline.core.windows.partials import CLASSES
-from leadline.records import Command, JoinCounts, PredictionRequest, Record, WindowPartial, WindowProfile
+from leadline.records import (
+    Command,
+    JoinCounts,
+    PairPartial,
+    PredictionRequest,
+    Record,
+    WindowPartial,
+    WindowProfile,
+)
 from leadline.wire.limits import REQUEST_ID_BYTES
 from leadline.wire.sizes import long_command, long_request, too_long
 from leadline.wire.times import TIMES, impossible, impossible_time
@@ -23,6 +31,7 @@ _ID_TOO_LONG = ("request-id-too-long", f"a request id has at most {REQUEST_ID_BY
 _KEY_MISMATCH = ("key-mismatch", "the record's key must be the request_id in UTF-8: it decides the partition")
 _COMMAND_ID_EMPTY = ("command-id-empty", "give each command an id of its own")
 _OTHER_MODEL = ("key-mismatch", "the key of a command must be its model in UTF-8: it decides the partition")
+_UNKNOWN_STATE = ("unknown-state", "a state is provisional, mature or sealed, a task binary, decision or regression")
 TOO_LONG = "too-long"
 
 
@@ -79,6 +88,8 @@ def broken_record(
             return _broken_counts([_outside(record, ("revision", *CLASSES)), *windows], [])
         case "window-profiles", WindowProfile():
             return _broken_profile(record)
+        case "pair-partials", PairPartial():
+            return _broken_pairs(record)
     return None
 
 
@@ -108,10 +119,27 @@ def _broken_command(command: Command, key: bytes | None) -> tuple[str, str] | No
 
 
 def _broken_partial(partial: WindowPartial) -> tuple[str, str] | None:
-    if partial.state not in STATES or partial.task not in ("binary", "decision", "regression"):
-        return "unknown-state", "a state is provisional, mature or sealed, a task binary, decision or regression"
+    if _is_unknown(partial):
+        return _UNKNOWN_STATE
     return _broken_counts(
         [_outside(partial, ("revision",)), counts.out_of_range(partial)], [counts.disagreement(partial)]
+    )
+
+
+def _is_unknown(partial: WindowPartial | PairPartial) -> bool:
+    return partial.state not in STATES or partial.task not in ("binary", "decision", "regression")
+
+
+def _broken_pairs(partial: PairPartial) -> tuple[str, str] | None:
+    if _is_unknown(partial):
+        return _UNKNOWN_STATE
+    both = [each for each in (partial.counts, partial.mature) if each is not None]
+    share = None if 0 < partial.sample <= 1 else f"sample is {partial.sample}, not above 0 and at most 1"
+    early = "a provisional window has counts at maturity" if partial.state == STATES[0] and partial.mature else None
+    order = None if partial.first < partial.second else "first does not stand before second in the order of names"
+    return _broken_counts(
+        [_outside(partial, ("revision",)), share, *map(pair_tally.out_of_range, both)],
+        [order, early, *map(pair_tally.disagreement, both)],
     )
 
 
@@ -132,7 +160,7 @@ def _broken_counts(outside: Iterable[str | None], disagreeing: Iterable[str | No
     return None
 
 
-def _outside(record: WindowPartial | JoinCounts | WindowProfile, names: Iterable[str]) -> str | None:
+def _outside(record: WindowPartial | JoinCounts | WindowProfile | PairPartial, names: Iterable[str]) -> str | None:
     """What is wrong with the source partition and the counts of these names."""
     source = limits.outside("source_partition", record.source_partition, MAX_PARTITIONS)
     return limits.first([source, *(limits.outside(name, getattr(record, name)) for name in names)])

@@ -10,6 +10,7 @@ from leadline.core.join.cohorts import Cohorts
 from leadline.core.join.count_deltas import CountDeltas
 from leadline.core.join.label_rules import OUTCOME_CLASSES, LabelColumns
 from leadline.core.join.labeled import LabeledPredictions
+from leadline.core.join.pairs import PairDeltas
 from leadline.core.join.state_columns import PredictionColumns
 from leadline.core.processor import Reject
 
@@ -26,6 +27,7 @@ class Changes:
     cohorts: Cohorts
     stage_ms: int
     deltas: CountDeltas = field(default_factory=CountDeltas)
+    pairs: PairDeltas = field(default_factory=PairDeltas)
     labeled: LabeledPredictions = field(default_factory=LabeledPredictions)
     rejects: list[Reject] = field(default_factory=list)
     scheduled: list[tuple[list[bytes], PredictionColumns, Bools]] = field(default_factory=list)

@@ -1,6 +1,7 @@
 """Numbers for the (model, version, segments) that predictions belong to, kept in the store."""
 
 import json
+import struct
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ SEGMENTS_BYTES = 4 << 20
 _NEVER = 2**62
 _TABLE = np.dtype(
     [
+        ("model", np.int64),
         ("version", np.int64),
         ("horizon", np.int64),
         ("seal", np.int64),
@@ -99,6 +101,7 @@ class Cohorts:
         self._of_version: Counter[tuple[str, str]] = Counter()
         self._bytes_of_version: Counter[tuple[str, str]] = Counter()
         self._versions: dict[tuple[str, str], int] = {}
+        self._model_numbers: dict[str, int] = {}
         self._score_edges: dict[int, Floats] = {}
         self.most_windows = 1
         self.any_assumed = False
@@ -136,6 +139,10 @@ class Cohorts:
         """The last moment before the window of each prediction of these cohorts is mature: what arrives up to then is judged."""
         matures: Ints = window_start(event_time, self.window(numbers)) + self._column("mature", numbers)
         return matures
+
+    def matured_at(self, number: int, event_time: int) -> int:
+        """`matures` of one prediction."""
+        return int(self.matures(np.array([number]), np.array([event_time]))[0])
 
     def assumed(self, numbers: Ints, event_time: Ints) -> Ints:
         """The last moment before each prediction of these cohorts counts as labelled where it has no outcome."""
@@ -192,6 +199,10 @@ class Cohorts:
         found: Floats = np.select(list((names == outcomes[:, None]).T), list(classes.T), outcomes)
         return found
 
+    def model(self, numbers: Ints) -> Ints:
+        """A number for the model of each cohort."""
+        return self._column("model", numbers)
+
     def version(self, numbers: Ints) -> Ints:
         """A number for the (model, version) of each cohort."""
         return self._column("version", numbers)
@@ -205,6 +216,28 @@ class Cohorts:
         if version not in self._score_edges:
             self._score_edges[version] = np.frombuffer(self._store.get(_edges_key(version)) or b"", "<f8")
         return self._score_edges[version]
+
+    def error_bound(self, number: int) -> float:
+        """The largest error of the version of a cohort that counts in pairs; NaN where its reference says none. It is kept from the first
+        pair on, as it was then.
+
+        It is three times the root of the mean squared error of the reference, or where that is not known the range of its scores.
+        """
+        cohort = self._cohorts[number]
+        version = self._versions[cohort.model, cohort.version]
+        key = JoinKeys.ERROR_BOUND + version.to_bytes(4, "big")
+        held = self._store.get(key)
+        if held is None:
+            held = struct.pack("<d", self._described_bound(cohort, self.score_edges(version)))
+            self._store.put(key, held)
+        return float(struct.unpack("<d", held)[0])
+
+    def _described_bound(self, cohort: Cohort, edges: Floats) -> float:
+        described = self._models.version(cohort.model, cohort.version)
+        rmse = described.profile.metrics.get("rmse", 0.0) if described and described.profile else 0.0
+        span = float(edges[-1] - edges[0]) if len(edges) else 0.0
+        found = [each for each in (3 * rmse, span) if 0 < each < np.inf]
+        return found[0] if found else np.nan
 
     def versions(self, numbers: Ints) -> tuple[list[tuple[str, str]], Ints]:
         """The (model, version) pairs of these cohorts, each once, and for each cohort the index of its pair."""
@@ -225,7 +258,16 @@ class Cohorts:
         counted = own.task == "binary", own.counted_as == "decision", own.known_threshold, own.positive_outcome
         assumed, none = (cohort.assume_ms, cohort.negative), (np.nan, np.nan)
         classes, names = cohort.classes or (0.0, 0.0), cohort.names or none
-        return version, *times, *assumed, *counted, cohort.classes is None, classes, names
+        return (
+            self._model_numbers[cohort.model],
+            version,
+            *times,
+            *assumed,
+            *counted,
+            cohort.classes is None,
+            classes,
+            names,
+        )
 
     def number(self, columns: pa.RecordBatch) -> NDArray[np.int64]:
         """Cohort of each prediction of a batch; -1 where the model is not known."""
@@ -283,6 +325,7 @@ class Cohorts:
         self._of_version[model, version] += 1
         self._bytes_of_version[model, version] += _size(segments)
         self._versions.setdefault((model, version), len(self._versions))
+        self._model_numbers.setdefault(model, len(self._model_numbers))
         self._cohorts.append(Cohort(model, version, tuple(dict.fromkeys(("*", *segments))), settings, *classes))
         if classes.numbers is not None:
             own = frozenset(classes.numbers)

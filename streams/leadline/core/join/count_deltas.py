@@ -28,9 +28,9 @@ class CountDeltas:
     """
 
     classes: Counter[tuple[str, str]] = field(default_factory=Counter)
-    _predicted: "_Rows" = field(default_factory=lambda: _Rows(_PREDICTED))
-    _expired: "_Rows" = field(default_factory=lambda: _Rows(_SIGNED))
-    _matched: "_Rows" = field(default_factory=lambda: _Rows(_MATCHED))
+    _predicted: "Rows" = field(default_factory=lambda: Rows(_PREDICTED))
+    _expired: "Rows" = field(default_factory=lambda: Rows(_SIGNED))
+    _matched: "Rows" = field(default_factory=lambda: Rows(_MATCHED))
 
     def predict(self, cohort: Any, event_time: Any, score: Any, label: Any, mature: Any) -> None:
         """Predictions are new."""
@@ -64,7 +64,7 @@ class CountDeltas:
         """The changes of each window that anything changed in."""
         predicted, expired, matched = self._predicted.table(), self._expired.table(), self._matched.table()
         starts = [_cohort_and_start(rows, cohorts) for rows in (predicted, expired, matched)]
-        pairs, index = _distinct_pairs(np.concatenate(starts))
+        pairs, index = distinct_pairs(np.concatenate(starts))
         at_predicted, at_expired, at_matched = np.split(index, np.cumsum([len(predicted), len(expired)]))
         sign, score, label, outcome = _columns(matched, "sign", "score", "label", "outcome")
         mature, assumed = _columns(matched, "mature", "assumed")
@@ -78,7 +78,7 @@ class CountDeltas:
         return _by_segment(pairs, WindowCounts.fold(changes), cohorts)
 
 
-class _Rows:
+class Rows:
     """Rows of one kind, given one by one or as columns."""
 
     def __init__(self, kind: list[Any]) -> None:
@@ -87,6 +87,7 @@ class _Rows:
         self._tables: list[NDArray[Any]] = []
 
     def add(self, *columns: Any) -> None:
+        """Add one row, or rows; what is the same for all of them may be a single value, but not the first."""
         if np.ndim(columns[0]) == 0:
             self._single.append(columns)
         elif len(columns[0]):
@@ -96,6 +97,7 @@ class _Rows:
             self._tables.append(table)
 
     def table(self) -> NDArray[Any]:
+        """All of them."""
         return np.concatenate([*self._tables, np.array(self._single, self._kind)])
 
 
@@ -109,8 +111,8 @@ def _cohort_and_start(rows: NDArray[Any], cohorts: Cohorts) -> Ints:
     return np.stack([cohort, window_start(rows["event_time"], cohorts.window(cohort))], axis=1)
 
 
-def _distinct_pairs(pairs: Ints) -> tuple[Ints, Ints]:
-    """The different pairs (cohort number, window start), and for each row the index of its pair."""
+def distinct_pairs(pairs: Ints) -> tuple[Ints, Ints]:
+    """The different pairs (number, window start), and for each row the index of its pair."""
     numbers, number = distinct(pairs[:, 0])
     starts, start = distinct(pairs[:, 1])
     codes, index = distinct(number * len(starts) + start)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.core.columnar.columns import Ints, pick
+from leadline.core.join import pairs_of_one
 from leadline.core.join.changes import Changes
 from leadline.core.join.cohorts import Cohort, Cohorts
 from leadline.core.join.label_rules import Label, LabelRule, StoredOutcome, classify, label, settled, up_to
@@ -61,18 +62,24 @@ class _Run:
         self.first_of_assumed: list[bool] = []
 
     def add_prediction(self, row: int, request: int, prediction: StoredPrediction) -> bool:
-        """Add a prediction unless it repeats a version or is one too many; whether it was added. ``row`` is its row in the batch."""
+        """Add a prediction unless it repeats a version or is one too many; whether it was added. ``row`` is its row in the batch.
+
+        Shadows are in the way of each other alone: what answers a request is refused for nothing that shadows said of it.
+        """
         state, changes = self._state(request), self._changes
         cohort = changes.cohorts[prediction.cohort]
-        held = [changes.cohorts[other.cohort] for other in state.predictions]
-        repeated = any(_same_version(cohort, other) for other in held)
-        refusal = None if repeated else _too_much(state, held, prediction, cohort)
+        repeated = any(
+            each.shadow == prediction.shadow and _same_version(cohort, changes.cohorts[each.cohort])
+            for each in state.predictions
+        )
+        refusal = None if repeated else _too_much(state if prediction.shadow else state.acting(), prediction, changes)
         if refusal is not None:
             changes.rejects.append(Reject(row, *refusal))
             return False
-        changes.deltas.classes[cohort.model, "prediction_records"] += 1
+        if not prediction.shadow:
+            changes.deltas.classes[cohort.model, "prediction_records"] += 1
+            changes.deltas.classes[cohort.model, "duplicate_predictions"] += int(repeated)
         if repeated:
-            changes.deltas.classes[cohort.model, "duplicate_predictions"] += 1
             return False
         rules = _rules(state, changes.cohorts)
         state.predictions.append(prediction)
@@ -97,8 +104,7 @@ class _Run:
         now = Moment(self._changes.stage_ms, self._changes.stage_ms)
         for request, (before, after) in self._states.items():
             store.put(self._requests.store_keys[request], after.pack())
-            old, new = recount(before, after, now, now, self._changes)
-            self._changes.labeled.restate(self._requests.keys[request], after, old, new)
+            recount(self._requests.keys[request], before, after, now, now, self._changes)
 
     def _state(self, request: int) -> RequestState:
         """The state of a request, for this run to add to."""
@@ -108,13 +114,12 @@ class _Run:
         return self._states[request][1]
 
 
-def _too_much(
-    state: RequestState, held: Sequence[Cohort], prediction: StoredPrediction, cohort: Cohort
-) -> tuple[str, str] | None:
-    """Why a request takes no such prediction besides those that it has, whose cohorts are ``held``: the reason, and what to say."""
-    if sum(len(each.segments) for each in (*held, cohort)) > REQUEST_WINDOWS:
+def _too_much(state: RequestState, prediction: StoredPrediction, changes: Changes) -> tuple[str, str] | None:
+    """Why a request takes no such prediction besides those that it has: the reason, and what to say."""
+    all_of_them = [*state.predictions, prediction]
+    if sum(len(changes.cohorts[each.cohort].segments) for each in all_of_them) > REQUEST_WINDOWS:
         return "too-many-versions", f"the predictions of a request count in {REQUEST_WINDOWS} windows at most"
-    if sum(len(each.body) for each in (*state.predictions, prediction)) > REQUEST_BYTES:
+    if sum(len(each.body) for each in all_of_them) > REQUEST_BYTES:
         return "state-too-large", f"the predictions of a request have {REQUEST_BYTES} bytes at most"
     return None
 
@@ -130,13 +135,29 @@ class Moment(NamedTuple):
     assume_ms: int
 
 
-def recount(
-    before: RequestState, after: RequestState, then: Moment, now: Moment, changes: Changes
-) -> tuple[list[Label], list[Label]]:
-    """Count what is different of a request between two moments; the labels of its predictions then and now.
+def recount(key: bytes, before: RequestState, after: RequestState, then: Moment, now: Moment, changes: Changes) -> None:
+    """Count what is different of a request between two moments, and restate predictions whose label has changed.
 
     States only grow: what ``before`` has comes first in ``after``.
     """
+    if len(after.predictions) > 1:
+        _recount_pairs(before, after, then, now, changes)
+    before, after = before.acting(), after.acting()
+    old, new = _recount_acting(before, after, then, now, changes)
+    changes.labeled.restate(key, after, old, new)
+
+
+def _recount_pairs(before: RequestState, after: RequestState, then: Moment, now: Moment, changes: Changes) -> None:
+    rules = _rules(after, changes.cohorts)
+    sides = list(zip(before.predictions, rules, strict=False)), list(zip(after.predictions, rules, strict=True))
+    moments = then.assume_ms, now.assume_ms
+    pairs_of_one.recount(sides, (before.outcomes, after.outcomes), moments, changes.cohorts, changes.pairs)
+
+
+def _recount_acting(
+    before: RequestState, after: RequestState, then: Moment, now: Moment, changes: Changes
+) -> tuple[list[Label], list[Label]]:
+    """The same of predictions that are no shadows; their labels then and now."""
     rules = _rules(after, changes.cohorts)
     known = len(before.predictions)
     for prediction in after.predictions[known:]:
@@ -175,7 +196,7 @@ def _recount_judged(
     changes: Changes,
 ) -> None:
     """Count what is different in the counts at maturity; each side is the outcomes (None: no prediction yet) and the assume time."""
-    matures = int(changes.cohorts.matures(np.array([prediction.cohort]), np.array([prediction.event_time]))[0])
+    matures = changes.cohorts.matured_at(prediction.cohort, prediction.event_time)
     sides = [
         None if outcomes is None else settled(rule, label(rule, up_to(outcomes, matures)), stage_ms).outcome
         for outcomes, stage_ms in (before, after)

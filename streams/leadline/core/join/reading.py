@@ -28,10 +28,12 @@ def predictions_of(batch: Batch, log_ms: Ints, changes: Changes) -> tuple[Ints, 
     event_time, score = ints(columns["event_time"]), floats(columns["score"])
     label = ints(columns["predicted_label"].fill_null(-1))
     _refuse_unknown(cohort < 0, columns, changes)
-    rows = _usable(cohort, event_time, score, changes)
+    rows = _usable(cohort, event_time, score, floats(columns["sample"]), changes)
     cohort, event_time = cohort[rows], event_time[rows]
     judged = (log_ms[rows] <= changes.cohorts.matures(cohort, event_time)).astype(np.int64)
-    own = PredictionColumns(np.arange(len(rows)), event_time, cohort, score[rows], label[rows], judged)
+    shadow = np.full(len(rows), int(batch.topic == "shadow-predictions"))
+    sample = floats(columns["sample"])[rows]
+    own = PredictionColumns(np.arange(len(rows)), event_time, cohort, score[rows], label[rows], judged, shadow, sample)
     return rows, own._replace(label=_labels(own, changes), score=_counted(own, changes))
 
 
@@ -41,7 +43,7 @@ def _refuse_unknown(unknown: Bools, columns: pa.RecordBatch, changes: Changes) -
         changes.rejects.append(Reject(i, *no_settings(model, changes.cohorts.why_unusable(model))))
 
 
-def _usable(cohort: Ints, event_time: Ints, score: Floats, changes: Changes) -> Ints:
+def _usable(cohort: Ints, event_time: Ints, score: Floats, sample: Floats, changes: Changes) -> Ints:
     cohorts, unknown = changes.cohorts, cohort < 0
     outside = forgotten = np.zeros(len(cohort), bool)
     known = np.maximum(cohort, 0)
@@ -57,7 +59,9 @@ def _usable(cohort: Ints, event_time: Ints, score: Floats, changes: Changes) -> 
         "window-forgotten",
         "its window was sealed and dropped: later than horizon and grace allow",
     )
-    return np.flatnonzero(~(unknown | outside | forgotten))
+    no_share = ~((sample > 0) & (sample <= 1)) & ~(unknown | outside | forgotten)
+    changes.refuse(no_share, "sample-out-of-range", "sample is a share of the requests: above 0, and at most 1")
+    return np.flatnonzero(~(unknown | outside | forgotten | no_share))
 
 
 def _counted(predictions: PredictionColumns, changes: Changes) -> Floats:

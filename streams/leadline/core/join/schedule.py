@@ -113,7 +113,7 @@ class Schedule:
         by_columns.expire(states.take(rows), deadline[rows], changes)
         for i in np.flatnonzero(~simple).tolist():
             state, time = RequestState.unpack(states.values[i]), int(deadline[i])
-            recount(state, state, Moment(time, NEVER), Moment(time + 1, NEVER), changes)
+            recount(keys[i], state, state, Moment(time, NEVER), Moment(time + 1, NEVER), changes)
 
     def assume(self, changes: Changes, progress: Progress) -> bool:
         """Count predictions as a no whose time has come, as many as are done at once; whether these were all.
@@ -128,13 +128,12 @@ class Schedule:
     def _assume(self, keys: list[bytes], when: Ints, changes: Changes) -> None:
         """Count the predictions of different requests as a no that have the time beside each."""
         states = Requests.read(self._store, keys).states
-        simple = states.outcomes <= 1
+        simple = by_columns.are_simple(states, self._cohorts)
         rows = np.flatnonzero(simple)
         by_columns.assume(pick(keys, rows), states.take(rows), when[rows], changes)
         for i in np.flatnonzero(~simple).tolist():
             state, time = RequestState.unpack(states.values[i]), int(when[i])
-            old, new = recount(state, state, Moment(_FAR, time), Moment(_FAR, time + 1), changes)
-            changes.labeled.restate(keys[i], state, old, new)
+            recount(keys[i], state, state, Moment(_FAR, time), Moment(_FAR, time + 1), changes)
 
     def forget(self, progress: Progress) -> None:
         """Delete requests whose time has come, as many as are done at once; those that got a later prediction are filed again."""

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.core.columnar.columns import Bools, Floats, Ints, cut, pick, split
-from leadline.core.join.request_state import FORMAT, HEAD, OUTCOME, PREDICTION, StoredPrediction
+from leadline.core.join.request_state import FIELDS, FORMAT, HEAD, OUTCOME, PREDICTION, StoredPrediction, upgraded
 
 _EMPTY = np.array((FORMAT, 0, 0), HEAD).tobytes()
 
 
 class PredictionColumns(NamedTuple):
-    """Predictions as columns, request by request; ``request`` is the index of each one's request, ``judged`` as in `StoredPrediction`."""
+    """Predictions as columns, request by request; ``request`` is the index of each one's request, the others as in `StoredPrediction`."""
 
     request: Ints
     event_time: Ints
@@ -23,23 +23,31 @@ class PredictionColumns(NamedTuple):
     score: Floats
     label: Ints
     judged: Ints
+    shadow: Ints
+    sample: Floats
 
     def take(self, rows: Ints | Bools, request: Ints | None = None) -> "PredictionColumns":
         """Some of the predictions; ``request`` are their indices among other requests."""
         part = PredictionColumns._make([column[rows] for column in self])
         return part if request is None else part._replace(request=request)
 
+    def acting(self) -> tuple["PredictionColumns", Ints]:
+        """Those that are no shadows, and their rows."""
+        rows = np.flatnonzero(self.shadow == 0)
+        return (self if len(rows) == len(self.shadow) else self.take(rows)), rows
+
     def entries(self, bodies: Sequence[bytes]) -> NDArray[np.void]:
         """The entries (`PREDICTION`) of these predictions, which have these bodies."""
         entries = np.empty(len(bodies), PREDICTION)
-        for name, column in zip(("event_time", "cohort", "score", "label", "judged"), self[1:], strict=True):
+        for name, column in zip(FIELDS, self[1:], strict=True):
             entries[name] = column
         entries["body"] = list(map(len, bodies))
         return entries
 
     def one_by_one(self, bodies: Sequence[bytes]) -> list[StoredPrediction]:
         """These predictions, which have these bodies, as tuples."""
-        return list(map(StoredPrediction, *(column.tolist() for column in self[1:]), bodies))
+        *before, shadow, sample = (column.tolist() for column in self[1:])
+        return list(map(StoredPrediction, *before, bodies, shadow, sample))
 
 
 class States(NamedTuple):
@@ -61,6 +69,8 @@ class States(NamedTuple):
             return cls([_EMPTY] * len(values), nothing, nothing)
         known = [_EMPTY if value is None else value for value in values]
         heads = np.frombuffer(b"".join(cut(known, 0, HEAD.itemsize)), HEAD)
+        if not _all_equal(heads["format"], FORMAT):
+            known = list(map(upgraded, known))
         return cls(known, heads["predictions"].astype(np.int64), heads["outcomes"].astype(np.int64))
 
     def take(self, rows: Ints) -> "States":
@@ -72,9 +82,10 @@ class States(NamedTuple):
     def prediction_columns(self) -> PredictionColumns:
         """All predictions."""
         request, entries = self._request(), self._entries()
-        whole = ("event_time", "cohort", "label", "judged")
-        event_time, cohort, label, judged = (entries[name].astype(np.int64) for name in whole)
-        return PredictionColumns(request, event_time, cohort, entries["score"].astype(np.float64), label, judged)
+        whole = ("event_time", "cohort", "label", "judged", "shadow")
+        event_time, cohort, label, judged, shadow = (entries[name].astype(np.int64) for name in whole)
+        score, sample = (entries[name].astype(np.float64) for name in ("score", "sample"))
+        return PredictionColumns(request, event_time, cohort, score, label, judged, shadow, sample)
 
     def bodies(self) -> list[bytes]:
         """The bodies of all predictions."""

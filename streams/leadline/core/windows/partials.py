@@ -67,7 +67,7 @@ class Partials:
         settings = self._models.settings(key.model)
         if settings is None:
             return None
-        times = _turns(key, settings)
+        times = turns(key.start, settings)
         return next((time for time in times if time is not None and time >= after_ms), None)
 
     def outputs(
@@ -118,13 +118,16 @@ class Partials:
         known = [(key, of) for key in windows if parts[key] and (of := settings[key.model]) is not None]
         totals = WindowCounts.merge([parts[key] for key, _ in known])
         if drained:
-            totals = [_judged(total, _turns(*each)[0], progress) for each, total in zip(known, totals, strict=True)]
+            totals = [
+                _judged(total, turns(each[0].start, each[1])[0], progress)
+                for each, total in zip(known, totals, strict=True)
+            ]
         for (key, _), total in zip(known, totals, strict=True):
             if key in deltas or key in turned:
                 self._store.put(_window_key(key), total.pack())
         for key, of in known:
             if key in turned:
-                self._forget(key, _turns(key, of)[2], progress)
+                self._forget(key, turns(key.start, of)[2], progress)
         matured: dict[str, list[MaturedWindow]] = {}
         for (key, _), total in zip(known, totals, strict=True):
             judged_by = _judged_by(parts[key] if stored[key] else [], total) if key.segment == "*" else 0
@@ -142,7 +145,7 @@ class Partials:
     ) -> WindowPartial:
         """The record of a window."""
         stage_ms = progress.stage_ms
-        mature_ms, sealed_ms, _ = _turns(key, settings)
+        mature_ms, sealed_ms, _ = turns(key.start, settings)
         return WindowPartial(
             model=key.model,
             model_version=key.version,
@@ -207,9 +210,9 @@ def _judged(total: WindowCounts, mature_ms: int, progress: Progress) -> WindowCo
     return total._replace(mature=total.mature.at_maturity())
 
 
-def _turns(key: WindowKey, settings: ModelSettings) -> tuple[int, int | None, int | None]:
-    """The last moments before a window is mature, sealed, and forgotten; None: it never is."""
-    end, grace = key.start + settings.window, settings.grace
+def turns(start: int, settings: ModelSettings) -> tuple[int, int | None, int | None]:
+    """The last moments before the window that starts then is mature, sealed, and forgotten; None: it never is."""
+    end, grace = start + settings.window, settings.grace
     due = end + settings.horizon
     return (
         end + settings.mature_after,

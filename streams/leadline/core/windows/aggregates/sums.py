@@ -33,7 +33,7 @@ class Sums(WholeNumbers):
     @classmethod
     def fold(cls, changes: Changes) -> list["Sums"]:
         matched = changes.matched
-        columns = [_sum(values, matched.window, matched.sign, changes.size) for values in _values(matched)]
+        columns = [total(values, matched.window, matched.sign, changes.size) for values in _values(matched)]
         return list(map(cls, zip(*columns, strict=True)))
 
     def pack(self) -> bytes:
@@ -79,17 +79,17 @@ def errors(matched: Matched, times: Ints, size: int) -> list[tuple[int, int]]:
         return [(0, 0)] * size
     window, own = matched.window[rows], times[rows]
     error = np.abs(matched.score[rows] - matched.outcome[rows])
-    both = _sum(error, window, own, size), _sum(error * error, window, own, size)
+    both = total(error, window, own, size), total(error * error, window, own, size)
     return list(zip(*both, strict=True))
 
 
 def scores(matched: Matched, times: Ints, size: int) -> list[int]:
     """The sums of the scores of each of ``size`` windows; each match counts so many times."""
-    return _sum(matched.score, matched.window, times, size)
+    return total(matched.score, matched.window, times, size)
 
 
-def _sum(values: Floats, window: Ints, times: Ints, size: int) -> list[int]:
-    """The exact sum of each window: whole parts and fractions are added by themselves."""
+def total(values: Floats, window: Ints, times: Ints, size: int) -> list[int]:
+    """The exact sum of each of ``size`` windows, in units; whole parts and fractions are added by themselves."""
     whole = np.floor(values)
     fractions = np.rint((values - whole) * UNIT).astype(np.int64)
     kind: Any = np.int64 if len(values) * float(np.abs(whole).max(initial=0)) < 2**62 else object
