@@ -13,6 +13,7 @@ from leadline.core.processor import Processor, Store
 from leadline.core.release.audit import DECISIONS, Audit
 from leadline.core.scoring.routing import Deployments
 from leadline.core.scoring.scoring import Scoring
+from leadline.core.scoring.shadow import Shadow
 from leadline.core.store_keys import AlertingKeys, ConfigurationKeys, RolloutKeys
 from leadline.core.tables import Table
 from leadline.core.watch.configuration import Configuration
@@ -42,6 +43,7 @@ class Step:
 
     ``tables``: compacted topics that it needs whole, on every partition. ``gathers``: one task works on all partitions of what it reads.
     ``raw``: it gets records as they are in the log, with those that nobody can read; none of them is its dead letter.
+    ``alone``: a worker hosts it only where it is asked to: it has a process of its own.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Step:
     tables: tuple[str, ...] = ()
     gathers: bool = False
     raw: bool = False
+    alone: bool = False
 
 
 def _performance(task: Task) -> Processor:
@@ -96,6 +99,16 @@ STEPS = (
         stateful=False,
         lookups=True,
         tables=("rollouts",),
+    ),
+    Step(
+        "shadow",
+        reads=("prediction-requests",),
+        writes=("shadow-predictions",),
+        processor=lambda task: Shadow(task.models, Deployments(task.tables["rollouts"])),
+        stateful=False,
+        lookups=True,
+        tables=("rollouts",),
+        alone=True,
     ),
     Step(
         "join",

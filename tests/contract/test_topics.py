@@ -23,6 +23,7 @@ from leadline.records import (
     PairPartial,
     PredictionRequest,
     Record,
+    Rollout,
     Verdict,
 )
 from leadline.settings import AlertLimits, ModelSettings
@@ -94,7 +95,11 @@ def models():
         )
         for name in MODELS
     }  # fmt: skip
-    versions = {(name, "v1"): LoadedVersion(settings[name], "v1", signature, profile, Curve()) for name in MODELS}
+    versions = {
+        (name, version): LoadedVersion(settings[name], version, signature, profile, Curve())
+        for name in MODELS
+        for version in ("v1", "v2")
+    }
     return Models(settings, versions)
 
 
@@ -118,6 +123,9 @@ def driver():
         pair = PairPartial(model, "v1", "v2", "*", 0, WINDOW, 0, 1.0, 1, 0, "open", "binary", counts)
         made._send(Output("pair-partials", records=[pair], arrival_ms=np.zeros(1, np.int64)))
     made.settle()
+    for model in MODELS:
+        shadowed = Rollout(model, "v1", 0, "ada", "to see", shares={"v2": 0.0}, rollout_id="r")
+        made.publish("rollouts", key_of("rollouts", shadowed), value_of(shadowed), 0)
     for number in range(600):
         time, x = number * 5, rng.uniform(0.5, 3)
         request = PredictionRequest(

@@ -86,7 +86,7 @@ def test_a_topic_that_is_gone_stops_its_stages():
     [
         ("join-changelog", "delete", {"join"}),
         ("join-changelog", "compact,delete", {"join"}),
-        ("rollouts", "delete", {"scoring", "alerting", "retraining", "audit"}),
+        ("rollouts", "delete", {"scoring", "shadow", "alerting", "retraining", "audit"}),
         ("predictions", "compact", {"join"}),
         ("labeled-predictions", "compact", set()),
     ],

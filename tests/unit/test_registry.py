@@ -30,7 +30,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from leadline.core.models import Models
-from leadline.core.scoring.routing import Deployments, loaded_routes
+from leadline.core.scoring.routing import Deployed, Deployments
 from leadline.core.tables import Table
 from leadline.learning.add import add_version
 from leadline.learning.cached import CachedModels
@@ -96,9 +96,8 @@ class Worker:
         roll_out(self.table, model, version, self.now_ms)
 
     def answers(self, model: str = "fraud") -> str | None:
-        found = loaded_routes(self.models, Deployments(self.table), model)
-        assert [role for _, role in found] in ([], ["champion"])
-        return found[0][0].version if found else None
+        found = Deployed(self.models, Deployments(self.table), model).load()
+        return found and found.version
 
 
 def reseal(folder: Path, name: str, data: bytes) -> None:

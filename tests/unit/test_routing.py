@@ -3,7 +3,7 @@
 import numpy as np
 
 from leadline.core.models import Models as ModelsProtocol
-from leadline.core.scoring.routing import Deployments, loaded_routes
+from leadline.core.scoring.routing import Deployed, Deployments
 from leadline.core.scoring.scoring import Scoring
 from leadline.core.tables import HISTORY, Table
 from leadline.records import PredictionRequest
@@ -39,7 +39,7 @@ def test_nobody_answers_before_the_first_rollout():
     deployments = Deployments(Table())
     assert deployments.champion("m") is None
     assert deployments.newest("m") is None
-    assert loaded_routes(models("v1"), deployments, "m") == []
+    assert Deployed(models("v1"), deployments, "m").load() is None
 
 
 def test_who_answered_just_before_a_time():
@@ -71,11 +71,9 @@ def test_of_what_cannot_be_loaded_the_one_before_goes_on():
     for name in ("not-here", "neither"):
         roll_out(table, "m", name)
     known: ModelsProtocol = models("v1", "v2")
-    assert [(found.version, role) for found, role in loaded_routes(known, Deployments(table), "m")] == [
-        ("v1", "champion")
-    ]
+    assert Deployed(known, Deployments(table), "m").load().version == "v1"
     roll_out(table, "m", "v2")
-    assert loaded_routes(known, Deployments(table), "m")[0][0].version == "v2"
+    assert Deployed(known, Deployments(table), "m").load().version == "v2"
 
 
 def test_scoring_asks_again_only_after_another_rollout():

@@ -17,6 +17,8 @@ from leadline.settings import Settings, load_model_settings, load_settings
 if TYPE_CHECKING:
     from leadline.embedded.workers import Workers
 
+SHADOW_DEATHS = 30
+"""Each version that ends its process is stopped after some ends; the champion works on whatever becomes of them."""
 TRAINER = (sys.executable, "-P", "-m", "leadline", "trainer")
 
 
@@ -25,7 +27,7 @@ def up(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the embedded Kafka; 0: a free one.")] = 9092,
     data: Annotated[Path, typer.Option(help="Where topics and state stay between runs.")] = Path(".leadline"),
 ) -> None:
-    """Start Kafka (and Redis where a model looks features up), make the topics, and run workers and a trainer until Ctrl-C.
+    """Start Kafka (and Redis where a model looks features up), make the topics, and run workers, a shadow and a trainer until Ctrl-C.
 
     KAFKA_BOOTSTRAP and REDIS_URL, where set, are used instead of embedded servers.
     """
@@ -46,8 +48,21 @@ def up(
             "KAFKA_BOOTSTRAP": reached.bootstrap,
             **({"REDIS_URL": reached.redis_url} if reached.redis_url else {}),
         }
-        names = [step.name for step in STEPS]
+        names = [step.name for step in STEPS if not step.alone]
         running = stack.enter_context(Workers(workers, names, environment, data / "workers", data / "logs", say))
+        shadow = stack.enter_context(
+            Workers(
+                1,
+                [step.name for step in STEPS if step.alone],
+                environment | {"LEADLINE_HEALTH": "none"},
+                data / "shadows",
+                data / "logs",
+                say,
+                patience=SHADOW_DEATHS,
+                name="shadow",
+                vital=False,
+            )
+        )
         training = stack.enter_context(
             Workers(
                 1,
@@ -61,7 +76,7 @@ def up(
             )
         )
         say(f"Kafka is at {reached.bootstrap}; logs are in {data / 'logs'}; Ctrl-C stops everything")
-        tend([running, training])
+        tend([running, shadow, training])
 
 
 def wants_redis(settings: Settings) -> bool:

@@ -15,6 +15,7 @@ class StageName(StrEnum):
     """The stages of `leadline.topology.STEPS`, which takes long to import."""
 
     SCORING = "scoring"
+    SHADOW = "shadow"
     JOIN = "join"
     PERFORMANCE = "performance"
     DRIFT = "drift"
@@ -28,7 +29,11 @@ class StageName(StrEnum):
 def worker(
     step: Annotated[
         list[StageName] | None,
-        typer.Option(metavar="STAGE", help=f"Stage to run; repeat for more. Default: all ({', '.join(StageName)})."),
+        typer.Option(
+            metavar="STAGE",
+            help=f"Stage to run; repeat for more ({', '.join(StageName)}). Default: all but shadow, "
+            "which has a process of its own.",
+        ),
     ] = None,
 ) -> None:
     """Run the stages until stopped (SIGTERM or Ctrl-C). Workers of the same prefix share the partitions."""
@@ -43,4 +48,5 @@ def worker(
         raise SettingsError("KAFKA_BOOTSTRAP is not set: name your broker's host:port, or start one with `leadline up`")
     configure_logs()
     keep_private()
-    sys.exit(work([each for each in STEPS if not step or each.name in step], settings, settings.kafka_bootstrap))
+    steps = [each for each in STEPS if (each.name in step if step else not each.alone)]
+    sys.exit(work(steps, settings, settings.kafka_bootstrap))

@@ -47,6 +47,10 @@ NO_TEXTS: Named = {}
 OwnLabels = Callable[[NDArray[np.float64], Named, NDArray[np.float64]], NDArray[np.int64]]
 
 
+class StoppedError(Exception):
+    """A version scores no more here, and nobody is told of each request."""
+
+
 class Predictor(Protocol):
     """A loaded model: a matrix (rows x features in the signature's order, float64) to one score a row.
 

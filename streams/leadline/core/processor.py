@@ -92,11 +92,23 @@ class Reject:
     detail: str
 
 
+class Call(NamedTuple):
+    """What a version did for some requests: of ``requests`` it gave no score for ``failed``. ``calls``: 0 where none came to its model."""
+
+    model: str
+    version: str
+    role: str
+    calls: int
+    requests: int
+    failed: int
+
+
 @dataclass(frozen=True, slots=True)
 class Effects:
     """What a processor wants done. ``unknown``: how often (model, name) came as a feature that no version which answers has.
 
     ``asked``: requests of each model that is known; ``refused``: those of them that are rejected, by (model, reason).
+    ``calls``: of versions, in their order.
     """
 
     outputs: list[Output] = field(default_factory=list)
@@ -104,6 +116,7 @@ class Effects:
     unknown: Counter[tuple[str, str]] = field(default_factory=Counter)
     asked: Counter[str] = field(default_factory=Counter)
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)
+    calls: list[Call] = field(default_factory=list)
 
 
 class Store(Protocol):

@@ -20,7 +20,8 @@ class Workers:
     """``count`` workers on the given steps, each with a folder of its own under ``state``.
 
     `tend` starts dead ones again, and gives up on one that dies at once more often in a row than ``patience``. ``command`` is another
-    program than Leadline's worker, and ``name`` what it is called. Nothing is imported from the folder where this process happens to be.
+    program than Leadline's worker, and ``name`` what it is called. What is not ``vital`` is given up alone. Nothing is imported from the
+    folder where this process happens to be.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Workers:
         command: Sequence[str] = (sys.executable, "-P", "-m", "leadline", "worker"),
         patience: int = 4,
         name: str = "worker",
+        vital: bool = True,
     ) -> None:
         self._name = name
         self._command = [*command, *(f"--step={step}" for step in steps)]
@@ -42,6 +44,8 @@ class Workers:
         self._folder = folder
         self._report = report
         self._patience = patience
+        self._vital = vital
+        self._given_up: set[int] = set()
         self._started_at = [0.0] * count
         self._fast_deaths = [0] * count
         self._children = [self._start(number) for number in range(count)]
@@ -59,16 +63,22 @@ class Workers:
     def tend(self) -> None:
         """Start workers that have died again; raises EmbeddedError with the end of the log when that does not help."""
         for number, child in enumerate(self._children):
-            if child.running:
+            if child.running or number in self._given_up:
                 continue
             fast = time.monotonic() - self._started_at[number] < _FAST_S and not child.killed
             self._fast_deaths[number] = self._fast_deaths[number] + 1 if fast else 0
             if self._fast_deaths[number] > self._patience:
-                raise EmbeddedError(
-                    f"{child.name} does not stay alive; the end of its log {child.log}:\n{child.last_lines()}"
-                )
+                self._give_up(number, child)
+                continue
             child.stop()
             self._children[number] = self._start(number)
+
+    def _give_up(self, number: int, child: Child) -> None:
+        message = f"{child.name} does not stay alive; the end of its log {child.log}:\n{child.last_lines()}"
+        if self._vital:
+            raise EmbeddedError(message)
+        self._given_up.add(number)
+        self._report(message)
 
     def stop(self) -> None:
         """Stop all workers; each finishes the run at hand."""

@@ -6,10 +6,13 @@ from collections import Counter, deque
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from leadline.foreign_text import shown
-from leadline.records import WorkerHealth
+from leadline.records import CHAMPION, VersionHealth, WorkerHealth
+
+if TYPE_CHECKING:
+    from leadline.core.processor import Call
 
 LATELY_MS = 600_000
 """A stage that joined its group again is said to have done so for this long."""
@@ -71,6 +74,25 @@ class Stage:
         return replace(self, joins=self.joins.copy())
 
 
+@dataclass(slots=True)
+class Tally:
+    """What a version did in a role in a minute."""
+
+    requests: int = 0
+    failed: int = 0
+    calls: int = 0
+    seconds: float = 0.0
+
+    def add(self, call: "Call", seconds: float) -> None:
+        self.merge(Tally(call.requests, call.failed, call.calls, seconds))
+
+    def merge(self, other: "Tally") -> None:
+        self.requests += other.requests
+        self.failed += other.failed
+        self.calls += other.calls
+        self.seconds += other.seconds
+
+
 class Told(NamedTuple):
     """What a worker told last, and when, by the broker's clock."""
 
@@ -92,6 +114,8 @@ class Health:
         self._stages: dict[str, Stage] = {}
         self._unknown = Counter[tuple[str, str]]()
         self._minutes: deque[tuple[int, Counter[str], Counter[tuple[str, str]]]] = deque(maxlen=_MINUTES)
+        self._calls: deque[tuple[int, dict[tuple[str, str, str], Tally]]] = deque(maxlen=_MINUTES)
+        self._stopped: dict[tuple[str, str, str], str] = {}
         self._lock = threading.Lock()
 
     # -- stages -------------------------------------------------------------------------------------------------------
@@ -187,6 +211,37 @@ class Health:
                     refused.update(of_refused)
         return asked, refused
 
+    def called(self, calls: "Iterable[Call]", seconds: Iterable[float]) -> None:
+        """What versions did, and how long each call of a model took, in the same order. Who is no champion and fails is told of soon."""
+        taken, minute = iter(seconds), _now_ms() // 60_000
+        with self._lock:
+            if not self._calls or self._calls[-1][0] != minute:
+                self._calls.append((minute, {}))
+            tallies = self._calls[-1][1]
+            for call in calls:
+                tally = tallies.setdefault((call.model, call.version, call.role), Tally())
+                tally.add(call, sum(next(taken, 0.0) for _ in range(call.calls)))
+                self.changes += call.failed > 0 and call.role != CHAMPION
+
+    def stops(self, model: str, version: str, role: str, why: str) -> None:
+        """A version scores no more in a role, or where ``why`` is empty, it does again."""
+        with self._lock:
+            self._stopped[model, version, role] = why
+            self.changes += 1
+
+    def versions_lately(self) -> list[VersionHealth]:
+        """How versions scored in the last ten minutes, and who is stopped."""
+        since, found = _now_ms() // 60_000 - _MINUTES, dict[tuple[str, str, str], Tally]()
+        with self._lock:
+            stopped = {name: why for name, why in self._stopped.items() if why}
+            for minute, tallies in self._calls:
+                for name, tally in tallies.items() if minute > since else ():
+                    found.setdefault(name, Tally()).merge(tally)
+        return [
+            _version_health(name, found.get(name, Tally()), stopped.get(name, ""))
+            for name in sorted({*found, *stopped})
+        ]
+
     # -- troubles -----------------------------------------------------------------------------------------------------
 
     def stuck(self, step: str, what: str, message: str) -> None:
@@ -205,6 +260,10 @@ class Health:
         """All that is open, the oldest first."""
         with self._lock:
             return sorted(self._open.values(), key=lambda trouble: trouble.since_ms)
+
+
+def _version_health(name: tuple[str, str, str], tally: Tally, stopped: str) -> VersionHealth:
+    return VersionHealth(*name, tally.requests, tally.failed, tally.calls, tally.seconds, stopped)
 
 
 def _now_ms() -> int:

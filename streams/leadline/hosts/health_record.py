@@ -140,6 +140,7 @@ class Teller:
             unknown_features=_by_model(self._installation.health.unknown_features()),
             asked=dict(asked.most_common(_MOST_VERSIONS)),
             refused=_by_model(dict(refused.most_common(_MOST_VERSIONS))),
+            scored=self._installation.health.versions_lately()[:_MOST_VERSIONS],
         )
 
 

@@ -13,13 +13,14 @@ from typing import ClassVar
 
 import structlog
 
-from leadline.core.processor import Output, Processor
+from leadline.core.processor import Effects, Output, Processor
 from leadline.hosts.contract import Installation, Need
 from leadline.hosts.decoding import decode_run, refused_records
 from leadline.hosts.footing import Footing, Standing
 from leadline.hosts.health import StageState
 from leadline.hosts.patience import KAFKA, Patience
 from leadline.hosts.settling import Settling
+from leadline.hosts.watching import Watch, WatchedModels
 from leadline.kafka.errors import KafkaError, said
 from leadline.kafka.errors import is_lasting as is_lasting_error
 from leadline.kafka.failures import Failures, KafkaException, is_hopeless, is_lasting
@@ -33,7 +34,7 @@ from leadline.topology import Step, Task
 from leadline.wire.codec import FEW_REQUESTS, keys_of
 from leadline.wire.dead_letters import to_record
 from leadline.wire.limits import RUN_BYTES
-from leadline.wire.run import Run
+from leadline.wire.run import DeadLetter, Run
 from leadline.wire.topics import DEAD_LETTERS
 
 log = structlog.get_logger("leadline.scoring")
@@ -102,12 +103,15 @@ class ScoringLane:
         if standing is None:
             self.stopping.wait(WAIT_S)
             return
-        member = Member(self, standing)
+        member = self._member(standing)
         try:
             while not self.stopping.is_set() and self.footing.standing is standing:
                 member.round()
         finally:
             member.leave()
+
+    def _member(self, standing: Standing) -> "Member":
+        return Member(self, standing, Watch())
 
 
 class Member:
@@ -117,8 +121,9 @@ class Member:
     - ``committed``: the offset that the group was given last; empty after a commit that failed.
     """
 
-    def __init__(self, lane: ScoringLane, standing: Standing) -> None:
+    def __init__(self, lane: ScoringLane, standing: Standing, watch: Watch) -> None:
         self._lane = lane
+        self._watch = watch
         self._step = lane.step
         self._installation = installation = lane.installation
         self._processed: dict[int, int] = {}
@@ -206,7 +211,7 @@ class Member:
 
     def on_assigned(self, partitions: list[int]) -> None:
         tables = self._installation.tables.of(self._step)
-        models = self._installation.models
+        models = WatchedModels(self._installation.models, self._watch)
         self._processors = {
             partition: self._step.processor(Task(partition, MemoryStore(), models, tables)) for partition in partitions
         }
@@ -242,15 +247,21 @@ class Member:
 
     # -- work ---------------------------------------------------------------------------------------------------------
 
-    def _work(self, run: Run) -> None:
-        settings, wire = self._installation.settings, self._installation.wire
-        batch, letters = decode_run(run, settings, wire)
+    def _decide(self, run: Run) -> tuple[Effects, list[DeadLetter]]:
+        """The effects of a run, and its dead letters."""
+        settings, health = self._installation.settings, self._installation.health
+        batch, letters = decode_run(run, settings, self._installation.wire)
         if self._step.lookups and len(batch):
             batch = replace(batch, lookups=self._lane.view.fetch(batch))
         effects = self._processors[run.partition].on_batch(batch)
-        letters += refused_records(run, batch, effects.rejects)
-        self._installation.health.unknown(effects.unknown)
-        self._installation.health.scored(effects.asked, effects.refused)
+        health.unknown(effects.unknown)
+        health.scored(effects.asked, effects.refused)
+        health.called(effects.calls, self._watch.taken())
+        return effects, letters + refused_records(run, batch, effects.rejects)
+
+    def _work(self, run: Run) -> None:
+        settings = self._installation.settings
+        effects, letters = self._decide(run)
         at_once = len(run) <= FEW_REQUESTS
         for output in effects.outputs:
             self._send(output, at_once)

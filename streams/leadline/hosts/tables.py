@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
+from leadline.core.scoring.routing import LEAD_MS
 from leadline.core.tables import Table
 from leadline.hosts.health import Health
 from leadline.hosts.patience import Patience
@@ -17,12 +18,13 @@ from leadline.kafka.reader import Reader, is_behind
 from leadline.settings import Settings
 from leadline.wire.codec import Wire
 from leadline.wire.origins import Origin
-from leadline.wire.topics import Stage
+from leadline.wire.topics import ROLLOUTS, Stage
 
 log = structlog.get_logger("leadline.tables")
 
 _WAIT_MS = 200
 _LOOK_EVERY_S = 10.0
+_WATCH_S = 0.5
 
 
 class HostedTable:
@@ -50,6 +52,8 @@ class HostedTable:
         self._whole = False
         self._looked_at = 0.0
         self._moved = asyncio.Condition()
+        self._heard_ms = 0
+        self._is_late = False
 
     async def read_to_end(self) -> None:
         """Read all that is there now, however long a batch is refused; then it takes the place of what the table held.
@@ -68,6 +72,7 @@ class HostedTable:
                 await self._wait(error)
         self.table.become(table)
         self._whole = True
+        self._heard_ms = _now_ms()
         await self._tell()
         self._patience.over(self.topic)
 
@@ -85,6 +90,28 @@ class HostedTable:
                 raise
             except (KafkaError, NoTopicError) as error:
                 await self._wait(error)
+
+    async def watch(self) -> None:
+        """Say so, until cancelled, where the table may lack what is in force: nobody has heard of its topic for as long as a lead is."""
+        while True:
+            silent_ms = _now_ms() - self._heard_ms
+            if (silent_ms > LEAD_MS) != self._is_late:
+                self._is_late = not self._is_late
+                self._tell_late(silent_ms)
+            await asyncio.sleep(_WATCH_S)
+
+    def _tell_late(self, silent_ms: int) -> None:
+        what = f"{self.topic} up to date"
+        if not self._is_late:
+            log.info("the table is up to date again", topic=self.topic)
+            self._health.freed("tables", what)
+            return
+        log.warning("nothing was heard of a table for longer than its lead", topic=self.topic, silent_ms=silent_ms)
+        message = (
+            f"nothing was heard of {self.topic} for longer than {LEAD_MS // 1000} s: who answers may be another version elsewhere; "
+            "look whether this worker reaches the broker of that topic, and has the time to"
+        )
+        self._health.stuck("tables", what, message)
 
     async def _wait(self, error: KafkaError | NoTopicError) -> None:
         await self.stop()
@@ -139,6 +166,7 @@ class HostedTable:
             self._health.news()
             self._applied[run.partition] = run.offsets[-1] + 1
         self._applied = await reader.positions()
+        self._heard_ms = await reader.heard_ms() or self._heard_ms
         await self._tell()
 
     async def _tell(self) -> None:
@@ -168,6 +196,9 @@ class Tables:
             await asyncio.gather(*(each.read_to_end() for each in self._hosted.values()))
             async with asyncio.TaskGroup() as group:
                 following = [group.create_task(each.follow()) for each in self._hosted.values()]
+                following += [
+                    group.create_task(each.watch()) for each in self._hosted.values() if each.topic == ROLLOUTS
+                ]
                 yield
                 for task in following:
                     task.cancel()
@@ -181,3 +212,7 @@ def tables_of(
     """The tables that some steps name, and whoever hears of what stops them; connects to nothing yet."""
     topics = sorted({topic for step in steps for topic in step.tables})
     return Tables([HostedTable(topic, settings, bootstrap, wire, health) for topic in topics])
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

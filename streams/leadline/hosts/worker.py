@@ -17,18 +17,21 @@ import structlog
 from faust.app.base import BootStrategy
 from mode import Service
 
-from leadline.core.scoring.routing import CHAMPION, Deployments, loaded_routes
+from leadline.core.scoring.routing import Deployed, Deployments
 from leadline.hosts.contract import Installation, Lane, refuse_unsupported
+from leadline.hosts.guard import limit_memory
 from leadline.hosts.health import Health
 from leadline.hosts.health_http import served
 from leadline.hosts.health_record import Teller, worker_id
 from leadline.hosts.scoring import ScoringLane
+from leadline.hosts.shadow import ShadowLane
 from leadline.hosts.stateful import StatefulLane
 from leadline.hosts.tables import tables_of
 from leadline.kafka.cluster import check_topics
 from leadline.kafka.connections import unencrypted
 from leadline.learning.cached import CachedModels
 from leadline.lookups.features import FeatureView
+from leadline.records import SHADOW
 from leadline.settings import Settings
 from leadline.settings.private import private_folder
 from leadline.topology import Step
@@ -42,6 +45,8 @@ HAND_OVER_S = 0.1
 
 FIRST_CHAMPIONS_S = 60.0
 """So long scoring waits at the start for the rollout stage, where a model has no champion yet."""
+
+_FOLLOWS_S = 0.2
 
 FINISH_S = 8.0
 """So long a worker that is to stop waits for its lanes; with the broker away they may never finish. Containers are given ten seconds."""
@@ -94,10 +99,30 @@ class Lanes(Service):
                 await asyncio.to_thread(self._load_champions)
                 tune_collector()
                 sys.setswitchinterval(HAND_OVER_S)
-                self._lanes = [new_lane(step, self._installation, view) for step in self._steps]
+                alone = len(self._steps) == 1
+                self._lanes = [new_lane(step, self._installation, view, alone) for step in self._steps]
                 async with asyncio.TaskGroup() as group:
+                    following = group.create_task(self._follow_rollouts())
                     self._running = [group.create_task(self._run_lane(lane)) for lane in self._lanes]
                     await asyncio.wait(self._running, return_when=asyncio.FIRST_EXCEPTION)
+                    following.cancel()
+
+    async def _follow_rollouts(self) -> None:
+        """Load what a rollout names as soon as it is there: it takes effect some seconds later, and then no request waits for it."""
+        tables = [self._installation.tables.of(step)["rollouts"] for step in self._steps if step.name == "scoring"]
+        seen: list[object] = []
+        while tables:
+            newest: list[object] = [table.newest(key) for table in tables for key in table.all_keys()]
+            if [*map(id, newest)] != [*map(id, seen)]:
+                await self._load_in_time()
+            seen = newest
+            await asyncio.sleep(_FOLLOWS_S)
+
+    async def _load_in_time(self) -> None:
+        try:
+            await asyncio.to_thread(self._load_champions)
+        except Exception as error:  # noqa: BLE001 - scoring meets it too, when a request comes
+            log.warning("not loaded ahead of time", error=f"{type(error).__name__}: {error}")
 
     async def _run_lane(self, lane: Lane) -> None:
         """Run a lane until it ends. Where a model has no champion yet, scoring begins when the rollout stage has read what it was told."""
@@ -118,17 +143,14 @@ class Lanes(Service):
         await asyncio.to_thread(self._load_champions)
 
     def _load_champions(self) -> None:
-        """Read the models that answer, so that no request waits for it, and who answers and what cannot be read is known."""
+        """Read the models that answer or may do so next: no request waits for it, and who answers and what cannot be read is known."""
         with self._loading:
             for step in self._steps:
                 if step.name == "scoring":
                     deployments = Deployments(self._installation.tables.of(step)["rollouts"])
-                    routes = {name: loaded_routes(self._models, deployments, name) for name in self._models.names()}
+                    found = {name: Deployed(self._models, deployments, name).load() for name in self._models.names()}
                     self._installation.health.answers = {
-                        name: version.version
-                        for name, found in routes.items()
-                        for version, role in found
-                        if role == CHAMPION
+                        name: version.version for name, version in found.items() if version is not None
                     }
 
     async def on_stop(self) -> None:
@@ -147,16 +169,17 @@ def _ended_well(lane: asyncio.Task[None]) -> bool:
 
 def lane_of(step: Step) -> type[StatefulLane] | type[ScoringLane]:
     """The lane that hosts a step. Raises UnsupportedStepError where none does."""
-    lane = StatefulLane if step.stateful else ScoringLane
+    lane = StatefulLane if step.stateful else ShadowLane if step.name == SHADOW else ScoringLane
     refuse_unsupported(step, lane)
     return lane
 
 
-def new_lane(step: Step, installation: Installation, view: FeatureView) -> Lane:
-    """A lane for a step; connects to nothing yet."""
-    if lane_of(step) is StatefulLane:
+def new_lane(step: Step, installation: Installation, view: FeatureView, alone: bool = False) -> Lane:
+    """A lane for a step, whose process may host nothing else (``alone``); connects to nothing yet."""
+    lane = lane_of(step)
+    if lane is StatefulLane:
         return StatefulLane(step, installation)
-    return ScoringLane(step, installation, view)
+    return ShadowLane(step, installation, view, alone) if lane is ShadowLane else ScoringLane(step, installation, view)
 
 
 async def _check(steps: Sequence[Step], installation: Installation) -> None:
@@ -184,6 +207,8 @@ def worker(steps: Sequence[Step], settings: Settings, bootstrap: str, wire: Wire
     """
     for step in steps:
         lane_of(step)
+    if [step.name for step in steps] == [SHADOW]:
+        limit_memory(settings.shadow_memory)
     models, health = CachedModels(settings.models), Health()
     tables = tables_of(steps, settings, bootstrap, wire, health)
     installation = Installation(settings, bootstrap, models, wire, tables, health)

@@ -117,6 +117,19 @@ class QuickConsumer:
         self._consumer.resume([TopicPartition(self._topic_name, partition)])
         self._consumer.seek(TopicPartition(self._topic_name, partition, offset))
 
+    def rest(self) -> dict[int, int]:
+        """Fetch nothing more; the present end of each partition. Raises KafkaException."""
+        assigned = self._consumer.assignment()
+        self._consumer.pause(assigned)
+        ends = ((each, self._consumer.get_watermark_offsets(each, _COMMITTED_S)) for each in assigned)
+        return {each.partition: end[1] for each, end in ends if end is not None}
+
+    def wake(self, offsets: Mapping[int, int]) -> None:
+        """Fetch again, from these offsets on. Raises KafkaException."""
+        self._consumer.resume(self._consumer.assignment())
+        for partition, offset in offsets.items():
+            self._consumer.seek(TopicPartition(self._topic_name, partition, offset))
+
     def _run(self, partition: int, messages: Sequence[Message]) -> Run:
         return Run(
             self._topic,

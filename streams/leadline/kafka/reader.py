@@ -112,6 +112,16 @@ class Reader:
         """Whether all before these offsets has been taken."""
         return is_behind(await self.positions(), ends)
 
+    async def heard_ms(self) -> int | None:
+        """When a broker said last that all has been taken, of the partition of which that is longest ago; None where there is more."""
+        times = []
+        for tp in self._assigned:
+            end, at_ms = self._consumer.last_stable_offset(tp), self._consumer.last_poll_timestamp(tp)
+            if end is None or at_ms is None or await self._consumer.position(tp) < end:
+                return None
+            times.append(int(at_ms))
+        return min(times, default=None)
+
     # -- what comes ---------------------------------------------------------------------------------------------------
 
     async def take(self, timeout_ms: int = WAIT_MS) -> list[Run]:

@@ -1,5 +1,6 @@
 """The models that a worker uses: read once, and remembered."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -34,6 +35,7 @@ class CachedModels:
         self._refused: set[tuple[str, str, str, int | None]] = set()
         self._broken: dict[str, tuple[Mark | None, str]] = {}
         self._broken_versions: dict[_Key, str] = {}
+        self._reading = threading.Lock()
 
     def names(self) -> list[str]:
         """As `ModelFiles.names`, and the models whose settings were read."""
@@ -101,6 +103,12 @@ class CachedModels:
         self, read: Callable[[str, str], _T], key: _Key, known: dict[_Key, _T], event: str, attempt: int | None
     ) -> _T | None:
         """Read and remember a version, or that it cannot be used; one attempt is made once."""
+        with self._reading:  # who comes second finds what the first has read
+            return known.get(key) or self._read_once(read, key, known, event, attempt)
+
+    def _read_once(
+        self, read: Callable[[str, str], _T], key: _Key, known: dict[_Key, _T], event: str, attempt: int | None
+    ) -> _T | None:
         if (event, *key, attempt) in self._refused:
             return None
         try:

@@ -11,7 +11,7 @@ from leadline.core.columnar.columns import Floats
 from leadline.core.models import LoadedVersion
 from leadline.core.release.held_out import DAY_MS, Answers, HeldOut
 from leadline.core.scoring.features import Inputs
-from leadline.core.scoring.scoring import needed_features, predicted_labels
+from leadline.core.scoring.serving import needed_features, predicted_labels
 from leadline.core.texts import MISSING, Texts
 from leadline.learning.classes import same, values
 from leadline.learning.errors import RegistryError

@@ -34,7 +34,15 @@ from leadline.records.decisions import (
     Training,
     Verdict,
 )
-from leadline.records.events import LabeledPrediction, Outcome, Prediction, PredictionRequest
+from leadline.records.events import (
+    CHALLENGER,
+    CHAMPION,
+    SHADOW,
+    LabeledPrediction,
+    Outcome,
+    Prediction,
+    PredictionRequest,
+)
 from leadline.records.pairs import Comparison, PairCounts, PairPartial
 from leadline.records.values import brief, identity, iso, to_number
 from leadline.records.windows import (
@@ -57,6 +65,8 @@ __all__ = [
     "ACKNOWLEDGE",
     "APPROVE",
     "CANCEL",
+    "CHALLENGER",
+    "CHAMPION",
     "CONFIGURE",
     "PAUSE",
     "PROMOTE",
@@ -65,6 +75,7 @@ __all__ = [
     "RESUME",
     "RETRAIN",
     "ROLL_BACK",
+    "SHADOW",
     "SILENCE",
     "START",
     "Alert",

@@ -15,6 +15,10 @@ class PredictionRequest:
     categories: dict[str, str] = field(default_factory=dict)
 
 
+CHAMPION, CHALLENGER, SHADOW = "champion", "challenger", "shadow"
+"""Roles of a prediction: its version answers, answers a share of the requests, or says what it would have answered."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """A score that one version of a model gave to one request.

@@ -8,7 +8,11 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, BeforeValidator, Field, FilePath, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from leadline.settings.values import Address, DurationMs, SettingsError, address, duration_ms, explain
+from leadline.settings.values import Address, DurationMs, SettingsError, address, duration_ms, explain, size_bytes
+
+
+Megabytes = Annotated[int, Field(ge=256 << 20)]
+"""Bytes, so many that a worker can begin."""
 
 
 def _redis_url(value: str | None) -> str | None:
@@ -93,6 +97,7 @@ class Settings(BaseSettings):
 
     ``KAFKA_BOOTSTRAP``, ``REDIS_URL`` and ``KAFKA_JARS_DIR`` keep the names that everybody uses.
     ``health``: where a worker tells its health over HTTP.
+    ``shadow_memory``: memory of a worker that hosts nothing but the shadow stage.
     ``max_ahead``: how far ahead of its arrival an event, or an outcome, may have happened.
     """
 
@@ -115,6 +120,7 @@ class Settings(BaseSettings):
     max_ahead: DurationMs = duration_ms("1d")
     session_timeout: DurationMs = duration_ms("6s")
     health: Annotated[Address | None, BeforeValidator(address), NoDecode] = Address("127.0.0.1", 8088)
+    shadow_memory: Annotated[Megabytes | None, BeforeValidator(size_bytes), NoDecode] = 2 << 30
 
 
 def load_settings(**overrides: Any) -> Settings:

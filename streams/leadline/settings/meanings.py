@@ -136,6 +136,7 @@ INSTALLATION: Mapping[str, str] = {
     "max_ahead": "How far ahead of its arrival an event, or an outcome, may have happened.",
     "session_timeout": "After this silence Kafka gives a worker's partitions to others.",
     "health": "Where a worker tells its health over HTTP, `host:port`; `none`: nowhere.",
+    "shadow_memory": "Memory that a worker of the stage `shadow` alone may have, such as `2GiB`; `none`: no limit.",
 }
 SECURITY: Mapping[str, str] = {
     "security_protocol": "How the broker is reached.",

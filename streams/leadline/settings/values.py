@@ -29,6 +29,20 @@ def duration_ms(value: str | int) -> int:
     return sum(int(number) * UNITS_MS[unit] for number, unit in parts)
 
 
+def size_bytes(value: object) -> object:
+    """Bytes of a size such as ``2GiB`` (units KiB, MiB, GiB; a bare number is bytes); None from ``none``.
+
+    >>> size_bytes("2GiB"), size_bytes("none"), size_bytes(1024)
+    (2147483648, None, 1024)
+    """
+    if not isinstance(value, str):
+        return value
+    found = re.fullmatch(r"([0-9]+)\s*([KMG]iB)?", value.strip())
+    if value.strip().lower() != "none" and found is None:
+        raise ValueError(f"{value!r} is not a size: write for example 512MiB or 2GiB, or none")
+    return None if found is None else int(found[1]) << {None: 0, "KiB": 10, "MiB": 20, "GiB": 30}[found[2]]
+
+
 def explain(error: ValidationError, prefix: str = "") -> str:
     """A validation error in one line: each wrong field and why."""
     return "; ".join(f"{_field(e['loc'], prefix)}{e['msg'].removeprefix('Value error, ')}" for e in error.errors())

@@ -37,6 +37,7 @@ from leadline.wire.keys import Key, array, by_class, same, text
 
 DEAD_LETTERS = "dead-letters"
 WORKERS = "workers"
+ROLLOUTS = "rollouts"
 
 
 @dataclass(frozen=True, slots=True)

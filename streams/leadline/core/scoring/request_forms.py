@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from leadline.core.columnar.columns import Floats, Ints, alike, ints, lengths
-from leadline.core.models import Version
 from leadline.core.processor import Batch, Lookups, Output
 from leadline.core.scoring.features import Columns, Features, Inputs
+from leadline.core.scoring.routing import Route
 from leadline.core.texts import MISSING, Texts
-from leadline.records import Prediction, PredictionRequest
+from leadline.records import SHADOW, Prediction, PredictionRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,22 @@ class Requests(Protocol):
         """Bytes of the longest value of any category, or more."""
         ...
 
-    def predictions(self, keys: list[bytes], partition: int, scored: Scored, version: Version, role: str) -> Output:
+    def users(self) -> Texts:
+        """Who asks; where nobody is named, the request itself."""
+        ...
+
+    def ids(self) -> list[str]:
+        """The id of each request."""
+        ...
+
+    def predictions(self, keys: list[bytes], partition: int, scored: Scored, route: Route) -> Output:
         """The predictions that a version made in its role."""
         ...
+
+
+def topic_of(role: str) -> str:
+    """Where the predictions of a role go: nobody acts on a shadow by mistake."""
+    return "shadow-predictions" if role == SHADOW else "predictions"
 
 
 def requests_of(batch: Batch) -> Requests:
@@ -125,8 +138,14 @@ class Few:
     def longest_category(self) -> int:
         return 4 * max((len(value) for record in self.records for value in record.categories.values()), default=0)
 
-    def predictions(self, keys: list[bytes], partition: int, scored: Scored, version: Version, role: str) -> Output:
-        settings, none = version.settings, [None] * len(keys)
+    def users(self) -> Texts:
+        return Texts.of_few(record.user_id or record.request_id for record in self.records)
+
+    def ids(self) -> list[str]:
+        return [record.request_id for record in self.records]
+
+    def predictions(self, keys: list[bytes], partition: int, scored: Scored, route: Route) -> Output:
+        version, none = route.version, [None] * len(keys)
         ages = none if scored.age_ms is None else scored.age_ms.tolist()
         labels = none if scored.labels is None else scored.labels.tolist()
         made = [
@@ -134,7 +153,7 @@ class Few:
                 request_id=request.request_id,
                 model=request.model,
                 model_version=version.version,
-                role=role,
+                role=route.role,
                 user_id=request.user_id,
                 event_time=request.event_time,
                 scored_at=arrival_ms,
@@ -142,9 +161,11 @@ class Few:
                 predicted_label=label,
                 features=features,
                 signature=version.signature.id,
-                segments=[f"{name}={request.categories.get(name, '')}" for name in settings.segments],
+                segments=[f"{name}={request.categories.get(name, '')}" for name in version.settings.segments],
                 feature_age_ms=None if age is None or isnan(age) else int(age),
                 categories=[request.categories.get(name, "") for name in version.signature.categorical],
+                rollout_id=route.rollout_id,
+                sample=route.sample,
             )
             for request, features, score, label, arrival_ms, age in zip(
                 self.records,
@@ -156,7 +177,7 @@ class Few:
                 strict=True,
             )
         ]
-        return Output("predictions", keys, partition, records=made, arrival_ms=scored.arrival_ms)
+        return Output(topic_of(route.role), keys, partition, records=made, arrival_ms=scored.arrival_ms)
 
 
 # -- a column at a time -----------------------------------------------------------------------------------------------------
@@ -222,14 +243,22 @@ class Many:
     def longest_category(self) -> int:
         return int(lengths(_entries(self.columns["categories"])[1]).max(initial=0))
 
-    def predictions(self, keys: list[bytes], partition: int, scored: Scored, version: Version, role: str) -> Output:
-        requests, count = self.columns, len(keys)
+    def users(self) -> Texts:
+        users = self.columns["user_id"]
+        return Texts.of(pc.if_else(pc.equal(users, ""), self.columns["request_id"], users))
+
+    def ids(self) -> list[str]:
+        found: list[str] = self.columns["request_id"].to_pylist()
+        return found
+
+    def predictions(self, keys: list[bytes], partition: int, scored: Scored, route: Route) -> Output:
+        requests, count, version = self.columns, len(keys), route.version
         columns = pa.record_batch(
             {
                 "request_id": requests["request_id"],
                 "model": requests["model"],
                 "model_version": pa.repeat(version.version, count),
-                "role": pa.repeat(role, count),
+                "role": pa.repeat(route.role, count),
                 "user_id": requests["user_id"],
                 "event_time": requests["event_time"],
                 "scored_at": pa.array(scored.arrival_ms),
@@ -242,11 +271,11 @@ class Many:
                 if scored.age_ms is None
                 else pa.array(scored.age_ms, pa.int64(), from_pandas=True),
                 "categories": _lists(_named(scored.inputs, version.signature.categorical), count),
-                "rollout_id": pa.repeat("", count),
-                "sample": pa.repeat(1.0, count),
+                "rollout_id": pa.repeat(route.rollout_id, count),
+                "sample": pa.repeat(route.sample, count),
             }
         )
-        return Output("predictions", keys, partition, columns=columns, arrival_ms=scored.arrival_ms)
+        return Output(topic_of(route.role), keys, partition, columns=columns, arrival_ms=scored.arrival_ms)
 
     def _segments(self, names: list[str]) -> pa.ListArray:
         said = [[f"{name}={value}" for value in self.category(name)] for name in names]
