@@ -171,6 +171,7 @@ RUN = {
         ["rollout", "story", HOSTILE, HOSTILE],
         ["rollout", "story", HOSTILE, "--json"],
     ],
+    "rollout simulate": [["rollout", "simulate", *REPLAY, "--champion", HOSTILE, "--challenger", FILE]],
     "keys new": [["keys", "new"]],
     "keys show": [["keys", "show"]],
     "model promote": [["model", "promote", HOSTILE, HOSTILE, "--timeout", "0s"]],

@@ -25,6 +25,7 @@ REPLAY = ["replay", "--predictions", "log.csv", "--outcomes", "log.csv", "--hori
 REQUESTS = ["send", "--to", "requests", "--model", "good"]
 OUTCOMES = ["send", "--to", "outcomes"]
 PULL = ["mlflow", "pull", "--from", "sqlite:///m.db", "--settings", "good.toml", "--reference", "ref.csv"]
+WHAT_IF = ["rollout", "simulate", *REPLAY[1:], "--champion", "v", "--challenger", "w"]
 NONE, GONE, THERE = None, "127.0.0.1:1", "there"
 """KAFKA_BOOTSTRAP: not set, where nobody listens, and where every command thinks that a broker answers."""
 
@@ -112,6 +113,19 @@ CASES = [
     (["rollout", "story"], 2, "'model'", NONE),
     (["rollout", "story", HOSTILE, HOSTILE], 1, "127.0.0.1:1 does not answer", GONE),
     (["rollout", "story", "good"], 1, "KAFKA_BOOTSTRAP is not set", NONE),
+    (WHAT_IF, 1, "log.csv: has no prediction of w: its versions are v", NONE),
+    ([*WHAT_IF, "--champion", "w"], 2, "are both w", NONE),
+    ([*WHAT_IF, "--challenger", HOSTILE], 1, "has no prediction of", NONE),
+    ([*WHAT_IF[:6], "--champion", "v", "--challenger", "w"], 2, "say --horizon and --window", NONE),
+    ([*WHAT_IF, "--window", HOSTILE], 2, "--window", NONE),
+    ([*WHAT_IF, "--window", "0s"], 1, "window: ", NONE),
+    ([*WHAT_IF, "--margin", "1"], 1, "margin: ", NONE),
+    ([*WHAT_IF, "--alpha", "much"], 2, "--alpha", NONE),
+    ([*WHAT_IF, "--alpha", "0"], 1, "alpha: ", NONE),
+    ([*WHAT_IF, "--settings", "wrong.toml"], 1, "wrong.toml: size", NONE),
+    ([*WHAT_IF, "--outcomes", "none.csv"], 2, "none.csv", NONE),
+    ([*WHAT_IF, "--predictions", "p.csv"], 1, "p.csv: not a log with the columns", NONE),
+    ([*WHAT_IF, "--predictions", "apart.csv"], 1, "apart.csv: no request was scored by both v and w", NONE),
     (["keys", "show"], 1, "config/leadline/key.pem ", NONE),
     (["keys", "show", HOSTILE], 2, "unexpected", NONE),
     (["keys", "show", "--private"], 2, "--private", NONE),
@@ -295,6 +309,7 @@ FILES = {
     "unit.csv": "request_id,outcome,outcome_time\nr1,1,1767225600\n",
     "other.jsonl": '{"request_id": "r", "event_time": 1767225600000, "X": 1}',
     "log.csv": LOG + "r1,1767225600000,v,0.5,1,s,1767225600000,1,1767225600000\n", "empty.csv": LOG,
+    "apart.csv": LOG + "".join(f"r{each},1767225600000,{each},0.5,1,s,1767225600000,1,1767225600000\n" for each in "vw"),
     "two.csv": LOG + "r1,1767225600000,v,0.5,1,s,1767225600000,2,1767225600000\n",
     "seconds.csv": LOG + "r1,1767225600,v,0.5,1,s,1767225600,1,1767225600\n",
     "huge.jsonl": OUTCOME % ("9" * 400, 1),

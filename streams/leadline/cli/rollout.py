@@ -12,11 +12,12 @@ from leadline.cli.named import Model, Named, Version, named, split
 from leadline.cli.newest import rollouts
 from leadline.cli.rollout_status import show_status
 from leadline.cli.rollout_story import show_story
+from leadline.cli.rollout_what_if import simulate
 from leadline.records import ABORT, PAUSE, PROMOTE, RESUME, ROLL_BACK, START, to_number
 from leadline.settings import SettingsError
 
 app = typer.Typer(no_args_is_help=True, help="Bring a version in step by step: shadow, canary, champion; and back.")
-Waiting = Annotated[str, typer.Argument(help="The version that is brought in. Default: that of the newest rollout.")]
+Waiting = Annotated[str, typer.Argument(help="The version that is brought in: refused if it is another one.")]
 Wait = Annotated[str, typer.Option(help="How long to wait until the workers answer with it; 0s: not at all.")]
 
 
@@ -144,6 +145,7 @@ def rollback(
 
 app.command("status")(show_status)
 app.command("story")(show_story)
+app.command("simulate")(simulate)
 
 
 def shares_of(given: list[str]) -> Mapping[str, str]:
@@ -173,10 +175,11 @@ def _share(text: str) -> float:
 def _ask(
     kind: str, model: str, version: str, reason: str, actor: str, timeout: str, command_id: str, json: bool
 ) -> None:
-    """Ask something of the rollout of a version."""
+    """Ask something of the rollout that is under way, of a version where one is named."""
     duration("timeout", timeout)
-    one = _brought_in(model, version)
-    _send(kind, one.model, {"version": one.version}, reason, actor, timeout, command_id, json)
+    one = split(model, version)
+    one = named(*one) if one.version else one
+    _send(kind, one.model, {"version": one.version} if one.version else {}, reason, actor, timeout, command_id, json)
 
 
 def _send(
@@ -194,12 +197,14 @@ def _send(
 
 
 def _brought_in(model: str, version: str) -> Named:
-    """The version that is meant, or that the newest rollout is about: so nobody ends another one than they saw."""
+    """The version that is meant, or that the newest rollout is about."""
     one = split(model, version)
     if one.version:
         return named(*one)
     settings, bootstrap = broker()
     newest = wait_for(rollouts(bootstrap, settings.prefix)).get(one.model)
     if newest is None or not newest.challenger:
-        raise SettingsError(f"no rollout of {one.model} is under way: begin one with `leadline rollout start`")
+        raise SettingsError(
+            f"no rollout of {one.model} is under way: name the version, or begin one with `leadline rollout start`"
+        )
     return Named(one.model, newest.challenger)
