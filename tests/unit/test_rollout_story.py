@@ -58,7 +58,7 @@ def test_a_rollout_is_told_from_its_gate_to_its_end():
     assert text[2] == "In shadow: v2 scores 25 % of the requests beside v1, and answers nobody. (by ann: try it)"
     assert text[4] == "Canary, step 1: v2 answers 1 % of the requests, v1 the rest. (by rollout: as the policy says)"
     assert text[7] == "eve asked to start v3: mine first. It was refused: v2 is under way: abort it first."
-    assert text[9] == "4 looks until 1970-01-02T08:00:00Z said the same at canary: hold. The last: look 6 says hold."
+    assert text[9] == "4 looks until 1970-01-02T08:00:00Z said the same at canary: hold, the last one: look 6 says hold."
     assert text[11] == "Rolled back: v2 answers nobody any more, v1 answers all requests. (by rollout: worse)"
     assert found.missing == []
 

@@ -120,6 +120,6 @@ def test_a_person_reads_the_verdict_and_how_it_would_have_gone(tmp_path, capsys,
     for part in (
         "simulation asked to start v2 (mode shadow)",
         "In shadow: v2 scores all requests",
-        "Verdict at canary: promote.",
+        "Verdict at canary: promote: of 787 pairs",
     ):
         assert part in out

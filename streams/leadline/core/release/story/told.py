@@ -41,13 +41,13 @@ def command(asked: Command, answer: CommandAnswer | None) -> Told:
 def verdict(found: Verdict) -> Told:
     """What a look at the evidence said."""
     by = f" by {found.actor}" if found.actor else ""
-    return Told(found.as_of, "verdict", f"Verdict at {found.at}{by}: {found.verdict}. {found.reason}", found)
+    return Told(found.as_of, "verdict", f"Verdict at {found.at}{by}: {found.verdict}: {found.reason}", found)
 
 
 def verdicts(first: Verdict, last: Verdict, count: int) -> Told:
     """Several looks, one after the other, that said the same: what the last one said."""
     until = f"{count} looks until {iso(last.as_of)} said the same at {last.at}"
-    return Told(first.as_of, "verdict", f"{until}: {last.verdict}. The last: {last.reason}", last)
+    return Told(first.as_of, "verdict", f"{until}: {last.verdict}, the last one: {last.reason}", last)
 
 
 def incident(alert: Alert) -> Told:
