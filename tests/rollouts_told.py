@@ -43,7 +43,7 @@ def assignment(hours, share):
 def verdict(number, hours, says, place="canary"):
     checks = [Check("promote", "*", 0.7, 20.0, "no-evidence", "too little")]
     return Verdict(
-        f"v-{number}", "m", "v2", "v1", place, says, checks, f"look {number} says {says}.", "", "", hours * HOUR
+        f"v-{number}", "m", "v2", "v1", place, says, checks, f"look {number} says {says}.", "", ID, hours * HOUR
     )
 
 
@@ -93,6 +93,7 @@ BACK = at(
     5,
     40,
     mode="none",
+    rollout_id="",
     cause="v-7",
     reason="worse",
     earlier=[assignment(25, 0.01), assignment(1, 0.0), _ALONE],

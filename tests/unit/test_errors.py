@@ -123,6 +123,7 @@ CASES = [
     ([*WHAT_IF, "--alpha", "much"], 2, "--alpha", NONE),
     ([*WHAT_IF, "--alpha", "0"], 1, "alpha: ", NONE),
     ([*WHAT_IF, "--settings", "wrong.toml"], 1, "wrong.toml: size", NONE),
+    ([*WHAT_IF, "--settings", "numbers.toml"], 1, "task is regression", NONE),
     ([*WHAT_IF, "--outcomes", "none.csv"], 2, "none.csv", NONE),
     ([*WHAT_IF, "--predictions", "p.csv"], 1, "p.csv: not a log with the columns", NONE),
     ([*WHAT_IF, "--predictions", "apart.csv"], 1, "apart.csv: no request was scored by both v and w", NONE),
@@ -294,7 +295,8 @@ CASES = [
     (["doctor", "--json", "--json=1"], 2, "--json", NONE),
 ]  # fmt: skip
 FILES = {
-    "good.toml": 'name = "good"\nnumeric = ["x"]\n', "wrong.toml": 'name = "good"\nsize = 1\n', "deep.toml": DEEP, "m.skops": "no zip",
+    "good.toml": 'name = "good"\nnumeric = ["x"]\n', "wrong.toml": 'name = "good"\nsize = 1\n', "deep.toml": DEEP,
+    "numbers.toml": 'name = "n"\ntask = "regression"\n', "m.skops": "no zip",
     "ref.csv": "x,outcome\n1,0\n2,1\n", "ref.txt": "", "p.csv": "a,b\n1,2\n", "models/good/model.toml": 'name = "good"\nnumeric = ["x"]\n',
     "config/leadline/key.pem": "no key",
     "models/good/v1/manifest.json": "", "bad.parquet": "no", "bad.jsonl.gz": "no", "deep.jsonl": "[" * 100_000, "list.jsonl": "[]",

@@ -1,6 +1,7 @@
 """A rollout as it is told: who asked, what each look said, each step, how it ended; and what the log does not hold any more."""
 
 import json
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -58,7 +59,9 @@ def test_a_rollout_is_told_from_its_gate_to_its_end():
     assert text[2] == "In shadow: v2 scores 25 % of the requests beside v1, and answers nobody. (by ann: try it)"
     assert text[4] == "Canary, step 1: v2 answers 1 % of the requests, v1 the rest. (by rollout: as the policy says)"
     assert text[7] == "eve asked to start v3: mine first. It was refused: v2 is under way: abort it first."
-    assert text[9] == "4 looks until 1970-01-02T08:00:00Z said the same at canary: hold, the last one: look 6 says hold."
+    assert (
+        text[9] == "4 looks until 1970-01-02T08:00:00Z said the same at canary: hold, the last one: look 6 says hold."
+    )
     assert text[11] == "Rolled back: v2 answers nobody any more, v1 answers all requests. (by rollout: worse)"
     assert found.missing == []
 
@@ -80,6 +83,7 @@ def test_the_order_in_which_topics_are_read_changes_nothing():
 
 
 def test_what_was_compacted_away_is_told_by_what_is_left_and_said_to_be_missing():
+    assert heard(BACK).ids() == [ID]
     found = story(heard(BACK, *VERDICTS), ID)
     assert [each.text for each in found.told if each.kind == "change"] == [
         "v1 answers all requests; v2 answers nobody, and scores beside it. Why is not in the log any more.",
@@ -98,11 +102,15 @@ def test_what_was_compacted_away_is_told_by_what_is_left_and_said_to_be_missing(
 
 def test_a_second_rollout_is_another_story():
     second = at("shadow", 6, 50, rollout_id="r-2", challenger="v3", shares={"v3": 0.0})
-    later = [second, verdict(8, 51, "hold", "shadow"), Command("c-9", PAUSE, "m", "ann", "wait", {}, 51 * HOUR)]
+    later = [
+        second,
+        replace(verdict(8, 51, "hold", "shadow"), version="v3", cause="r-2"),
+        Command("c-9", PAUSE, "m", "ann", "wait", {}, 51 * HOUR),
+    ]
     known = heard(*EVERYTHING, *later)
     assert known.ids() == [ID, "r-2"]
     assert story(known, ID) == story(heard(*EVERYTHING), ID)
-    assert kinds(story(known, "r-2")) == [("change", 50), ("command", 51)]
+    assert kinds(story(known, "r-2")) == [("change", 50), ("command", 51), ("verdict", 51)]
     assert story(known, "r-3") is None
 
 
@@ -194,7 +202,7 @@ def test_a_status_says_how_far_it_is_and_what_it_waits_for(told, capsys):
     flat = " ".join(out.split())
     for part in (
         "m: paused canary, step 1, of v2, rollout r-1", "v2 answers 1 % of the requests, v1 the rest. So since 1970-01-02T02:00:00Z",
-        "pairs: 270: 30 better, 190 same, 50 worse; 4 differ and lack a label; of 99 the labels are not due",
+        "pairs of v2: 270: 30 better, 190 same, 50 worse; 4 differ and lack a label; of 99 the labels are not due",
         "last verdict, 1970-01-02T08:00:00Z: hold: look 6 says hold.", "promote of *: no-evidence (0.7, the limit is 20): too little",
         "waits for: a person: `leadline rollout resume`", "2,000 requests in ten minutes, 3 without a score, 0.4 ms each",
         "v1 as shadow on worker w1: stopped: too slow", "worker and version w1 v2: it cannot be used: its file is broken",
@@ -203,6 +211,14 @@ def test_a_status_says_how_far_it_is_and_what_it_waits_for(told, capsys):
     assert run(["rollout", "status", "m", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["state"], found["pairs"], found["verdict"], found["under_way"]) == ("paused", 270, "hold", True)
+    two = at("ab", 3, 1, mode="ab", shares={"v2": 0.3, "v3": 0.2})
+    told(two, *COMPARED, replace(COMPARED[0], challenger="v3"))
+    assert run(["rollout", "status", "m", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["pairs"], {name: each["pairs"] for name, each in found["versions"].items()}) == (
+        270,
+        {"v2": 270, "v3": 135},
+    )
 
 
 def test_a_status_where_none_is_under_way(told, capsys):

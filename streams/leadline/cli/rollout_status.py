@@ -36,8 +36,10 @@ class _Standing(NamedTuple):
         return min(each.event_time for each in self.heard.of(self.rollout.rollout_id))
 
     @property
-    def tally(self) -> Tally:
-        return self.heard.tally(self.rollout.rollout_id)
+    def tallies(self) -> dict[str, Tally]:
+        """The pairs of each version that is compared with the champion."""
+        versions = [self.rollout.challenger, *(name for name in self.rollout.shares if self.rollout.mode == "ab")]
+        return {name: self.heard.tally(self.rollout.rollout_id, name) for name in versions}
 
 
 def show_status(
@@ -65,8 +67,7 @@ def show_status(
 
 def _standing(heard: Heard, workers: list[WorkerHealth], live: LiveSettings | None) -> _Standing:
     rollout = heard.rollouts[-1]
-    looks = [each for each in heard.verdicts if each.version == rollout.challenger and each.at in PLACES]
-    during = [each for each in looks if rollout.rollout_id and each.as_of >= heard.of(rollout.rollout_id)[0].event_time]
+    during = [each for each in heard.verdicts if each.at in PLACES and each.cause == rollout.rollout_id]
     named = {rollout.champion, rollout.challenger, *rollout.shares}
     running = [each for each in workers if each.state == "running"]
     scored = [
@@ -109,7 +110,7 @@ def lines(found: _Standing, now_ms: int) -> Iterator[str]:
     yield f"{rollout.model}: {_where(found)} of {rollout.challenger}, rollout {rollout.rollout_id}"
     since = f"since {iso(rollout.event_time)}"
     yield f"{who_answers(rollout.champion, rollout.shares)} So {since}{_so_long(now_ms - rollout.event_time)}, begun {iso(found.began)}"
-    yield _pairs(found.tally)
+    yield from (_pairs(name, tally) for name, tally in found.tallies.items())
     if found.verdict is not None:
         yield f"last verdict, {iso(found.verdict.as_of)}: {found.verdict.verdict}: {found.verdict.reason}"
         yield from (f"evidence: {_check(each)}" for each in found.verdict.checks)
@@ -133,9 +134,9 @@ def _so_long(ms: int) -> str:
     return f" ({for_long(ms)})" if ms >= 0 else ""
 
 
-def _pairs(tally: Tally) -> str:
+def _pairs(version: str, tally: Tally) -> str:
     known = f"{tally.pairs:,}: {tally.better:,} better, {tally.same:,} same, {tally.worse:,} worse"
-    return f"pairs: {known}; {tally.unlike:,} differ and lack a label; of {tally.waiting:,} the labels are not due"
+    return f"pairs of {version}: {known}; {tally.unlike:,} differ and lack a label; of {tally.waiting:,} the labels are not due"
 
 
 def _check(check: Check) -> str:
@@ -158,7 +159,7 @@ def _scored(health: VersionHealth) -> str:
 
 def fields(found: _Standing) -> dict[str, Any]:
     """Where a model is, for `as_json`."""
-    rollout, tally, under_way = found.rollout, found.tally, found.under_way
+    rollout, under_way = found.rollout, found.under_way
     waits, then = ahead(rollout, found.policy) if under_way else (None, None)
     verdict = found.verdict
     return {
@@ -166,13 +167,17 @@ def fields(found: _Standing) -> dict[str, Any]:
         "challenger": rollout.challenger or None, "mode": rollout.mode, "state": rollout.state, "step": rollout.step,
         "shares": rollout.shares, "sample": rollout.sample, "since": iso(rollout.event_time),
         "began": iso(found.began) if under_way else None,
-        "pairs": tally.pairs, "better": tally.better, "same": tally.same, "worse": tally.worse,
-        "unlike": tally.unlike, "waiting": tally.waiting,
+        **_tally_fields(found.tallies[rollout.challenger]),
+        "versions": {name: _tally_fields(tally) for name, tally in found.tallies.items() if name},
         "verdict": verdict and verdict.verdict, "verdict_at": verdict and iso(verdict.as_of), "reason": verdict and verdict.reason,
         "evidence": [_check_fields(each) for each in verdict.checks] if verdict else [],
         "waits_for": waits, "next": then,
         "scored": [{"worker": name, **_health_fields(health)} for name, health in found.scored], "unable": found.unable,
     }  # fmt: skip
+
+
+def _tally_fields(tally: Tally) -> dict[str, int]:
+    return {"pairs": tally.pairs, **tally._asdict()}
 
 
 def _check_fields(check: Check) -> dict[str, Any]:

@@ -52,6 +52,10 @@ def simulate(
     if champion == challenger:
         raise typer.BadParameter(f"--champion and --challenger are both {champion}: name two versions")
     known = _settings(settings, horizon, window, margin, alpha)
+    if known.task == "regression":
+        raise SettingsError(
+            f"{settings}: task is regression: its errors have no bound without a reference, so classes alone are compared"
+        )
     logs = read_pairs(predictions, outcomes, known, champion, challenger, positive)
     question = Question(known, champion, challenger)
     with progress_bar(err) as progress:

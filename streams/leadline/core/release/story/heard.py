@@ -72,32 +72,20 @@ class Heard:
         """All changes of who answers that are known, the oldest first."""
         return sorted(self._rollouts.values(), key=lambda each: (each.revision, each.event_time))
 
-    @property
-    def newest(self) -> Rollout | None:
-        """The rollout that holds."""
-        return next(reversed(self.rollouts), None)
-
     def ids(self) -> list[str]:
-        """The rollouts that are known by name, the oldest first."""
-        return list(dict.fromkeys(each.rollout_id for each in self.rollouts if each.rollout_id))
+        """The rollouts that are known by name, the oldest first; also those of which only later changes tell."""
+        named = (name for each in self.rollouts for name in (*_remembered(each), each.rollout_id))
+        return [name for name in dict.fromkeys(named) if name]
 
     def of(self, rollout_id: str) -> list[Rollout]:
-        """The changes that a rollout made: those with its name, and the one behind them that ended it without."""
-        rows = self.rollouts
-        own = [at for at, each in enumerate(rows) if each.rollout_id == rollout_id]
-        if not own:
-            return []
-        end = rows[own[-1] + 1 : own[-1] + 2]
-        ended_by = [
-            each for each in end if not each.rollout_id and each.earlier and each.earlier[0].rollout_id == rollout_id
-        ]
-        return [rows[at] for at in own] + ended_by
+        """The changes that a rollout made: those with its name, and the one that ended it, which has none."""
+        return [each for each in self.rollouts if rollout_id in (each.rollout_id, _ended(each))]
 
-    def tally(self, rollout_id: str, segment: str = ALL) -> Tally:
-        """The pairs of a rollout in a segment."""
-        found = [
-            each for each in self._comparisons.values() if (each.rollout_id, each.segment) == (rollout_id, segment)
-        ]
+    def tally(self, rollout_id: str, challenger: str) -> Tally:
+        """The pairs of a rollout, over all segments."""
+        wanted = rollout_id, challenger, ALL
+        comparisons = self._comparisons.values()
+        found = [each for each in comparisons if (each.rollout_id, each.challenger, each.segment) == wanted]
         due = [each.mature for each in found if each.mature is not None]
         waiting = [each.counts for each in found if each.mature is None]
         return Tally(
@@ -107,11 +95,6 @@ class Heard:
             sum(each.unlike for each in due),
             sum(map(_pairs, waiting)),
         )
-
-    def segments(self, rollout_id: str) -> list[str]:
-        """The segments in which pairs were counted, without the one that is all."""
-        found = {each.segment for each in self._comparisons.values() if each.rollout_id == rollout_id}
-        return sorted(found - {ALL})
 
     def _compare(self, record: Comparison) -> None:
         key = (
@@ -125,6 +108,16 @@ class Heard:
         held = self._comparisons.get(key)
         if held is None or record.revision >= held.revision:
             self._comparisons[key] = record
+
+
+def _remembered(rollout: Rollout) -> Iterable[str]:
+    """The rollouts before it that a change remembers, the oldest first."""
+    return [each.rollout_id for each in reversed(rollout.earlier)]
+
+
+def _ended(rollout: Rollout) -> str:
+    """The rollout that a change without one ended; empty where it is none."""
+    return rollout.earlier[0].rollout_id if rollout.earlier and not rollout.rollout_id else ""
 
 
 def _pairs(counts: PairCounts) -> int:

@@ -63,7 +63,7 @@ class _Telling:
         self._versions = named - {""}
         self._causes = {each.cause for each in rows} - {""}
         self._began = min([each.event_time for each in rows] + [each.effective_at for each in self._remembered])
-        is_over = rows[-1].state in ENDS or rows[-1].rollout_id != rollout_id
+        is_over = rows[-1].rollout_id != rollout_id
         self._ended = rows[-1].event_time if is_over else None
 
     def story(self) -> Story:
@@ -80,7 +80,7 @@ class _Telling:
             last.state or "ended",
             self._began,
             self._ended,
-            self._heard.tally(self._id),
+            self._heard.tally(self._id, challenger),
             sorted(parts, key=lambda each: (each.at, _ORDER.index(each.kind))),
             list(self._missing()),
         )
@@ -110,12 +110,11 @@ class _Telling:
                 yield told.verdicts(run[1], run[-1], len(run) - 1) if len(run) > 2 else told.verdict(run[1])
 
     def _verdicts(self) -> Iterator[Verdict]:
-        own = [each for each in self._heard.verdicts if each.version in self._versions]
+        """Those that name the rollout, and the newest on its versions that let it in."""
         for place in _BEFORE:
-            yield from [each for each in own if each.at == place and each.as_of <= self._began][-1:]
-        for each in own:
-            if each.at in PLACES and (each.verdict_id in self._causes or self._is_during(each.as_of)):
-                yield each
+            before = [each for each in self._heard.verdicts if each.at == place and each.as_of <= self._began]
+            yield from [each for each in before if each.version in self._versions][-1:]
+        yield from (each for each in self._heard.verdicts if each.at in PLACES and each.cause == self._id)
 
     def _incidents(self) -> Iterator[Told]:
         later = [each.event_time for each in self._heard.rollouts if each.rollout_id not in ("", self._id)]
