@@ -123,3 +123,11 @@ def test_a_person_reads_the_verdict_and_how_it_would_have_gone(tmp_path, capsys,
         "Verdict at canary: promote: of 787 pairs",
     ):
         assert part in out
+
+
+def test_what_cannot_be_used_is_told(tmp_path, capsys):
+    log = Log(5, 6, 20, {"v1": 0.8, "v2": 0.8})
+    log.predictions[7]["score"] = "nan"
+    assert run([*ASKED, *log.write(tmp_path), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert (err, json.loads(out)["verdict"]) == ("1 records could not be used: score-not-finite 1\n", "hold")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from leadline.cli.common import Json, duration, err, put_json, put_wrapped
+from leadline.cli.common import Json, duration, err, put_json, put_wrapped, say
 from leadline.records import iso
 from leadline.settings import ApprovalSettings, ModelSettings, RolloutSettings, SettingsError, explain
 
@@ -47,6 +47,7 @@ def simulate(
     """
     from leadline.embedded import progress_bar
     from leadline.replay.pairs import read_pairs
+    from leadline.replay.report import told
     from leadline.replay.what_if import Question, decide
 
     if champion == challenger:
@@ -65,6 +66,8 @@ def simulate(
         put_json(found)
     else:
         _put(question, decided, found)
+    if decided.letters:
+        say(told(decided.letters))
 
 
 def _settings(

@@ -1,5 +1,6 @@
 """What the policy of a model would have decided about a challenger, and when: the stages join and rollout over two logs, in memory."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from leadline.settings import ModelSettings
 from leadline.testing.driver import Driver
 from leadline.topology import step
 from leadline.wire.codec import encode, key_of, read, value_of
+from leadline.wire.dead_letters import REASON_HEADER
 
 DECIDES = ("promote", "roll-back", "inconclusive")
 PLACES = ("shadow", "canary", "watch")
@@ -41,11 +43,15 @@ class Seen(NamedTuple):
 
 
 class Decided(NamedTuple):
-    """What the stages wrote; each look; and the verdict that decided, None where none did before the logs ended."""
+    """What the stages wrote; each look; and the verdict that decided, None where none did before the logs ended.
+
+    ``letters``: records that could not be used, by the reason.
+    """
 
     records: list[Record]
     looks: list[Seen]
     verdict: Verdict | None
+    letters: dict[str, int]
 
     @property
     def rollouts(self) -> list[Rollout]:
@@ -67,7 +73,8 @@ def decide(question: Question, logs: PairedLogs, progress: Progress) -> Decided:
         verdict = _deciding(driver)
         if verdict is not None:
             break
-    return Decided([record for topic in _TOLD for record in driver.read(topic)], looking.seen, verdict)
+    records = [record for topic in _TOLD for record in driver.read(topic)]
+    return Decided(records, looking.seen, verdict, _letters(driver))
 
 
 def _times(settings: ModelSettings, begin_ms: int, end_ms: int) -> list[int]:
@@ -143,6 +150,11 @@ class _Looking:
         last = self.seen[-1].look if self.seen else None
         if (found.pairs, found.unlike) != ((last.pairs, last.unlike) if last else (0, 0)):
             self.seen.append(Seen(at_ms, found))
+
+
+def _letters(driver: Driver) -> dict[str, int]:
+    reasons = (dict(headers).get(REASON_HEADER) for _, _, headers, _ in driver.topics["dead-letters", 0])
+    return dict(Counter(reason.decode() for reason in reasons if reason).most_common())
 
 
 class _OneModel:
