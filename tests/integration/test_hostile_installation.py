@@ -13,7 +13,22 @@ from leadline.core.release.chain import Chain
 from leadline.kafka import cluster
 from leadline.kafka.admin import apply_topics
 from leadline.kafka.sender import open_sender
-from leadline.records import Alert, Prediction, PredictionRequest, Rollout, WindowMetrics
+from leadline.records import (
+    Alert,
+    Assignment,
+    Check,
+    Command,
+    CommandAnswer,
+    Comparison,
+    PairCounts,
+    Prediction,
+    PredictionRequest,
+    Rollout,
+    Verdict,
+    VersionHealth,
+    WindowMetrics,
+    WorkerHealth,
+)
 from leadline.settings import load_settings
 from leadline.wire.codec import value_of
 from leadline.wire.topics import BY_NAME
@@ -35,7 +50,69 @@ RECORDS = {
         **{each.name: 0 if each.type is int else None for each in fields(WindowMetrics) if each.name != "finals"}
         | WINDOW
     ),
-    "rollouts": Rollout(HOSTILE, HOSTILE, 0, HOSTILE, HOSTILE),
+    "rollouts": Rollout(
+        HOSTILE,
+        HOSTILE,
+        2**62,
+        HOSTILE,
+        HOSTILE,
+        HOSTILE,
+        HOSTILE,
+        2**62,
+        HOSTILE,
+        HOSTILE,
+        HOSTILE,
+        HOSTILE,
+        -(2**62),
+        {HOSTILE: float("nan")},
+        HOSTILE,
+        float("inf"),
+        -(2**62),
+        [Assignment(HOSTILE, 2**62, {}, HOSTILE, 0.0, HOSTILE)],
+    ),
+    "verdicts": Verdict(
+        HOSTILE,
+        HOSTILE,
+        HOSTILE,
+        HOSTILE,
+        "canary",
+        HOSTILE,
+        [Check(HOSTILE, HOSTILE, float("nan"), float("inf"), HOSTILE, HOSTILE)],
+        HOSTILE,
+        HOSTILE,
+        HOSTILE,
+        2**62,
+    ),
+    "comparisons": Comparison(
+        HOSTILE,
+        HOSTILE,
+        HOSTILE,
+        HOSTILE,
+        "*",
+        -(2**62),
+        2**62,
+        float("nan"),
+        1,
+        0,
+        HOSTILE,
+        PairCounts(*[-(2**62)] * 8),
+        PairCounts(*[2**62] * 8),
+    ),
+    "commands": Command("c", "start", HOSTILE, HOSTILE, HOSTILE, {HOSTILE: HOSTILE}, 2**62),
+    "command-answers": CommandAnswer("c", HOSTILE, HOSTILE, HOSTILE, HOSTILE, 2**62),
+    "workers": WorkerHealth(
+        HOSTILE,
+        HOSTILE,
+        "running",
+        0,
+        0,
+        [],
+        [HOSTILE],
+        {f"{HOSTILE} {HOSTILE}": HOSTILE},
+        [],
+        {},
+        scored=[VersionHealth(HOSTILE, HOSTILE, HOSTILE, -1, -1, -1, float("nan"), "")],
+    ),
     "predictions": Prediction(
         HOSTILE, HOSTILE, HOSTILE, "champion", HOSTILE, 0, 0, 0.5, 1, [], HOSTILE, [HOSTILE], None
     ),
@@ -81,6 +158,20 @@ RUN = {
     "notify": [["notify", "--config", f"{FILE}.toml"]],
     "approve": [["approve", HOSTILE, HOSTILE, "--reason", HOSTILE, "--timeout", "0s"]],
     "reject": [["reject", HOSTILE, HOSTILE, "--reason", HOSTILE, "--timeout", "1s"]],
+    "rollout start": [["rollout", "start", HOSTILE, HOSTILE, "--reason", HOSTILE, "--timeout", "1s"]],
+    **{
+        f"rollout {each}": [
+            ["rollout", each, HOSTILE, *version, "--reason", HOSTILE, "--timeout", "0s"] for version in ([], [HOSTILE])
+        ]
+        for each in ("pause", "resume", "promote", "abort", "rollback")
+    },
+    "rollout status": [["rollout", "status"], ["rollout", "status", HOSTILE], ["rollout", "status", "--json"]],
+    "rollout story": [
+        ["rollout", "story", HOSTILE],
+        ["rollout", "story", HOSTILE, HOSTILE],
+        ["rollout", "story", HOSTILE, "--json"],
+    ],
+    "rollout simulate": [["rollout", "simulate", *REPLAY, "--champion", HOSTILE, "--challenger", FILE]],
     "keys new": [["keys", "new"]],
     "keys show": [["keys", "show"]],
     "model promote": [["model", "promote", HOSTILE, HOSTILE, "--timeout", "0s"]],

@@ -152,3 +152,35 @@ def cluster_producer(kafka):
     from aiokafka import AIOKafkaProducer
 
     return AIOKafkaProducer(bootstrap_servers=kafka)
+
+
+async def test_a_rollout_is_begun_held_and_ended_by_commands_and_told_afterwards(place, worker):
+    add(place, "m", "v1", "v2", "v3")
+    first = worker()
+    assert (await leadline(place, "model", "promote", "m", "v1"))[0] == 0
+    why = ["--reason", "to see"]
+    code, said, error = await leadline(place, "rollout", "start", "m", "v2", *why)
+    assert (code, said.get("answer")) == (0, "accepted"), error or said
+    code, said, _ = await leadline(place, "rollout", "start", "m", "v3", "--mode", "ab", "--share", "v3=0.2", *why)
+    assert (code, said["answer"], "leadline rollout abort m" in said["reason"]) == (1, "refused", True), said
+    code, said, _ = await leadline(place, "rollout", "pause", "m", "v2", *why)
+    assert (code, said["answer"]) == (0, "accepted"), said
+    code, said, _ = await leadline(place, "rollout", "status", "m")
+    assert (code, said["champion"], said["challenger"], said["state"]) == (0, "v1", "v2", "paused"), said
+    assert (said["shares"], said["waits_for"].split(":")[0]) == ({"v2": 0.0}, "a person")
+    assert (await leadline(place, "rollout", "rollback", "m", *why))[0] == 0
+    code, said, _ = await leadline(place, "rollout", "resume", "m", *why)
+    assert (code, said["answer"], "no rollout is under way" in said["reason"]) == (1, "refused", True), said
+    code, said, _ = await leadline(place, "rollout", "story", "m")
+    assert (code, said["challenger"], said["state"], said["missing"]) == (0, "v2", "rolled-back", [])
+    asked = [each["record"]["kind"] for each in said["events"] if each["kind"] == "command"]
+    assert asked == ["start", "start", "pause", "roll-back"]
+    assert [each["record"]["state"] for each in said["events"] if each["kind"] == "change"] == [
+        "shadow",
+        "paused",
+        "rolled-back",
+    ]
+    first.kill()
+    first.wait()
+    code, _, error = await leadline(place, "rollout", "start", "m", "v3", *why, "--timeout", "1s")
+    assert (code, error.startswith("timed out: no worker answered command ")) == (3, True), error

@@ -25,6 +25,7 @@ from leadline.cli import (
     replay,
     report,
     retrain,
+    rollout,
     send,
     simulate,
     tail,
@@ -54,6 +55,7 @@ app.command("forget")(forget.forget)
 app.add_typer(gate.app, name="gate")
 app.command("approve")(approval.approve)
 app.command("reject")(approval.reject)
+app.add_typer(rollout.app, name="rollout")
 app.add_typer(keys.app, name="keys")
 app.command("send")(send.send)
 app.command("tail")(tail.tail)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import textwrap
 import time
 from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ ANSWERS_S = 15.0
 out = Console()
 err = Console(stderr=True)
 LINE = 2000
+COLUMNS = 80
 
 Json = Annotated[bool, typer.Option("--json", help="Print it as one line of JSON.")]
 JsonLines = Annotated[bool, typer.Option("--json", help="Print a line of JSON for each.")]
@@ -36,6 +38,13 @@ def say(line: str) -> None:
 def put(line: str) -> None:
     """A line of what was asked for, whole, on standard output."""
     out.print(shown(line, len(line)), markup=False, highlight=False, soft_wrap=True)
+
+
+def put_wrapped(line: str) -> None:
+    """A sentence for a person, on standard output: on as many lines as it needs at 80 columns, the later ones indented."""
+    indent = " " * (len(line) - len(line.lstrip()) + 4)
+    for part in textwrap.wrap(shown(line, len(line)), COLUMNS, subsequent_indent=indent, break_on_hyphens=False):
+        put(part)
 
 
 def put_json(value: Any) -> None:

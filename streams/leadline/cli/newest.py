@@ -9,19 +9,19 @@ from leadline.records import Alert, Candidate, LiveSettings, Record, Rollout, Ve
 
 async def rollouts(bootstrap: str, prefix: str) -> dict[str, Rollout]:
     """Who answers, by model."""
-    return {each.model: each for each in await _records(bootstrap, prefix, "rollouts") if isinstance(each, Rollout)}
+    return {each.model: each for each in await records_of(bootstrap, prefix, "rollouts") if isinstance(each, Rollout)}
 
 
 async def live_settings(bootstrap: str, prefix: str) -> dict[str, LiveSettings]:
     """What was changed while workers run, by model."""
-    found = await _records(bootstrap, prefix, "model-settings")
+    found = await records_of(bootstrap, prefix, "model-settings")
     return {each.model: each for each in found if isinstance(each, LiveSettings)}
 
 
 async def decisions(bootstrap: str, prefix: str) -> dict[str, Decisions]:
     """What was decided about the versions of each model, as far as the log still has it."""
     rolled, candidates, verdicts = await asyncio.gather(
-        *(_records(bootstrap, prefix, topic) for topic in ("rollouts", "candidates", "verdicts"))
+        *(records_of(bootstrap, prefix, topic) for topic in ("rollouts", "candidates", "verdicts"))
     )
     found: dict[str, Decisions] = {}
     for record in (*rolled, *candidates, *verdicts):
@@ -46,18 +46,18 @@ async def under(bootstrap: str, prefix: str, topic: str, key: bytes) -> list[Rec
 async def incidents(bootstrap: str, prefix: str) -> dict[str, Alert]:
     """The newest record of each incident, by its id, in the order in which they opened."""
     found: dict[str, Alert] = {}
-    for each in await _records(bootstrap, prefix, "alerts"):
+    for each in await records_of(bootstrap, prefix, "alerts"):
         if isinstance(each, Alert) and (each.alert_id not in found or each.revision >= found[each.alert_id].revision):
             found[each.alert_id] = each
     return found
 
 
-async def _records(bootstrap: str, prefix: str, topic: str) -> list[object]:
+async def records_of(bootstrap: str, prefix: str, topic: str) -> list[Record]:
     """All records that are there now, the oldest first. Raises NoTopicError."""
     from leadline.kafka.reader import Reader
     from leadline.wire.codec import decode
 
-    found: list[object] = []
+    found: list[Record] = []
     async with Reader(bootstrap, f"{prefix}.{topic}", topic) as reader:
         await reader.from_beginning()
         async for run in reader.until(await reader.ends()):

@@ -69,7 +69,7 @@ def replay(
     installation = load_settings()
     durations = {"horizon": horizon, "window": window, "grace": grace}
     given = {name: duration(name, value) for name, value in durations.items() if value is not None}
-    wanted = _settings(settings, {"name": model, "task": task, "policy": policy} | given)
+    wanted = settings_from(settings, {"name": model, "task": task, "policy": policy} | given)
     as_of_ms = None if as_of is None else _moment(as_of)
     if features is not None and reference is None:
         raise typer.BadParameter("--features say what a --reference is compared by: name one")
@@ -99,7 +99,7 @@ def replay(
         say(told(answer.letters))
 
 
-def _settings(file: Path | None, given: Mapping[str, Any]) -> ModelSettings:
+def settings_from(file: Path | None, given: Mapping[str, Any]) -> ModelSettings:
     """The settings of a file, with what the options say instead."""
     said = {name: value for name, value in given.items() if value is not None}
     if file is None:

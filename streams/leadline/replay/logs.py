@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from leadline.core.columnar.columns import Ints
 from leadline.replay.errors import LogError
@@ -37,6 +38,11 @@ class Log:
         """The same records with other values in some columns."""
         there = dict(zip(self.columns.schema.names, self.columns.columns, strict=True))
         return replace(self, columns=pa.record_batch(there | dict(columns)))
+
+    def only(self, wanted: NDArray[np.bool_]) -> "Log":
+        """The records at these places."""
+        keys = [key for key, there in zip(self.keys, wanted.tolist(), strict=True) if there]
+        return Log(self.topic, keys, self.columns.filter(pa.array(wanted)), self.arrival_ms[wanted], self.latest_ms)
 
     def until(self, as_of_ms: int) -> "Log":
         """The records that had arrived by then, in order of arrival."""

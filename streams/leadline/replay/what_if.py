@@ -1,0 +1,182 @@
+"""What the policy of a model would have decided about a challenger, and when: the stages join and rollout over two logs, in memory."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import NamedTuple
+
+from leadline.core.models import LoadedVersion, Signature, Version
+from leadline.core.processor import Output
+from leadline.core.release.evidence import Terms, look
+from leadline.core.release.look import Look
+from leadline.records import PROMOTE, START, Command, Comparison, Record, Rollout, Verdict
+from leadline.replay.logs import Log
+from leadline.replay.pairs import PairedLogs
+from leadline.settings import ModelSettings
+from leadline.testing.driver import Driver
+from leadline.topology import step
+from leadline.wire.codec import encode, key_of, read, value_of
+from leadline.wire.dead_letters import REASON_HEADER
+
+DECIDES = ("promote", "roll-back", "inconclusive")
+PLACES = ("shadow", "canary", "watch")
+_TOLD = ("rollouts", "verdicts", "comparisons", "commands", "command-answers")
+_STEPS = ("join", "rollout")
+_ACTOR = "simulation"
+_RUN = 20_000
+
+Progress = Callable[[str, int, int], None]
+
+
+class Question(NamedTuple):
+    """Whether ``challenger`` would have taken over from ``champion``, by these settings."""
+
+    settings: ModelSettings
+    champion: str
+    challenger: str
+
+
+class Seen(NamedTuple):
+    """A look at the pairs, and the stage time of it."""
+
+    at: int
+    look: Look
+
+
+class Decided(NamedTuple):
+    """What the stages wrote; each look; and the verdict that decided, None where none did before the logs ended.
+
+    ``letters``: records that could not be used, by the reason.
+    """
+
+    records: list[Record]
+    looks: list[Seen]
+    verdict: Verdict | None
+    letters: dict[str, int]
+
+    @property
+    def rollouts(self) -> list[Rollout]:
+        return [each for each in self.records if isinstance(each, Rollout)]
+
+
+def decide(question: Question, logs: PairedLogs, progress: Progress) -> Decided:
+    """All that is decided, until there is a verdict or the logs end."""
+    begin_ms = logs.starts_ms // question.settings.window * question.settings.window
+    driver = Driver(_OneModel(question), [step(name) for name in _STEPS])
+    _begin(driver, question, begin_ms)
+    sources, looking = [_Source(each) for each in logs], _Looking(question.settings, begin_ms)
+    total, done, verdict = sum(map(len, logs)), 0, None
+    for at_ms in _times(question.settings, begin_ms, logs.ends_ms):
+        done += sum(source.publish(driver, at_ms) for source in sources)
+        _let_pass(driver, at_ms)
+        progress("published", done, total)
+        looking.look(driver, at_ms)
+        verdict = _deciding(driver)
+        if verdict is not None:
+            break
+    records = [record for topic in _TOLD for record in driver.read(topic)]
+    return Decided(records, looking.seen, verdict, _letters(driver))
+
+
+def _times(settings: ModelSettings, begin_ms: int, end_ms: int) -> list[int]:
+    """When something may happen: just after the labels of a window are due, a step is over, or the deadline; and when the logs end."""
+    policy = settings.rollout
+    steps = [begin_ms + policy.shadow + 1 + number * (policy.bake + 1) for number in range(len(policy.steps) + 1)]
+    late = [] if policy.deadline is None else [begin_ms + policy.deadline + 1]
+    due = range(begin_ms + settings.window + settings.mature_after + 1, end_ms, settings.window)
+    return sorted({each for each in (*due, *steps, *late) if each < end_ms} | {end_ms})
+
+
+class _Source:
+    """A log, and how much of it is published."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log.until(log.latest_ms)
+        self._at = 0
+
+    def publish(self, driver: Driver, until_ms: int) -> int:
+        """Publish what had arrived by then; how many records it was."""
+        log, start = self._log, self._at
+        stop = self._at = int(log.arrival_ms.searchsorted(until_ms, side="right"))
+        if stop > start:
+            output = Output(log.topic, log.keys[start:stop], columns=log.columns.slice(start, stop - start))
+            rows = zip(output.keys, encode(output), log.arrival_ms[start:stop].tolist(), strict=True)
+            for key, value, arrival_ms in rows:
+                driver.publish(log.topic, key, value, arrival_ms)
+        return stop - start
+
+
+def _let_pass(driver: Driver, at_ms: int) -> None:
+    """Let the stages do all until a time: what the join says of it, the rollout hears of before its own time passes."""
+    for _ in _STEPS:
+        driver.settle(_RUN)
+        driver.pass_time(at_ms)
+    driver.settle(_RUN)
+
+
+def _begin(driver: Driver, question: Question, at_ms: int) -> None:
+    """A champion, and a person who starts the rollout of its challenger with the first window."""
+    for kind, arguments in (
+        (PROMOTE, {"version": question.champion}),
+        (START, {"version": question.challenger, "mode": "shadow"}),
+    ):
+        command = Command(kind, kind, question.settings.name, _ACTOR, "what if", arguments, at_ms)
+        driver.publish("commands", key_of("commands", command), value_of(command), at_ms)
+        driver.settle()
+
+
+def _deciding(driver: Driver) -> Verdict | None:
+    verdicts = [each for each in driver.read("verdicts") if isinstance(each, Verdict) and each.at in PLACES]
+    return next((each for each in verdicts if each.verdict in DECIDES), None)
+
+
+class _Looking:
+    """Looks at the comparisons as the stage does, each time that more is due; ``seen``: what was new."""
+
+    def __init__(self, settings: ModelSettings, since_ms: int) -> None:
+        self._settings = settings
+        self._since_ms = since_ms
+        self._newest: dict[tuple[object, ...], Comparison] = {}
+        self._read = 0
+        self.seen: list[Seen] = []
+
+    def look(self, driver: Driver, at_ms: int) -> None:
+        rows = driver.topics["comparisons", 0]
+        for _, value, _, _ in rows[self._read :]:
+            each = read("comparisons", value)
+            assert isinstance(each, Comparison)
+            self._newest[each.segment, each.window_start, each.sample] = each
+        self._read = len(rows)
+        found = look(self._newest.values(), Terms.of(self._settings, self._since_ms, at_ms))
+        last = self.seen[-1].look if self.seen else None
+        if (found.pairs, found.unlike) != ((last.pairs, last.unlike) if last else (0, 0)):
+            self.seen.append(Seen(at_ms, found))
+
+
+def _letters(driver: Driver) -> dict[str, int]:
+    reasons = (dict(headers).get(REASON_HEADER) for _, _, headers, _ in driver.topics["dead-letters", 0])
+    return dict(Counter(reason.decode() for reason in reasons if reason).most_common())
+
+
+class _OneModel:
+    """The model of a question: two versions that nobody has to load, as their predictions are there."""
+
+    def __init__(self, question: Question) -> None:
+        self._settings = question.settings
+        self._versions = {question.champion, question.challenger}
+
+    def names(self) -> list[str]:
+        return [self._settings.name]
+
+    def settings(self, model: str) -> ModelSettings | None:
+        return self._settings if model == self._settings.name else None
+
+    def why_unusable(self, model: str, version: str | None = None) -> str | None:  # noqa: ARG002
+        return None
+
+    def version(self, model: str, version: str) -> Version | None:
+        if self.settings(model) is None or version not in self._versions:
+            return None
+        return Version(self._settings, version, Signature.of([], [], {}), None)
+
+    def loaded(self, model: str, version: str, rolled_out_ms: int) -> LoadedVersion | None:  # noqa: ARG002
+        return None

@@ -1,0 +1,133 @@
+"""What the policy would have decided about logged predictions: the same as bets in plain Python on pairs that plain Python joined."""
+
+import json
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from commands import run
+from leadline.records import iso
+from leadline.replay.harm import harmed
+from leadline.replay.pairs import read_pairs
+from leadline.replay.what_if import Question, decide
+from leadline.settings import load_model_settings
+from two_versions import START, Log, looks
+
+HOUR = 3_600_000
+ASKED = ["rollout", "simulate", "--champion", "v1", "--challenger", "v2", "--horizon", "2h", "--window", "1h"]
+
+
+def simulated(log, folder, capsys, *more):
+    assert run([*ASKED, *log.write(folder), *more, "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    return json.loads(out)
+
+
+@pytest.mark.parametrize(
+    ("right", "more", "verdict"),
+    [
+        ({"v1": 0.7, "v2": 0.95}, {}, "promote"),
+        ({"v1": 0.9, "v2": 0.7}, {}, "rollback"),
+        ({"v1": 0.8, "v2": 0.8}, {}, "hold"),
+        ({"v1": 0.9, "v2": 0.9}, {"margin": 0.1, "alpha": 0.2}, "promote"),
+    ],
+    ids=["better", "worse", "alike", "with a margin"],
+)
+def test_each_look_is_that_of_plain_python(tmp_path, capsys, right, more, verdict):
+    log = Log(1, 40, 40, right)
+    told = simulated(
+        log, tmp_path, capsys, *(part for name, value in more.items() for part in (f"--{name}", str(value)))
+    )
+    naive = looks(log, **more)
+    assert told["verdict"] == naive[-1][1] == verdict
+    assert [
+        (each["at"], each["verdict"], each["pairs"], each["better"], each["same"], each["worse"])
+        for each in told["looks"]
+    ] == [(iso(at), *numbers) for at, *numbers, _, _ in naive]
+    for each, (*_, promote, back) in zip(told["looks"], naive, strict=True):
+        assert (each["evidence_promote"], each["evidence_rollback"]) == pytest.approx((promote, back), rel=1e-9)
+    assert {
+        name: value for name, value in told["looks"][-1].items() if name not in ("at", "verdict")
+    }.items() <= told.items()
+    assert told["decided_at"] == (None if verdict == "hold" else told["looks"][-1]["at"])
+
+
+SETTINGS = """name = "m"
+horizon = "2h"
+window = "1h"
+[rollout]
+shadow = "3h"
+steps = [0.1, 0.5]
+bake = "2h"
+{more}
+"""
+
+
+def asked(folder, more=""):
+    (folder / "model.toml").write_text(SETTINGS.format(more=more))
+    return "--settings", str(folder / "model.toml")
+
+
+def test_a_deadline_ends_it_where_the_settings_name_one(tmp_path, capsys):
+    log = Log(2, 20, 30, {"v1": 0.8, "v2": 0.8})
+    told = simulated(log, tmp_path, capsys, *asked(tmp_path, 'deadline = "10h"'))
+    assert (told["verdict"], told["decided_at"]) == ("inconclusive", iso(START + 10 * HOUR + 1))
+    assert told["looks"][-1]["at"] == iso(START + 10 * HOUR + 1)
+    assert told["pairs"] == sum(told[name] for name in ("better", "same", "worse"))
+    told = simulated(log, tmp_path, capsys, *asked(tmp_path))
+    assert (told["verdict"], told["decided_at"], len(told["looks"])) == ("hold", None, 19)
+
+
+def test_without_labels_nothing_is_decided(tmp_path, capsys):
+    log = Log(3, 6, 60, {"v1": 0.5, "v2": 0.95}, missing=1.0)
+    log._know("nobody", True, START + 10 * HOUR)
+    told = simulated(log, tmp_path, capsys)
+    assert (told["verdict"], told["decided_at"], told["harmed"]) == ("no-labels", None, 0)
+    assert (told["better"], told["worse"], told["evidence_promote"]) == (0, 0, 1.0)
+
+
+def test_the_harmed_are_those_that_the_routing_rule_gives_to_the_worse_one(tmp_path):
+    log = Log(4, 40, 40, {"v1": 0.95, "v2": 0.6})
+    options = log.write(tmp_path)
+    known = load_model_settings(Path(asked(tmp_path)[1]))
+    logs = read_pairs(Path(options[1]), Path(options[3]), known, "v1", "v2", None)
+    question = Question(known, "v1", "v2")
+    decided = decide(question, logs, lambda *_: None)
+    assert (decided.verdict.verdict, [each.state for each in decided.rollouts]) == (
+        "roll-back", ["", "shadow", "canary", "canary", "rolled-back"],
+    )  # fmt: skip
+    last = decided.rollouts[-1]
+    harm = 0
+    for name, at, *_ in log.requests():
+        held = next(each for each in [last, *last.earlier] if at >= each.effective_at)
+        digest = sha256(held.salt.encode() + b"\0" + name.encode()).digest()
+        harm += at <= decided.verdict.as_of and int.from_bytes(digest[:8]) / 2**64 < held.shares.get("v2", 0)
+    assert harmed(question, decided, logs.requests()) == harm > 0
+    better = decided._replace(looks=[each._replace(look=each.look._replace(better=999)) for each in decided.looks])
+    until = sum(at <= decided.verdict.as_of for _, at, *_ in log.requests())
+    assert harmed(question, better, logs.requests()) == until - harm
+
+
+def test_a_person_reads_the_verdict_and_how_it_would_have_gone(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    log = Log(1, 40, 40, {"v1": 0.7, "v2": 0.95})
+    assert run([*ASKED, *log.write(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
+    assert out.startswith("promote at 2026-01-02T01:00:00.001Z: of 787 pairs in 23 windows")
+    for part in (
+        "simulation asked to start v2 (mode shadow)",
+        "In shadow: v2 scores all requests",
+        "Verdict at canary: promote: of 787 pairs",
+    ):
+        assert part in out
+
+
+def test_what_cannot_be_used_is_told(tmp_path, capsys):
+    log = Log(5, 6, 20, {"v1": 0.8, "v2": 0.8})
+    log.predictions[7]["score"] = "nan"
+    assert run([*ASKED, *log.write(tmp_path), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert (err, json.loads(out)["verdict"]) == ("1 records could not be used: score-not-finite 1\n", "hold")
