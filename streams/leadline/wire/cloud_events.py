@@ -11,7 +11,7 @@ from leadline.core.processor import Output
 from leadline.core.release.audit import DECISIONS
 from leadline.records import Record
 from leadline.wire.forms import to_dict
-from leadline.wire.own_json import iso_ms
+from leadline.wire.json_values import iso_ms
 from leadline.wire.run import Headers
 from leadline.wire.single import write_body
 from leadline.wire.times import EARLIEST_MS, LATEST_MS

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from leadline.wire.conversion import ConversionError, outcome_fields, request_fields
-from leadline.wire.own_json import JsonError
+from leadline.wire.json_values import JsonError
 
 _MARK = b"\xef\xbb\xbf"
 

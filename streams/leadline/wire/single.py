@@ -17,7 +17,7 @@ from leadline.wire.conversion import ConversionError, outcome_fields, request_fi
 from leadline.wire.foreign import values_of
 from leadline.wire.forms import to_dict, to_record
 from leadline.wire.json_form import is_json, read_json
-from leadline.wire.own_json import JsonError
+from leadline.wire.json_values import JsonError
 from leadline.wire.registered import Frame
 from leadline.wire.schemas import HEAD_BYTES, Schema, head, parsed, released
 from leadline.wire.topics import FEW, JSON_TOPICS, MANY
