@@ -57,6 +57,8 @@ def test_a_shadow_counts_in_pairs_alone_and_is_no_reason_to_refuse_what_answers(
     run.feed("outcomes", [outcome(1.0, 10, 0)])
     assert not run.windows
     assert not run.labels
+    [(_, kept)] = run.store.scan(JoinKeys.REQUEST, JoinKeys.REQUEST + b"\xff")
+    assert [each.body for each in RequestState.unpack(kept).predictions] == [b""]
     assert (run.counts()["predictions"], run.counts()["outcomes_orphan"]) == (0, 1)
     many = [said(f"s{i}", 1, offset=1 + i, segment=None) for i in range(80)]
     run.feed("shadow-predictions", many)

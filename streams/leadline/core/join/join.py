@@ -13,7 +13,7 @@ is in the counts at maturity by the time of its own log.
 
 import numpy as np
 
-from leadline.core.columnar.columns import pick
+from leadline.core.columnar.columns import Ints, pick
 from leadline.core.columnar.progress import Progress
 from leadline.core.join import by_columns, no_class, one_by_one
 from leadline.core.join.changes import Changes
@@ -102,7 +102,7 @@ class Join:
         rows, predictions = predictions_of(batch, log_ms, changes)
         requests = Requests.read(self._store, pick(batch.keys, rows))
         predictions = predictions._replace(request=requests.request)
-        bodies, store = pick(batch.bodies, rows), self._store
+        bodies, store = _bodies(batch, rows), self._store
         simple = by_columns.simple_for_predictions(requests, predictions, bodies, self._cohorts)
         by_columns.add_predictions(requests, simple, predictions, bodies, store, changes)
         part, others = requests.part(~simple)
@@ -123,3 +123,8 @@ class Join:
         by_columns.add_outcomes(requests, simple, outcomes, self._store, changes)
         part, others = requests.part(~simple)
         one_by_one.add_outcomes(part, rows[others], outcomes[others], self._store, changes)
+
+
+def _bodies(batch: Batch, rows: Ints) -> list[bytes]:
+    """What is kept of predictions to be emitted with their label: of shadows nothing."""
+    return [b""] * len(rows) if batch.topic == "shadow-predictions" else pick(batch.bodies, rows)
