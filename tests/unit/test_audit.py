@@ -8,6 +8,7 @@ from hashlib import sha256
 import pytest
 
 from leadline.cli.audit_who import History
+from leadline.cli.audit_words import said
 from leadline.cli.record_fields import record_fields
 from leadline.core.processor import Raw
 from leadline.core.release.audit import DECISIONS, Audit
@@ -143,9 +144,9 @@ def verdict(at, what, as_of, cause=""):
     return Verdict(f"{at} {as_of}", "m", "v2", "v1", at, what, [], "", "", cause, as_of)
 
 
-def history(*said):
+def history(*records):
     found, chain = History(), Chain()
-    for arrival_ms, record in said:
+    for arrival_ms, record in records:
         found.add(chain.add("commands", 0, Raw(0, None, None), arrival_ms), record)
     return found
 
@@ -168,6 +169,17 @@ def test_who_let_a_version_is_what_was_said_until_it_was_rolled_out():
     assert told(found, 20) == [("champion", None), ("promote", None), ("approval", 5), ("gate", 2), ("candidate", None)]
     assert told(found, 8)[0] == ("champion", None), "the clock of the worker was behind"
     assert found.rollout(8) is None
+
+
+def test_a_version_that_answered_a_share_was_let_by_who_began_its_rollout():
+    start = Command("c1", "start", "m", "ada", "better", {"version": "v2"}, 4)
+    canary = Rollout("m", "v1", 9, "rollout", "baked", cause="x", challenger="v2", state="canary", shares={"v2": 0.1})
+    shadow = Rollout("m", "v1", 4, "ada", "better", cause="c1", challenger="v2", state="shadow", shares={"v2": 0.0})
+    found = history((4, start), (5, shadow), (10, canary))
+    assert [what for what, _ in told(found, 20)[:2]] == ["rollout", "start"]
+    assert found.rollout(20, "v2")[1] == canary
+    entry = found.rollout(20, "v2")[0]
+    assert "m: the rollout of v2 is canary, v2 0.1, v1 is champion, by rollout: baked" in said(entry, canary)
 
 
 def test_what_the_audit_does_not_hold_is_said():

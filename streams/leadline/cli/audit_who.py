@@ -7,6 +7,7 @@ from leadline.records import (
     APPROVE,
     PROMOTE,
     REJECT,
+    START,
     AuditEntry,
     Candidate,
     Command,
@@ -18,7 +19,7 @@ from leadline.records import (
 )
 
 _FOR_EVER = 1 << 62
-_OF_PEOPLE = (APPROVE, PROMOTE, REJECT)
+_OF_PEOPLE = (APPROVE, PROMOTE, REJECT, START)
 
 
 class Step(NamedTuple):
@@ -40,10 +41,13 @@ class History:
         self._rows.append((entry, record))
 
     def rollout(self, at_ms: int, version: str | None = None) -> tuple[AuditEntry, Rollout] | None:
-        """The newest rollout that had come by a time. Of a version that is named, the first one where clocks disagree by that much."""
+        """The newest rollout that had come by a time. Of a version that is named, the first one where clocks disagree by that much.
+
+        That version is the champion, or answers a share.
+        """
         rows = [(entry, each) for entry, each in self._rows if isinstance(each, Rollout)]
         if version is not None:
-            rows = [row for row in rows if row[1].champion == version]
+            rows = [row for row in rows if row[1].champion == version or row[1].shares.get(version)]
         before = [row for row in rows if row[0].arrival_time <= at_ms]
         found = before[-1:] or (rows[:1] if version is not None else [])
         return found[0] if found else None
@@ -53,7 +57,7 @@ class History:
         if rollout is None:
             yield Step("champion", missing=f"no rollout of {version} until then is in the audit")
         else:
-            yield Step("champion", *rollout)
+            yield Step("champion" if rollout[1].champion == version else "rollout", *rollout)
         yield from self._let(version, rollout)
         yield from self._made(version)
 
