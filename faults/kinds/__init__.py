@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from faults.kinds import identity, models, records, servers, workers
+from faults.kinds import identity, models, records, servers, switches, workers
 from faults.kinds.brokers import BROKERS
 from faults.world import World
 
@@ -30,6 +30,7 @@ _ONE_BROKER = (
     records.overload, records.codec, records.bomb, records.letter, records.fat_record, records.ahead, records.forget, records.mature,
     servers.redis_kill, servers.redis_pause, servers.redis_slow, servers.redis_flush, servers.redis_password,
     models.rollout, models.model_tampered, models.broken_model,
+    switches.switch, switches.switch_kill, switches.canary_broken,
     identity.topics_remade, identity.partitions_added, identity.other_cluster,
 )  # fmt: skip
 
@@ -39,4 +40,11 @@ KINDS: dict[str, Fault] = {
     **BROKERS,
     "mix": mix,
 }
-_NOT_MIXED = {"none", "mix", "clock-skew", *BROKERS}  # clock-skew wants libfaketime, which is not everywhere
+_SWITCHES = {"switch", "switch-kill", "canary-broken"}
+_NOT_MIXED = {
+    "none",
+    "mix",
+    "clock-skew",
+    *_SWITCHES,
+    *BROKERS,
+}  # clock-skew wants libfaketime, which is not everywhere
