@@ -4,6 +4,7 @@
 ``--record`` keeps the ratios, ``--check`` compares with those that were kept, and fails where Leadline has become dearer by more than a
 quarter.
 
+``scripts/bench rollout``: what a canary, a version in shadow, and one that sleeps there cost, beside the same without.
 ``scripts/bench scale``: what an event costs as partitions, workers, models, segments, versions, waiting predictions or features grow.
 ``scripts/bench restore``: how fast pending predictions come from the changelog onto an empty disk.
 ``scripts/bench window``: one window with two million requests in one partition, through its life.
@@ -46,6 +47,7 @@ from benchmarks import (
     peer,
     ratios,
     restore,
+    rollout,
     rollouts,
     scale,
     scoring,
@@ -132,6 +134,9 @@ async def _measured(asked: argparse.Namespace, bootstrap: str) -> int:
     if asked.job == "restore":
         _show(restore.table(await restore.measure(bootstrap, asked.pending, asked.runs)))
         return 0
+    if asked.job == "rollout":
+        _show(await rollout.measure(bootstrap, asked.parts or list(rollout.PARTS), asked.events, asked.rounds))
+        return 0
     if asked.job == "window":
         _show(window.table(await window.measure(bootstrap, asked.requests), asked.requests))
         return 0
@@ -200,6 +205,10 @@ def _arguments() -> argparse.Namespace:
     restoring.add_argument("--runs", type=int, default=3, help="how often they are restored")
     living = jobs.add_parser("window", help="a window with very many requests in one partition, through its life")
     living.add_argument("--requests", type=int, default=2_000_000, help="requests of the window")
+    rolling = jobs.add_parser("rollout", help="what a rollout costs, beside none")
+    rolling.add_argument("parts", nargs="*", help=f"of {', '.join(rollout.PARTS)}; by default all")
+    rolling.add_argument("--events", type=int, default=100_000, help="requests; of latency 1,000 are a second")
+    rolling.add_argument("--rounds", type=int, default=5, help="how often both take turns")
     scaling = jobs.add_parser("scale", help="what an event costs as one thing grows")
     scaling.add_argument("things", nargs="*", help=f"of {', '.join(scale.GROWING)}; by default all")
     scaling.add_argument(

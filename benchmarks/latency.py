@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 
@@ -43,10 +43,16 @@ class Latency:
     idle: float
 
 
-async def leadline(bootstrap: str, seconds: float, folder: Path, command: list[str]) -> Latency:
-    """Leadline's worker, as it comes."""
-    async with serving(bootstrap, folder, command) as (prefix, work):
-        return await _measured(bootstrap, prefix, work, seconds)
+async def leadline(
+    bootstrap: str, seconds: float, folder: Path, command: list[str], sleeping: bool | None = None
+) -> Latency:
+    """Leadline's worker, as it comes; ``sleeping``: beside a shadow that sleeps, or (False) that has nothing to do."""
+    shares = {"v2": 0.0} if sleeping else {}
+    async with serving(bootstrap, folder, command, shares=shares, sleeping=bool(sleeping)) as (prefix, work):
+        if sleeping is None:
+            return await _measured(bootstrap, prefix, work, seconds)
+        async with started(replace(work, command=[*command, "-m", "leadline", "worker", "--step=shadow"])):
+            return await _measured(bootstrap, prefix, work, seconds)
 
 
 async def peer(name: str, bootstrap: str, seconds: float, folder: Path) -> Latency:

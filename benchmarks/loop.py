@@ -8,7 +8,7 @@ No peer has all of it. Those beside it score, join and count what is right, in o
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,20 +41,25 @@ _TABLES = sorted({topic for each in STEPS for topic in each.tables})
 _TOPICS = sorted({topic for each in STEPS for topic in (*each.reads, *each.writes)} - {*_TABLES} | {"dead-letters"})
 
 
-async def leadline(bootstrap: str, count: int, folder: Path, command: list[str], rate: int = 0) -> Cost:
-    """Leadline's worker with all stages; with ``rate`` so many requests come a second."""
-    models = folder / "models"
-    register(models, window_ms=MINUTE_MS)
+async def leadline(
+    bootstrap: str, count: int, folder: Path, command: list[str], rate: int = 0, shares: Mapping[str, float] = {}
+) -> Cost:
+    """Leadline's worker with all stages; with ``rate`` so many requests come a second.
+
+    With ``shares`` there are more versions; then it hosts the stage of those that do not answer too.
+    """
+    models, steps = folder / "models", [each for each in STEPS if shares or not each.alone]
+    register(models, window_ms=MINUTE_MS, versions=tuple(shares))
     asked, outcomes, windows = _logs(count)
     async with topics(bootstrap, _TOPICS, (*_TABLES, *_KEPT)) as prefix:
-        await publish(bootstrap, prefix, [rollouts()])
+        await publish(bootstrap, prefix, [rollouts(shares=shares)])
         environment = {
             **os.environ, "KAFKA_BOOTSTRAP": bootstrap, "LEADLINE_PREFIX": prefix, "LEADLINE_MODELS": str(models)
         }  # fmt: skip
         work = Work(
-            "leadline", [*command, "-m", "leadline", "worker"], environment, '"assigned"',
+            "leadline", [*command, "-m", "leadline", "worker", *(f"--step={each.name}" for each in steps)], environment, '"assigned"',
             f"{prefix}.labeled-predictions", len(outcomes.keys),
-            lanes=len(STEPS), feed=lambda: _feed(bootstrap, prefix, asked, outcomes, rate), left=lambda: left(bootstrap, prefix, STEPS),
+            lanes=len(steps), feed=lambda: _feed(bootstrap, prefix, asked, outcomes, rate), left=lambda: left(bootstrap, prefix, steps),
         )  # fmt: skip
         return await run(bootstrap, work, count, lambda: _wrong(bootstrap, prefix, windows))
 

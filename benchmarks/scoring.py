@@ -1,7 +1,7 @@
 """Scoring: requests of ten features, a scaler and a logistic regression, one prediction each."""
 
 import os
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from benchmarks.data import PLAIN, Shape, feature_names, features, request_numbe
 from benchmarks.measure import PARTITIONS, Cost, Work, publish, run, topics
 from benchmarks.model import exact_scores, trained, training_data
 from benchmarks.shapes import FEATURES, VERSION
+from benchmarks.sleeping import NAME, Sleeping
 from leadline.core.processor import Output
 from leadline.kafka import cluster
 from leadline.learning.add import add_version
@@ -23,13 +24,20 @@ from leadline.wire.codec import decode
 from leadline.wire.limits import CHANGELOG_BYTES
 
 _EXACT = 1e-9
+_ROOT = Path(__file__).parents[1]
 
 
 async def leadline(
-    bootstrap: str, count: int, folder: Path, command: list[str], shape: Shape = PLAIN, partitions: int = PARTITIONS
+    bootstrap: str,
+    count: int,
+    folder: Path,
+    command: list[str],
+    shape: Shape = PLAIN,
+    partitions: int = PARTITIONS,
+    shares: Mapping[str, float] = {},
 ) -> Cost:
     """Leadline's worker with the one step; the models are registered and rolled out like any other."""
-    async with serving(bootstrap, folder, command, shape, partitions) as (prefix, work):
+    async with serving(bootstrap, folder, command, shape, partitions, shares) as (prefix, work):
         await publish(bootstrap, prefix, [requests(count, shape=shape)])
         work = replace(work, expected=count)
         return await run(bootstrap, work, count, lambda: _wrong(bootstrap, prefix, count, shape.features))
@@ -37,33 +45,53 @@ async def leadline(
 
 @asynccontextmanager
 async def serving(
-    bootstrap: str, folder: Path, command: list[str], shape: Shape = PLAIN, partitions: int = PARTITIONS
+    bootstrap: str,
+    folder: Path,
+    command: list[str],
+    shape: Shape = PLAIN,
+    partitions: int = PARTITIONS,
+    shares: Mapping[str, float] = {},
+    sleeping: bool = False,
 ) -> AsyncIterator[tuple[str, Work]]:
-    """Topics, and a worker that scores requests as they come."""
-    models, names = folder / "models", ("prediction-requests", "predictions", "dead-letters")
-    register(models, shape)
+    """Topics, and a worker that scores requests as they come; with ``shares`` there are more versions, which may be ``sleeping``."""
+    models, names = folder / "models", ("prediction-requests", "predictions", "shadow-predictions", "dead-letters")
+    register(models, shape, versions=tuple(shares), sleeping=sleeping)
     async with topics(bootstrap, names, ("rollouts",), partitions) as prefix:
-        await publish(bootstrap, prefix, [rollouts(shape)])
+        await publish(bootstrap, prefix, [rollouts(shape, shares)])
         environment = {
-            **os.environ, "KAFKA_BOOTSTRAP": bootstrap, "LEADLINE_PREFIX": prefix, "LEADLINE_MODELS": str(models)
+            **os.environ, "KAFKA_BOOTSTRAP": bootstrap, "LEADLINE_PREFIX": prefix, "LEADLINE_MODELS": str(models), "PYTHONPATH": str(_ROOT),
         }  # fmt: skip
         worker = [*command, "-m", "leadline", "worker", "--step=scoring"]
         yield prefix, Work("leadline", worker, environment, '"assigned"', f"{prefix}.predictions", 0)
 
 
-def register(models: Path, shape: Shape = PLAIN, window_ms: int = 86_400_000) -> None:
-    """Add the models as any other is added."""
+def register(
+    models: Path,
+    shape: Shape = PLAIN,
+    window_ms: int = 86_400_000,
+    versions: Sequence[str] = (),
+    sleeping: bool = False,
+) -> None:
+    """Add the models as any other is added, and beside their one version the ``versions``, which say the same."""
     matrix, truth = training_data(shape.features)
     names = feature_names(shape.features)
     reference = pa.table({name: matrix[:, i] for i, name in enumerate(names)} | {"outcome": truth})
     for model in shape.names:
-        settings = ModelSettings(name=model, numeric=names, window=window_ms)
-        add_version(models, settings, VERSION, trained(shape.features), reference, "outcome")
+        settings = ModelSettings(name=model, numeric=names, window=window_ms, trusted=[NAME] if sleeping else [])
+        estimator = trained(shape.features)
+        add_version(models, settings, VERSION, estimator, reference, "outcome")
+        other = Sleeping(estimator).fit(matrix, truth) if sleeping else estimator
+        for version in versions:
+            add_version(models, settings, version, other, reference, "outcome")
 
 
-def rollouts(shape: Shape = PLAIN) -> Output:
-    """Each model's one version answers."""
-    records = [Rollout(model, VERSION, 0, "scripts/bench", "measured") for model in shape.names]
+def rollouts(shape: Shape = PLAIN, shares: Mapping[str, float] = {}) -> Output:
+    """Each model's one version answers; others have these shares."""
+    rollout_id = "measured" if shares else ""
+    records = [
+        Rollout(model, VERSION, 0, "scripts/bench", "measured", shares=dict(shares), rollout_id=rollout_id)
+        for model in shape.names
+    ]
     return Output("rollouts", [model.encode() for model in shape.names], records=records)
 
 

@@ -5,18 +5,20 @@ The comparison shares no code with the product but the reading of records.
 
 import math
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from faults import logs
+from faults.broken import fails
 from faults.traffic import GRACE_MS, HORIZON_MS, WINDOW_MS
 from faults.world import WIND, World
 from leadline.core.windows.latest import keep
 from leadline.kafka import cluster
 from leadline.records import LabeledPrediction, PredictionRequest
 from leadline.testing import oracle
+from leadline.testing.naive_routing import answers
 from leadline.topology import step
 from leadline.wire.codec import read
 
@@ -122,7 +124,9 @@ async def judge(world: World) -> Verdict:
     predictions = await logs.rows(world.bootstrap, world.prefix, "predictions")
     letters = await logs.letters(world.bootstrap, world.prefix)
     outcomes = world.former_outcomes + await world.outcomes()
-    joined, wrong = _without_forgotten(world, predictions, letters)
+    by_broken, misrouted = await _routes(world, predictions)
+    joined, wrong = _without_forgotten(world, predictions, letters, len(by_broken))
+    wrong += misrouted
     counts, windows, labels = oracle.join(
         joined,
         outcomes,
@@ -148,7 +152,7 @@ async def judge(world: World) -> Verdict:
     live = {(r["model_version"], r["window_start"], r["segment"]): r for r in emitted.values() if "tp" in r}
     bad = sum(_differs(live.get(key), row) for key, row in windows.items()) + len(set(live) - set(windows))
     lost, doubled = await _effects(world, labels)
-    lost += len(set(world.traffic.asked) - {row["request_id"] for row in predictions})
+    lost += len(set(world.traffic.asked) - {row["request_id"] for row in predictions} - {*by_broken.values()})
     events = len(world.traffic.asked) + len(predictions) + len(outcomes)
     bare = sum(row["feature_age_ms"] is None for row in predictions)
     verdict = Verdict(events, lost, doubled, _wrong_scores(world, predictions), wrong, bad, len(letters), bare)
@@ -157,8 +161,31 @@ async def judge(world: World) -> Verdict:
     return verdict
 
 
+async def _routes(world: World, predictions: list[dict[str, Any]]) -> tuple[dict[tuple[str, int, int], str], list[str]]:
+    """The requests that a broken version answered, by where they stand; and which requests another version answered than is to.
+
+    Only where who answers changed by assignments that say from when.
+    """
+    if len(world.assigned) == 1:
+        return {}, []
+    versions = {each.champion for each in world.assigned} | {name for each in world.assigned for name in each.shares}
+    acted: defaultdict[tuple[str, int], set[tuple[str, str]]] = defaultdict(set)
+    for row in predictions:
+        acted[row["request_id"], row["scored_at"]].add((row["model_version"], row["role"]))
+    by_broken, wrong = {}, []
+    for request in await logs.rows(world.bootstrap, world.prefix, "prediction-requests"):
+        name, arrival = request["request_id"], request["arrival_time"]
+        who = answers(world.assigned, request["user_id"] or name, arrival, versions)
+        none = who[0] in world.broken and fails(request["features"]["amount"])
+        if none:
+            by_broken["prediction-requests", *request["position"]] = name
+        if acted[name, arrival] != (set() if none else {who}):
+            wrong.append(f"{name} is answered by {sorted(acted[name, arrival])}, not by {'none' if none else who}")
+    return by_broken, wrong[:5]
+
+
 def _without_forgotten(
-    world: World, predictions: list[dict[str, Any]], letters: dict[tuple[str, int, int], str]
+    world: World, predictions: list[dict[str, Any]], letters: dict[tuple[str, int, int], str], by_broken: int
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """The predictions whose window was not forgotten when they came; and what is wrong with the dead letters.
 
@@ -178,7 +205,7 @@ def _without_forgotten(
         if len(forgotten) != len(left_out)
         else []
     )
-    others, refused = len(letters) - len(forgotten), world.traffic.refused
+    others, refused = len(letters) - len(forgotten), world.traffic.refused + by_broken
     return joined, wrong[:5] + ([f"{others} dead letters, not {refused}"] if others != refused else [])
 
 

@@ -55,7 +55,10 @@ class Odds:
 
 @dataclass(slots=True)
 class Traffic:
-    """Makes and publishes events by seed. ``asked`` are the requests that are to be scored, ``refused`` counts the dead letters to come."""
+    """Makes and publishes events by seed, with a night now and then, where ``nights`` may come.
+
+    ``asked`` are the requests that are to be scored, ``refused`` counts the dead letters to come.
+    """
 
     bootstrap: str
     prefix: str
@@ -64,6 +67,7 @@ class Traffic:
     odds: Odds = field(default_factory=Odds)
     speed: float = 1.0
     codecs: tuple[str | None, ...] = (None,)
+    nights: bool = True
     now_ms: int = 1_700_000_000_000
     sent: int = 0
     refused: int = 0
@@ -75,7 +79,7 @@ class Traffic:
 
     def calm(self) -> None:
         """Be as usual again."""
-        self.odds, self.speed, self.codecs = Odds(), 1.0, (None,)
+        self.odds, self.speed, self.codecs, self.nights = Odds(), 1.0, (None,), True
 
     def sleep(self) -> None:
         """Nothing comes for a night: all before it expires, is sealed and forgotten. Outcomes that came early are of nobody then."""
@@ -100,7 +104,7 @@ class Traffic:
                 senders = {codec: await stack.enter_async_context(self._sender(codec)) for codec in CODECS}
                 while (self.sent < self._before + events or striking()) and not self._waiting:
                     began = time.monotonic()
-                    if self._awake >= events // 2:
+                    if self.nights and self._awake >= events // 2:
                         self.sleep()
                     await self._publish(senders, int(each * self.speed))
                     each = max(1, int(events * 2 / 3 * _TICK_S / seconds))

@@ -20,6 +20,7 @@ import redis.asyncio as redis
 from aiokafka import AIOKafkaProducer
 
 from faults import logs, topics
+from faults.broken import Broken
 from faults.proxy import Proxy
 from faults.topics import PARTITIONS
 from faults.traffic import CATEGORIES, GRACE_MS, HORIZON_MS, STATIONS, WINDOW_MS, Traffic
@@ -32,18 +33,21 @@ from leadline.learning.add import add_version
 from leadline.learning.manifest import MODEL
 from leadline.learning.train import train
 from leadline.lookups.features import put_features
-from leadline.records import Rollout
+from leadline.records import Assignment, Rollout
 from leadline.settings import ModelSettings, SettingsError, load_settings
 from leadline.topology import step
 from leadline.wire.codec import key_of, value_of
 
 STEPS = ("scoring", "join", "performance")
 _JOINS_S = 60.0
+_LEAD_S = 4.0
+"""Of our time, of which the traffic's is many times as fast."""
+_ROOT = Path(__file__).parents[1]
 WIND = {station: float(n) for n, station in enumerate(STATIONS)}
 _MODEL = {
     "name": "m", "numeric": ["amount", "wind"], "categorical": ["kind"], "segments": ["kind"], "horizon": HORIZON_MS, "window": WINDOW_MS,
-    "grace": GRACE_MS, "lookups": {"weather": {"key": "station", "features": ["wind"]}},
-    "training": SETTINGS,
+    "grace": GRACE_MS, "trusted": ["faults.broken.Broken"], "categories": {"kind": CATEGORIES},
+    "lookups": {"weather": {"key": "station", "features": ["wind"]}}, "training": SETTINGS,
 }  # fmt: skip
 
 
@@ -78,6 +82,8 @@ class World:
         self._estimators: dict[str, Any] = {}
         self.trainers: Trainers | None = None
         self.kinds: dict[str, list[str]] = {}
+        self.assigned = [Assignment("v1", 0, {}, "", 1.0, "")]
+        self.broken: set[str] = set()
         self._count, self._stack = workers, ExitStack()
         (self._redis_network,) = free_ports(0)
         self.redis = EmbeddedRedis(folder / "redis")
@@ -139,7 +145,7 @@ class World:
     def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
         return {
             "KAFKA_BOOTSTRAP": self.for_workers, "REDIS_URL": self.redis.url.replace(f":{self.redis.port}/", f":{self._redis_network}/"),
-            "LEADLINE_PREFIX": self.prefix, "LEADLINE_CLOCK": "records", "LEADLINE_MODELS": str(self.models),
+            "LEADLINE_PREFIX": self.prefix, "LEADLINE_CLOCK": "records", "LEADLINE_MODELS": str(self.models), "PYTHONPATH": str(_ROOT),
             "LEADLINE_RUN_RECORDS": os.environ.get("LEADLINE_RUN_RECORDS", "500"), **more,
         }  # fmt: skip
 
@@ -313,17 +319,32 @@ class World:
 
     def add_version(self, name: str) -> None:
         """Train and add a version, called v and a number; each number gives another one."""
-        if name in self._estimators:
-            return
+        if name not in self._estimators:
+            self._add(name, 10.0, None)
+
+    def _add(self, name: str, most: float, wrapped: type[Broken] | None) -> None:
+        """A version whose reference has amounts up to so much, either way."""
         rng = np.random.default_rng(int(name[1:]))
-        amount, wind, kind = rng.normal(0, 1, 4000), rng.uniform(0, 20, 4000), rng.choice(CATEGORIES, 4000)
+        amount, wind, kind = (
+            rng.normal(0, 1, 4000).clip(-most, most),
+            rng.uniform(0, 20, 4000),
+            rng.choice(CATEGORIES, 4000),
+        )
         wind[rng.random(4000) < 0.1] = np.nan
         truth = amount + np.nan_to_num(wind) / 10 - 1 + rng.normal(0, 0.5, 4000) > 0
         data = pa.table({"amount": amount, "wind": wind, "kind": kind, "outcome": truth.astype(float)})
         settings = ModelSettings.model_validate(_MODEL)
-        self._estimators[name] = train(data, settings, "outcome")
+        estimator = train(data, settings, "outcome")
+        if wrapped is not None:
+            estimator = wrapped(estimator).fit(np.zeros((1, 3)), [0])
+        self._estimators[name] = estimator
         added = add_version(self.models, settings, name, self._estimators[name], data, "outcome")
         self.kinds[name] = added.signature.categories["kind"]
+
+    def add_broken(self, name: str) -> None:
+        """Train and add a version that passes on its reference, and fails on some of the requests."""
+        self._add(name, 0.5, Broken)
+        self.broken.add(name)
 
     def scores(self, name: str, features: list[list[float]]) -> list[float]:
         """What scikit-learn itself says for rows of features."""
@@ -343,9 +364,29 @@ class World:
         (self.models / name).mkdir(exist_ok=True)
         (self.models / name / "model.toml").write_text(f'name = "{name}"\nnumeric = ["amo', "utf-8")
 
+    async def assign(self, champion: str, share: float, challenger: str = "", wait: bool = True) -> None:
+        """Say who answers what arrives from some seconds on, and wait until then. No night comes meanwhile."""
+        others = {challenger or ("v2" if champion == "v1" else "v1"): share} if share else {}
+        self.traffic.nights = False
+        before_ms = self.traffic.now_ms
+        await asyncio.sleep(1)
+        lead_ms = int(_LEAD_S * max(1000, self.traffic.now_ms - before_ms))
+        at_ms = max(self.traffic.now_ms + lead_ms, self.assigned[0].effective_at + 1)
+        made = Assignment(champion, at_ms, others, f"salt {len(self.assigned)}", 1.0, "switches")
+        rollout = Rollout(
+            "m", champion, self.traffic.now_ms, "faults", "a fault wants it", shares=others, salt=made.salt,
+            rollout_id=made.rollout_id, effective_at=at_ms, earlier=list(self.assigned),
+        )  # fmt: skip
+        self.assigned.insert(0, made)
+        await self._roll_out(rollout)
+        while wait and self.traffic.now_ms < at_ms:  # noqa: ASYNC110 - the traffic's time goes on by itself
+            await asyncio.sleep(0.1)
+
     async def promote(self, version: str) -> None:
         """Say on the topic of rollouts which version answers."""
-        rollout = Rollout("m", version, self.traffic.now_ms, "faults", "a fault wants it")
+        await self._roll_out(Rollout("m", version, self.traffic.now_ms, "faults", "a fault wants it"))
+
+    async def _roll_out(self, rollout: Rollout) -> None:
         topic = f"{self.prefix}.rollouts"
         async with AIOKafkaProducer(bootstrap_servers=self.bootstrap) as producer:
             await producer.send_and_wait(topic, value_of(rollout), key=key_of("rollouts", rollout), partition=0)

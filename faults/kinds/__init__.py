@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from faults.kinds import identity, models, records, servers, trainers, workers
+from faults.kinds import identity, models, records, servers, switches, trainers, workers
 from faults.kinds.brokers import BROKERS
 from faults.world import World
 
@@ -31,6 +31,7 @@ _ONE_BROKER = (
     servers.redis_kill, servers.redis_pause, servers.redis_slow, servers.redis_flush, servers.redis_password,
     models.rollout, models.model_tampered, models.broken_model,
     trainers.trainer_kill, trainers.trainer_away,
+    switches.switch, switches.switch_kill, switches.canary_broken,
     identity.topics_remade, identity.partitions_added, identity.other_cluster,
 )  # fmt: skip
 
@@ -41,4 +42,6 @@ KINDS: dict[str, Fault] = {
     "mix": mix,
 }
 TRAINERS = {"trainer-kill", "trainer-away"}
-_NOT_MIXED = {"none", "mix", "clock-skew", *TRAINERS, *BROKERS}  # clock-skew wants libfaketime, which is not everywhere
+_SWITCHES = {"switch", "switch-kill", "canary-broken"}
+_NOT_MIXED = {"none", "mix", "clock-skew", *TRAINERS, *_SWITCHES, *BROKERS}
+"""clock-skew wants libfaketime, which is not everywhere."""

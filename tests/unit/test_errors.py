@@ -36,7 +36,7 @@ CASES = [
     (["up", "--port", "0", "--data", "/dev/null/x"], 1, "/dev/null", NONE),
     (["up"], 1, "127.0.0.1:1 does not answer", GONE),
     (["worker"], 1, "KAFKA_BOOTSTRAP is not set", NONE),
-    (["worker", "--step", HOSTILE], 2, "is not one of 'scoring', 'join'", GONE),
+    (["worker", "--step", HOSTILE], 2, "is not one of 'scoring', 'shadow', 'join'", GONE),
     (["worker", "join"], 2, "join", GONE),
     (["topics", "plan"], 1, "127.0.0.1:1 does not answer", GONE),
     (["topics", "plan", "--retention", HOSTILE], 2, "duration", GONE),
