@@ -122,7 +122,20 @@ COMPARED = [
 ]
 ALERTS = [
     Alert(
-        "i-1", "rollout", "high", "opened", "m", "v2", "*", 0, HOUR, 1, {}, "", cause="v2 was rolled back", at=40 * HOUR
+        "i-1",
+        "rollout",
+        "high",
+        "opened",
+        "m",
+        "v2",
+        "*",
+        0,
+        HOUR,
+        1,
+        {"rollout": ID},
+        "",
+        cause="v2 was rolled back",
+        at=40 * HOUR,
     ),
     Alert("i-2", "performance", "high", "opened", "m", "v1", "*", 0, HOUR, 1, {}, "", cause="it fell", at=30 * HOUR),
 ]

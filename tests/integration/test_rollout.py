@@ -180,6 +180,11 @@ async def test_a_rollout_is_begun_held_and_ended_by_commands_and_told_afterwards
         "paused",
         "rolled-back",
     ]
+    assert (await leadline(place, "rollout", "start", "m", "v3", "--mode", "canary", *why))[0] == 0
+    code, said, error = await leadline(place, "rollout", "promote", "m", *why)
+    assert (code, said.get("champion"), said.get("before"), len(said["answering"])) == (0, True, "v1", 1), error or said
+    assert (await leadline(place, "rollout", "rollback", "m", *why))[0] == 0
+    assert (await champions(place))["m"][0] == "v1"
     first.kill()
     first.wait()
     code, _, error = await leadline(place, "rollout", "start", "m", "v3", *why, "--timeout", "1s")

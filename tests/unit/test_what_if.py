@@ -131,3 +131,11 @@ def test_what_cannot_be_used_is_told(tmp_path, capsys):
     assert run([*ASKED, *log.write(tmp_path), "--json"]) == 0
     out, err = capsys.readouterr()
     assert (err, json.loads(out)["verdict"]) == ("1 records could not be used: score-not-finite 1\n", "hold")
+
+
+def test_whole_cycles_are_looked_at_where_the_settings_have_one(tmp_path, capsys):
+    log = Log(2, 30, 20, {"v1": 0.8, "v2": 0.8})
+    told = simulated(log, tmp_path, capsys, *asked(tmp_path, '[alerts]\ncycle = "6h"'))
+    assert [each["at"] for each in told["looks"]] == [iso(START + hours * HOUR + 1) for hours in (8, 14, 20, 26)]
+    by_window = {each["at"]: each for each in simulated(log, tmp_path, capsys)["looks"]}
+    assert [each["pairs"] for each in told["looks"]] == [by_window[each["at"]]["pairs"] for each in told["looks"]]

@@ -95,7 +95,7 @@ def fields(question: "Question", decided: "Decided", requests: dict[str, int]) -
 
     last = decided.looks[-1] if decided.looks else None
     verdict = decided.verdict.verdict if decided.verdict else last.look.verdict if last else "no-labels"
-    at = decided.verdict.as_of if decided.verdict else None
+    at = decided.at if decided.verdict else None
     return {
         "verdict": _VERDICTS.get(verdict, verdict), "decided_at": None if at is None else iso(at), **_counts(last),
         "harmed": harmed(question, decided, requests), "looks": [_look(each) for each in decided.looks],

@@ -18,8 +18,7 @@ def harmed(question: Question, decided: Decided, requests: Mapping[str, int]) ->
     last = decided.looks[-1].look
     if last.better == last.worse:
         return 0
-    until = decided.verdict.as_of if decided.verdict else None
-    asked = [(at, name) for name, at in requests.items() if until is None or at <= until]
+    asked = [(at, name) for name, at in requests.items() if at <= decided.at]
     answered = _answered_by_challenger(assignments(decided.rollouts[-1]), question.challenger, asked)
     return answered if last.worse > last.better else len(asked) - answered
 

@@ -45,12 +45,13 @@ class Seen(NamedTuple):
 class Decided(NamedTuple):
     """What the stages wrote; each look; and the verdict that decided, None where none did before the logs ended.
 
-    ``letters``: records that could not be used, by the reason.
+    ``at``: the stage time of the verdict, or of the end. ``letters``: records that could not be used, by the reason.
     """
 
     records: list[Record]
     looks: list[Seen]
     verdict: Verdict | None
+    at: int
     letters: dict[str, int]
 
     @property
@@ -64,8 +65,8 @@ def decide(question: Question, logs: PairedLogs, progress: Progress) -> Decided:
     driver = Driver(_OneModel(question), [step(name) for name in _STEPS])
     _begin(driver, question, begin_ms)
     sources, looking = [_Source(each) for each in logs], _Looking(question.settings, begin_ms)
-    total, done, verdict = sum(map(len, logs)), 0, None
-    for at_ms in _times(question.settings, begin_ms, logs.ends_ms):
+    total, done, verdict, at_ms = sum(map(len, logs)), 0, None, begin_ms
+    for at_ms in _times(question.settings, begin_ms, logs):
         done += sum(source.publish(driver, at_ms) for source in sources)
         _let_pass(driver, at_ms)
         progress("published", done, total)
@@ -74,16 +75,17 @@ def decide(question: Question, logs: PairedLogs, progress: Progress) -> Decided:
         if verdict is not None:
             break
     records = [record for topic in _TOLD for record in driver.read(topic)]
-    return Decided(records, looking.seen, verdict, _letters(driver))
+    return Decided(records, looking.seen, verdict, at_ms, _letters(driver))
 
 
-def _times(settings: ModelSettings, begin_ms: int, end_ms: int) -> list[int]:
-    """When something may happen: just after the labels of a window are due, a step is over, or the deadline; and when the logs end."""
-    policy = settings.rollout
+def _times(settings: ModelSettings, begin_ms: int, logs: PairedLogs) -> list[int]:
+    """When something may happen: just after the labels of a cycle with pairs are due, a step is over, or the deadline; and at the end."""
+    policy, cycle = settings.rollout, settings.alerts.cycle or settings.window
     steps = [begin_ms + policy.shadow + 1 + number * (policy.bake + 1) for number in range(len(policy.steps) + 1)]
     late = [] if policy.deadline is None else [begin_ms + policy.deadline + 1]
-    due = range(begin_ms + settings.window + settings.mature_after + 1, end_ms, settings.window)
-    return sorted({each for each in (*due, *steps, *late) if each < end_ms} | {end_ms})
+    cycles = {(at - begin_ms) // cycle + 1 for at in logs.requests().values()}
+    due = [begin_ms + number * cycle + settings.mature_after + 1 for number in cycles]
+    return sorted({each for each in (*due, *steps, *late) if each < logs.ends_ms} | {logs.ends_ms})
 
 
 class _Source:

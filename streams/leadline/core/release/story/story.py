@@ -117,10 +117,9 @@ class _Telling:
         yield from (each for each in self._heard.verdicts if each.at in PLACES and each.cause == self._id)
 
     def _incidents(self) -> Iterator[Told]:
-        later = [each.event_time for each in self._heard.rollouts if each.rollout_id not in ("", self._id)]
-        until = min([at for at in later if at > self._began], default=_FOR_EVER)
+        """Those that name the rollout."""
         for alert in self._heard.alerts:
-            if alert.kind == "rollout" and self._began <= alert.at < until:
+            if alert.kind == "rollout" and alert.evidence.get("rollout") == self._id:
                 yield told.incident(alert)
 
     def _missing(self) -> Iterator[str]:
