@@ -32,6 +32,7 @@ from benchmarks import (
     coverage,
     delays,
     drift_null,
+    families,
     final_values,
     gate,
     incidents,
@@ -89,6 +90,10 @@ def main() -> int:
         return 0
     if asked.job == "gate":
         for table in gate.tables(asked.challengers):
+            _show(table)
+        return 0
+    if asked.job == "families":
+        for table in families.tables():
             _show(table)
         return 0
     if asked.job == "watch":
@@ -169,6 +174,7 @@ def _arguments() -> argparse.Namespace:
     gating.add_argument(
         "--challengers", type=int, default=gate.CHALLENGERS, help="of a cell on which nothing is better"
     )
+    jobs.add_parser("families", help="what a model of each library costs")
     budgeted = jobs.add_parser("kinds", help="false incidents of every kind that has a budget, by drawn rows")
     budgeted.add_argument("--windows", type=int, default=900, help="windows of a cell")
     happening = jobs.add_parser("incidents", help="every incident of streams, however their log is read")
