@@ -36,6 +36,7 @@ from benchmarks import (
     coverage,
     delays,
     drift_null,
+    families,
     final_values,
     forms,
     gate,
@@ -101,6 +102,8 @@ def main() -> int:
         for table in gate.tables(asked.challengers):
             _show(table)
         return 0
+    if asked.job == "families":
+        for table in families.tables():
     if asked.job == "rollouts":
         for table in rollouts.tables(asked.rollouts):
             _show(table)
@@ -188,6 +191,7 @@ def _arguments() -> argparse.Namespace:
     gating.add_argument(
         "--challengers", type=int, default=gate.CHALLENGERS, help="of a cell on which nothing is better"
     )
+    jobs.add_parser("families", help="what a model of each library costs")
     rolling = jobs.add_parser(
         "rollouts", help="what chance does to a rollout, and what a difference takes, by drawn pairs"
     )

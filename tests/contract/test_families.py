@@ -3,11 +3,13 @@
 import json
 import random
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
 from functools import cache
 from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,16 +17,19 @@ import pytest
 from families import FAMILIES, MIXED, Case, rows, saved, truth
 from hostile_models import members
 from leadline.core.texts import Texts
+from leadline.learning import confined
 from leadline.learning.add import add_file
-from leadline.learning.confined import examine_apart
+from leadline.learning.cached import CachedModels
 from leadline.learning.errors import RegistryError
 from leadline.learning.examine import examine
 from leadline.learning.limits import GOLDEN, LIMITS, MANIFEST, MODELS
+from leadline.learning.look import look
 from leadline.learning.model_files import ModelFiles
 from leadline.learning.models import read_model
 from leadline.learning.native.kinds import KINDS, parity_of
 from leadline.learning.native.ubjson import decode, encode
 from leadline.learning.reference import inputs
+from leadline.settings import ModelSettings
 
 MUTATIONS = 120
 """Of each file."""
@@ -35,22 +40,38 @@ def case(name: str) -> Case:
     return FAMILIES[name]()
 
 
-@pytest.fixture(params=FAMILIES)
-def given(request):
-    return case(request.param)
+@pytest.fixture(scope="module")
+def added(tmp_path_factory):
+    """Gives the models' folder in which a case was added; each is added once."""
+
+    @cache
+    def folder(name):
+        root = tmp_path_factory.mktemp("added")
+        case(name).add(root)
+        return root / "models"
+
+    return folder
+
+
+@pytest.fixture
+def copied(added, tmp_path):
+    """The same, to be changed."""
+    return lambda name: Path(shutil.copytree(added(name), tmp_path / "models"))
 
 
 @pytest.fixture(
     params=[name for name in FAMILIES if name.split()[1] in ("ubj", "json", "wrapper", "text", "matrix", "columns")]
 )
 def hostile(request):
-    return case(request.param)
+    return request.param
 
 
-def test_it_answers_as_its_own_library_does(tmp_path, given):
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("name", FAMILIES)
+def test_it_answers_as_its_own_library_does(added, name):
     """10,000 rows, with missing values and categories; the addition itself compares, the load does it again."""
-    given.add(tmp_path)
-    version = ModelFiles(tmp_path / "models").load_survived("m", "v1")
+    given = case(name)
+    version = ModelFiles(added(name)).load("m", "v1")
     rows = inputs(given.table(), version.signature)
     scores = version.predictor.predict(*rows)
     within = parity_of(given.data)
@@ -79,26 +100,37 @@ def _check_unseen(version, rows, given):
     np.testing.assert_array_equal(found, missing)
 
 
-def test_another_answer_for_the_golden_sample_is_refused(tmp_path, hostile):
-    hostile.add(tmp_path)
-    folder = tmp_path / "models" / "m" / "v1"
+def test_another_answer_for_the_golden_sample_is_refused(copied, hostile):
+    root = copied(hostile)
+    folder = root / "m" / "v1"
     golden = json.loads((folder / GOLDEN).read_bytes())
     golden["scores"][3] += 1e-3
     _reseal(folder, GOLDEN, json.dumps(golden).encode())
     with pytest.raises(RegistryError, match="for row 4 of its golden sample"):
-        ModelFiles(tmp_path / "models").load("m", "v1")
+        ModelFiles(root).load("m", "v1")
 
 
-def test_a_changed_file_is_refused_or_answers_alike(tmp_path, hostile):
+@pytest.mark.parametrize("name", ["xgboost ubj", "lightgbm wrapper", "onnx columns"])
+def test_a_worker_tries_it_in_a_process_of_its_own_before_it_loads_it(added, monkeypatch, name):
+    models = CachedModels(added(name))
+    assert models.loaded("m", "v1", 0) is not None
+    monkeypatch.setattr(confined, "__spec__", type("Spec", (), {"name": "ends_itself"}))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1] / "data"))
+    models = CachedModels(added(name))
+    assert models.loaded("m", "v1", 0) is None
+    assert "ended the process that read it (SIGSEGV)" in models.why_unusable("m", "v1")
+
+
+def test_a_changed_file_is_refused_or_answers_alike(copied, hostile):
     """In this process: one that ends it ends the test. The manifest says the digest of the changed file, as an attacker's would."""
-    hostile.add(tmp_path)
-    folder = tmp_path / "models" / "m" / "v1"
+    root, given = copied(hostile), case(hostile)
+    folder = root / "m" / "v1"
     name = next(each for each in MODELS if (folder / each).exists())
-    files = ModelFiles(tmp_path / "models")
-    rows = inputs(hostile.table().slice(0, 500), files.describe("m", "v1").signature)
+    files = ModelFiles(root)
+    rows = inputs(given.table().slice(0, 500), files.describe("m", "v1").signature)
     refused = 0
     for seed in range(MUTATIONS):
-        _reseal(folder, name, mutated(hostile.data, seed))
+        _reseal(folder, name, mutated(given.data, seed))
         try:
             version = files.load("m", "v1")
         except RegistryError:
@@ -106,7 +138,7 @@ def test_a_changed_file_is_refused_or_answers_alike(tmp_path, hostile):
             continue
         assert len(version.predictor.predict(*rows)) == 500
     assert refused
-    (folder / name).write_bytes(mutated(hostile.data, 0))
+    (folder / name).write_bytes(mutated(given.data, 0))
     with pytest.raises(RegistryError, match="sha256 differs"):
         files.load("m", "v1")
 
@@ -308,10 +340,24 @@ def test_categories_beyond_ascii_of_xgboost_have_to_be_said(tmp_path):
 def test_a_file_that_is_too_large_is_refused(tmp_path, hostile, monkeypatch):
     for name in MODELS:
         monkeypatch.setitem(LIMITS, name, 1000)
-    file = tmp_path / "given"
-    file.write_bytes(hostile.data)
+    given, file = case(hostile), tmp_path / "given"
+    file.write_bytes(given.data)
     with pytest.raises(RegistryError, match="cannot be read"):
-        add_file(tmp_path / "models", hostile.settings, "v1", file, hostile.table(), "y")
+        add_file(tmp_path / "models", given.settings, "v1", file, given.table(), "y")
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "categories", "classes"),
+    [
+        ("xgboost ubj", ["b", "c", "a", "k"], ["c", "k"], ["0", "1"]),
+        ("lightgbm wrapper", ["b", "c", "a", "k"], ["c", "k"], ["no", "yes"]),
+        ("onnx columns", ["b", "c", "a", "k"], [], ["0", "1"]),
+        ("xgboost regression", None, [], []),
+    ],
+)
+def test_what_it_knows_of_itself_is_seen_before_anybody_says_it(name, columns, categories, classes):
+    found = look(case(name).data, ModelSettings(name="new"), ["x", "y"], "it")
+    assert (found.columns, found.categories, found.classes) == (columns, categories, classes)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
@@ -335,16 +381,6 @@ def test_nothing_of_them_is_imported_before_such_a_model_is_loaded():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     ).stdout.split()
     assert not {kind.package for kind in KINDS} & set(loaded)
-
-
-def test_a_model_that_ends_its_process_is_refused_in_one_line(hostile, monkeypatch):
-    """Whatever native code does, it does it in the process that `model add` and the worker ask first."""
-    from leadline.learning import confined
-
-    monkeypatch.setattr(confined, "__spec__", type("Spec", (), {"name": "ends_itself"}))
-    monkeypatch.setenv("PYTHONPATH", str(__file__).rpartition("/")[0] + "/../data")
-    with pytest.raises(RegistryError, match="given ended the process that read it"):
-        examine_apart(hostile.data, hostile.settings, _sample(hostile), "given")
 
 
 def _sample(given):

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from leadline.learning.native.errors import NativeError
+from leadline.learning.native.onnx_trees import WIDTH, check_trees, ints
 from leadline.learning.native.protobuf import Message, Schema, decode, encode
 
 _DIM: Schema = {1: "int", 2: "bytes"}
@@ -48,7 +48,6 @@ _PLAIN = frozenset(
     "Split Sqrt Squeeze Sub Sum Tanh TopK Transpose Unsqueeze Where Xor".split()
 )
 """Operators without branches, loops, chance and files, and none that makes much of little."""
-_WIDTH = 10_000
 _NODES = 10_000
 _FLOAT, _INT32, _INT64, _TEXT, _BOOL, _DOUBLE = 1, 6, 7, 8, 9, 11
 KINDS = {_FLOAT: "float32", _INT32: "int32", _INT64: "int64", _TEXT: "text", _BOOL: "bool", _DOUBLE: "float64"}
@@ -98,7 +97,7 @@ def checked(data: bytes) -> Checked:
         _check_tensor(tensor)
     constants = {_name(each, 8): each for each in graph.get(5, [])}
     inputs = [_input(each) for each in graph.get(11, []) if _name(each, 1) not in constants]
-    if not inputs or len(inputs) > _WIDTH:
+    if not inputs or len(inputs) > WIDTH:
         raise NativeError("has no inputs, or too many")
     score, label, classes = _outputs(graph, constants)
     return Checked(encode(model, _MODEL), inputs, score, label, classes, model)
@@ -170,8 +169,8 @@ def _input(value: Message) -> Input:
             f"has an input {name[:50]!r} that takes no rows of any number: convert it with [None, columns]"
         )
     width = dims[1].get(1) if len(dims) == 2 else 1
-    if width is not None and not 0 < width <= _WIDTH:
-        raise NativeError(f"has an input {name[:50]!r} with {width} columns, and up to {_WIDTH:,} are served")
+    if width is not None and not 0 < width <= WIDTH:
+        raise NativeError(f"has an input {name[:50]!r} with {width} columns, and up to {WIDTH:,} are served")
     return Input(name, kind, width, flat=len(dims) == 1)
 
 
@@ -247,7 +246,7 @@ def _check_learned(kind: str, held: dict[str, Any]) -> None:
         if len(_floats(held, "intercepts")) not in ({1, 2} if labels == 2 else {labels}):
             raise NativeError("has weights of classes that are not there")
     if kind in ("TreeEnsembleClassifier", "TreeEnsembleRegressor"):
-        _check_trees(held, "class" if kind.endswith("Classifier") else "target")
+        check_trees(held, "class" if kind.endswith("Classifier") else "target")
         if any(name.endswith("_as_tensor") for name in held):
             raise NativeError("has trees with numbers of another precision, which are not served")
 
@@ -259,93 +258,11 @@ def _floats(held: dict[str, Any], name: str) -> NDArray[np.float32]:
     return found
 
 
-def _ints(held: dict[str, Any], name: str, count: int | None = None) -> NDArray[np.int64]:
-    found = held.get(name)
-    if found is None and not count:
-        return np.zeros(0, np.int64)
-    if not isinstance(found, np.ndarray) or found.dtype != np.int64 or (count is not None and len(found) != count):
-        raise NativeError(f"has trees without a sound list {name}")
-    return found
-
-
-def _check_trees(held: dict[str, Any], leaf: str) -> None:
-    """Every way from a root goes on, and ends: each node has one parent, a root none, and what a leaf says is of a leaf."""
-    trees = _ints(held, "nodes_treeids")
-    count = len(trees)
-    of = partial(_ints, held, count=count)
-    ids, true, false = of("nodes_nodeids"), of("nodes_truenodeids"), of("nodes_falsenodeids")
-    modes, values = held.get("nodes_modes", []), held.get("nodes_values")
-    if (
-        not isinstance(modes, list)
-        or len(modes) != count
-        or not isinstance(values, np.ndarray)
-        or len(values) != count
-        or not count
-    ):
-        raise NativeError("has trees without nodes")
-    if not set(modes) <= {
-        b"BRANCH_LEQ",
-        b"BRANCH_LT",
-        b"BRANCH_GTE",
-        b"BRANCH_GT",
-        b"BRANCH_EQ",
-        b"BRANCH_NEQ",
-        b"LEAF",
-    }:
-        raise NativeError("has trees with a node of an unknown kind")
-    asked = of("nodes_featureids")
-    if not ((asked >= 0) & (asked < _WIDTH)).all():
-        raise NativeError("has trees that ask for a feature that is not there")
-    inner = np.array([each != b"LEAF" for each in modes], bool)
-    where = {key: at for at, key in enumerate(zip(trees.tolist(), ids.tolist(), strict=True))}
-    if len(where) != count:
-        raise NativeError("has trees with a node that is there twice")
-    _check_children(where, trees, inner, (true, false))
-    _check_leaves(held, leaf, where, inner)
-
-
-def _check_children(
-    where: dict[tuple[int, int], int],
-    trees: NDArray[np.int64],
-    inner: NDArray[np.bool_],
-    ways: tuple[NDArray[np.int64], ...],
-) -> None:
-    at = np.flatnonzero(inner)
-    children = [where.get(key, -1) for way in ways for key in zip(trees[at].tolist(), way[at].tolist(), strict=True)]
-    found = np.array(children, np.int64)
-    first = np.unique(trees, return_index=True)[1]  # the runtime takes the first node of a tree for its root
-    if (found < 0).any():
-        raise NativeError("has trees with a node that leads nowhere")
-    if len(np.unique(found)) != len(found) or np.isin(found, first).any():
-        raise NativeError("has trees with a node of two parents, or with a root that has one")
-
-
-def _check_leaves(held: dict[str, Any], leaf: str, where: dict[tuple[int, int], int], inner: NDArray[np.bool_]) -> None:
-    trees = _ints(held, f"{leaf}_treeids")
-    nodes, ids = _ints(held, f"{leaf}_nodeids", len(trees)), _ints(held, f"{leaf}_ids", len(trees))
-    weights = held.get(f"{leaf}_weights")
-    if not isinstance(weights, np.ndarray) or len(weights) != len(trees):
-        raise NativeError("has trees without a sound list of what their leaves say")
-    at = np.array([where.get(key, -1) for key in zip(trees.tolist(), nodes.tolist(), strict=True)], np.int64)
-    if (at < 0).any() or inner[at].any():
-        raise NativeError("has trees with an answer that is of no leaf")
-    labels = max(
-        (len(held[name]) for name in ("classlabels_int64s", "classlabels_strings") if held.get(name) is not None),
-        default=0,
-    )
-    outcomes = labels if leaf == "class" else held.get("n_targets")
-    if not isinstance(outcomes, int) or not 0 < outcomes <= 2 or not ((ids >= 0) & (ids < outcomes)).all():
-        raise NativeError("has trees of several outcomes, or of classes that are not there")
-    base = held.get("base_values")
-    if base is not None and len(base) not in (0, 1, outcomes):
-        raise NativeError("has trees with base values of other outcomes")
-
-
 def needed(node: Message) -> int:
     """How many columns an operator of weights or trees looks at, at least. Raises NativeError."""
     held, kind = attributes(node), _name(node, 4)
     if kind in ("TreeEnsembleClassifier", "TreeEnsembleRegressor"):
-        return int(_ints(held, "nodes_featureids").max()) + 1
+        return int(ints(held, "nodes_featureids").max()) + 1
     weights, intercepts = held.get("coefficients"), held.get("intercepts")
     outcomes = (
         len(intercepts) if isinstance(intercepts, np.ndarray) and len(intercepts) else int(held.get("targets") or 1)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from leadline.learning.native.errors import NativeError
 from leadline.learning.native.ubjson import decode, encode
+from leadline.learning.native.xgboost_trees import WIDTH, array, mapping, tree_of, whole
 
 BINARY = "binary:logistic"
 _REGRESSIONS = frozenset(
@@ -24,12 +25,6 @@ _PARAMS = {
     "reg:tweedie": "tweedie_regression_param",
     "count:poisson": "poisson_regression_param",
 }
-_WIDTH = 10_000
-"""Features: more are in no request."""
-_INTS = ("left_children", "right_children", "parents", "split_indices")
-_FLOATS = ("base_weights", "split_conditions", "loss_changes", "sum_hessian")
-_BYTES = ("default_left", "split_type")
-_DELETED = np.uint32(0xFFFFFFFF).astype(np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +52,12 @@ def is_xgboost(data: bytes) -> bool:
 
 def checked(data: bytes) -> Checked:
     """What is in a file. Raises NativeError."""
-    return _checked(_mapping(_read(data), "the file"))
+    return _checked(mapping(_read(data), "the file"))
 
 
 def checked_state(data: bytes) -> Checked:
     """The same for the state that a pickle or a skops file has of a booster."""
-    return _checked(_mapping(_mapping(_read(data), "the state").get("Model"), "Model"))
+    return _checked(mapping(mapping(_read(data), "the state").get("Model"), "Model"))
 
 
 def _read(data: bytes) -> Any:
@@ -75,14 +70,14 @@ def _read(data: bytes) -> Any:
 
 
 def _checked(model: Mapping[str, Any]) -> Checked:
-    learner = _mapping(model.get("learner"), "learner")
-    param = _mapping(learner.get("learner_model_param"), "learner_model_param")
-    width, objective = _int(param, "num_feature"), _objective(learner)
-    if not 0 < width <= _WIDTH:
-        raise NativeError(f"has {width} features, and up to {_WIDTH:,} are served")
+    learner = mapping(model.get("learner"), "learner")
+    param = mapping(learner.get("learner_model_param"), "learner_model_param")
+    width, objective = whole(param, "num_feature"), _objective(learner)
+    if not 0 < width <= WIDTH:
+        raise NativeError(f"has {width} features, and up to {WIDTH:,} are served")
     _check_outputs(param)
     names, types = _names(learner.get("feature_names"), width), _names(learner.get("feature_types"), width)
-    booster, cats = _booster(_mapping(learner.get("gradient_booster"), "gradient_booster"), width)
+    booster, cats = _booster(mapping(learner.get("gradient_booster"), "gradient_booster"), width)
     attributes, rounds, wrapped = _attributes(learner, booster)
     new: dict[str, Any] = {"attributes": attributes, "feature_names": names or [], "feature_types": types or []}
     new["gradient_booster"] = booster
@@ -99,23 +94,8 @@ def _checked(model: Mapping[str, Any]) -> Checked:
     return Checked(data, objective["name"], width, names, categories, coded, booster["name"], rounds, wrapped)
 
 
-def _mapping(value: Any, what: str) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise NativeError(f"has no {what}: it is no model of XGBoost, or one of a release before 1.6")
-    return value
-
-
-def _int(held: Mapping[str, Any], name: str) -> int:
-    value = held.get(name)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,10}", value):
-        return int(value)
-    raise NativeError(f"has no number {name}")
-
-
 def _objective(learner: Mapping[str, Any]) -> dict[str, Any]:
-    held = _mapping(learner.get("objective"), "objective")
+    held = mapping(learner.get("objective"), "objective")
     name = str(held.get("name"))
     if name.startswith("multi:"):
         raise NativeError(f"has the objective {name[:50]}: models of exactly two classes are served so far")
@@ -133,7 +113,7 @@ def _objective(learner: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_outputs(param: Mapping[str, Any]) -> None:
-    classes, targets = _int(param, "num_class"), _int(param, "num_target") if "num_target" in param else 1
+    classes, targets = whole(param, "num_class"), whole(param, "num_target") if "num_target" in param else 1
     if classes > 1:
         raise NativeError(f"has {classes} classes: models of exactly two classes are served so far")
     if targets > 1:
@@ -162,7 +142,7 @@ def _attributes(learner: Mapping[str, Any], booster: Mapping[str, Any]) -> tuple
     wrapped = "scikit_learn" in found
     if "best_iteration" not in found:
         return {}, 0, wrapped
-    best = _int(found, "best_iteration")
+    best = whole(found, "best_iteration")
     if not 0 <= best < max(_rounds(booster), 1):
         raise NativeError(f"has the best iteration {best}, and {_rounds(booster)} rounds")
     return {"best_iteration": str(best)}, best + 1, wrapped
@@ -179,20 +159,20 @@ def _booster(held: Mapping[str, Any], width: int) -> tuple[dict[str, Any], Any]:
     """The booster anew, and its categories."""
     name = held.get("name")
     if name == "gblinear":
-        return {"name": name, "model": _linear(_mapping(held.get("model"), "model"), width)}, None
+        return {"name": name, "model": _linear(mapping(held.get("model"), "model"), width)}, None
     if name == "gbtree":
-        model = _mapping(held.get("model"), "model")
+        model = mapping(held.get("model"), "model")
         return {"name": name, "model": _trees(model, width)}, model.get("cats")
     if name == "dart":
-        inner, cats = _booster(_mapping(held.get("gbtree"), "gbtree"), width)
-        drops = _array(held, "weight_drop", np.float32, len(inner["model"]["trees"]))
+        inner, cats = _booster(mapping(held.get("gbtree"), "gbtree"), width)
+        drops = array(held, "weight_drop", np.float32, len(inner["model"]["trees"]))
         return {"name": name, "gbtree": inner, "weight_drop": drops.tolist()}, cats
     raise NativeError(f"has the booster {str(name)[:50]}, which is not known")
 
 
 def _linear(model: Mapping[str, Any], width: int) -> dict[str, Any]:
-    rounds = _int(model, "boosted_rounds") if "boosted_rounds" in model else 0
-    return {"boosted_rounds": rounds, "weights": _array(model, "weights", np.float32, width + 1)}
+    rounds = whole(model, "boosted_rounds") if "boosted_rounds" in model else 0
+    return {"boosted_rounds": rounds, "weights": array(model, "weights", np.float32, width + 1)}
 
 
 def _trees(model: Mapping[str, Any], width: int) -> dict[str, Any]:
@@ -200,17 +180,17 @@ def _trees(model: Mapping[str, Any], width: int) -> dict[str, Any]:
     if not isinstance(trees, list):
         raise NativeError("has no list of trees")
     count = len(trees)
-    if _array(model, "tree_info", np.int32, count).any():
+    if array(model, "tree_info", np.int32, count).any():
         raise NativeError("has trees of several outcomes")
-    param = _mapping(model.get("gbtree_model_param"), "gbtree_model_param")
-    parallel = _int(param, "num_parallel_tree") if "num_parallel_tree" in param else 1
+    param = mapping(model.get("gbtree_model_param"), "gbtree_model_param")
+    parallel = whole(param, "num_parallel_tree") if "num_parallel_tree" in param else 1
     starts = _starts(model, count, max(parallel, 1))
     return {
         "cats": {"enc": [], "feature_segments": np.zeros(0, np.int32), "sorted_idx": np.zeros(0, np.int32)},
         "gbtree_model_param": {"num_parallel_tree": str(max(parallel, 1)), "num_trees": str(count)},
         "iteration_indptr": starts.tolist(),
         "tree_info": [0] * count,
-        "trees": [_tree(_mapping(each, "tree"), at, width) for at, each in enumerate(trees)],
+        "trees": [tree_of(mapping(each, "tree"), at, width) for at, each in enumerate(trees)],
     }
 
 
@@ -218,75 +198,10 @@ def _starts(model: Mapping[str, Any], count: int, parallel: int) -> NDArray[Any]
     """Where each round begins among the trees."""
     if "iteration_indptr" not in model:
         return np.append(np.arange(0, count, parallel), count).astype(np.int32)
-    found = _array(model, "iteration_indptr", np.int32)
+    found = array(model, "iteration_indptr", np.int32)
     if not len(found) or found[0] or found[-1] != count or (np.diff(found) < 0).any():
         raise NativeError("has rounds that are not of its trees")
     return found
-
-
-def _tree(tree: Mapping[str, Any], at: int, width: int) -> dict[str, Any]:
-    param = _mapping(tree.get("tree_param"), "tree_param")
-    nodes = _int(param, "num_nodes")
-    if _int(param, "size_leaf_vector") > 1 or _int(param, "num_feature") != width:
-        raise NativeError("has a tree of other features, or of several outcomes")
-    found: dict[str, Any] = {name: _array(tree, name, np.int32, nodes) for name in _INTS}
-    found |= {name: _array(tree, name, np.float32, nodes) for name in _FLOATS}
-    found |= {name: _array(tree, name, np.uint8, nodes) for name in _BYTES}
-    _check_nodes(found, nodes, width)
-    found |= _node_categories(tree, found)
-    shape = {"num_deleted": "0", "num_feature": str(width), "num_nodes": str(nodes), "size_leaf_vector": "1"}
-    deleted = int((found["split_indices"] == _DELETED).sum())
-    return found | {"id": at, "tree_param": shape | {"num_deleted": str(deleted)}}
-
-
-def _check_nodes(tree: Mapping[str, Any], nodes: int, width: int) -> None:
-    """Every way from the root goes down, and ends. A child comes after its parent, and has one."""
-    left, right = tree["left_children"], tree["right_children"]
-    inner = np.flatnonzero(left != -1)
-    children = np.concatenate([left[inner], right[inner]])
-    after = np.concatenate([inner, inner])
-    if not nodes or not ((children > after) & (children < nodes)).all() or (right[left == -1] != -1).any():
-        raise NativeError("has a tree with a node that leads nowhere")
-    if len(np.unique(children)) != len(children) or (tree["parents"][children] != after).any():
-        raise NativeError("has a tree with a node of two parents")
-    asked = tree["split_indices"][inner]
-    if not ((asked >= 0) & (asked < width)).all():
-        raise NativeError("has a tree that asks for a feature that is not there")
-    if (tree["split_type"] > 1).any() or (tree["default_left"] > 1).any():
-        raise NativeError("has a tree with a node of an unknown kind")
-
-
-def _node_categories(tree: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
-    """The categories that go one way, for each node that asks for some."""
-    known = {name: _array(tree, name, np.int32) for name in ("categories", "categories_nodes")}
-    starts, sizes = (_array(tree, f"categories_{name}", np.int64) for name in ("segments", "sizes"))
-    asking = np.flatnonzero((found["split_type"] == 1) & (found["left_children"] != -1))
-    at, values = known["categories_nodes"], known["categories"]
-    sound = len(at) == len(starts) == len(sizes) and (np.diff(at) > 0).all() and np.array_equal(at, asking)
-    ends = np.cumsum(sizes)
-    sound = sound and (sizes > 0).all() and np.array_equal(starts, ends - sizes) and len(values) == sizes.sum()
-    if not sound or ((values < 0) | (values >= _WIDTH * 10)).any():
-        raise NativeError("has a tree that asks for categories that are not there")
-    return known | {"categories_segments": starts, "categories_sizes": sizes}
-
-
-def _array(held: Mapping[str, Any], name: str, kind: Any, size: int | None = None) -> NDArray[Any]:
-    value = held.get(name)
-    try:
-        found = np.asarray(value)
-        sound = value is not None and found.ndim == 1 and (not found.size or found.dtype.kind in "biuf")
-        sound = sound and (size is None or found.size == size)
-        whole = np.dtype(kind).kind in "iu"
-        if sound and whole and found.size:
-            limits = np.iinfo(kind)
-            unsigned = found.astype(np.int64)
-            sound = (unsigned == found).all() and unsigned.min() >= limits.min and unsigned.max() <= limits.max
-    except (ValueError, TypeError, OverflowError):
-        sound = False
-    if not sound:
-        raise NativeError(f"has no sound list {name}")
-    with np.errstate(over="ignore"):
-        return found.astype(kind)
 
 
 def _categories(cats: Any, width: int) -> dict[int, list[Any]]:
@@ -295,7 +210,7 @@ def _categories(cats: Any, width: int) -> dict[int, list[Any]]:
         return {}
     if not isinstance(held, list) or len(held) != width:
         raise NativeError("has categories of another number of features")
-    found = {at: _values(_mapping(each, "categories")) for at, each in enumerate(held)}
+    found = {at: _values(mapping(each, "categories")) for at, each in enumerate(held)}
     return {at: values for at, values in found.items() if values}
 
 
@@ -307,8 +222,8 @@ def _values(enc: Mapping[str, Any]) -> list[Any]:
             raise NativeError("has no sound list of categories")
         found: list[Any] = value.tolist()
         return found
-    said = _array(enc, "values", np.int16).astype(np.uint8).tobytes()
-    offsets = _array(enc, "offsets", np.int64).tolist()
+    said = array(enc, "values", np.int16).astype(np.uint8).tobytes()
+    offsets = array(enc, "offsets", np.int64).tolist()
     if any(not 0 <= start <= end <= len(said) for start, end in pairwise(offsets)):
         raise NativeError("has categories that are not there")
     if not said.isascii():
@@ -317,5 +232,5 @@ def _values(enc: Mapping[str, Any]) -> list[Any]:
 
 
 def _version(model: Mapping[str, Any]) -> list[int]:
-    found: list[int] = _array(model, "version", np.int32, 3).tolist()
+    found: list[int] = array(model, "version", np.int32, 3).tolist()
     return found
