@@ -104,6 +104,8 @@ def main() -> int:
         return 0
     if asked.job == "families":
         for table in families.tables():
+            _show(table)
+        return 0
     if asked.job == "rollouts":
         for table in rollouts.tables(asked.rollouts):
             _show(table)
