@@ -16,7 +16,7 @@ from leadline.core.texts import Texts
 from leadline.records import CHALLENGER, CHAMPION, SHADOW, Assignment, Rollout
 
 LEAD_MS = 3000
-"""So long before it takes effect a rollout is written: who scores has heard of it by then."""
+"""So long after the arrival of its cause an assignment holds: until then all who score have heard of it."""
 _SAMPLE = b"sample\0"
 
 
