@@ -1,6 +1,7 @@
 """Stages of few records take whatever the schemas can say: it becomes a dead letter, or passes; no stage falls over it."""
 
 import json
+import math
 from dataclasses import fields, replace
 
 import numpy as np
@@ -259,6 +260,43 @@ def test_no_record_stops_a_stage(topic, good, make, data):
         assert len(batch.records) + len(letters) == len(records)
         for emitted in host.feed(batch):
             value_of(emitted)
+
+
+def not_finite(field, value):
+    """A value of a field in which numbers are not finite; None where it holds none."""
+    made = {
+        float: value,
+        float | None: value,
+        Metric | None: Metric(value, value, value),
+        dict[str, float]: {"auc": value},
+        list[Check]: [Check("auc", "*", value, value, "passed", "")],
+        list[FinalValue]: [FinalValue("accuracy", value, value, 9, "", value, "")],
+    }
+    return made.get(field.type)
+
+
+def records_not_finite(good):
+    """Each good record with each of its numbers not finite, or nearly so, as it is otherwise, and with each of its words unknown."""
+    for record in good:
+        for field in fields(record):
+            for value in (math.inf, -math.inf, math.nan, 1.7976931348623157e308):
+                made = not_finite(field, value)
+                if made is not None:
+                    bad = replace(record, **{field.name: made})
+                    yield bad
+                    yield from (replace(bad, **{each.name: "odd"}) for each in fields(record) if each.type is str)
+
+
+@pytest.mark.parametrize(("topic", "good", "make"), STAGES, ids=[topic for topic, _, _ in STAGES])
+def test_no_number_that_is_not_finite_is_kept(topic, good, make):
+    """JSON has none: what is written as null cannot be read again."""
+    for record in records_not_finite(good):
+        host = Host(make, fresh=True)
+        for first in range(2):
+            host.feed(decode(run_of(topic, [record], first), 1 << 20)[0])
+            for _, value in host.store.scan(b"\x01", b"\xff"):
+                if value[:1] in b"[{":
+                    json.loads(value, parse_constant=lambda name: pytest.fail(f"{name} is kept"))
 
 
 @given(data=st.data())
