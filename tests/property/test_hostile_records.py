@@ -9,16 +9,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from factories import prediction
+from leadline.core.join.join import Join
+from leadline.core.models import Signature
 from leadline.core.performance.binary import auc
 from leadline.core.performance.performance import Performance
 from leadline.core.reference import Calibration, FeatureProfile, ReferenceProfile
 from leadline.core.release.rollout import Rollouts
 from leadline.core.scoring.routing import Deployments
+from leadline.core.store_keys import JoinKeys
 from leadline.core.tables import Table
 from leadline.core.watch.alerting import Alerting
 from leadline.core.watch.drift import Drift
 from leadline.core.watch.retraining.retraining import Retraining
 from leadline.core.windows.loss_grid import GRID as LOSS_GRID
+from leadline.core.windows.loss_grid import ONE
 from leadline.foreign_text import as_json
 from leadline.records import (
     RETRAIN,
@@ -33,11 +38,13 @@ from leadline.records import (
     MatureCounts,
     MaturedWindow,
     Metric,
+    Outcome,
     PairCounts,
     PairPartial,
     RetrainRequest,
     Training,
     Verdict,
+    VersionHealth,
     WindowMetrics,
     WindowProfile,
 )
@@ -158,6 +165,10 @@ OF = {
     list[FeatureCounts]: st.lists(st.builds(FeatureCounts, TEXT, st.lists(WHOLE, max_size=5)), max_size=3),
 }
 OF[int | None] = st.none() | WHOLE
+OF[list[float]] = st.lists(FLOAT, max_size=3)
+OF[str | None] = st.none() | TEXT
+OF[dict[str, dict[str, int]]] = st.dictionaries(TEXT, OF[dict[str, int]], max_size=3)
+OF[list[VersionHealth]] = st.lists(st.builds(VersionHealth, TEXT, TEXT, TEXT, WHOLE, WHOLE, WHOLE, FLOAT), max_size=3)
 OF[PairCounts] = st.builds(
     PairCounts, *[WHOLE] * 6, *[st.sampled_from([0, -1, 10**12, 2**110])] * 2, OF[list[int]], OF[list[int]]
 )
@@ -216,8 +227,21 @@ STARTED = [
 ]
 COUNTED = PairCounts(40, 5, 5, 5, 1, 1, 40 * 10**12, 41 * 10**12)
 PAIR = PairPartial("m", "v1", "v2", "*", 0, 100, 0, 1.0, 1, 300, "mature", "binary", COUNTED, COUNTED)
-GRID = replace(COUNTED, lower=[5] * len(LOSS_GRID), upper=[6] * len(LOSS_GRID))
+TALLY = [0] * (len(LOSS_GRID) - 2)
+GRID = replace(COUNTED, lower=[20 * ONE, 20 * ONE, *TALLY], upper=[10 * ONE, 30 * ONE, *TALLY])
 PAIRED = [PAIR, replace(PAIR, segment="x"), replace(PAIR, task="regression", counts=GRID, mature=GRID)]
+SAID = prediction("r", features=[0.5])
+SHADOW = replace(SAID, model_version="v2", role="shadow", sample=0.5)
+INPUTS = Signature("s", ["x"], [], {})
+JOINED = Models({"m": SETTINGS}, {("m", each): version(SETTINGS, PROFILE, each, INPUTS) for each in ("v1", "v2")})
+
+
+def join(store):
+    """The join with a prediction that waits for its label."""
+    made = Join(0, store, JOINED)
+    if store.get(JoinKeys.PROGRESS) is None:
+        made.on_batch(decode(run_of("predictions", [SAID], 0), 1 << 20)[0])
+    return made
 
 
 def with_rollout(store):
@@ -244,6 +268,9 @@ STAGES = [
     ("verdicts", [VERDICT], rollouts),
     ("verdicts", [ROLLED_BACK], lambda store: Alerting(store, MODELS, Deployments(Table()))),
     ("pair-partials", PAIRED, with_rollout),
+    ("predictions", [SAID, SHADOW], join),
+    ("shadow-predictions", [SAID, SHADOW], join),
+    ("outcomes", [Outcome("r", 1.0, 0)], join),
     ("commands", STARTED, with_rollout),
     ("commands", COMMANDS, rollouts),
 ]
@@ -257,7 +284,7 @@ def test_no_record_stops_a_stage(topic, good, make, data):
     for first in range(0, 40, 10):
         records = data.draw(st.lists(hostile(good), min_size=1, max_size=6))
         batch, letters = decode(run_of(topic, records, first), 1 << 20)
-        assert len(batch.records) + len(letters) == len(records)
+        assert len(batch) + len(letters) == len(records)
         for emitted in host.feed(batch):
             value_of(emitted)
 
@@ -402,26 +429,3 @@ def test_auc_of_more_pairs_than_64_bits_can_count():
     few, many = ([10, 30], [30, 10]), ([10 * 2**33, 30 * 2**33], [30 * 2**33, 10 * 2**33])
     (area, error), (large_area, large_error) = (auc(np.array(p), np.array(n)) for p, n in (few, many))
     assert (large_area.value, large_error) == (area.value, error)
-
-
-BAD_PAIRS = [
-    ("unknown-state", {"state": "odd"}),
-    ("unknown-state", {"task": "odd"}),
-    ("unknown-state", {"first": "v2"}),
-    ("counts-out-of-range", {"source_partition": 2**15}),
-    ("counts-out-of-range", {"revision": -1}),
-    ("counts-out-of-range", {"sample": 0.0}),
-    ("counts-out-of-range", {"sample": float("nan")}),
-    ("counts-out-of-range", {"window_end": 0}),
-    ("counts-out-of-range", {"counts": replace(COUNTED, both=2**47)}),
-    ("counts-out-of-range", {"counts": replace(COUNTED, second_score_sum=-(2**110))}),
-    ("counts-out-of-range", {"mature": replace(COUNTED, alike=-1)}),
-    ("counts-out-of-range", {"mature": replace(COUNTED, lower=[1])}),
-    ("counts-out-of-range", {"mature": replace(GRID, upper=[-1] * len(LOSS_GRID))}),
-]
-
-
-@pytest.mark.parametrize(("reason", "changed"), BAD_PAIRS)
-def test_pairs_that_cannot_be_are_a_dead_letter_with_their_reason(reason, changed):
-    batch, [letter] = decode(run_of("pair-partials", [PAIR, replace(PAIR, **changed)], 0), 1 << 20)
-    assert (batch.records, letter.offset, letter.reason) == ([PAIR], 1, reason)
