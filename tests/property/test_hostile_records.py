@@ -15,7 +15,7 @@ from leadline.core.models import Signature
 from leadline.core.performance.binary import auc
 from leadline.core.performance.performance import Performance
 from leadline.core.reference import Calibration, FeatureProfile, ReferenceProfile
-from leadline.core.release.rollout import Rollouts
+from leadline.core.release.rollout import READS, Rollouts
 from leadline.core.scoring.routing import Deployments
 from leadline.core.store_keys import JoinKeys
 from leadline.core.tables import Table
@@ -42,11 +42,14 @@ from leadline.records import (
     PairCounts,
     PairPartial,
     RetrainRequest,
+    StageHealth,
+    StageTrouble,
     Training,
     Verdict,
     VersionHealth,
     WindowMetrics,
     WindowProfile,
+    WorkerHealth,
 )
 from leadline.report.collect import Collected
 from leadline.report.content import content
@@ -168,6 +171,7 @@ OF[int | None] = st.none() | WHOLE
 OF[list[float]] = st.lists(FLOAT, max_size=3)
 OF[str | None] = st.none() | TEXT
 OF[dict[str, dict[str, int]]] = st.dictionaries(TEXT, OF[dict[str, int]], max_size=3)
+OF[list[StageHealth]] = OF[list[StageTrouble]] = st.just([])
 OF[list[VersionHealth]] = st.lists(st.builds(VersionHealth, TEXT, TEXT, TEXT, WHOLE, WHOLE, WHOLE, FLOAT), max_size=3)
 OF[PairCounts] = st.builds(
     PairCounts, *[WHOLE] * 6, *[st.sampled_from([0, -1, 10**12, 2**110])] * 2, OF[list[int]], OF[list[int]]
@@ -244,10 +248,10 @@ def join(store):
     return made
 
 
-def with_rollout(store):
+def with_rollout(store, workers=None):
     """The stage with a rollout under way."""
     models = Models({"m": SETTINGS}, MODELS.versions | {("m", "v2"): version(SETTINGS, PROFILE, "v2")})
-    made = Rollouts(store, models, Deployments(Table()), "")
+    made = Rollouts(store, models, Deployments(Table()), "", workers)
     if not any(True for _ in store.scan(b"u", b"v")):
         made.on_batch(decode(run_of("commands", STARTED[:2], 0), 1 << 20)[0])
     return made
@@ -324,6 +328,26 @@ def test_no_number_that_is_not_finite_is_kept(topic, good, make):
             for _, value in host.store.scan(b"\x01", b"\xff"):
                 if value[:1] in b"[{":
                     json.loads(value, parse_constant=lambda name: pytest.fail(f"{name} is kept"))
+
+
+HEALTH = WorkerHealth(
+    "w", "1", "running", 0, 50_000, [], [], {}, [], {}, asked={"m": 1000}, refused={"m": {"late": 600}},
+    scored=[VersionHealth("m", each, "shadow", 1000, 500 * (each == "v2"), 10, 1.0) for each in ("v1", "v2")],
+)  # fmt: skip
+
+
+@given(data=st.data())
+@settings(max_examples=200)
+def test_nothing_that_a_worker_tells_stops_a_stage(data):
+    workers = Table()
+    alerting = Host(lambda store: Alerting(store, MODELS, Deployments(Table()), workers), fresh=True)
+    rollout = Host(lambda store: with_rollout(store, workers), fresh=True)
+    alerting.feed(decode(run_of("metrics", [WINDOW], 0), 1 << 20)[0])
+    for at_ms in (60_000, 180_000):
+        records = data.draw(st.lists(hostile([HEALTH]), min_size=1, max_size=4))
+        workers.apply(decode(run_of("workers", records, 0), 1 << 20)[0])
+        for emitted in alerting.pass_time(at_ms) + rollout.pass_time(at_ms, *READS):
+            value_of(emitted)
 
 
 @given(data=st.data())
