@@ -121,6 +121,9 @@ class _Models:
     def loaded(self, model: str, version: str, rolled_out_ms: int) -> LoadedVersion | None:  # noqa: ARG002
         return self.version(model, version)
 
+    def fetched(self) -> int:
+        return 0
+
 
 @dataclass(slots=True)
 class World:
