@@ -315,7 +315,8 @@ class World:
                 acted[row["request_id"], row["scored_at"]].add((row["model_version"], row["role"]))
         said: defaultdict[tuple[str, int], set[str]] = defaultdict(set)
         for row in self.driver.log("shadow-predictions"):
-            said[row["request_id"], row["scored_at"]].add(row["model_version"])
+            if row["rollout_id"]:  # else somebody else wrote it, by chance
+                said[row["request_id"], row["scored_at"]].add(row["model_version"])
         for request in self.driver.log("prediction-requests"):
             name, arrival = request["request_id"], request["arrival_time"]
             who = answers(self._assigned, name, arrival, SLOPES)
