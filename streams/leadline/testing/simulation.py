@@ -356,18 +356,18 @@ class World:
         predictions, outcomes = self._logs()
         logs = predictions, self._said("shadow-predictions"), outcomes
         counted = oracle.pairs(*logs, as_of=self.now_ms, **self._rules())
-        judged = oracle.pairs_at_maturity(*logs, as_of=self.now_ms, **self._rules())
         emitted = [each for each in self.driver.read("pair-partials") if isinstance(each, PairPartial)]
         held = latest(emitted, _identity)
         live: defaultdict[oracle.PairKey, list[PairPartial]] = defaultdict(list)
         for each in held.values():
             live[each.first, each.second, each.window_start, each.segment, each.sample].append(each)
-        for key in set(counted) | set(judged) | set(live):
+        judged = oracle.pairs_at_maturity(*logs, as_of=self.now_ms, known=live, **self._rules())
+        for key in judged:
             for name in oracle.CELLS:
                 found, wanted = sum(getattr(each.counts, name) for each in live[key]), counted.get(key, oracle.NO_PAIRS)
                 if found != wanted[name]:
                     yield f"pairs of {key}: {name} is {found}, not {wanted[name]}"
-                matures, then = [each.mature for each in live[key]], judged.get(key, oracle.NO_PAIRS)
+                matures, then = [each.mature for each in live[key]], judged[key]
                 known = sum(getattr(each, name) for each in matures if each is not None)
                 if (None in matures) != (then is None) or known != (then or oracle.NO_PAIRS)[name]:
                     yield f"pairs of {key}: {name} at maturity is {known}, not {then and then[name]}"
