@@ -1,6 +1,7 @@
 """Stages of few records take whatever the schemas can say: it becomes a dead letter, or passes; no stage falls over it."""
 
 import json
+import math
 from dataclasses import fields, replace
 
 import numpy as np
@@ -8,16 +9,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from factories import prediction
+from leadline.core.join.join import Join
+from leadline.core.models import Signature
 from leadline.core.performance.binary import auc
 from leadline.core.performance.performance import Performance
 from leadline.core.reference import Calibration, FeatureProfile, ReferenceProfile
-from leadline.core.release.rollout import Rollouts
+from leadline.core.release.rollout import READS, Rollouts
 from leadline.core.scoring.routing import Deployments
+from leadline.core.store_keys import JoinKeys
 from leadline.core.tables import Table
 from leadline.core.watch.alerting import Alerting
 from leadline.core.watch.drift import Drift
 from leadline.core.watch.retraining.retraining import Retraining
 from leadline.core.windows.loss_grid import GRID as LOSS_GRID
+from leadline.core.windows.loss_grid import ONE
 from leadline.foreign_text import as_json
 from leadline.records import (
     RETRAIN,
@@ -32,13 +38,18 @@ from leadline.records import (
     MatureCounts,
     MaturedWindow,
     Metric,
+    Outcome,
     PairCounts,
     PairPartial,
     RetrainRequest,
+    StageHealth,
+    StageTrouble,
     Training,
     Verdict,
+    VersionHealth,
     WindowMetrics,
     WindowProfile,
+    WorkerHealth,
 )
 from leadline.report.collect import Collected
 from leadline.report.content import content
@@ -157,6 +168,11 @@ OF = {
     list[FeatureCounts]: st.lists(st.builds(FeatureCounts, TEXT, st.lists(WHOLE, max_size=5)), max_size=3),
 }
 OF[int | None] = st.none() | WHOLE
+OF[list[float]] = st.lists(FLOAT, max_size=3)
+OF[str | None] = st.none() | TEXT
+OF[dict[str, dict[str, int]]] = st.dictionaries(TEXT, OF[dict[str, int]], max_size=3)
+OF[list[StageHealth]] = OF[list[StageTrouble]] = st.just([])
+OF[list[VersionHealth]] = st.lists(st.builds(VersionHealth, TEXT, TEXT, TEXT, WHOLE, WHOLE, WHOLE, FLOAT), max_size=3)
 OF[PairCounts] = st.builds(
     PairCounts, *[WHOLE] * 6, *[st.sampled_from([0, -1, 10**12, 2**110])] * 2, OF[list[int]], OF[list[int]]
 )
@@ -215,14 +231,27 @@ STARTED = [
 ]
 COUNTED = PairCounts(40, 5, 5, 5, 1, 1, 40 * 10**12, 41 * 10**12)
 PAIR = PairPartial("m", "v1", "v2", "*", 0, 100, 0, 1.0, 1, 300, "mature", "binary", COUNTED, COUNTED)
-GRID = replace(COUNTED, lower=[5] * len(LOSS_GRID), upper=[6] * len(LOSS_GRID))
+TALLY = [0] * (len(LOSS_GRID) - 2)
+GRID = replace(COUNTED, lower=[20 * ONE, 20 * ONE, *TALLY], upper=[10 * ONE, 30 * ONE, *TALLY])
 PAIRED = [PAIR, replace(PAIR, segment="x"), replace(PAIR, task="regression", counts=GRID, mature=GRID)]
+SAID = prediction("r", features=[0.5])
+SHADOW = replace(SAID, model_version="v2", role="shadow", sample=0.5)
+INPUTS = Signature("s", ["x"], [], {})
+JOINED = Models({"m": SETTINGS}, {("m", each): version(SETTINGS, PROFILE, each, INPUTS) for each in ("v1", "v2")})
 
 
-def with_rollout(store):
+def join(store):
+    """The join with a prediction that waits for its label."""
+    made = Join(0, store, JOINED)
+    if store.get(JoinKeys.PROGRESS) is None:
+        made.on_batch(decode(run_of("predictions", [SAID], 0), 1 << 20)[0])
+    return made
+
+
+def with_rollout(store, workers=None):
     """The stage with a rollout under way."""
     models = Models({"m": SETTINGS}, MODELS.versions | {("m", "v2"): version(SETTINGS, PROFILE, "v2")})
-    made = Rollouts(store, models, Deployments(Table()), "")
+    made = Rollouts(store, models, Deployments(Table()), "", workers)
     if not any(True for _ in store.scan(b"u", b"v")):
         made.on_batch(decode(run_of("commands", STARTED[:2], 0), 1 << 20)[0])
     return made
@@ -243,6 +272,9 @@ STAGES = [
     ("verdicts", [VERDICT], rollouts),
     ("verdicts", [ROLLED_BACK], lambda store: Alerting(store, MODELS, Deployments(Table()))),
     ("pair-partials", PAIRED, with_rollout),
+    ("predictions", [SAID, SHADOW], join),
+    ("shadow-predictions", [SAID, SHADOW], join),
+    ("outcomes", [Outcome("r", 1.0, 0)], join),
     ("commands", STARTED, with_rollout),
     ("commands", COMMANDS, rollouts),
 ]
@@ -256,8 +288,65 @@ def test_no_record_stops_a_stage(topic, good, make, data):
     for first in range(0, 40, 10):
         records = data.draw(st.lists(hostile(good), min_size=1, max_size=6))
         batch, letters = decode(run_of(topic, records, first), 1 << 20)
-        assert len(batch.records) + len(letters) == len(records)
+        assert len(batch) + len(letters) == len(records)
         for emitted in host.feed(batch):
+            value_of(emitted)
+
+
+def not_finite(field, value):
+    """A value of a field in which numbers are not finite; None where it holds none."""
+    made = {
+        float: value,
+        float | None: value,
+        Metric | None: Metric(value, value, value),
+        dict[str, float]: {"auc": value},
+        list[Check]: [Check("auc", "*", value, value, "passed", "")],
+        list[FinalValue]: [FinalValue("accuracy", value, value, 9, "", value, "")],
+    }
+    return made.get(field.type)
+
+
+def records_not_finite(good):
+    """Each good record with each of its numbers not finite, or nearly so, as it is otherwise, and with each of its words unknown."""
+    for record in good:
+        for field in fields(record):
+            for value in (math.inf, -math.inf, math.nan, 1.7976931348623157e308):
+                made = not_finite(field, value)
+                if made is not None:
+                    bad = replace(record, **{field.name: made})
+                    yield bad
+                    yield from (replace(bad, **{each.name: "odd"}) for each in fields(record) if each.type is str)
+
+
+@pytest.mark.parametrize(("topic", "good", "make"), STAGES, ids=[topic for topic, _, _ in STAGES])
+def test_no_number_that_is_not_finite_is_kept(topic, good, make):
+    """JSON has none: what is written as null cannot be read again."""
+    for record in records_not_finite(good):
+        host = Host(make, fresh=True)
+        for first in range(2):
+            host.feed(decode(run_of(topic, [record], first), 1 << 20)[0])
+            for _, value in host.store.scan(b"\x01", b"\xff"):
+                if value[:1] in b"[{":
+                    json.loads(value, parse_constant=lambda name: pytest.fail(f"{name} is kept"))
+
+
+HEALTH = WorkerHealth(
+    "w", "1", "running", 0, 50_000, [], [], {}, [], {}, asked={"m": 1000}, refused={"m": {"late": 600}},
+    scored=[VersionHealth("m", each, "shadow", 1000, 500 * (each == "v2"), 10, 1.0) for each in ("v1", "v2")],
+)  # fmt: skip
+
+
+@given(data=st.data())
+@settings(max_examples=200)
+def test_nothing_that_a_worker_tells_stops_a_stage(data):
+    workers = Table()
+    alerting = Host(lambda store: Alerting(store, MODELS, Deployments(Table()), workers), fresh=True)
+    rollout = Host(lambda store: with_rollout(store, workers), fresh=True)
+    alerting.feed(decode(run_of("metrics", [WINDOW], 0), 1 << 20)[0])
+    for at_ms in (60_000, 180_000):
+        records = data.draw(st.lists(hostile([HEALTH]), min_size=1, max_size=4))
+        workers.apply(decode(run_of("workers", records, 0), 1 << 20)[0])
+        for emitted in alerting.pass_time(at_ms) + rollout.pass_time(at_ms, *READS):
             value_of(emitted)
 
 
@@ -364,26 +453,3 @@ def test_auc_of_more_pairs_than_64_bits_can_count():
     few, many = ([10, 30], [30, 10]), ([10 * 2**33, 30 * 2**33], [30 * 2**33, 10 * 2**33])
     (area, error), (large_area, large_error) = (auc(np.array(p), np.array(n)) for p, n in (few, many))
     assert (large_area.value, large_error) == (area.value, error)
-
-
-BAD_PAIRS = [
-    ("unknown-state", {"state": "odd"}),
-    ("unknown-state", {"task": "odd"}),
-    ("unknown-state", {"first": "v2"}),
-    ("counts-out-of-range", {"source_partition": 2**15}),
-    ("counts-out-of-range", {"revision": -1}),
-    ("counts-out-of-range", {"sample": 0.0}),
-    ("counts-out-of-range", {"sample": float("nan")}),
-    ("counts-out-of-range", {"window_end": 0}),
-    ("counts-out-of-range", {"counts": replace(COUNTED, both=2**47)}),
-    ("counts-out-of-range", {"counts": replace(COUNTED, second_score_sum=-(2**110))}),
-    ("counts-out-of-range", {"mature": replace(COUNTED, alike=-1)}),
-    ("counts-out-of-range", {"mature": replace(COUNTED, lower=[1])}),
-    ("counts-out-of-range", {"mature": replace(GRID, upper=[-1] * len(LOSS_GRID))}),
-]
-
-
-@pytest.mark.parametrize(("reason", "changed"), BAD_PAIRS)
-def test_pairs_that_cannot_be_are_a_dead_letter_with_their_reason(reason, changed):
-    batch, [letter] = decode(run_of("pair-partials", [PAIR, replace(PAIR, **changed)], 0), 1 << 20)
-    assert (batch.records, letter.offset, letter.reason) == ([PAIR], 1, reason)

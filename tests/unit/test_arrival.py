@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from incidents import models, time, window
+from leadline.core.join.join import Join
 from leadline.core.performance.performance import Performance
 from leadline.core.reference import FeatureProfile, ReferenceProfile
 from leadline.core.scoring.routing import Deployments
@@ -14,6 +15,8 @@ from leadline.core.watch.drift import Drift
 from leadline.records import FeatureCounts, JoinCounts, WindowProfile
 from leadline.settings import ModelSettings
 from leadline.state.memory import MemoryStore
+from leadline.testing import simulate
+from logs import batch as log_batch
 from stages import Models, partial, records_batch, version
 
 SETTINGS = ModelSettings(name="m")
@@ -71,6 +74,35 @@ def test_sums_arrive_with_the_newest_record_that_they_count(make, topic, first, 
     assert arrivals(make(MemoryStore()), topic, (7, [first]), (9000, [second])) == [300, 300]
     assert arrivals(make(MemoryStore()), topic, (9000, [second, first])) == [300]
     assert arrivals(make(MemoryStore()), topic, (9000, [second]), (7, [first])) == [200, 300]
+
+
+def test_pairs_arrive_at_the_join_s_stage_time_and_not_at_that_of_the_shadow_that_lags():
+    said = {"request_id": "r", "event_time": 0, "score": 0.5, "label_pred": 1, "segment": None, "offset": 0}
+    outcome = {"request_id": "r", "outcome": 1.0, "outcome_time": 0, "arrival_time": 7_000_000, "offset": 0}
+    join, found = Join(0, MemoryStore(), MODELS), []
+    for topic, record in (
+        ("shadow-predictions", said | {"model_version": "v2", "arrival_time": 400}),
+        ("predictions", said | {"model_version": "v1", "arrival_time": 7_000_000}),
+        ("outcomes", outcome),
+    ):
+        found += join.on_batch(log_batch(topic, [record])).outputs
+    pairs = [each for each in found if each.topic == "pair-partials"]
+    assert [each.arrival_ms.tolist() for each in pairs][-1] == [7_000_000]
+    assert pairs[-1].records[0].as_of == 3_400_000
+
+
+BY_AS_OF = {"window-partials", "window-profiles"}
+"""Whose readers go by what the records say."""
+READ_BY_NO_STAGE = {"labeled-predictions", "dead-letters"}
+
+
+def test_what_a_stage_dates_by_arrival_says_when_it_arrived():
+    """Else the broker's time would count, where the records are the clock."""
+    topics = simulate(3, 200)[0].driver.topics
+    written = {topic for (topic, _), rows in topics.items() if rows}
+    assert {"pair-partials", "metrics", "predictions", "shadow-predictions"} < written
+    silent = {topic for (topic, _), rows in topics.items() if not all(headers for _, _, headers, _ in rows)}
+    assert silent <= BY_AS_OF | READ_BY_NO_STAGE
 
 
 @pytest.mark.parametrize("runs", [[6], [1, 1, 2, 2], [3, 3]])

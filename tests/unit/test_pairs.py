@@ -164,6 +164,8 @@ PARTIAL = PairPartial(
 BAD = [
     ("unknown-state", {"state": "odd"}),
     ("counts-out-of-range", {"sample": 0.0}),
+    ("counts-out-of-range", {"sample": float("nan")}),
+    ("counts-out-of-range", {"revision": -1}),
     ("counts-out-of-range", {"source_partition": -1}),
     ("counts-out-of-range", {"counts": replace(PARTIAL.counts, unlike=-1)}),
     ("counts-out-of-range", {"mature": replace(PARTIAL.counts, both=2**47)}),

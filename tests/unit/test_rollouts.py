@@ -205,6 +205,30 @@ def test_small_batches_are_not_slow_and_few_failures_are_chance():
     assert stage.rollout.state == SHADOW
 
 
+@pytest.mark.parametrize(
+    ("champion", "version", "is_broken"),
+    [
+        ((1000, 100), (1000, 105), False),
+        ((100_000, 10_000), (1000, 130), False),
+        ((100_000, 10_000), (1000, 160), True),
+        ((3, 0), (100, 30), False),
+        ((100_000, 0), (1000, 4), False),
+        ((100_000, 100_000), (1000, 1000), False),
+        ((10, 2**62), (10, 2**62), False),
+        ((0, 0), (20, 10), False),
+        ((0, 0), (20, 20), True),
+    ],
+)
+def test_requests_that_nobody_can_score_are_no_fault_of_a_version(champion, version, is_broken):
+    """What fails is held against it where it is more than of the champion's, and no chance."""
+    stage = begun()
+    stage.tell(("v1", "champion", *champion, 10, 0.1), ("v2", "shadow", *version, 10, 0.1))
+    stage.wait(11_000)
+    assert (stage.rollout.state == State.ROLLED_BACK) is is_broken
+    if is_broken:
+        assert "champion" in stage.of(Verdict)[-1].reason
+
+
 def test_scores_that_are_apart_are_seen_by_the_pairs():
     stage = begun()
     [compared] = [each for each in stage.pairs() if isinstance(each, Comparison)]

@@ -111,7 +111,7 @@ ROLLOUT: Mapping[str, str] = {
     "protected": "Segments, as `name=value`, in each of which it has to be proven.",
     "budget": "How much all automatic promotions since a person's may lose together.",
     "min_pairs": "Before so many requests with a label, scored by both versions, there is no verdict.",
-    "max_failed": "The share of the requests for which it may give no score.",
+    "max_failed": "By how much the share of the requests for which it gives no score may be above the champion's.",
     "max_slower": "How many times as long as the champion it may take for a request.",
     "max_shift": "How far its mean score may be from the champion's on the same requests, in standard deviations of the reference.",
     "deadline": "A rollout that is not proven by then is inconclusive.",

@@ -97,8 +97,9 @@ class RolloutSettings(_Strict):
     requests those versions score too that do not answer. ``alpha``: how often a version that is worse by more than ``margin`` may become
     champion, and how often one that is no worse is rolled back. ``segment_margin``: the same in each of the segments ``protected``.
     ``budget``: what all promotions since a person's may lose together. ``min_pairs``: before so many there is no verdict. ``max_failed``:
-    the share of requests for which it may give no score; ``max_slower``: how many times as long as the champion it may take; ``max_shift``:
-    how far its mean score may be from the champion's on the same requests, in standard deviations of the reference.
+    by how much the share of requests without a score may be above the champion's; ``max_slower``: how many times as long as the champion
+    it may take; ``max_shift``: how far its mean score may be from the champion's on the same requests, in standard deviations of the
+    reference.
     ``automatic``: what is proven becomes champion; else a person promotes it. ``deadline``: a rollout that is not proven by then is
     inconclusive: ``on_deadline``. ``watch``: so long the champion before goes on in shadow after a promotion (unset: horizon and grace).
     ``cooldown``: so long after a rollback the same version does not begin again by itself.

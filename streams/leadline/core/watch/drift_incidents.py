@@ -23,8 +23,12 @@ _LEAST_P, _MOST_SIZE = 1e-300, 1e300
 
 
 def _bounded(size: float) -> float:
-    """A size that can be kept as JSON."""
-    return min(size, _MOST_SIZE) if size == size else _MOST_SIZE
+    """A size that can be kept as JSON, which has no number that is not finite.
+
+    >>> [_bounded(size) for size in (0.5, math.inf, -math.inf, math.nan)]
+    [0.5, 1e+300, -1e+300, 1e+300]
+    """
+    return max(-_MOST_SIZE, min(size, _MOST_SIZE)) if size == size else _MOST_SIZE
 
 
 @dataclass(slots=True)

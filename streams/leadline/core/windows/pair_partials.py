@@ -63,7 +63,10 @@ class PairPartials:
     def outputs(
         self, deltas: Mapping[PairKey, PairTally], turned: set[PairKey], progress: Progress, drained: bool
     ) -> list[Output]:
-        """Apply what a run changed; the partials of windows that it changed or that turned. ``drained`` as for window partials."""
+        """Apply what a run changed; the partials of windows that it changed or that turned. ``drained`` as for window partials.
+
+        They arrive at stage time, which is when they are made; their own time, which waits for shadows, may be behind it.
+        """
         keys = sorted(set(deltas) | turned)
         if not keys:
             return []
@@ -76,7 +79,8 @@ class PairPartials:
                 tally = _judged(PairTally.merge(parts), turns(key.start, settings)[0], progress, drained)
                 self._keep(key, tally, settings, key in turned, progress)
                 records.append(self._partial(key, settings, tally, progress))
-        return [Output("pair-partials", records=records)] if records else []
+        arrival_ms = np.full(len(records), max(progress.stage_ms, EARLIEST), np.int64)
+        return [Output("pair-partials", records=records, arrival_ms=arrival_ms)] if records else []
 
     def _watch(self, keys: list[PairKey], after_ms: int, progress: Progress) -> None:
         """File windows under the time when their state changes next, at ``after_ms`` or later."""

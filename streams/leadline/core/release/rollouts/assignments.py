@@ -2,10 +2,9 @@
 
 from dataclasses import replace
 
+from leadline.core.scoring.routing import LEAD_MS
 from leadline.records import Assignment, Rollout
 
-LEAD_MS = 3000
-"""So long after the arrival of its cause an assignment holds: until then all scorers have heard of it."""
 MOST_EARLIER = 16
 """Assignments before its own that a rollout carries."""
 

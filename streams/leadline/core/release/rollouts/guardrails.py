@@ -51,6 +51,10 @@ class _Scored(NamedTuple):
     stopped: str
 
     @property
+    def failed_share(self) -> float:
+        return self.failed / max(self.requests, 1)
+
+    @property
     def per_request(self) -> float:
         return self.seconds / max(self.requests, 1)
 
@@ -73,7 +77,8 @@ def judge(
     checks, unusable, unscored = list[Check](), list[str](), list[str]()
     for version in rollout.arms:
         found = _scored(told, model, version)
-        checks += [_failed(version, found, settings.max_failed), _slower(version, found, champion, settings.max_slower)]
+        checks += [_failed(version, found, champion, settings.max_failed)]
+        checks += [_slower(version, found, champion, settings.max_slower)]
         checks += [_stopped(version, found), _shift(rollout, version, reference, settings.max_shift)]
         unusable += _unusable(told, f"{model} {version}")
         unscored += _unscored(version, found, champion)
@@ -106,11 +111,15 @@ def _scored(told: Sequence[WorkerHealth], model: str, version: str) -> _Scored:
     of = [each for health in told for each in health.scored if (each.model, each.version) == (model, version)]
     stopped = next((each.stopped for each in of if each.stopped), "")
     seconds = sum(each.seconds for each in of if math.isfinite(each.seconds))
-    return _Scored(sum(map(_requests, of)), sum(each.failed for each in of), sum(e.calls for e in of), seconds, stopped)
+    return _Scored(sum(map(_requests, of)), sum(map(_no_score, of)), sum(e.calls for e in of), seconds, stopped)
 
 
 def _requests(health: VersionHealth) -> int:
     return max(health.requests, 0)
+
+
+def _no_score(health: VersionHealth) -> int:
+    return max(0, min(health.failed, health.requests))
 
 
 def _unusable(told: Sequence[WorkerHealth], name: str) -> list[str]:
@@ -131,16 +140,27 @@ def _check(name: str, value: float | None, limit: float, is_bad: bool, reason: s
     return Check(name, "*", value, limit, outcome, reason)
 
 
-def _failed(version: str, found: _Scored, limit: float) -> Check:
-    """The share of failed requests, where it is more than chance beyond the limit."""
+def _failed(version: str, found: _Scored, champion: _Scored, limit: float) -> Check:
+    """How many more of its requests fail than of the champion's, where that is more than chance beyond the limit.
+
+    What nobody can score, since it lacks features, fails of both.
+    """
     if not found.requests:
         return _check("failed", None, limit, False, f"nobody tells of {version}")
-    share = found.failed / found.requests
-    beyond = share - _SIGMAS * math.sqrt(limit * (1 - limit) / found.requests) > limit
-    of = f"{found.failed:,} of {found.requests:,} requests of ten minutes"
-    of = f"{found.failed:,} of {found.requests:,} requests of ten minutes"
-    reason = f"{version} gave no score for {of} ({share:.2%}, at most {limit:.2%})"
-    return _check("failed", share, limit, found.failed >= LEAST_FAILED and beyond, reason)
+    beside = f"{champion.failed_share:.2%} of the champion's" if champion.requests else "nobody tells of the champion"
+    of = f"{found.failed:,} of {found.requests:,} requests of ten minutes ({found.failed_share:.2%})"
+    reason = f"{version} gave no score for {of}, {beside} (at most {limit:.2%} more)"
+    more = found.failed_share - champion.failed_share
+    beyond = more - _SIGMAS * _by_chance(found, champion, limit) > limit
+    return _check("failed", more, limit, found.failed >= LEAST_FAILED and beyond, reason)
+
+
+def _by_chance(found: _Scored, champion: _Scored, limit: float) -> float:
+    """The standard deviation of the difference of two shares that are ``limit`` apart. A champion that scored little may fail alike."""
+    expected = min(1.0, champion.failed_share + limit)
+    pooled = (found.failed + champion.failed) / (found.requests + champion.requests)
+    own, beside = expected * (1 - expected) / found.requests, pooled * (1 - pooled) / max(champion.requests, 1)
+    return math.sqrt(own + beside)
 
 
 def _slower(version: str, found: _Scored, champion: _Scored, limit: float) -> Check:
