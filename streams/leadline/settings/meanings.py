@@ -136,9 +136,9 @@ INSTALLATION: Mapping[str, str] = {
     "max_ahead": "How far ahead of its arrival an event, or an outcome, may have happened.",
     "session_timeout": "After this silence Kafka gives a worker's partitions to others.",
     "health": "Where a worker tells its health over HTTP, `host:port`; `none`: nowhere.",
+    "shadow_memory": "Memory that a worker of the stage `shadow` alone may have, such as `2GiB`; `none`: no limit.",
     "format": "The form of the topics that people read; see [Forms](forms.md). All forms are read, always.",
     "schema_registry": "`https://[user:password@]host[:port][/path]`: a schema registry with Confluent's routes, for `confluent`.",
-    "shadow_memory": "Memory that a worker of the stage `shadow` alone may have, such as `2GiB`; `none`: no limit.",
 }
 SECURITY: Mapping[str, str] = {
     "security_protocol": "How the broker is reached.",
