@@ -70,6 +70,9 @@ class _One(Models):
     def loaded(self, model: str, version: str, rolled_out_ms: int) -> LoadedVersion | None:  # noqa: ARG002
         return None
 
+    def fetched(self) -> int:
+        return 0
+
 
 def tables(windows: int, folders: Sequence[Path]) -> Iterator[Table]:
     """One of synthetic streams, and one of the streams in the folders, where there are any."""

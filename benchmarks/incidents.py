@@ -90,6 +90,9 @@ class _Known(Models):
     def loaded(self, model: str, version: str, rolled_out_ms: int) -> LoadedVersion | None:  # noqa: ARG002
         return None
 
+    def fetched(self) -> int:
+        return 0
+
 
 def on_disk(folder: Path, window: str | None = None, **limits: Any) -> Stream:
     """The stream of a folder, in windows of its own size or of another."""

@@ -82,6 +82,9 @@ class Models:
     def loaded(self, model: str, version: str, rolled_out_ms: int) -> None:  # noqa: ARG002
         return None
 
+    def fetched(self) -> int:
+        return 0
+
 
 class Stream:
     """Windows of a cell: drawn counts by segment, as the join would have them at maturity."""

@@ -76,6 +76,9 @@ class _Served(Models):
     def loaded(self, model: str, version: str, rolled_out_ms: int) -> LoadedVersion | None:  # noqa: ARG002
         return self._version
 
+    def fetched(self) -> int:
+        return 0
+
 
 def _rows(cell: Cell, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """One day: what is asked with, and what becomes of it."""

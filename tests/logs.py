@@ -37,6 +37,9 @@ class Models:
     def loaded(self, model, version, rolled_out_ms):
         return None
 
+    def fetched(self):
+        return 0
+
 
 def ms(text):
     return round(datetime.fromisoformat(text).timestamp() * 1000)

@@ -58,6 +58,9 @@ class Models:
     def loaded(self, model, version, rolled_out_ms):
         return self.versions.get((model, version))
 
+    def fetched(self):
+        return 0
+
 
 def roll_out(table, model, version, arrival_ms=0):
     rollout = Rollout(model, version, arrival_ms, "test", "to see")

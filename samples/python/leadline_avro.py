@@ -23,8 +23,8 @@ KNOWN = _known(Path(os.environ.get("LEADLINE_SCHEMAS", "schemas")))
 
 
 def read(value):
-    """The name and the fields of a record: ("Prediction", {"score": 0.91, ...}). Times are datetimes."""
+    """The fields of a record: {"score": 0.91, ...}. Times are datetimes."""
     schema = KNOWN.get(value[:10])
     if schema is None:
         raise ValueError(f"no schema has the fingerprint {value[2:10].hex()}: take the schemas of the newest release")
-    return schema["name"].removeprefix("leadline."), fastavro.schemaless_reader(io.BytesIO(value[10:]), schema, None)
+    return fastavro.schemaless_reader(io.BytesIO(value[10:]), schema, None)

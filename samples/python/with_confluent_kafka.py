@@ -1,34 +1,45 @@
-"""Print predictions, live metrics and alerts as they come, by confluent-kafka."""
+"""Ask, read the prediction, tell the outcome, read the incident: confluent-kafka, topics in Avro."""
 
+import json
 import os
+import uuid
+from datetime import UTC, datetime
 
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import Consumer, KafkaException, Producer
 from leadline_avro import read
 
 PREFIX = os.environ.get("LEADLINE_PREFIX", "leadline")
+MODEL, ORDER = os.environ["MODEL"], f"order-{uuid.uuid4()}"
+KAFKA = {"bootstrap.servers": os.environ["KAFKA_BOOTSTRAP"]}
+producer = Producer(KAFKA | {"partitioner": "murmur2_random"})  # keys go where the Java client sends them
 consumer = Consumer(
-    {
-        "bootstrap.servers": os.environ["KAFKA_BOOTSTRAP"],
-        "group.id": "my-service",
-        "auto.offset.reset": "earliest",
-        "isolation.level": "read_committed",  # the metrics of a run that was taken back are not metrics
-    }
+    KAFKA | {"group.id": "with-confluent-kafka", "auto.offset.reset": "earliest", "isolation.level": "read_committed"}
 )
-consumer.subscribe([f"{PREFIX}.{topic}" for topic in ("predictions", "metrics", "alerts")])
-try:
-    while True:
-        message = consumer.poll(1.0)
-        if message is None:
-            continue
-        if message.error():
-            raise KafkaException(message.error())
-        name, record = read(message.value())
-        if name == "Prediction":
-            print("prediction", record["request_id"], record["model_version"], record["score"], flush=True)
-        elif name == "WindowMetrics" and record["accuracy"]:
-            of = record["accuracy"]
-            print("accuracy", record["window_start"], record["segment"], of["value"], of["low"], of["high"], flush=True)
-        elif name == "Alert":
-            print("alert", record["alert_id"], record["state"], record["kind"], record["evidence"], flush=True)
-except KeyboardInterrupt:
-    consumer.close()
+consumer.subscribe([f"{PREFIX}.predictions", f"{PREFIX}.alerts"])
+
+
+def send(topic, **record):
+    producer.produce(f"{PREFIX}.{topic}", json.dumps(record), key=record["request_id"])
+    producer.flush()
+
+
+def now():
+    return datetime.now(UTC).isoformat()
+
+
+send("prediction-requests", request_id=ORDER, model=MODEL, event_time=now(), features={"amount": 250.0})
+while True:
+    message = consumer.poll(1.0)
+    if message is None:
+        continue
+    if message.error():
+        raise KafkaException(message.error())
+    record = read(message.value())
+    if record.get("request_id") == ORDER:
+        print("prediction", ORDER, record["model_version"], record["score"], flush=True)
+        send("outcomes", request_id=ORDER, outcome=1, outcome_time=now())
+        print("outcome", ORDER, 1, flush=True)
+    elif "alert_id" in record and record["model"] == MODEL:
+        print("incident", record["alert_id"], record["state"], record["kind"], record["severity"], flush=True)
+        break
+consumer.close()

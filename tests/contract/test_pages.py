@@ -73,6 +73,6 @@ def test_settings_are_settings(block):
     kind.model_validate(tomllib.loads(block.text))
 
 
-def test_python_is_shown_from_a_file_that_is_tried():
+def test_programs_are_shown_from_a_file_that_is_tried():
     """tests/integration runs each file of samples/, against a real Kafka."""
-    assert {each.place for each in ALL if each.language in ("python", "js") and each.sample is None} == set()
+    assert {each.place for each in ALL if each.language in ("python", "js", "java") and each.sample is None} == set()

@@ -1,12 +1,10 @@
-"""The client of the package against a worker: ask, await, tell, and read on, in asyncio and without, and in a Faust app."""
+"""The client of the package against a worker: ask, await, tell, and read on, in asyncio and without."""
 
 import asyncio
 import os
 import signal
 import subprocess
 import sys
-import threading
-import time
 import uuid
 from datetime import UTC, datetime, timedelta
 
@@ -17,9 +15,8 @@ from sklearn.linear_model import LogisticRegression
 from leadline.client import ORIGIN, Client, RefusedError, SyncClient
 from leadline.kafka import cluster
 from leadline.learning.add import add_version
-from leadline.records import Alert, LabeledPrediction, Prediction, WindowMetrics
+from leadline.records import LabeledPrediction, Prediction, WindowMetrics
 from leadline.settings import ModelSettings
-from pages import ROOT
 
 pytestmark = pytest.mark.integration
 
@@ -109,42 +106,3 @@ def test_without_asyncio_and_by_hand(served, kafka):
         assert len(again) == len(set(again))
         with pytest.raises(ValueError, match="choose from"):
             client.records("nothing")
-
-
-def test_the_sample_asks_tells_and_prints_the_accuracy(served):
-    _, env = served
-    said = subprocess.run(
-        [sys.executable, ROOT / "samples/python/ask.py"],
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=True,
-    ).stdout.splitlines()
-    assert [line.split()[0] for line in said] == ["prediction", "accuracy"]
-
-
-def test_a_faust_app_pages_somebody(served, kafka, tmp_path):
-    prefix, env = served
-    app = subprocess.Popen(
-        [sys.executable, ROOT / "samples/python/faust_pager.py", "worker", "-l", "info", "--without-web"],
-        env=env, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-    try:
-        time.sleep(1)
-        alert = Alert("a1", "performance", "critical", "opened", "fraud", "v1", "*", 0, 1, 1, {}, "see the wiki")
-
-        async def tell():
-            from leadline.kafka.sender import publish
-
-            await publish(kafka, prefix, "alerts", alert)
-
-        asyncio.run(tell())
-        late = threading.Timer(60, app.kill)
-        late.start()
-        said = next(line for line in app.stdout if "page: " in line)
-        late.cancel()
-        assert said.strip().endswith("page: fraud v1: performance (critical), see the wiki")
-    finally:
-        app.send_signal(signal.SIGINT)
-        app.wait(60)

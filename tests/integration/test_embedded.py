@@ -208,7 +208,7 @@ def test_a_corrupt_jar_is_fetched_again(elsewhere: Settings) -> None:
 
 def test_a_jar_that_is_not_the_locked_one_is_refused(elsewhere: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jgo.maven.MavenContext", Maven)
-    with pytest.raises(EmbeddedError, match=r"hash4j.* from Maven Central is not the one in kafka.lock"):
+    with pytest.raises(EmbeddedError, match=r"hash4j.* from Maven Central is not the locked one"):
         kafka_jars(elsewhere)
     assert [path.name for path in elsewhere.cache.iterdir() if path.name.startswith("download-")] == []
 

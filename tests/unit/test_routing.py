@@ -21,7 +21,10 @@ class Half:
 class Counting(Models):
     """Counts how often it is asked for a version."""
 
-    asked = 0
+    asked = came = 0
+
+    def fetched(self):
+        return self.came
 
     def loaded(self, model, version, rolled_out_ms):
         self.asked += 1
@@ -86,6 +89,22 @@ def test_scoring_asks_again_only_after_another_rollout():
     roll_out(table, "m", "not-here")
     assert [scored(scoring) for _ in range(3)] == ["v2"] * 3
     assert known.asked == 4
+
+
+def test_what_could_not_be_fetched_answers_when_it_has_come():
+    table, known = rolled_out(m="v1"), models("v1")
+    roll_out(table, "m", "v2")
+    scoring = Scoring(known, Deployments(table))
+    assert [scored(scoring) for _ in range(3)] == ["v1"] * 3
+    asked = known.asked
+    known.versions |= models("v2").versions
+    assert [scored(scoring) for _ in range(3)] == ["v1"] * 3
+    assert known.asked == asked, "nobody asks before something has come"
+    known.came = 1
+    assert [scored(scoring) for _ in range(3)] == ["v2"] * 3
+    known.came = 2
+    assert scored(scoring) == "v2"
+    assert known.asked == asked + 1, "nothing is missing any more"
 
 
 def scored(scoring):

@@ -164,10 +164,18 @@ def test_while_the_store_is_away_what_is_here_is_used_and_what_is_not_is_asked_f
     assert models.loaded("fraud", "v1", 0) is not None
     assert models.loaded("fraud", "v2", 0) is None
     assert "cannot be reached" in models.why_unusable("fraud", "v2")
+    models.fetch_again(lambda: None)
     monkeypatch.setattr(ModelStore, "_open", open_)
-    models._waiting.clear()
-    assert models.loaded("fraud", "v2", 0) is not None
+    assert models.loaded("fraud", "v2", 0) is None, "it is asked for again after some seconds"
+    assert models.fetched() == 0
+    told = []
+    models.fetch_again(lambda: told.append((models.loaded("fraud", "v2", 0), models.fetched())))
+    [(loaded, before)] = told
+    assert loaded is models.loaded("fraud", "v2", 0) is not None
+    assert (before, models.fetched()) == (0, 1), "who scores is told when it is loaded"
     assert models.why_unusable("fraud", "v2") is None
+    models.fetch_again(lambda: None)
+    assert models.fetched() == 1
 
 
 def test_what_the_store_refuses_is_not_here_either(url, tmp_path, monkeypatch):

@@ -109,8 +109,13 @@ class Models(Protocol):
     def loaded(self, model: str, version: str, rolled_out_ms: int) -> LoadedVersion | None:
         """A version to score with; None where it cannot be used here.
 
-        A version that could not be used stays so, whatever becomes of its files, until it is rolled out at another time.
+        A version that could not be used stays so, whatever becomes of its files, until it is rolled out at another time; one that could not
+        be fetched comes later, perhaps (see `fetched`).
         """
+        ...
+
+    def fetched(self) -> int:
+        """How many versions have come by now that could not be fetched before: where it grows, it is worth asking again."""
         ...
 
 
@@ -157,6 +162,10 @@ class HeldModels:
     def loaded(self, model: str, version: str, rolled_out_ms: int) -> LoadedVersion | None:
         """As `Models.loaded`."""
         return self._models.loaded(model, version, rolled_out_ms)
+
+    def fetched(self) -> int:
+        """As `Models.fetched`."""
+        return self._models.fetched()
 
     def _keep(self, model: str, settings: ModelSettings) -> ModelSettings:
         key, value = self._prefix + model.encode(), json.dumps(settings.model_dump(), ensure_ascii=False).encode()

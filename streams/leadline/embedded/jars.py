@@ -1,4 +1,4 @@
-"""The jars of Kafka, exactly those that `kafka.lock` names, from Maven Central into the user's cache."""
+"""Jars, exactly those that a lock names, from Maven Central into the user's cache; those of Kafka by `kafka.lock`."""
 
 import hashlib
 import sys
@@ -65,9 +65,14 @@ def kafka_jars(settings: Settings, progress: Progress | None = None) -> Path:
     if settings.kafka_jars_dir is not None:
         return _own_jars(settings.kafka_jars_dir)
     lock = (files("leadline.embedded") / "kafka.lock").read_text("utf-8")
-    folder = settings.cache / f"kafka-{hashlib.sha256(lock.encode()).hexdigest()[:12]}"
-    jars = locked_jars(lock)
-    _fetch([jar for jar in jars if not _is_locked(folder / jar.file_name, jar)], folder, progress)
+    return jars_of(lock, "kafka", settings.cache, progress)
+
+
+def jars_of(lock: str, name: str, cache: Path, progress: Progress | None = None) -> Path:
+    """The folder with the jars of the text of a lock, below ``cache``: fetched once, each checked at every call. Raises EmbeddedError."""
+    folder = cache / f"{name}-{hashlib.sha256(lock.encode()).hexdigest()[:12]}"
+    missing = [jar for jar in locked_jars(lock) if not _is_locked(folder / jar.file_name, jar)]
+    _fetch(missing, folder, progress)
     return folder
 
 
@@ -94,9 +99,7 @@ def _fetch(missing: list[Jar], folder: Path, progress: Progress | None) -> None:
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix="download-") as staging:
             for done, (jar, path) in enumerate(_downloads(missing, Path(staging)), start=1):
                 if not _is_locked(path, jar):
-                    raise EmbeddedError(
-                        f"{jar} from Maven Central is not the one in kafka.lock: try again, {_OTHERWISE}"
-                    )
+                    raise EmbeddedError(f"{jar} from Maven Central is not the locked one: try again, {_OTHERWISE}")
                 path.replace(folder / jar.file_name)
                 if progress:
                     progress("Kafka's jars", done, len(missing))

@@ -74,6 +74,10 @@ class WatchedModels:
             loaded = self._models.loaded(model, version, rolled_out_ms)
         return None if loaded is None else self._with_watch(model, version, loaded)
 
+    def fetched(self) -> int:
+        """As `Models.fetched`."""
+        return self._models.fetched()
+
     def _with_watch(self, model: str, version: str, loaded: LoadedVersion) -> LoadedVersion:
         known = self._watched.get((model, version))
         if known is None or known[0] is not loaded:

@@ -84,7 +84,7 @@ class Lanes(Service):
         with worker_id(settings.state) as name:
             self._teller = Teller(name, self._installation, self._models)
             async with served(health, settings.health, self._is_alive):
-                telling = asyncio.create_task(self._teller.run(self._load_champions))
+                telling = asyncio.create_task(self._teller.run(self._load_again))
                 try:
                     await self._run_lanes()
                 finally:
@@ -144,6 +144,10 @@ class Lanes(Service):
         while not health.has_caught_up("rollout") and time.monotonic() < until:  # noqa: ASYNC110 - lanes tell it on threads of their own
             await asyncio.sleep(HAND_OVER_S)
         await asyncio.to_thread(self._load_champions)
+
+    def _load_again(self) -> None:
+        """What the store of models did not give while it was away, and what answers or may do so next."""
+        self._models.fetch_again(self._load_champions)
 
     def _load_champions(self) -> None:
         """Read the models that answer or may do so next: no request waits for it, and who answers and what cannot be read is known."""

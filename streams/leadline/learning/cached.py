@@ -35,6 +35,7 @@ class CachedModels:
         self._files = ModelFiles(root)
         self._store = store
         self._waiting: dict[_Key, float] = {}
+        self._fetched = 0
         self._described: dict[_Key, Version] = {}
         self._loaded: dict[_Key, LoadedVersion] = {}
         self._refused: set[tuple[str, str, str, int | None]] = set()
@@ -85,6 +86,33 @@ class CachedModels:
             known = self._read(self._files.load_survived, key, self._loaded, event, rolled_out_ms)
         return known
 
+    def fetched(self) -> int:
+        """How many versions have come by now that the store did not give while it was away."""
+        return self._fetched
+
+    def fetch_again(self, load: Callable[[], None]) -> None:
+        """Ask the store again for what it did not give while it was away, which may take long; ``load`` it before `fetched` tells of it."""
+        came = 0
+        for key in list(self._waiting):
+            if not self._has_come(key):
+                break
+            came += 1
+        load()
+        with self._reading:
+            self._fetched += came
+
+    def _has_come(self, key: _Key) -> bool:
+        """Whether the store answers; what it has against a version is told to who asks for it next."""
+        try:
+            if self._store is not None:
+                self._store.fetch(*key)
+        except StoreAwayError:
+            return False
+        except RegistryError:
+            pass
+        self._waiting.pop(key, None)
+        return True
+
     def _is_there(self, model: str) -> bool:
         """Whether versions of a model can be looked at: not while its settings cannot be read."""
         return self.settings(model) is not None or model not in self._broken
@@ -133,6 +161,7 @@ class CachedModels:
             log(event, model=key[0], version=key[1], error=_line(error))
             return None
         self._broken_versions.pop(key, None)
+        self._fetched += self._waiting.pop(key, None) is not None
         return found
 
 

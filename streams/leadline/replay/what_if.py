@@ -182,3 +182,6 @@ class _OneModel:
 
     def loaded(self, model: str, version: str, rolled_out_ms: int) -> LoadedVersion | None:  # noqa: ARG002
         return None
+
+    def fetched(self) -> int:
+        return 0

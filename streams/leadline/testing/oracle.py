@@ -10,7 +10,7 @@ that. Alerts and rollouts: their fields, and arrival_time. Times are millisecond
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 Log = Sequence[dict[str, Any]]
@@ -145,13 +145,16 @@ def pairs(
 
 
 def pairs_at_maturity(
-    predictions: Log, shadows: Log, outcomes: Log, *, as_of: int, **rules: Any
+    predictions: Log, shadows: Log, outcomes: Log, *, as_of: int, known: Iterable[PairKey] = (), **rules: Any
 ) -> dict[PairKey, dict[str, Any] | None]:
-    """The counts of `pairs` as of the last moment before each window was mature; None for those that are not mature as of a moment."""
+    """The counts of `pairs` as of the last moment before each window was mature; None for those that are not mature as of a moment.
+
+    ``known``: those too that had pairs before, and have none now.
+    """
     own = {"grace": None, "unlabelled": "unknown"} | rules
     wait = own["window"] + own["horizon"] + (own["grace"] if own["unlabelled"] == "negative" else 0)
     found: dict[PairKey, dict[str, Any] | None] = dict.fromkeys(
-        pairs(predictions, shadows, outcomes, as_of=as_of, **rules)
+        [*pairs(predictions, shadows, outcomes, as_of=as_of, **rules), *known]
     )
     for start in {math.floor(p["event_time"] / own["window"]) * own["window"] for p in [*predictions, *shadows]}:
         if start + wait < as_of:

@@ -121,6 +121,9 @@ class _Models:
     def loaded(self, model: str, version: str, rolled_out_ms: int) -> LoadedVersion | None:  # noqa: ARG002
         return self.version(model, version)
 
+    def fetched(self) -> int:
+        return 0
+
 
 @dataclass(slots=True)
 class World:
@@ -312,7 +315,8 @@ class World:
                 acted[row["request_id"], row["scored_at"]].add((row["model_version"], row["role"]))
         said: defaultdict[tuple[str, int], set[str]] = defaultdict(set)
         for row in self.driver.log("shadow-predictions"):
-            said[row["request_id"], row["scored_at"]].add(row["model_version"])
+            if row["rollout_id"]:  # else somebody else wrote it, by chance
+                said[row["request_id"], row["scored_at"]].add(row["model_version"])
         for request in self.driver.log("prediction-requests"):
             name, arrival = request["request_id"], request["arrival_time"]
             who = answers(self._assigned, name, arrival, SLOPES)
@@ -352,18 +356,18 @@ class World:
         predictions, outcomes = self._logs()
         logs = predictions, self._said("shadow-predictions"), outcomes
         counted = oracle.pairs(*logs, as_of=self.now_ms, **self._rules())
-        judged = oracle.pairs_at_maturity(*logs, as_of=self.now_ms, **self._rules())
         emitted = [each for each in self.driver.read("pair-partials") if isinstance(each, PairPartial)]
         held = latest(emitted, _identity)
         live: defaultdict[oracle.PairKey, list[PairPartial]] = defaultdict(list)
         for each in held.values():
             live[each.first, each.second, each.window_start, each.segment, each.sample].append(each)
-        for key in set(counted) | set(judged) | set(live):
+        judged = oracle.pairs_at_maturity(*logs, as_of=self.now_ms, known=live, **self._rules())
+        for key in judged:
             for name in oracle.CELLS:
                 found, wanted = sum(getattr(each.counts, name) for each in live[key]), counted.get(key, oracle.NO_PAIRS)
                 if found != wanted[name]:
                     yield f"pairs of {key}: {name} is {found}, not {wanted[name]}"
-                matures, then = [each.mature for each in live[key]], judged.get(key, oracle.NO_PAIRS)
+                matures, then = [each.mature for each in live[key]], judged[key]
                 known = sum(getattr(each, name) for each in matures if each is not None)
                 if (None in matures) != (then is None) or known != (then or oracle.NO_PAIRS)[name]:
                     yield f"pairs of {key}: {name} at maturity is {known}, not {then and then[name]}"

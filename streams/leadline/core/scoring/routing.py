@@ -98,6 +98,7 @@ class Deployed:
     def __init__(self, models: Models, deployments: Deployments, model: str) -> None:
         self._models, self._deployments, self._model = models, deployments, model
         self.newest = deployments.newest(model)
+        self._fetched = models.fetched()
         self._assignments = assignments(self.newest) if self.newest is not None else []
         self._loaded: dict[str, LoadedVersion | None] = {}
         self._champions: dict[int, LoadedVersion | None] = {}
@@ -112,6 +113,12 @@ class Deployed:
                 left = left[~holds]
         if len(left) and self._assignments:
             yield self._assignments[-1], left
+
+    def is_newest(self) -> bool:
+        """Whether the rollout is still the newest one, and none of its versions that could not be used here may have come since then."""
+        is_missing = None in self._loaded.values()
+        is_known = not is_missing or self._fetched == self._models.fetched()
+        return is_known and self.newest is self._deployments.newest(self._model)
 
     def version(self, name: str) -> LoadedVersion | None:
         """A version that the newest rollout names; None where it cannot be used here."""

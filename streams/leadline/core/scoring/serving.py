@@ -43,7 +43,7 @@ class Serving(NamedTuple):
 
 
 class Known:
-    """The versions of each model, ready to score; who they are is looked up again only when the newest rollout is another one."""
+    """The versions of each model, ready to score; who they are is looked up again only when a rollout, or what one lacked, has come."""
 
     def __init__(self, models: Models, deployments: Deployments) -> None:
         self._models, self._deployments = models, deployments
@@ -53,7 +53,7 @@ class Known:
     def deployed(self, model: str) -> Deployed:
         """The versions of a model under its newest rollout."""
         known = self._deployed.get(model)
-        if known is None or known.newest is not self._deployments.newest(model):
+        if known is None or not known.is_newest():
             known = self._deployed[model] = Deployed(self._models, self._deployments, model)
         return known
 

@@ -47,6 +47,10 @@ class LiveModels:
         """As `Models.loaded`."""
         return self._models.loaded(model, version, rolled_out_ms)
 
+    def fetched(self) -> int:
+        """As `Models.fetched`."""
+        return self._models.fetched()
+
     def _in_force(self, model: str, settings: ModelSettings) -> ModelSettings:
         live = self._table.newest(model.encode())
         if not isinstance(live, LiveSettings):
