@@ -1,4 +1,4 @@
-"""Make the demo's sample of flights: a full month that went badly, and what the model learned on, months before.
+"""Make the demo's sample of flights: six weeks of storms, and what the model learned on, months before.
 
 Run as: make_demo_data.py STREAM.csv.gz, with the columns request_id, event_time, outcome_time, label, segment (the airport), carrier, dest,
 distance, sched_dep_min, dow, sched_block_min, temp, humid, wind_speed, precip, pressure, visib.
@@ -22,7 +22,7 @@ def main(source: Path) -> None:
     with gzip.open(source, "rt", encoding="utf-8", newline="") as rows:
         flights = [row | {"origin": row["segment"]} for row in csv.DictReader(rows)]
     history = [row for i, row in enumerate(flights) if row["event_time"] < "2013-04-01" and i % 4 == 0 and row["label"]]
-    live = [row for row in flights if "2013-06-10" <= row["event_time"] < "2013-07-10"]
+    live = [row for row in flights if "2013-06-10" <= row["event_time"] < "2013-07-25"]
     hours = {(row["event_time"][:13] + ":00:00Z", row["origin"]): row for row in live if row["temp"]}
     weather = [
         {"time": time, "origin": origin} | {name: row[name] for name in WEATHER}

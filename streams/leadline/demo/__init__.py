@@ -1,1 +1,1 @@
-"""The main job on a month of real flights, with time sped up."""
+"""The main job on six weeks of real flights, with time sped up."""

@@ -14,10 +14,10 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command()
 def main(
-    seconds: Annotated[float, typer.Option(min=5, help="How long the month takes.")] = 60,
+    seconds: Annotated[float, typer.Option(min=5, help="How long the six weeks take.")] = 100,
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running at the end.")] = False,
 ) -> None:
-    """Score a month of real flights, join their landings hours later, and show what Leadline notices."""
+    """Score six weeks of real flights, join their landings hours later, and show what Leadline notices."""
     demo(seconds, keep)
 
 

@@ -1,4 +1,4 @@
-"""The month, fed to Kafka and Redis hour by hour."""
+"""The six weeks, fed to Kafka and Redis hour by hour."""
 
 import asyncio
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""The sample of flights: what trains the model, and what happened in the month that is replayed."""
+"""The sample of flights: what trains the model, and what happened in the six weeks that is replayed."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -44,7 +44,7 @@ def history() -> tuple[pa.Table, pa.Table]:
     return table.filter(pa.compute.invert(march)), table.filter(march)
 
 
-def month() -> tuple[list[PredictionRequest], list[Outcome], list[Weather]]:
+def summer() -> tuple[list[PredictionRequest], list[Outcome], list[Weather]]:
     """Requests, landings and weather, each in the order in which they happened."""
     settings = model_settings()
     flights = _read("live.csv.gz").to_pylist()

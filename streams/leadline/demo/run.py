@@ -18,7 +18,7 @@ from rich.live import Live
 
 from leadline.core.processor import Output
 from leadline.demo.feed import Feed, publish_time
-from leadline.demo.flights import history, model_settings, month
+from leadline.demo.flights import history, model_settings, summer
 from leadline.demo.screen import Screen
 from leadline.embedded import progress_bar, servers
 from leadline.embedded.workers import Workers
@@ -29,14 +29,16 @@ from leadline.kafka.reader import Reader
 from leadline.kafka.sender import open_sender
 from leadline.learning.add import add_version, signature_of
 from leadline.learning.train import train
-from leadline.records import APPROVE, PROMOTE, RETRAIN, Command, Verdict
+from leadline.records import APPROVE, PROMOTE, RETRAIN, Candidate, Command, Verdict
 from leadline.settings import Settings, load_settings
 from leadline.topology import STEPS
 from leadline.wire.codec import decode
 
-WATCHED = ("metrics", "drift", "alerts", "retrain-requests", "trainings", "verdicts", "rollouts")
+WATCHED = ("metrics", "drift", "alerts", "retrain-requests", "trainings", "verdicts", "rollouts", "comparisons")
 HOUR_MS = 3_600_000
-BEFORE_MS = 21 * 24 * HOUR_MS
+DAY_MS = 24 * HOUR_MS
+TRAINED_MS, BROKEN_MS = 23 * DAY_MS, 37 * DAY_MS
+"""So long after the first flight the demo has v2 trained, and lets the broken v3 past the gate."""
 _TRAINED_S = 120.0
 TRAINER = (sys.executable, "-P", "-m", "leadline", "trainer")
 PREFIX = "leadline-demo"
@@ -44,7 +46,7 @@ PREFIX = "leadline-demo"
 
 
 def demo(seconds: float, keep: bool) -> None:
-    """Train on the winter, and live through a month of summer storms in so many seconds: what Leadline notices, and what comes of it."""
+    """Train on the winter, and live through six weeks of summer storms in so many seconds: what Leadline notices, and what comes of it."""
     console = Console()
     folder = Path(tempfile.mkdtemp(prefix="leadline-demo-"))
     settings = load_settings(prefix=PREFIX, clock="records", models=folder / "models", state=folder / "state")
@@ -62,15 +64,19 @@ def demo(seconds: float, keep: bool) -> None:
                 "LEADLINE_MODELS": str(settings.models), "LEADLINE_PREFIX": settings.prefix,
             }  # fmt: skip
             workers = stack.enter_context(_workers(settings, environment, folder, say))
+            shadow = stack.enter_context(_shadow(environment, folder, say))
             place = Place(settings, server.bootstrap, server.redis_url)
             screen = Screen(console, accuracy)
             trainer = stack.enter_context(ExitStack())
+            running = [workers, shadow]
             asyncio.run(
                 _live(
-                    place, workers, screen, seconds, lambda: trainer.enter_context(_trainer(environment, folder, say))
+                    place, running, screen, seconds, lambda: trainer.enter_context(_trainer(environment, folder, say))
                 )
             )
             _say_what_came_of_it(console, screen)
+            for rollout_id in screen.rollouts:
+                _tell(console, environment, rollout_id)
             _verify(console, environment)
             _say_more(console, settings, server.bootstrap, screen, keep)
             while keep:
@@ -89,7 +95,13 @@ class Place(NamedTuple):
 
 
 def _workers(settings: Settings, environment: Mapping[str, str], folder: Path, say: Callable[[str], None]) -> Workers:
-    return Workers(1, [step.name for step in STEPS], environment, settings.state, folder / "logs", say)
+    names = [step.name for step in STEPS if not step.alone]
+    return Workers(1, names, environment, settings.state, folder / "logs", say)
+
+
+def _shadow(environment: Mapping[str, str], folder: Path, say: Callable[[str], None]) -> Workers:
+    own, names = {**environment, "LEADLINE_HEALTH": "none"}, [step.name for step in STEPS if step.alone]
+    return Workers(1, names, own, folder / "shadow", folder / "logs", say, name="shadow", vital=False)
 
 
 def _trainer(environment: Mapping[str, str], folder: Path, say: Callable[[str], None]) -> Workers:
@@ -115,36 +127,51 @@ def _train(console: Console, settings: Settings) -> float:
     return accuracy
 
 
+def add_broken(root: Path) -> None:
+    """Add v3, which was trained with its numbers in the reverse order: with one feature in the place of another."""
+    model, (past, reference) = model_settings(), history()
+    swapped = past
+    for name, other in zip(model.numeric, reversed(model.numeric), strict=True):
+        swapped = swapped.set_column(swapped.column_names.index(name), name, past[other])
+    add_version(root, model, "v3", train(swapped, model, "label"), reference, "label", signature_of(past, model))
+
+
 async def _prepare(settings: Settings, bootstrap: str) -> None:
     steps = [step.name for step in STEPS if step.stateful]
     await cluster.remove(bootstrap, settings.prefix)
     await apply_topics(bootstrap, settings.prefix, settings.partitions, settings.replication, None, steps)
     began = Place(settings, bootstrap, "")
     await _command(
-        began, month()[0][0].event_time, PROMOTE, "first version", {"version": "v1"}
+        began, summer()[0][0].event_time, PROMOTE, "first version", {"version": "v1"}
     )  # they obey before they score
 
 
 async def _live(
-    place: Place, workers: Workers, screen: Screen, seconds: float, start_trainer: Callable[[], Workers]
+    place: Place, running: list[Workers], screen: Screen, seconds: float, start_trainer: Callable[[], Workers]
 ) -> None:
-    """Three weeks, after which a trainer answers what was asked, a person agrees, and the new version lives through the rest."""
-    requests, outcomes, weather = month()
+    """Eighteen days, after which a trainer answers what was asked and a person agrees; v2 takes over step by step, and v3 does not."""
+    requests, outcomes, weather = summer()
     feed = Feed(requests, outcomes, weather, requests[0].event_time)
-    end, asked_at = feed.end_ms, feed.now_ms + BEFORE_MS
-    share = BEFORE_MS / (end - feed.now_ms)
+    begin, end = feed.now_ms, feed.end_ms
     watching = [asyncio.create_task(_watch(place, topic, screen)) for topic in WATCHED]
+
+    async def live_until(moment: int) -> None:
+        await _feed(place, feed, running, seconds * (moment - feed.now_ms) / (end - begin), moment)
+
     with Live(screen.render(), console=screen.console, auto_refresh=False, transient=False) as live:
         drawing = asyncio.create_task(_draw(feed, screen, live))
         try:
-            await _feed(place, feed, workers, seconds * share, asked_at)
-            await _train_again(place, feed.now_ms, screen, [workers, start_trainer()])
-            await _feed(place, feed, workers, seconds * (1 - share), end)
+            await live_until(begin + TRAINED_MS)
+            running.append(start_trainer())
+            await _train_again(place, feed.now_ms, screen, running)
+            await live_until(begin + BROKEN_MS)
+            await _try_broken(place, feed.now_ms, screen, running)
+            await live_until(end)
             for topics in ((), ("predictions", "shadow-predictions", "outcomes")):
                 await publish_time(
                     place.bootstrap, place.settings.prefix, place.settings.partitions, topics, end + 13 * HOUR_MS
                 )
-                await _settle(place.bootstrap, place.settings.prefix, workers)
+                await _settle(place.bootstrap, place.settings.prefix, running)
         finally:
             for task in (drawing, *watching):
                 task.cancel()
@@ -152,13 +179,14 @@ async def _live(
         live.update(screen.render(), refresh=True)
 
 
-async def _feed(place: Place, feed: Feed, workers: Workers, seconds: float, end: int) -> None:
+async def _feed(place: Place, feed: Feed, running: Sequence[Workers], seconds: float, end: int) -> None:
     settings = place.settings
     feeding = asyncio.create_task(
         feed.run(place.bootstrap, place.redis_url, settings.prefix, settings.partitions, seconds, end)
     )
     while not feeding.done():
-        workers.tend()
+        for each in running:
+            each.tend()
         await asyncio.wait([feeding], timeout=0.5)
     await feeding
 
@@ -175,21 +203,50 @@ async def _train_again(place: Place, now_ms: int, screen: Screen, running: Seque
     if waiting is not None:
         screen.say("person", f"{waiting.version} may answer: `leadline approve`, says the demo")
         await _command(place, now_ms, APPROVE, "better on the held-out days", {"version": waiting.version})
-        await _until(lambda: screen.champion == waiting.version, running)
+        await _until(lambda: bool(screen.rollouts), running)
 
 
-async def _command(place: Place, now_ms: int, kind: str, reason: str, arguments: dict[str, str]) -> None:
-    """What a person would ask for on the command line, at a moment of the month."""
-    command = Command(f"demo-{kind}", kind, "flights", "demo", reason, arguments, now_ms)
-    output = Output("commands", records=[command], arrival_ms=np.array([now_ms]))
+async def _try_broken(place: Place, now_ms: int, screen: Screen, running: Sequence[Workers]) -> None:
+    """A version whose features are swapped, which the demo lets past the gate: what it does to requests has to show."""
+    await asyncio.to_thread(add_broken, place.settings.models)
+    screen.say("person", "v3 has its features swapped; the demo lets it past the gate, and agrees to it")
+    verdict = Verdict(
+        "demo-gate",
+        "flights",
+        "v3",
+        screen.champion,
+        "gate",
+        "promote",
+        [],
+        "the demo lets it past",
+        "demo",
+        "",
+        now_ms,
+    )
+    await _send(place, "candidates", Candidate("flights", "v3", screen.champion, "", "", "person", {}, now_ms), now_ms)
+    await _send(place, "verdicts", verdict, now_ms)
+    await _until(lambda: _waiting(screen, "v3"), running)
+    await _command(place, now_ms, APPROVE, "to see it fail", {"version": "v3"}, "v3")
+
+
+async def _command(place: Place, now_ms: int, kind: str, reason: str, arguments: dict[str, str], of: str = "") -> None:
+    """What a person would ask for on the command line, at a moment of the summer."""
+    command = Command(f"demo-{kind}{of}", kind, "flights", "demo", reason, arguments, now_ms)
+    await _send(place, "commands", command, now_ms)
+
+
+async def _send(place: Place, topic: str, record: Candidate | Command | Verdict, now_ms: int) -> None:
+    output = Output(topic, records=[record], arrival_ms=np.array([now_ms]))
     async with open_sender(place.bootstrap, place.settings.prefix, pass_on_arrival=True) as sender:
         await asyncio.gather(*await sender.send_outputs([output]))
 
 
-def _waiting(screen: Screen) -> Verdict | None:
-    """The version for which a person is asked; None: there is none."""
+def _waiting(screen: Screen, version: str = "") -> Verdict | None:
+    """The version (or any) for which a person is asked; None: there is none."""
     asked = screen.verdicts.get("approval")
-    return asked if asked is not None and asked.verdict == "hold" and asked.version != screen.champion else None
+    if asked is None or asked.verdict != "hold" or asked.version == screen.champion:
+        return None
+    return asked if version in ("", asked.version) else None
 
 
 def _held(screen: Screen) -> bool:
@@ -198,7 +255,7 @@ def _held(screen: Screen) -> bool:
     return gate is not None and gate.verdict != "promote"
 
 
-async def _until(come: Callable[[], bool], running: Sequence[Workers]) -> None:
+async def _until(come: Callable[[], object], running: Sequence[Workers]) -> None:
     """Wait until something has come; for so long at most, on a machine that is busy."""
     deadline = time.monotonic() + _TRAINED_S
     while not come() and time.monotonic() < deadline:
@@ -207,10 +264,11 @@ async def _until(come: Callable[[], bool], running: Sequence[Workers]) -> None:
         await asyncio.sleep(0.2)
 
 
-async def _settle(bootstrap: str, prefix: str, workers: Workers) -> None:
+async def _settle(bootstrap: str, prefix: str, running: Sequence[Workers]) -> None:
     for step in STEPS:
-        while sum((await cluster.lag(bootstrap, prefix, step)).values()):
-            workers.tend()
+        while not step.alone and any((await cluster.lag(bootstrap, prefix, step)).values()):
+            for each in running:
+                each.tend()
             await asyncio.sleep(0.2)
     await asyncio.sleep(0.5)
 
@@ -239,6 +297,14 @@ def _say_what_came_of_it(console: Console, screen: Screen) -> None:
     console.print()
     for version in sorted({version for _, _, version in screen.windows}):
         console.print(screen.accuracy(version), highlight=False)
+
+
+def _tell(console: Console, environment: Mapping[str, str], rollout_id: str) -> None:
+    """The story of a rollout, as `leadline rollout story` has it."""
+    command = [sys.executable, "-P", "-m", "leadline", "rollout", "story", "flights", rollout_id]
+    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+    console.print(f"\nleadline rollout story flights {rollout_id}", markup=False, highlight=False)
+    console.print((done.stdout or done.stderr).rstrip(), markup=False, highlight=False)
 
 
 def _verify(console: Console, environment: Mapping[str, str]) -> None:

@@ -45,6 +45,8 @@ class Screen:
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     """The newest verdict at each place."""
     champion: str = ""
+    rollouts: dict[str, str] = field(default_factory=dict)
+    """The state of each rollout."""
     failed: str = ""
     """Why a training came to nothing."""
 
@@ -72,10 +74,8 @@ class Screen:
             case Verdict() if self._new("verdict", record.verdict_id):
                 self.verdicts[record.at] = record
                 self._note(record.at, self.now_ms, f"{record.version} {record.verdict}: {record.reason}", "blue")
-            case Rollout() if record.champion != self.champion:
-                self.champion = record.champion
-                instead = f" instead of {record.before}" if record.before else ""
-                self._note("answers", self.now_ms, f"{record.champion}{instead}: {record.reason}", "green")
+            case Rollout() if self._new("rollout", str(record.revision)):
+                self._rollout(record)
 
     def _new(self, *identity: str) -> bool:
         fresh = identity not in self.seen
@@ -107,6 +107,14 @@ class Screen:
         if training.state in ("failed", "cancelled"):
             self.failed = training.message
         self._note("train", self.now_ms, f"{training.state}: {training.message}", "magenta")
+
+    def _rollout(self, rollout: Rollout) -> None:
+        self.champion = rollout.champion
+        if rollout.rollout_id:
+            self.rollouts[rollout.rollout_id] = rollout.state
+        who = " and ".join([rollout.champion, *(f"{version} {share:.0%}" for version, share in rollout.shares.items())])
+        state = f"{rollout.state}: " if rollout.state else ""
+        self._note("answers", rollout.event_time, f"{state}{who} ({rollout.reason})", "green")
 
     def say(self, what: str, text: str) -> None:
         """Something that the demo itself does."""

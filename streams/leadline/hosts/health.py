@@ -212,16 +212,20 @@ class Health:
         return asked, refused
 
     def called(self, calls: "Iterable[Call]", seconds: Iterable[float]) -> None:
-        """What versions did, and how long each call of a model took, in the same order. Who is no champion and fails is told of soon."""
+        """What versions did, and how long each call of a model took, in the same order.
+
+        Who is no champion, and fails or has not scored lately, is told of soon: a rollout waits for it.
+        """
         taken, minute = iter(seconds), _now_ms() // 60_000
         with self._lock:
             if not self._calls or self._calls[-1][0] != minute:
                 self._calls.append((minute, {}))
             tallies = self._calls[-1][1]
             for call in calls:
-                tally = tallies.setdefault((call.model, call.version, call.role), Tally())
-                tally.add(call, sum(next(taken, 0.0) for _ in range(call.calls)))
-                self.changes += call.failed > 0 and call.role != CHAMPION
+                name = call.model, call.version, call.role
+                is_new = not any(name in known for _, known in self._calls)
+                tallies.setdefault(name, Tally()).add(call, sum(next(taken, 0.0) for _ in range(call.calls)))
+                self.changes += (call.failed > 0 or is_new) and call.role != CHAMPION
 
     def stops(self, model: str, version: str, role: str, why: str) -> None:
         """A version scores no more in a role, or where ``why`` is empty, it does again."""
