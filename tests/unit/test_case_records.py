@@ -180,7 +180,7 @@ CLIENTS = {
     "q-ns-text": (of(event_time="2026-11-28T10:00:00.123456789Z"), {"event_time": T_MS + 123}),
     "q-pg-text": (of(event_time="2026-11-28 10:00:00+00"), {"event_time": T_MS}),
     "q-bom": (b"\xef\xbb\xbf" + of(), {"features": NAMED}),
-    "q-registry": (b"\0\0\0\0\7" + of(), "unknown-schema"),
+    "q-registry": (b"\0\0\0\0\7" + of(), "schema-unknown"),
     "q-array": (b"[" + of() + b"]", "unknown-schema"),
     "q-seconds": (of(event_time=T_MS // 1000), "event-time-unit"),
     "q-micros": (of(event_time=T_MS * 1000), "time-out-of-range"),

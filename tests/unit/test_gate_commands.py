@@ -141,7 +141,7 @@ def test_a_push_that_fails_half_way_leaves_nothing(models, monkeypatch):
             raise OSError(28, "No space left on device", str(path))
         path.write_bytes(data)
 
-    monkeypatch.setattr("leadline.learning.add._durable", full)
+    monkeypatch.setattr("leadline.learning.written.durable", full)
     with pytest.raises(RegistryError, match=r"v2 was not written \(No space left on device\); make room"):
         push(models / "models", "m", "v2", models / "staging")
     assert [each.name for each in (models / "staging" / "m").iterdir()] == ["model.toml"]

@@ -402,7 +402,7 @@ def test_what_is_refused_leaves_nothing(tmp_path):
 
 def test_a_write_that_fails_leaves_no_version(tmp_path, monkeypatch):
     model = train(table(), SETTINGS, "y", "logistic")
-    monkeypatch.setattr("leadline.learning.add.os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "disk full")))
+    monkeypatch.setattr("leadline.learning.written.os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "disk full")))
     with pytest.raises(RegistryError, match="disk full"):
         add_version(tmp_path, SETTINGS, "v1", model, table(), "y")
     monkeypatch.undo()

@@ -98,7 +98,7 @@ def decided(monkeypatch, *records):
     async def decisions(*_):
         return {"m": found}
 
-    async def publish(bootstrap, prefix, topic, record):
+    async def publish(bootstrap, prefix, topic, record, wire):
         published.append((topic, record))
 
     monkeypatch.setenv("KAFKA_BOOTSTRAP", "broker:9092")

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from leadline.core.scoring.routing import LEAD_MS
 from leadline.core.tables import Table
 from leadline.hosts.health import Health
 from leadline.hosts.patience import Patience
@@ -15,6 +14,7 @@ from leadline.kafka.errors import HOPELESS, KafkaError, RefusedError, is_lasting
 from leadline.kafka.inspector import Inspector
 from leadline.kafka.metadata import NoTopicError
 from leadline.kafka.reader import Reader, is_behind
+from leadline.records import LEAD_MS
 from leadline.settings import Settings
 from leadline.wire.codec import Wire
 from leadline.wire.origins import Origin

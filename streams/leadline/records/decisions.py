@@ -12,6 +12,8 @@ PROMOTE, APPROVE, REJECT = "promote", "approve", "reject"
 """Commands to make a version champion, and a person's answer where an approval is asked for."""
 START, PAUSE, RESUME, ABORT, ROLL_BACK = "start", "pause", "resume", "abort", "roll-back"
 """Commands to begin a rollout, to hold it where it is and let it go on, to end it, and to go back to the champion before."""
+LEAD_MS = 3000
+"""So long after the arrival of its cause an assignment holds: until then all who score have heard of it."""
 ACCEPTED, REFUSED = "accepted", "refused"
 """Answers to commands."""
 

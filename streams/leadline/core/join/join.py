@@ -6,7 +6,7 @@ Most requests are simple: each version predicts once, and there is one outcome. 
 profile of its window too.
 
 What versions say in shadow is part of the same requests, and makes pairs with what others say of them: that is all that it counts in
-(docs/decisions/0031). Stage time is of predictions and outcomes alone, so a shadow that lags or stops holds up nothing of what a version
+(docs/decisions/0033). Stage time is of predictions and outcomes alone, so a shadow that lags or stops holds up nothing of what a version
 is measured by; the windows of pairs wait for what is left to read of shadows (`leadline.core.columnar.progress.Progress`), and each shadow
 is in the counts at maturity by the time of its own log.
 """

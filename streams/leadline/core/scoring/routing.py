@@ -15,8 +15,6 @@ from leadline.core.tables import Table
 from leadline.core.texts import Texts
 from leadline.records import CHALLENGER, CHAMPION, SHADOW, Assignment, Rollout
 
-LEAD_MS = 3000
-"""So long after the arrival of its cause an assignment holds: until then all who score have heard of it."""
 _SAMPLE = b"sample\0"
 
 

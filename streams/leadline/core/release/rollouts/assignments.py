@@ -2,8 +2,7 @@
 
 from dataclasses import replace
 
-from leadline.core.scoring.routing import LEAD_MS
-from leadline.records import Assignment, Rollout
+from leadline.records import LEAD_MS, Assignment, Rollout
 
 MOST_EARLIER = 16
 """Assignments before its own that a rollout carries."""
