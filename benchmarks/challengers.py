@@ -98,5 +98,4 @@ def _row(ends: list[End]) -> Iterator[str]:
         yield str(sum(each.state == state for each in ends))
     yield str(sum(each.promoted for each in ends))
     for values in ([each.answered for each in ends], [each.minutes for each in ends]):
-        yield f"{np.median(values):,.0f}"
-        yield f"{max(values):,.0f}"
+        yield from (f"{each:,.0f}" if np.isfinite(each) else "" for each in (np.median(values), max(values)))
