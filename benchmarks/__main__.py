@@ -12,6 +12,7 @@ quarter.
 ``scripts/bench coverage``: how often the intervals hold what they are of; no broker.
 ``scripts/bench gate``: how often equal versions pass, what is seen, and what a segment stops; no broker.
 ``scripts/bench rollouts``: how often chance ends a rollout, and how many pairs a true difference takes, by drawn pairs; no broker.
+``scripts/bench challengers``: what bad challengers answer until they are out, through the stages in simulated time; no broker.
 ``scripts/bench watch``: false incidents, and how soon falls are seen, by drawn counts; no broker is needed.
 ``scripts/bench incidents FOLDER ...``: every incident of real streams, and whether it is the same however their log is read.
 ``scripts/bench kinds``: false incidents of every kind that has a budget, by drawn rows; no broker is needed.
@@ -33,6 +34,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import (
+    challengers,
     coverage,
     delays,
     drift_null,
@@ -107,7 +109,11 @@ def main() -> int:
             _show(table)
         return 0
     if asked.job == "rollouts":
-        for table in rollouts.tables(asked.rollouts):
+        for table in rollouts.tables(asked.rollouts, asked.judge):
+            _show(table)
+        return 0
+    if asked.job == "challengers":
+        for table in challengers.tables(asked.seeds):
             _show(table)
         return 0
     if asked.job == "watch":
@@ -199,6 +205,16 @@ def _arguments() -> argparse.Namespace:
     )
     rolling.add_argument(
         "--rollouts", type=int, default=rollouts.ROLLOUTS, help="of a cell in which versions are equal"
+    )
+    rolling.add_argument(
+        "--judge",
+        choices=list(rollouts.JUDGES),
+        default="evidence",
+        help="who says the verdict; the stage is asked only where versions are equal",
+    )
+    challenging = jobs.add_parser("challengers", help="what bad challengers answer until they are out")
+    challenging.add_argument(
+        "--seeds", type=int, default=challengers.SEEDS, help="rollouts of each kind, and with equal versions"
     )
     budgeted = jobs.add_parser("kinds", help="false incidents of every kind that has a budget, by drawn rows")
     budgeted.add_argument("--windows", type=int, default=900, help="windows of a cell")

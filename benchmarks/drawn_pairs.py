@@ -106,7 +106,8 @@ def _partials(cell: Cell, day: int, segments: list[Ints], due: bool, corrected: 
         rows.append(("*", _sum(counts), None if not due else _sum([each for each in mature if each])))
     return [
         PairPartial(
-            "m", "v1", "v2", name, day * DAY, (day + 1) * DAY, 0, cell.rate(day), revision, day * DAY, "", "binary", now, then
+            "m", "v1", "v2", name, day * DAY, (day + 1) * DAY, 0, cell.rate(day), revision, day * DAY,
+            "mature" if due else "provisional", "binary", now, then,
         )
         for name, now, then in rows
     ]  # fmt: skip

@@ -4,15 +4,16 @@ Pairs are drawn as the join would count them, and looked at each time that a win
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 from rich.table import Table
 
+from benchmarks import staged
 from benchmarks.drawn_pairs import Cell, Day, drawn
+from benchmarks.judged import Judged
 from leadline.core.release.evidence import Pairs, Terms, look
-from leadline.core.release.look import Look
 from leadline.records import Comparison
 from leadline.state.memory import MemoryStore
 
@@ -44,21 +45,29 @@ class Outcome(NamedTuple):
     by_z: bool
 
 
-def fed(days: Iterable[Day], cell: Cell, spent: float = 0.0) -> Iterator[Look]:
-    """What is said at the end of each day. This is all that knows who judges."""
+Judge = Callable[[Iterable[Day], Cell, float], Iterator[Judged]]
+"""What is said at the end of each day of a rollout, before which so much of the budget was spent."""
+
+
+def fed(days: Iterable[Day], cell: Cell, spent: float = 0.0) -> Iterator[Judged]:
+    """What the evidence says at the end of each day."""
     settings, pairs = cell.settings, Pairs(MemoryStore(), b"")
     held: dict[tuple[str, int, float], Comparison] = {}
     for day in days:
         for each in day.partials:
             held[each.segment, each.window_start, each.sample] = pairs.take(each, "v1", "v2", "r")
-        yield look(held.values(), Terms.of(settings, 0, day.now, spent))
+        found = look(held.values(), Terms.of(settings, 0, day.now, spent))
+        yield Judged(found.verdict, found.pairs)
 
 
-def outcome(cell: Cell, rng: np.random.Generator, spent: float = 0.0) -> Outcome:
+JUDGES: dict[str, Judge] = {"evidence": fed, "stage": staged.fed}
+
+
+def outcome(cell: Cell, rng: np.random.Generator, spent: float = 0.0, judge: Judge = fed) -> Outcome:
     """A rollout up to its verdict, or its end."""
     ztest = _RepeatedZ()
     last = None
-    for number, (day, each) in enumerate(_both(cell, rng, spent), 1):
+    for number, (day, each) in enumerate(_both(cell, rng, spent, judge), 1):
         ztest.take(day)
         last = each
         if each.verdict in ("promote", "roll-back"):
@@ -66,9 +75,9 @@ def outcome(cell: Cell, rng: np.random.Generator, spent: float = 0.0) -> Outcome
     return Outcome(last.verdict if last else "no-labels", cell.windows, last.pairs if last else 0, ztest.different)
 
 
-def _both(cell: Cell, rng: np.random.Generator, spent: float) -> Iterator[tuple[Day, Look]]:
+def _both(cell: Cell, rng: np.random.Generator, spent: float, judge: Judge = fed) -> Iterator[tuple[Day, Judged]]:
     days = list(drawn(cell, rng))
-    return zip(days, fed(days, cell, spent), strict=True)
+    return zip(days, judge(days, cell, spent), strict=True)
 
 
 class _RepeatedZ:
@@ -84,10 +93,12 @@ class _RepeatedZ:
         self.different |= abs(won - lost) > _Z * (won + lost) ** 0.5
 
 
-def tables(rollouts: int) -> Iterator[Table]:
-    """Errors; pairs that it takes; segments, what turns bad late, and promotions in a row."""
+def tables(rollouts: int, judge: str = "evidence") -> Iterator[Table]:
+    """Errors; and of the evidence, pairs that it takes; segments, what turns bad late, and promotions in a row."""
     rng = np.random.default_rng(23)
-    yield _errors(rollouts, rng)
+    yield _errors(rollouts, rng, JUDGES[judge])
+    if judge != "evidence":
+        return
     some = max(1, rollouts // 5)
     yield _power(some, rng)
     yield _special(some, rng)
@@ -104,10 +115,10 @@ def _percent(count: float, of: int) -> str:
     return f"{100 * count / of:.1f} %"
 
 
-def _errors(rollouts: int, rng: np.random.Generator) -> Table:
+def _errors(rollouts: int, rng: np.random.Generator, judge: Judge) -> Table:
     table = _table("rollout", "promoted", "rolled back", "repeated z test: different")
     for name, cell in SAME.items():
-        ends = [outcome(cell, rng) for _ in range(rollouts)]
+        ends = [outcome(cell, rng, judge=judge) for _ in range(rollouts)]
         counted = Counter(each.verdict for each in ends)
         by_z = sum(each.by_z for each in ends)
         shown = (counted["promote"], counted["roll-back"], by_z)

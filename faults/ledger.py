@@ -34,7 +34,7 @@ class Verdict:
     """What is wrong: events without effect, effects twice, scores, counts and windows that are not those of the log, and trainings.
 
     ``memory_mb`` is the peak of any worker, ``without_features`` counts predictions that were made without Redis, ``trainings``
-    requests by their end.
+    requests by their end, ``answered`` predictions by their version.
     """
 
     events: int
@@ -51,6 +51,7 @@ class Verdict:
     memory_mb: int = 0
     trainings: dict[str, int] = field(default_factory=dict)
     wrong_trainings: list[str] = field(default_factory=list)
+    answered: dict[str, int] = field(default_factory=dict)
 
     @property
     def exact(self) -> bool:
@@ -156,6 +157,7 @@ async def judge(world: World) -> Verdict:
     events = len(world.traffic.asked) + len(predictions) + len(outcomes)
     bare = sum(row["feature_age_ms"] is None for row in predictions)
     verdict = Verdict(events, lost, doubled, _wrong_scores(world, predictions), wrong, bad, len(letters), bare)
+    verdict.answered = dict(Counter(row["model_version"] for row in predictions))
     if world.trainers is not None:
         verdict.trainings, verdict.wrong_trainings = await world.trainers.ends(), await world.trainers.wrong()
     return verdict

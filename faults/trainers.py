@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from leadline.embedded.workers import Workers
 from leadline.kafka import cluster
 from leadline.kafka.sender import publish
+from leadline.learning.limits import TRAINING_SETS
 from leadline.learning.training.receipt import receipts
-from leadline.learning.training.store import FOLDER
 from leadline.records import Candidate, RetrainRequest, Training
 from leadline.wire.codec import read
 
@@ -50,7 +50,7 @@ class Trainers:
     @property
     def steps(self) -> dict[str, Callable[[], bool]]:
         """The steps of a training, and how one sees from outside that a trainer is at it."""
-        folder = self.world.models / "m" / FOLDER
+        folder = self.world.models / "m" / TRAINING_SETS
         versions, ended = set(self._versions()), self._said("a training succeeded")
         begun = self._said("a training begins")
         return {

@@ -30,7 +30,7 @@ from leadline.embedded.child import free_ports
 from leadline.embedded.workers import Workers
 from leadline.kafka import cluster
 from leadline.learning.add import add_version
-from leadline.learning.manifest import MODEL
+from leadline.learning.limits import MODEL
 from leadline.learning.train import train
 from leadline.lookups.features import put_features
 from leadline.records import Assignment, Rollout

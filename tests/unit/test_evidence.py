@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from benchmarks.drawn_pairs import Cell
-from benchmarks.rollouts import SAME, late_harm, outcome
+from benchmarks.rollouts import JUDGES, SAME, late_harm, outcome
 
 from leadline.core.release.evidence import Pairs, Terms, look
 from leadline.records import PairCounts, PairPartial
@@ -179,3 +179,11 @@ def test_what_turns_bad_late_is_rolled_back_within_days():
     cell = Cell(better=0.065, worse=0.035, windows=80, then=(60, 0.03, 0.08))
     found = [late_harm(cell, np.random.default_rng(seed)) for seed in range(3)]
     assert all(each is not None and each <= 9 for each in found)
+
+
+@pytest.mark.parametrize(("better", "worse"), [(0.03, 0.08), (0.10, 0.03), (0.05, 0.05)])
+def test_the_stage_says_what_the_evidence_says(better, worse):
+    cell = Cell(better=better, worse=worse, windows=12)
+    by_evidence, by_stage = (outcome(cell, np.random.default_rng(1), judge=each) for each in JUDGES.values())
+    assert by_stage[:2] == by_evidence[:2]
+    assert by_evidence.verdict == ("hold" if better == worse else "promote" if better > worse else "roll-back")

@@ -1,12 +1,15 @@
 """Who answers, by the table of rollouts."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from leadline.core.models import Models as ModelsProtocol
 from leadline.core.scoring.routing import Deployed, Deployments
 from leadline.core.scoring.scoring import Scoring
+from leadline.core.scoring.shadow import Shadow
 from leadline.core.tables import HISTORY, Table
-from leadline.records import PredictionRequest
+from leadline.records import Assignment, PredictionRequest, Rollout
 from leadline.settings import ModelSettings
 from stages import Models, records_batch, roll_out, rolled_out, version
 
@@ -113,3 +116,22 @@ def scored(scoring):
     [prediction] = output.records
     assert prediction.role == "champion"
     return prediction.model_version
+
+
+def test_of_a_run_across_a_night_what_came_before_it_is_answered_first():
+    """Else the join has forgotten the windows of the evening when the answers of the second version come."""
+    night, before = SETTINGS.horizon + 1, Assignment("v1", 0, {"v2": 0.5}, "a", 1.0, "r")
+    table = Table()
+    made = Rollout(
+        "m", "v1", 5, "ada", "why", shares={"v2": 0.5}, salt="b", effective_at=50, rollout_id="r", earlier=[before]
+    )
+    table.apply(replace(records_batch("rollouts", [made]), keys=[b"m"]))
+    requests = [PredictionRequest(f"r{number}", "m", 0, {}) for number in range(100)]
+    arrivals = np.concatenate([np.arange(80), night + np.arange(80, 100)])
+    batch = replace(records_batch("prediction-requests", requests), arrival_ms=arrivals)
+    for stage in (Scoring, Shadow):
+        outputs = stage(models("v1", "v2"), Deployments(table)).on_batch(batch).outputs
+        sent = np.concatenate([each.arrival_ms for each in outputs])
+        assert sorted(sent) == sorted(arrivals)
+        assert (sent[:80] < night).all()
+        assert len({each.records[0].model_version for each in outputs}) == 2

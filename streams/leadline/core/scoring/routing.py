@@ -3,8 +3,9 @@
 A request goes by its own arrival time: by the newest assignment that held then. So it gets the same version again after a crash.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
+from itertools import pairwise
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -181,6 +182,21 @@ class Deployed:
     @staticmethod
     def _route(assignment: Assignment, version: LoadedVersion, role: str) -> Route:
         return Route(version, role, assignment.rollout_id, assignment.sample)
+
+
+def in_turn(routed: Sequence[tuple[Route, Ints]], arrival_ms: Ints, most_ms: int) -> Iterator[tuple[Route, Ints]]:
+    """Requests by who scores them, so that none goes after one that arrived later by more than ``most_ms``: it would be forgotten by then.
+
+    ``arrival_ms``: of all of them, in the order of their log.
+    """
+    cuts = [0]
+    while len(routed) > 1 and (later := np.flatnonzero(arrival_ms[cuts[-1] :] - arrival_ms[cuts[-1]] > most_ms)).size:
+        cuts.append(cuts[-1] + int(later[0]))
+    for begin, end in pairwise([*cuts, len(arrival_ms)]):
+        for route, rows in routed:
+            own = rows[(rows >= begin) & (rows < end)]
+            if len(own):
+                yield route, own
 
 
 def _shared(assignment: Assignment, asked: "Asked") -> Iterator[tuple[str, Bools]]:

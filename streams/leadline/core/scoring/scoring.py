@@ -8,9 +8,10 @@ from leadline.core.columnar.columns import Ints
 from leadline.core.models import Models, no_settings
 from leadline.core.processor import Batch, Effects, EventDriven
 from leadline.core.scoring.request_forms import Requests, requests_of
-from leadline.core.scoring.routing import Deployed, Deployments
+from leadline.core.scoring.routing import Deployed, Deployments, Route, in_turn
 from leadline.core.scoring.serving import Known, refuse, serve
 from leadline.records import brief
+from leadline.settings import ModelSettings
 
 
 class Scoring(EventDriven):
@@ -24,26 +25,29 @@ class Scoring(EventDriven):
         """One prediction for each request that can be scored, on the request's own partition number."""
         effects, requests = Effects(), requests_of(batch)
         for model, rows in requests.by_model():
-            if self._models.settings(model) is None:
+            settings = self._models.settings(model)
+            if settings is None:
                 refuse(effects, rows, *no_settings(model, self._models.why_unusable(model)))
                 continue
             before = len(effects.rejects)
-            self._answer(model, batch, rows, requests.take(rows), effects)
+            self._answer(settings, batch, rows, requests.take(rows), effects)
             effects.asked[model] += len(rows)
             effects.refused.update((model, reject.reason) for reject in effects.rejects[before:])
         return effects
 
-    def _answer(self, model: str, batch: Batch, rows: Ints, requests: Requests, effects: Effects) -> None:
+    def _answer(self, settings: ModelSettings, batch: Batch, rows: Ints, requests: Requests, effects: Effects) -> None:
         """Score the requests of a model, each with the version that answers it."""
-        deployed = self._known.deployed(model)
+        deployed, arrival_ms = self._known.deployed(settings.name), batch.arrival_ms[rows]
         unanswered = np.ones(len(rows), bool)
-        for assignment, held in deployed.at(batch.arrival_ms[rows]):
-            part = requests.take(held)
-            for route, own in deployed.acting(assignment, part):
+        routed = list[tuple[Route, Ints]]()
+        for assignment, held in deployed.at(arrival_ms):
+            for route, own in deployed.acting(assignment, requests.take(held)):
                 unanswered[held[own]] = False
-                serve(batch, rows[held[own]], part.take(own), self._known.serving(route.version), route, effects)
+                routed.append((route, held[own]))
+        for route, own in in_turn(routed, arrival_ms, settings.horizon):
+            serve(batch, rows[own], requests.take(own), self._known.serving(route.version), route, effects)
         if unanswered.any():
-            refuse(effects, rows[unanswered], *self._no_answer(model, deployed))
+            refuse(effects, rows[unanswered], *self._no_answer(settings.name, deployed))
 
     def _no_answer(self, model: str, deployed: Deployed) -> tuple[str, str]:
         newest = deployed.newest

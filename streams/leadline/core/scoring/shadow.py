@@ -11,8 +11,9 @@ from leadline.core.columnar.columns import Ints
 from leadline.core.models import Models
 from leadline.core.processor import Batch, Effects, EventDriven
 from leadline.core.scoring.request_forms import Requests, requests_of
-from leadline.core.scoring.routing import Deployments, Route
+from leadline.core.scoring.routing import Deployments, Route, in_turn
 from leadline.core.scoring.serving import Known, serve
+from leadline.settings import ModelSettings
 
 CALL_ROWS = 1024
 """A slow model is called with so many requests at most: it can be stopped between two calls."""
@@ -29,17 +30,21 @@ class Shadow(EventDriven):
         """A prediction of each such version for each request of the sample that it can score."""
         found, requests = Effects(), requests_of(batch)
         for model, rows in requests.by_model():
-            if self._models.settings(model) is not None:
-                self._shadow(model, batch, rows, requests.take(rows), found)
+            settings = self._models.settings(model)
+            if settings is not None:
+                self._shadow(settings, batch, rows, requests.take(rows), found)
         return Effects(outputs=found.outputs, calls=found.calls)
 
-    def _shadow(self, model: str, batch: Batch, rows: Ints, requests: Requests, effects: Effects) -> None:
-        deployed = self._known.deployed(model)
-        for assignment, held in deployed.at(batch.arrival_ms[rows]):
-            part = requests.take(held)
-            for route, own in deployed.shadowing(assignment, part):
-                for at in _pieces(own):
-                    self._serve(batch, rows[held[at]], part.take(at), route, effects)
+    def _shadow(self, settings: ModelSettings, batch: Batch, rows: Ints, requests: Requests, effects: Effects) -> None:
+        deployed, arrival_ms = self._known.deployed(settings.name), batch.arrival_ms[rows]
+        routed = [
+            (route, held[own])
+            for assignment, held in deployed.at(arrival_ms)
+            for route, own in deployed.shadowing(assignment, requests.take(held))
+        ]
+        for route, own in in_turn(routed, arrival_ms, settings.horizon):
+            for at in _pieces(own):
+                self._serve(batch, rows[at], requests.take(at), route, effects)
 
     def _serve(self, batch: Batch, rows: Ints, requests: Requests, route: Route, effects: Effects) -> None:
         serve(batch, rows, requests, self._known.serving(route.version), route, effects)
