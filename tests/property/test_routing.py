@@ -1,7 +1,8 @@
 """Who answers which request: shares, stickiness, switches, and that anybody can compute it again from the record."""
 
 import hashlib
-from dataclasses import replace
+from dataclasses import asdict, replace
+from runpy import run_path
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,7 @@ from leadline.core.tables import Table
 from leadline.core.texts import Texts
 from leadline.records import Assignment, PredictionRequest, Rollout
 from leadline.settings import ModelSettings
+from pages import ROOT
 from stages import Models, records_batch, version
 
 SETTINGS = ModelSettings(name="m", numeric=["x"])
@@ -42,6 +44,16 @@ def answers(rollout, request, arrival_ms):
 def sampled(each, request):
     digest = hashlib.sha256(b"sample\0" + each.salt.encode() + b"\0" + request.request_id.encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64 < each.sample
+
+
+def test_the_sample_says_the_same():
+    sample = run_path(str(ROOT / "samples/python/who_answers.py"))["answers"]
+    earlier = [Assignment("v1", 0, {"v2": 0.3}, "b", 1.0, "r")]
+    rollout = Rollout("m", "v1", 0, "", "", shares={"v2": 0.2, "v3": 0.4}, salt="a", effective_at=50, earlier=earlier)
+    for number in range(300):
+        request = PredictionRequest(f"r{number}", "m", 0, {}, user_id=f"u{number}" * (number % 3 > 0))
+        said = sample(asdict(rollout), asdict(request), number)
+        assert said == answers(rollout, request, number)[0]
 
 
 class Users:
