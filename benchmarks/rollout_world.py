@@ -113,6 +113,9 @@ class OneModel:
     def loaded(self, model: str, version: str, rolled_out_ms: int) -> LoadedVersion | None:  # noqa: ARG002
         return None if self.why_unusable(model, version) else self._versions.get(version)
 
+    def fetched(self) -> int:
+        return 0
+
 
 class _Telling(EventDriven):
     """A stage that scores, whose calls are told."""

@@ -116,7 +116,7 @@ def driver():
         made.publish("commands", key_of("commands", start), value_of(start), 0)
         made.settle()
         counts = PairCounts(5, 1, 1, 1, 0, 0, 10**12, 10**12)
-        pair = PairPartial(model, "v1", "v2", "*", 0, WINDOW, 0, 1.0, 1, 0, "open", "binary", counts)
+        pair = PairPartial(model, "v1", "v2", "*", 0, WINDOW, 0, 1.0, 1, 0, "provisional", "binary", counts)
         made._send(Output("pair-partials", records=[pair], arrival_ms=np.zeros(1, np.int64)))
     made.settle()
     for model in MODELS:

@@ -97,7 +97,7 @@ def naive_row(features, categories):
 
 def scoring(settings=SETTINGS, takes_missing=True):
     scored = replace(version(settings, signature=SIGNATURE), predictor=Total(), takes_missing=takes_missing)
-    models = Models({"m": settings, "bare": settings}, {("m", "v1"): scored})
+    models = Models({"m": settings, "bare": settings.model_copy(update={"name": "bare"})}, {("m", "v1"): scored})
     return Scoring(models, Deployments(rolled_out(m="v1")))
 
 
