@@ -81,7 +81,7 @@ def test_what_is_ahead_waits_for_a_source_unless_a_batch_of_it_was_refused(refus
     if refused:
         lane._patience.failed("shadow-predictions/0", "damaged", lasting=True)
     member = SimpleNamespace(
-        tasks=SimpleNamespace(open={0: None}),
+        tasks=SimpleNamespace(open={0: SimpleNamespace(is_empty=False)}),
         sources_of=lambda _: sources,
         is_idle=is_idle,
         reached=dict.fromkeys(ahead, 9),
