@@ -75,7 +75,11 @@ class Guard(Watch):
         self._count_end()
         for model, version in list(self._records):
             self._tell(model, version)
-        threading.Thread(target=self._look, daemon=True, name="shadow-guard").start()
+
+    def end_what_hangs(self) -> None:
+        """From now on this process ends where a call never does, if it is ``alone``."""
+        if self._alone:
+            threading.Thread(target=self._look, daemon=True, name="shadow-guard").start()
 
     # -- what is watched --------------------------------------------------------------------------------------------------
 
@@ -178,7 +182,7 @@ class Guard(Watch):
         while True:
             time.sleep(_LOOK_S)
             began = self._began
-            if self._alone and began is not None and time.monotonic() - began[0] > HANGS_S:
+            if began is not None and time.monotonic() - began[0] > HANGS_S:
                 log.critical("a call never ends, and so the process does", model=began[1], version=began[2])
                 os._exit(1)
 

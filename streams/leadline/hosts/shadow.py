@@ -44,6 +44,7 @@ class ShadowLane(ScoringLane):
                 settings.state, self.installation.health, lambda model: _rollout_id(deployments, model),
                 settings.shadow_memory, self._alone,
             )  # fmt: skip
+            self._guard.end_what_hangs()
         return self._guard
 
     @property
