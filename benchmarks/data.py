@@ -142,6 +142,8 @@ def _predictions(
         "segments": pa.ListArray.from_arrays(pa.array(ends.astype(np.int32)), _in_turn(segments, int(ends[-1]))),
         "feature_age_ms": pa.nulls(count, pa.int64()),
         "categories": pa.array([[]] * count, pa.list_(pa.string())),
+        "rollout_id": pa.repeat("", count),
+        "sample": pa.repeat(1.0, count),
     }
     return Output("predictions", [i.encode() for i in ids], columns=pa.record_batch(columns))
 

@@ -50,6 +50,8 @@ def _prediction(row: dict[str, Any], values: list[float], score: float) -> dict[
         "segments": [],
         "feature_age_ms": None,
         "categories": [],
+        "rollout_id": "",
+        "sample": 1.0,
     }
 
 
