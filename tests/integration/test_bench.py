@@ -17,7 +17,7 @@ FEW = "6000"
         ["join", "--events", FEW, "--rounds", "1"],
         ["loop", "--events", FEW, "--rounds", "1"],
         ["latency", "--seconds", "1", "--rounds", "1"],
-        ["rollout", "--events", "3000", "--rounds", "1"],
+        ["rollout", "canary", "--events", "2000", "--rounds", "1"],
         ["restore", "--pending", FEW, "--runs", "1"],
         ["scale", "models", "features", "--most", "10", "--events", FEW],
     ],
