@@ -11,7 +11,7 @@ settings.load_profile("leadline")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
 
-_TOGETHER = tuple(f"tests/integration/test_{each}.py" for each in ("loop", "replay", "samples", "security"))
+_TOGETHER = tuple(f"tests/integration/test_{each}.py" for each in ("forms", "loop", "replay", "samples", "security"))
 _LONG = ("integration/test_faults", "integration", "simulation")
 
 
