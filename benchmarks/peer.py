@@ -77,7 +77,8 @@ def main() -> int:
 async def _prepare(settings: Settings, bootstrap: str, work: Step) -> None:
     """The topics that the runner knows nothing of, and which version answers, where one is asked."""
     kept = [work.name] if work.stateful else []
-    await apply_topics(bootstrap, settings.prefix, PARTITIONS, 1, None, kept, ["rollouts", "dead-letters"])
+    beside = ["rollouts", "shadow-predictions", "pair-partials", "dead-letters"]
+    await apply_topics(bootstrap, settings.prefix, PARTITIONS, 1, None, kept, beside)
     if work.stateful:
         return
     rollout = Rollout(MODEL, VERSION, int(time.time() * 1000), "scripts/bench", "measured")
@@ -177,6 +178,8 @@ def _widened(topic: str, columns: pa.RecordBatch) -> pa.RecordBatch:
                 "features": pa.ListArray.from_arrays(nothing, pa.array([], pa.float64())),
                 "segments": pa.ListArray.from_arrays(nothing, none),
                 "categories": pa.ListArray.from_arrays(nothing, none),
+                "rollout_id": pa.repeat("", count),
+                "sample": pa.repeat(1.0, count),
             }
         case _:
             more = {"outcome": given["outcome"].cast(pa.float64()), "class_name": pa.nulls(count, pa.string())}

@@ -121,7 +121,7 @@ async def test_the_command_line_makes_topics_sends_files_and_shows_them(kafka, p
         (("metrics",), 1, "there is no topic test-errors.metrics"),
         (("send", "missing.csv", "--to", "nowhere"), 2, "'nowhere' is not one of 'requests', 'outcomes'"),
         (("topics", "apply", "--retention", "soon"), 2, "--retention"),
-        (("worker", "--step", "juggling"), 2, "'juggling' is not one of 'scoring', 'join'"),
+        (("worker", "--step", "juggling"), 2, "'juggling' is not one of 'scoring', 'shadow', 'join'"),
         (("model", "promote", "m", "v9"), 1, "has no version v9 of a model m"),
     ],
 )
