@@ -37,8 +37,8 @@ from leadline.wire.codec import decode
 WATCHED = ("metrics", "drift", "alerts", "retrain-requests", "trainings", "verdicts", "rollouts", "comparisons")
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
-TRAINED_MS, BROKEN_MS = 23 * DAY_MS, 37 * DAY_MS
-"""So long after the first flight the demo has v2 trained, and lets the broken v3 past the gate."""
+TRAINED_MS, PROMOTED_MS, BROKEN_MS = 23 * DAY_MS, 30 * DAY_MS, 37 * DAY_MS
+"""So long after the first flight the demo has v2 trained, promotes it, and lets the broken v3 past the gate."""
 _TRAINED_S = 120.0
 TRAINER = (sys.executable, "-P", "-m", "leadline", "trainer")
 PREFIX = "leadline-demo"
@@ -164,6 +164,8 @@ async def _live(
             await live_until(begin + TRAINED_MS)
             running.append(start_trainer())
             await _train_again(place, feed.now_ms, screen, running)
+            await live_until(begin + PROMOTED_MS)
+            await _promote(place, feed.now_ms, screen, running)
             await live_until(begin + BROKEN_MS)
             await _try_broken(place, feed.now_ms, screen, running)
             await live_until(end)
@@ -204,6 +206,15 @@ async def _train_again(place: Place, now_ms: int, screen: Screen, running: Seque
         screen.say("person", f"{waiting.version} may answer: `leadline approve`, says the demo")
         await _command(place, now_ms, APPROVE, "better on the held-out days", {"version": waiting.version})
         await _until(lambda: bool(screen.rollouts), running)
+
+
+async def _promote(place: Place, now_ms: int, screen: Screen, running: Sequence[Workers]) -> None:
+    """Make the version in the canary champion: days differ too much for a proof in a week, and a person may."""
+    canary = screen.verdicts.get("canary")
+    if canary is not None and canary.verdict == "hold" and canary.version != screen.champion:
+        screen.say("person", "a week proves neither, days differ too much: `leadline rollout promote`, says the demo")
+        await _command(place, now_ms, PROMOTE, "it knows storms", {"version": canary.version}, canary.version)
+        await _until(lambda: screen.champion == canary.version, running)
 
 
 async def _try_broken(place: Place, now_ms: int, screen: Screen, running: Sequence[Workers]) -> None:
