@@ -33,7 +33,7 @@ from leadline.wire.topics import BY_NAME
 
 Moment = datetime | int | None
 """With a zone, or milliseconds since the epoch; None is now."""
-_NO_CATEGORIES: Mapping[str, str] = {}
+NO_CATEGORIES: Mapping[str, str] = {}
 
 
 class Client:
@@ -81,7 +81,7 @@ class Client:
         self,
         model: str,
         features: Mapping[str, float],
-        categories: Mapping[str, str] = _NO_CATEGORIES,
+        categories: Mapping[str, str] = NO_CATEGORIES,
         *,
         user_id: str = "",
         request_id: str = "",
@@ -99,7 +99,7 @@ class Client:
         self,
         model: str,
         features: Mapping[str, float],
-        categories: Mapping[str, str] = _NO_CATEGORIES,
+        categories: Mapping[str, str] = NO_CATEGORIES,
         *,
         user_id: str = "",
         request_id: str = "",

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Coroutine, Iterator, Mapping
 from typing import Any, Self, TypeVar
 
-from leadline.client.client import _NO_CATEGORIES, Client, Moment
+from leadline.client.client import NO_CATEGORIES, Client, Moment
 from leadline.client.reading import NOW, Received, Records, Since
 from leadline.records import Prediction
 
@@ -43,7 +43,7 @@ class SyncClient:
         self,
         model: str,
         features: Mapping[str, float],
-        categories: Mapping[str, str] = _NO_CATEGORIES,
+        categories: Mapping[str, str] = NO_CATEGORIES,
         *,
         user_id: str = "",
         request_id: str = "",
@@ -59,7 +59,7 @@ class SyncClient:
         self,
         model: str,
         features: Mapping[str, float],
-        categories: Mapping[str, str] = _NO_CATEGORIES,
+        categories: Mapping[str, str] = NO_CATEGORIES,
         *,
         user_id: str = "",
         request_id: str = "",
