@@ -2,8 +2,11 @@
 
 import os
 
+import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
+
+from leadline.kafka.schemas import forget
 
 settings.register_profile("leadline", deadline=None)  # no test is timed
 settings.load_profile("leadline")
@@ -20,6 +23,13 @@ class Scheduling(LoadScopeScheduling):
 
     def _split_scope(self, nodeid):
         return nodeid.split("::")[0] if nodeid.startswith(_TOGETHER) else nodeid
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _ids_of_this_file():
+    """What a registry of one file said of an id is not believed in another."""
+    yield
+    forget()
 
 
 def pytest_xdist_make_scheduler(config, log):

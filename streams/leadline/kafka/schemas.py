@@ -44,10 +44,14 @@ class Learner:
     def __init__(self, known: Known = KNOWN, clock: Callable[[], float] = time.monotonic) -> None:
         self._known = known
         self._clock = clock
+        self._asking = threading.Lock()
+        self.forget()
+
+    def forget(self) -> None:
+        """Know nothing of what was asked."""
         self._again_at: dict[int, float] = {}
         self._back_at = 0.0
         self._unknown_at: deque[float] = deque(maxlen=MOST_UNKNOWN)
-        self._asking = threading.Lock()
 
     def lacks(self, values: Iterable[bytes | None]) -> list[int]:
         """The ids of some values that may be asked for now."""
@@ -115,6 +119,12 @@ class Learner:
 
 
 _LEARNER = Learner()
+
+
+def forget() -> None:
+    """Know nothing, as at the start: for a process that is to use another registry, in which an id means something else."""
+    KNOWN.forget()
+    _LEARNER.forget()
 
 
 def learn(values: Iterable[bytes | None]) -> None:

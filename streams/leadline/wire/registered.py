@@ -57,6 +57,10 @@ class Known:
     """What is known of the ids of a registry. An id means one schema for ever; what was refused may be told otherwise later."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Know nothing."""
         self._schemas: dict[int, Registered] = {}
         self._refused: dict[int, Refused] = {}
 
