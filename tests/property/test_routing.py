@@ -16,7 +16,6 @@ from leadline.core.scoring.routing import Deployed, Deployments, assignments
 from leadline.core.scoring.scoring import Scoring
 from leadline.core.scoring.shadow import Shadow
 from leadline.core.tables import Table
-from leadline.core.texts import Texts
 from leadline.records import Assignment, PredictionRequest, Rollout
 from leadline.settings import ModelSettings
 from pages import ROOT
@@ -66,7 +65,7 @@ class Users:
         return len(self.texts)
 
     def users(self):
-        return Texts(self.texts, np.arange(len(self.texts)))
+        return self.texts
 
     def ids(self):
         return self.texts
@@ -240,30 +239,6 @@ def test_where_no_version_gets_a_share_nothing_is_hashed(monkeypatch):
     for shares in ({}, {"v2": 0.0}):
         scoring = Scoring(models("v1", "v2"), Deployments(table_of(rolled(shares))))
         assert len([*predictions(scoring.on_batch(batch_of([("u", 1)] * 50, [*range(50)], True)))]) == 50
-
-
-def test_each_user_of_a_batch_is_hashed_once(monkeypatch):
-    hashed = []
-    real = hashlib.sha256
-
-    class Counting:
-        def __init__(self, inner):
-            self.inner = inner
-
-        def copy(self):
-            return Counting(self.inner.copy())
-
-        def update(self, data):
-            hashed.append(data)
-            self.inner.update(data)
-
-        def digest(self):
-            return self.inner.digest()
-
-    monkeypatch.setattr("leadline.core.scoring.routing.sha256", lambda data: Counting(real(data)))
-    scoring = Scoring(models("v1", "v2"), Deployments(table_of(rolled({"v2": 0.5}))))
-    scoring.on_batch(batch_of([("u1", 1), ("u2", 1)] * 50, [*range(100)], True))
-    assert sorted(hashed) == [b"u1", b"u2"]
 
 
 def test_a_table_that_was_compacted_to_its_newest_rollout_says_all():

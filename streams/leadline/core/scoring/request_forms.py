@@ -64,7 +64,7 @@ class Requests(Protocol):
         """Bytes of the longest value of any category, or more."""
         ...
 
-    def users(self) -> Texts:
+    def users(self) -> list[str]:
         """Who asks; where nobody is named, the request itself."""
         ...
 
@@ -138,8 +138,8 @@ class Few:
     def longest_category(self) -> int:
         return 4 * max((len(value) for record in self.records for value in record.categories.values()), default=0)
 
-    def users(self) -> Texts:
-        return Texts.of_few(record.user_id or record.request_id for record in self.records)
+    def users(self) -> list[str]:
+        return [record.user_id or record.request_id for record in self.records]
 
     def ids(self) -> list[str]:
         return [record.request_id for record in self.records]
@@ -204,7 +204,7 @@ class Many:
             yield model, np.flatnonzero(codes == code)
 
     def take(self, rows: Ints) -> "Many":
-        return self if len(rows) == len(self) else Many(self.columns.take(pa.array(rows)))
+        return self if len(rows) == len(self) else Many(self.columns.take(pa.array(rows, pa.int32())))
 
     def inputs(self, features: Features) -> Inputs:
         numbers = _numbers(self.columns["features"], features.numeric)
@@ -243,9 +243,10 @@ class Many:
     def longest_category(self) -> int:
         return int(lengths(_entries(self.columns["categories"])[1]).max(initial=0))
 
-    def users(self) -> Texts:
+    def users(self) -> list[str]:
         users = self.columns["user_id"]
-        return Texts.of(pc.if_else(pc.equal(users, ""), self.columns["request_id"], users))
+        found: list[str] = pc.if_else(pc.equal(users, ""), self.columns["request_id"], users).to_pylist()
+        return found
 
     def ids(self) -> list[str]:
         found: list[str] = self.columns["request_id"].to_pylist()

@@ -13,7 +13,6 @@ import numpy as np
 from leadline.core.columnar.columns import Bools, Floats, Ints
 from leadline.core.models import LoadedVersion, Models
 from leadline.core.tables import Table
-from leadline.core.texts import Texts
 from leadline.records import CHALLENGER, CHAMPION, SHADOW, Assignment, Rollout
 
 _SAMPLE = b"sample\0"
@@ -24,7 +23,7 @@ class Asked(Protocol):
 
     def __len__(self) -> int: ...
 
-    def users(self) -> Texts:
+    def users(self) -> list[str]:
         """Who asks; where nobody is named, the request itself."""
         ...
 
@@ -204,8 +203,7 @@ def _shared(assignment: Assignment, asked: "Asked") -> Iterator[tuple[str, Bools
     names = sorted(name for name, share in assignment.shares.items() if share > 0)
     if not names:
         return
-    users = asked.users()
-    buckets = fractions(assignment.salt.encode() + b"\0", users.texts)[users.codes]
+    buckets = fractions(assignment.salt.encode() + b"\0", asked.users())
     at = np.searchsorted(np.cumsum([assignment.shares[name] for name in names]), buckets, side="right")
     for number, name in enumerate(names):
         yield name, at == number
@@ -229,6 +227,6 @@ def fractions(prefix: bytes, texts: Iterable[str]) -> Floats:
     for text in texts:
         digest = begun.copy()
         digest.update(text.encode())
-        digests.append(digest.digest()[:8])
-    found: Floats = np.frombuffer(b"".join(digests), ">u8").astype(np.float64) / 2.0**64
+        digests.append(digest.digest())
+    found: Floats = np.frombuffer(b"".join(digests), ">u8")[::4].astype(np.float64) / 2.0**64
     return found
