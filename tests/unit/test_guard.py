@@ -1,5 +1,7 @@
 """What a version may take in shadow: it is stopped where it takes more, told, and not begun with again by the next process."""
 
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -149,3 +151,12 @@ def test_what_versions_did_lately():
         VersionHealth("m", "v1", "champion", 15, 1, 2, 0.75),
         VersionHealth("m", "v2", "shadow", 3, 3, 0, 0.0, "too slow"),
     ]
+
+
+def test_its_process_gets_the_processor_after_those_that_somebody_waits_for():
+    code = (
+        "import os; from leadline.hosts.guard import stand_back; stand_back(None); "
+        "print(os.nice(0) - os.getpriority(os.PRIO_PROCESS, os.getppid()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "10\n"

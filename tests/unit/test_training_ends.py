@@ -72,6 +72,7 @@ def broken(params):
 """
 ENDS = {
     "raise ValueError('two\\nlines')": "recipes:build raised ValueError: two lines (recipes.py line",
+    "raise ValueError(os.nice(0) - os.getpriority(os.PRIO_PROCESS, os.getppid()))": "raised ValueError: 10 (",
     "raise KeyboardInterrupt": "recipes:build raised KeyboardInterrupt",
     "sys.exit('no')": "recipes:build raised SystemExit: no",
     "np.ones(1 << 40)": "recipes:build needs more than 1,024 MiB of memory",

@@ -36,10 +36,13 @@ _FULL = 0.9
 """The process ends by itself where it has so much of the memory that it may have: behind it everything fails, not the model alone."""
 _LOOK_S = 1.0
 _MARK_BYTES = 2048
+_GIVES_WAY = 10
+"""The priority of the process is so much below that of others (`nice`): nobody waits for it."""
 
 
-def limit_memory(most_bytes: int | None) -> None:
-    """This process gets no more memory of its own than so much."""
+def stand_back(most_bytes: int | None) -> None:
+    """This process gets the processor after others, and no more memory of its own than so much."""
+    os.nice(_GIVES_WAY)
     if most_bytes is not None:
         resource.setrlimit(resource.RLIMIT_DATA, (most_bytes, resource.RLIM_INFINITY))
 

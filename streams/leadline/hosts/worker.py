@@ -19,7 +19,7 @@ from mode import Service
 
 from leadline.core.scoring.routing import Deployed, Deployments
 from leadline.hosts.contract import Installation, Lane, refuse_unsupported
-from leadline.hosts.guard import limit_memory
+from leadline.hosts.guard import stand_back
 from leadline.hosts.health import Health
 from leadline.hosts.health_http import served
 from leadline.hosts.health_record import Teller, worker_id
@@ -215,7 +215,7 @@ def worker(steps: Sequence[Step], settings: Settings, bootstrap: str, wire: Wire
     for step in steps:
         lane_of(step)
     if [step.name for step in steps] == [SHADOW]:
-        limit_memory(settings.shadow_memory)
+        stand_back(settings.shadow_memory)
     models, health = CachedModels(settings.models, store_of(settings)), Health()
     wire = wire_of(settings, asyncio.run(known_ids(settings)), models) if wire is None else wire
     tables = tables_of(steps, settings, bootstrap, wire, health)

@@ -20,6 +20,8 @@ from typing import Any
 
 JOB, ROWS, ANSWER, MODEL = "job.json", "rows.parquet", "answer.json", "model.skops"
 _UNIT = 1 << 20
+_GIVES_WAY = 10
+"""The priority of the process is so much below that of others (`nice`): scoring goes first."""
 
 
 def main(folder: Path) -> None:
@@ -132,7 +134,8 @@ def _seed(seed: int) -> None:
 
 
 def _confine(memory: int, seconds: int) -> None:
-    """From now on so much memory beside what is there, so much processor time, and no network."""
+    """From now on so much memory beside what is there, so much processor time, after all others, and no network."""
+    os.nice(_GIVES_WAY)
     for limit, most in (
         (resource.RLIMIT_AS, _taken() + memory),
         (resource.RLIMIT_CPU, seconds),
