@@ -182,6 +182,12 @@ def test_a_version_that_answered_a_share_was_let_by_who_began_its_rollout():
     assert "m: the rollout of v2 is canary, v2 0.1, v1 is champion, by rollout: baked" in said(entry, canary)
 
 
+def test_a_champion_to_which_a_person_went_back_was_let_by_that_person():
+    back = Command("c1", "roll-back", "m", "ada", "complaints", {}, 4)
+    found = history((4, back), (5, Rollout("m", "v1", 4, "ada", "complaints", cause="c1")))
+    assert [what for what, _ in told(found, 20, "v1")[:2]] == ["champion", "roll-back"]
+
+
 def test_what_the_audit_does_not_hold_is_said():
     missing = [step.missing for step in history().explain("v2", None)]
     assert len(missing) == 4

@@ -7,6 +7,7 @@ from leadline.records import (
     APPROVE,
     PROMOTE,
     REJECT,
+    ROLL_BACK,
     START,
     AuditEntry,
     Candidate,
@@ -19,7 +20,7 @@ from leadline.records import (
 )
 
 _FOR_EVER = 1 << 62
-_OF_PEOPLE = (APPROVE, PROMOTE, REJECT, START)
+_OF_PEOPLE = (APPROVE, PROMOTE, REJECT, ROLL_BACK, START)
 
 
 class Step(NamedTuple):
