@@ -70,7 +70,7 @@ class _Telling:
         first, last = self._rows[0], self._rows[-1]
         champion = self._remembered[0].champion if self._remembered else first.champion
         challenger = next((each.challenger for each in self._rows if each.challenger), "")
-        parts = [*self._commands(), *self._looks(), *map(told.change, self._rows), *self._incidents()]
+        parts = [*self._commands(), *self._looks(), *self._changes(), *self._incidents()]
         parts += map(told.remembered, self._remembered)
         return Story(
             self._heard.model,
@@ -94,6 +94,12 @@ class _Telling:
             each = told.command(asked, self._heard.answers.get(asked.command_id))
             if asked.command_id in self._causes or (asked.kind in _ASKED and self._is_during(each.at)):
                 yield each
+
+    def _changes(self) -> Iterator[Told]:
+        """What held from when on. Where a verdict of the same moment has told why, that is not told again."""
+        said = {(each.as_of, each.reason) for each in self._heard.verdicts if each.cause == self._id}
+        for each in self._rows:
+            yield told.change(each, why=(each.event_time, each.reason) not in said)
 
     def _looks(self) -> Iterator[Told]:
         """The verdicts; where one after the other says the same at the same place, the first and the last of them."""
