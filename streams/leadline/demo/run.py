@@ -178,7 +178,7 @@ async def _live(
             for task in (drawing, *watching):
                 task.cancel()
             await asyncio.gather(drawing, *watching, return_exceptions=True)
-        live.update(screen.render(), refresh=True)
+        live.update(screen.render() if screen.console.is_terminal else screen.result(), refresh=True)
 
 
 async def _feed(place: Place, feed: Feed, running: Sequence[Workers], seconds: float, end: int) -> None:
@@ -197,13 +197,14 @@ async def _train_again(place: Place, now_ms: int, screen: Screen, running: Seque
     """Ask for a training where nothing has, wait until the trainer has answered, and agree where a person is asked for."""
     if not screen.counts["retrain"]:
         screen.say(
-            "person", "the weather is as it was, so train all the same: `leadline retrain --force`, says the demo"
+            "person",
+            "the demo asks for a training all the same, `leadline retrain --force`: it is the storms, no outage",
         )
         await _command(place, now_ms, RETRAIN, "it is the storms, no outage", {"force": "true"})
     await _until(lambda: bool(screen.failed) or _held(screen) or _waiting(screen) is not None, running)
     waiting = _waiting(screen)
     if waiting is not None:
-        screen.say("person", f"{waiting.version} may answer: `leadline approve`, says the demo")
+        screen.say("person", f"the demo agrees to {waiting.version}: `leadline approve`")
         await _command(place, now_ms, APPROVE, "better on the held-out days", {"version": waiting.version})
         await _until(lambda: bool(screen.rollouts), running)
 
@@ -212,7 +213,10 @@ async def _promote(place: Place, now_ms: int, screen: Screen, running: Sequence[
     """Make the version in the canary champion: days differ too much for a proof in a week, and a person may."""
     canary = screen.verdicts.get("canary")
     if canary is not None and canary.verdict == "hold" and canary.version != screen.champion:
-        screen.say("person", "a week proves neither, days differ too much: `leadline rollout promote`, says the demo")
+        screen.say(
+            "person",
+            f"days differ too much to prove either in a week: the demo promotes {canary.version}, `leadline rollout promote`",
+        )
         await _command(place, now_ms, PROMOTE, "it knows storms", {"version": canary.version}, canary.version)
         await _until(lambda: screen.champion == canary.version, running)
 
@@ -220,7 +224,7 @@ async def _promote(place: Place, now_ms: int, screen: Screen, running: Sequence[
 async def _try_broken(place: Place, now_ms: int, screen: Screen, running: Sequence[Workers]) -> None:
     """A version whose features are swapped, which the demo lets past the gate: what it does to requests has to show."""
     await asyncio.to_thread(add_broken, place.settings.models)
-    screen.say("person", "v3 has its features swapped; the demo lets it past the gate, and agrees to it")
+    screen.say("person", "the demo adds v3, its features swapped on purpose, lets it past the gate, and agrees to it")
     verdict = Verdict(
         "demo-gate",
         "flights",
@@ -308,6 +312,7 @@ def _say_what_came_of_it(console: Console, screen: Screen) -> None:
     console.print()
     for version in sorted({version for _, _, version in screen.windows}):
         console.print(screen.accuracy(version), highlight=False)
+    console.print("Each on days of its own; below, what both said of the same flights is compared.", highlight=False)
 
 
 def _tell(console: Console, environment: Mapping[str, str], rollout_id: str) -> None:
@@ -323,20 +328,23 @@ def _verify(console: Console, environment: Mapping[str, str]) -> None:
     command = [sys.executable, "-P", "-m", "leadline", "audit", "verify"]
     done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
     said = (done.stdout or done.stderr).strip().split("\n")[0]
-    console.print(shown(f"leadline audit verify: {said}", 400), markup=False, highlight=False)
+    console.print(shown(f"leadline audit verify: {said}", 400), markup=False, highlight=False, soft_wrap=True)
 
 
 def _say_more(console: Console, settings: Settings, bootstrap: str, screen: Screen, keep: bool) -> None:
-    console.print(
-        f"\n{screen.predictions:,} predictions, {screen.counts['alerts']} alerts, {screen.counts['retrain']} retrain request(s).\n"
-        "What you saw came from Kafka topics that any client reads. With your own broker:\n"
-        f"  export KAFKA_BOOTSTRAP=host:port && leadline topics apply && leadline worker\n"
-        "  produce to   leadline.prediction-requests and leadline.outcomes (JSON or Avro, key = request_id)\n"
-        "  consume from leadline.predictions, .metrics, .drift, .alerts and .rollouts\n"
-    )
+    say = _sayer(console)
+    for line in (
+        "",
+        f"{screen.predictions:,} predictions, {screen.counts['incidents']} incidents, {screen.counts['retrain']} training(s) asked for.",
+        "All of it came from Kafka topics that any client reads (docs/clients.md):",
+        "  you write  leadline.prediction-requests, leadline.outcomes (JSON or Avro)",
+        "  you read   leadline.predictions, .metrics, .drift, .alerts, .rollouts",
+        "With a model of your own, in ten minutes: docs/own-model.md",
+    ):
+        say(line)
     if keep:
-        say = _sayer(console)
         say(f"Still running at {bootstrap} (Ctrl-C stops it). In another terminal:")
-        say(f"  export KAFKA_BOOTSTRAP={bootstrap} LEADLINE_PREFIX={settings.prefix}")
+        say(f"  export KAFKA_BOOTSTRAP={bootstrap} LEADLINE_PREFIX={settings.prefix} LEADLINE_MODELS={settings.models}")
         say("  .venv/bin/leadline metrics --once")
-        say("  .venv/bin/leadline tail alerts --from-beginning")
+        say("  .venv/bin/leadline rollout story flights")
+        say("  .venv/bin/leadline audit show")
