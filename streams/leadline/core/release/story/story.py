@@ -120,7 +120,13 @@ class _Telling:
         for place in _BEFORE:
             before = [each for each in self._heard.verdicts if each.at == place and each.as_of <= self._began]
             yield from [each for each in before if each.version in self._versions][-1:]
-        yield from (each for each in self._heard.verdicts if each.at in PLACES and each.cause == self._id)
+        during = (each for each in self._heard.verdicts if each.at in PLACES and each.cause == self._id)
+        yield from (each for each in during if not self._only_begins(each))
+
+    def _only_begins(self, found: Verdict) -> bool:
+        """Whether a verdict says no more than that the rollout begins, which the change of that moment tells."""
+        at_once = (each.reason for each in self._rows if each.event_time == found.as_of)
+        return not found.checks and any(found.reason.endswith(f": {reason}") for reason in at_once)
 
     def _incidents(self) -> Iterator[Told]:
         """Those that name the rollout."""
