@@ -60,6 +60,22 @@ def test_piped_a_note_is_whole_in_order_and_says_what_happened_and_why():
     assert "gate promote v2: all 8 checks passed" in said
 
 
+def test_a_reason_is_told_once():
+    shown = screen()
+    begins = "the rollout begins (shadow): try it"
+    shadow = Rollout(
+        "flights", "v1", 0, "ann", "try it", rollout_id="r", challenger="v2", state="shadow", shares={"v2": 0.0}
+    )
+    shown.take(shadow)
+    shown.take(Verdict("v", "flights", "v2", "v1", "shadow", "hold", [], begins, "ann", "", 0))
+    shown.take(Verdict("w", "flights", "v2", "v1", "canary", "roll-back", [], "it is worse", "", "", 0))
+    back = Rollout("flights", "v1", 0, "rollout", "it is worse", revision=1, challenger="v2", state="rolled-back")
+    shown.take(back)
+    said = " ".join(shown.console.file.getvalue().split())
+    assert (said.count("try it"), said.count("it is worse")) == (1, 1)
+    assert (shown.state, set(shown.verdicts)) == ("rolled-back", {"shadow", "canary"})
+
+
 @pytest.mark.parametrize("height", [24, 50])
 def test_on_a_terminal_of_80_columns_the_newest_notes_have_room(height):
     shown = screen(height=height, force_terminal=True)

@@ -12,12 +12,14 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from leadline.core.release.story import PLACES
 from leadline.core.release.story.told import change
 from leadline.foreign_text import shown
 from leadline.records import Alert, DriftReport, Metric, RetrainRequest, Rollout, Training, Verdict, WindowMetrics
 
 _LINES, _CHARS = 9, 1000
-_DAY, _WHAT = 6, 10
+_BEFORE = 20
+"""So many columns before the words of a note."""
 _TALL = 40
 """From so many lines of the terminal on each airport has three rows of the table, and one below."""
 
@@ -65,6 +67,10 @@ class Screen:
     champion: str = ""
     rollouts: dict[str, str] = field(default_factory=dict)
     """The state of each rollout."""
+    state: str = ""
+    """That of the newest one."""
+    reasons: set[str] = field(default_factory=set)
+    """Why something was decided, as it was told."""
     failed: str = ""
     """Why a training came to nothing."""
 
@@ -91,8 +97,7 @@ class Screen:
                 self._training(record)
             case Verdict() if self._new("verdict", record.verdict_id):
                 self.verdicts[record.at] = record
-                by = f", by {record.actor}" if record.actor else ""
-                self._note(record.at, f"{record.verdict} {record.version}{by}: {record.reason}", "blue")
+                self._verdict(record)
             case Rollout() if self._new("rollout", str(record.revision)):
                 self._rollout(record)
 
@@ -126,10 +131,22 @@ class Screen:
         self._note("training", f"{training.state}: {training.message}", "magenta")
 
     def _rollout(self, rollout: Rollout) -> None:
-        self.champion = rollout.champion
+        self.champion, self.state = rollout.champion, rollout.state
         if rollout.rollout_id:
             self.rollouts[rollout.rollout_id] = rollout.state
-        self._note("rollout", change(rollout).text, "green")
+        self._note("rollout", change(rollout, why=not self._is_told(rollout.reason)).text, "green")
+
+    def _verdict(self, verdict: Verdict) -> None:
+        """One that says no more than that the rollout begins is left out: the rollout tells that."""
+        by = f", by {verdict.actor}" if verdict.actor else ""
+        if not self._is_told(verdict.reason) or verdict.at not in PLACES:
+            self._note(verdict.at, f"{verdict.verdict} {verdict.version}{by}: {verdict.reason}", "blue")
+
+    def _is_told(self, reason: str) -> bool:
+        """Whether the reason stands in a note already; from now on it does."""
+        found = any(reason.endswith(each) for each in self.reasons)
+        self.reasons.add(reason)
+        return bool(reason) and found
 
     def say(self, what: str, text: str) -> None:
         """Something that the demo itself does."""
@@ -148,13 +165,13 @@ class Screen:
         note = Note(day(self.now_ms), what, shown(text, _CHARS), color)
         self.notes.append(note)
         if not self.console.is_terminal:
-            self.console.print(_lines([note]))
+            self.console.print(_lines([note], self.console.width))
 
     def render(self) -> RenderableType:
         """The screen as it stands: the newest that the terminal has room for."""
         table = self.table(3 if self.console.height >= _TALL else 1)
         room = self.console.height - table.row_count - 8
-        notes = _lines(self._newest(room)) if self.notes else Text("nothing yet", style="dim")
+        notes = _lines(self._newest(room), self.console.width - 4) if self.notes else Text("nothing yet", style="dim")
         return Group(self.head(), table, Panel(notes, title="noticed", title_align="left"))
 
     def result(self) -> RenderableType:
@@ -168,9 +185,9 @@ class Screen:
 
     def _newest(self, room: int) -> list[Note]:
         """The newest notes that go into so many lines; the last one in any case."""
-        width, found = max(self.console.width - _DAY - _WHAT - 8, 20), list[Note]()
+        found = list[Note]()
         for note in reversed(self.notes):
-            room -= len(textwrap.wrap(note.text, width))
+            room -= len(_wrapped(note, self.console.width - 4))
             if room < 0 and found:
                 break
             found.insert(0, note)
@@ -206,12 +223,16 @@ class Screen:
         return [*(Text(shown(cell)) for cell in cells), accuracy, Text(shown(auc))]
 
 
-def _lines(notes: list[Note]) -> Table:
+def _wrapped(note: Note, width: int) -> list[str]:
+    """The words of a note on as many lines as they need, beside its day and what it is about."""
+    return textwrap.wrap(note.text, max(width - _BEFORE, 20), break_on_hyphens=False) or [""]
+
+
+def _lines(notes: list[Note], width: int) -> Text:
     """Notes, one below the other: the words of each in a column of their own."""
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(width=_DAY)
-    grid.add_column(width=_WHAT)
-    grid.add_column()
+    lines = list[Text]()
     for note in notes:
-        grid.add_row(Text(note.day, "dim"), Text(note.what, f"bold {note.color}"), Text(note.text))
-    return grid
+        first, *more = _wrapped(note, width)
+        lines.append(Text.assemble((f"{note.day:8}", "dim"), (f"{note.what:12}", f"bold {note.color}"), first))
+        lines += [Text(" " * _BEFORE + each) for each in more]
+    return Text("\n").join(lines)
