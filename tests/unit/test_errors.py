@@ -150,6 +150,7 @@ CASES = [
     (["gate", "run", "good", "--challenger", "v1", "--data", "ref.csv", "--champion", "v0", "--first"], 2, "say one of them", NONE),
     (["gate", "run", "good", "--challenger", "v1", "--data", "ref.csv", "--candidates", "0"], 2, "--candidates", NONE),
     (["model", "push", "good", "v1"], 2, "--to", NONE),
+    (["model", "push", "good", "v1", "--to", "s3://b/p"], 2, "is a URL, and push copies to a folder", NONE),
     (["model", "push", HOSTILE, "v1", "--to", "."], 1, "has no version", NONE),
     (["model", "push", "good", "v1", "--to", "nowhere"], 1, "nowhere is no folder", NONE),
     (["model", "push", "good", "v1", "--to", "models"], 1, "name another one", NONE),
