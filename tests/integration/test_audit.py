@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -169,6 +170,7 @@ async def decided(place, tmp_path, monkeypatch):
     second = next(entry.arrival_time for entry in entries if entry.value == value_of(SECOND))
     answer = Prediction("r1", "m", "v2", "champion", "", 0, second + 1, 0.75, 1, [], "s", [], None)
     await publish(bootstrap, prefix, "predictions", answer)
+    await publish(bootstrap, prefix, "predictions", replace(answer, request_id="r2", role="challenger"))
     for name, value in place.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
@@ -198,6 +200,7 @@ def test_the_commands_tell_what_was_decided_and_by_whom(decided, capsys):
         "training t1 succeeded, made v2", "training t1 asked for (alert): worse than its limit",
     ):  # fmt: skip
         assert any(part in line for line in lines), (part, lines)
+    assert said(capsys, "who", "--request", "r2")[1][0].startswith("request r2: m v2 answered 0.75"), "by a share"
     code, [line] = said(capsys, "who", "--at", "2100-01-01T00:00:00Z", "--model", "m", "--json")
     told = json.loads(line)
     assert told["version"] == "v2"

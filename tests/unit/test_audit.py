@@ -13,7 +13,7 @@ from leadline.cli.record_fields import record_fields
 from leadline.core.processor import Raw
 from leadline.core.release.audit import DECISIONS, Audit
 from leadline.core.release.chain import NOTHING, VALUE_BYTES, Chain, digest_of, first_wrong
-from leadline.records import Command, Rollout, Verdict
+from leadline.records import Command, CommandAnswer, Rollout, Verdict
 from leadline.state.memory import MemoryStore
 from leadline.state.task import HostedTask
 from leadline.testing import Driver
@@ -180,6 +180,25 @@ def test_a_version_that_answered_a_share_was_let_by_who_began_its_rollout():
     assert found.rollout(20, "v2")[1] == canary
     entry = found.rollout(20, "v2")[0]
     assert "m: the rollout of v2 is canary, v2 0.1, v1 is champion, by rollout: baked" in said(entry, canary)
+
+
+def test_a_champion_to_which_a_person_went_back_was_let_by_that_person():
+    back = Command("c1", "roll-back", "m", "ada", "complaints", {}, 4)
+    found = history((4, back), (5, Rollout("m", "v1", 4, "ada", "complaints", cause="c1")))
+    assert [what for what, _ in told(found, 20, "v1")[:2]] == ["champion", "roll-back"]
+
+
+def test_a_champion_is_told_with_what_made_it_so_and_not_with_what_was_tried_or_refused_since():
+    """A rollout beside it that was aborted names it as the champion too, and so does a command that was refused."""
+    promote = Command("c1", "promote", "m", "ada", "better", {"version": "v1"}, 1)
+    again = Command("c2", "start", "m", "eve", "mine", {"version": "v1"}, 3)
+    made = Rollout("m", "v1", 2, "ada", "better", cause="c1", revision=1)
+    aborted = Rollout("m", "v1", 4, "bob", "enough", cause="c3", revision=2, challenger="v2", state="aborted")
+    found = history(
+        (1, promote), (2, made), (3, again), (3, CommandAnswer("c2", "m", "start", "refused", "it is champion", 3)), (4, aborted),
+    )  # fmt: skip
+    assert found.rollout(9)[1] == found.rollout(9, "v1")[1] == made
+    assert [what for what, _ in told(found, 9, "v1")[:3]] == ["champion", "promote", "gate"]
 
 
 def test_what_the_audit_does_not_hold_is_said():

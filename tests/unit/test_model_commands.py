@@ -93,6 +93,9 @@ def test_settings_are_shown_by_their_parts_with_who_changed_what(models, monkeyp
     assert lines[0] == "delays: versions here v1, v2; champion v2 (ada, 1970-01-01T00:00:00Z: better)"
     assert '  numeric = ["x"]' in lines[lines.index(next(x for x in lines if x.startswith("version: "))) :]
     assert "  horizon = 7d" in lines
+    assert {"  rollout.bake = 1h", "  rollout.watch = -", "  training.timeout = 1h", "  approval.expires = 7d"} <= set(
+        lines
+    )
     by = "(ada, 1970-01-02T00:00:00Z: too loud; model.toml: "
     assert f"  alerts.margin = 0.1  {by}0.02)" in lines
     assert f'  runbook = "ask Ada"  {by}"see the wiki")' in lines
@@ -101,6 +104,7 @@ def test_settings_are_shown_by_their_parts_with_who_changed_what(models, monkeyp
     ]
     assert run(["model", "show", "delays", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
+    assert told["settings"]["release"]["training.timeout"] == 3_600_000
     assert (told["settings"]["watch"]["alerts.margin"], told["champion"]["champion"]) == (0.1, "v2")
     assert [each["in_force"] for each in told["changed"]] == [True, False, True]
 

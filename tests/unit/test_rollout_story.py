@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from commands import run
-from leadline.cli import rollout_status, rollout_story
+from leadline.cli import rollout, rollout_status, rollout_story
 from leadline.core.release.story import Heard, ahead, story, summary
 from leadline.records import ABORT, PAUSE, ROLL_BACK, START, Command, VersionHealth, WorkerHealth
 from leadline.settings import RolloutSettings
@@ -64,6 +64,19 @@ def test_a_rollout_is_told_from_its_gate_to_its_end():
     )
     assert text[11] == "Rolled back: v2 answers nobody any more, v1 answers all requests. (by rollout: worse)"
     assert found.missing == []
+
+
+def test_a_reason_is_told_once():
+    begins = replace(
+        verdict(8, 1, "hold", "shadow"), checks=[], reason="the rollout begins (shadow): try it", actor="ann"
+    )
+    worse = replace(verdict(9, 40, "roll-back"), reason="worse")
+    found = story(heard(*EVERYTHING, begins, worse), ID)
+    assert [each.text for each in found.told if "try it" in each.text] == [
+        "ann asked to start v2 (mode shadow): try it. It was accepted.",
+        "In shadow: v2 scores 25 % of the requests beside v1, and answers nobody. (by ann: try it)",
+    ]
+    assert "Rolled back: v2 answers nobody any more, v1 answers all requests." in [each.text for each in found.told]
 
 
 def test_the_pairs_are_those_of_windows_that_were_due_at_their_highest_revision():
@@ -232,3 +245,15 @@ def test_a_status_where_none_is_under_way(told, capsys):
     assert json.loads(capsys.readouterr().out)["under_way"] is False
     assert run(["rollout", "story", "m"]) == 1
     assert run(["rollout", "status", "other"]) == 1
+
+
+def test_promote_promotes_nothing_of_a_rollout_that_is_over(monkeypatch, capsys):
+    """Its version is named in the newest record still, and would begin again."""
+
+    async def newest(*_):
+        return {"m": BACK}
+
+    monkeypatch.setattr(rollout, "broker", lambda: (type("S", (), {"prefix": "p"}), "b"))
+    monkeypatch.setattr(rollout, "rollouts", newest)
+    assert run(["rollout", "promote", "m", "--reason", "r"]) == 1
+    assert "no rollout of m is under way: name the version" in capsys.readouterr().err

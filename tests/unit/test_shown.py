@@ -9,7 +9,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from leadline.cli.metrics_table import newest, tables
+from leadline.cli.metrics_table import newest, put_tables, tables
 from leadline.cli.record_fields import record_fields
 from leadline.cli.tail import fields as tailed
 from leadline.core.models import Signature
@@ -75,6 +75,15 @@ WINDOWS = [
     replace(WINDOW, segment=segment, window_start=NOW + day * DAY)
     for segment in ("!odd", "origin=JFK", "*") for day in (3, 0, 1, 2)
 ]  # fmt: skip
+
+
+def test_where_no_terminal_is_nothing_of_a_table_is_cut():
+    """A pipe has 80 columns where nobody says more."""
+    console = Console(width=80, file=io.StringIO())
+    put_tables([replace(WINDOW, model="m" * 40, segment="city=" + "x" * 90)], 3, console)
+    said = console.file.getvalue()
+    assert "…" not in said
+    assert {"m" * 40, "city=" + "x" * 90} <= set(said.split())
 
 
 @pytest.mark.parametrize(

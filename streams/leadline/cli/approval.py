@@ -6,14 +6,13 @@ import typer
 
 from leadline.cli.asking import TIMED_OUT, ask, new_command
 from leadline.cli.common import Json, broker, duration, put, put_json, say, wait_for
+from leadline.cli.named import Model, Version, named
 from leadline.records import ACCEPTED, APPROVE, PROMOTE, REJECT, Command
 from leadline.settings import SettingsError
 
 if TYPE_CHECKING:
     from leadline.cli.promotion import Asked
 
-Model = Annotated[str, typer.Argument(help="The model.")]
-Version = Annotated[str, typer.Argument(help="The version that waits.")]
 Reason = Annotated[str, typer.Option(help="Why: it stays with the decision.")]
 Actor = Annotated[str, typer.Option(help="Who says so. Default: your name on this machine.")]
 Timeout = Annotated[str, typer.Option(help="How long to wait until the workers answer with it; 0s: not at all.")]
@@ -21,26 +20,28 @@ Within = Annotated[str, typer.Option(help="How long to wait for the answer.")]
 
 
 def approve(
-    model: Model, version: Version, reason: Reason, actor: Actor = "", timeout: Timeout = "90s", json: Json = False
+    model: Model, reason: Reason, version: Version = "", actor: Actor = "", timeout: Timeout = "90s", json: Json = False
 ) -> None:
     """Agree that a version that waits becomes champion. When as many persons have agreed as the policy wants, it is.
 
     Exit code 0: accepted; 1: refused, and why, or a worker does not answer with it; 3: no worker answered in time.
     """
     within_ms = duration("timeout", timeout)
-    finish(champion(new_command(APPROVE, model, {"version": version}, reason, actor), within_ms), json)
+    one = named(model, version)
+    finish(champion(new_command(APPROVE, one.model, {"version": one.version}, reason, actor), within_ms), json)
 
 
 def reject(
-    model: Model, version: Version, reason: Reason, actor: Actor = "", timeout: Within = "30s", json: Json = False
+    model: Model, reason: Reason, version: Version = "", actor: Actor = "", timeout: Within = "30s", json: Json = False
 ) -> None:
     """Say no to a version: whoever promotes it begins anew.
 
     Exit code 0: accepted; 1: refused, and why; 3: no worker answered in time.
     """
     within_ms = duration("timeout", timeout)
+    one = named(model, version)
     settings, bootstrap = broker()
-    command = new_command(REJECT, model, {"version": version}, reason, actor)
+    command = new_command(REJECT, one.model, {"version": one.version}, reason, actor)
     answer = wait_for(ask(bootstrap, settings.prefix, command, within_ms / 1000))
     from leadline.cli.promotion import Asked
 

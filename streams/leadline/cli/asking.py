@@ -36,7 +36,7 @@ def new_command(
 
 
 def send_and_tell(command: Command, stage: str, timeout: str, look: str, json: bool) -> None:
-    """Send a command and print what ``stage`` answers; ``look`` is the command that tells what became of it.
+    """Send a command and print what ``stage`` (or the trainer) answers; ``look`` is the command that tells what became of it.
 
     Exit code 0: accepted; 1: refused; 3: no worker answered in time.
     """
@@ -44,9 +44,10 @@ def send_and_tell(command: Command, stage: str, timeout: str, look: str, json: b
     settings, bootstrap = broker()
     answer = wait_for(ask(bootstrap, settings.prefix, command, within_ms / 1000))
     if answer is None:
+        who, one = ("trainer", "one") if stage == "trainer" else ("worker", f"one with the step {stage}")
         say(
-            f"timed out: no worker answered command {command.command_id} within {timeout}; it takes effect when one with the step "
-            f"{stage} works on it. Look with `leadline doctor`, and with `{look}`"
+            f"timed out: no {who} answered command {command.command_id} within {timeout}; it takes effect when {one} works on it. "
+            f"Look with `leadline doctor`, and with `{look}`"
         )
         raise SystemExit(TIMED_OUT)
     if json:

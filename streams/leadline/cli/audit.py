@@ -21,7 +21,7 @@ from leadline.cli.common import (
     wait_for,
 )
 from leadline.core.release.chain import NOTHING, Chain, to_json
-from leadline.records import AuditEntry, Prediction, Record, iso
+from leadline.records import SHADOW, AuditEntry, Prediction, Record, iso
 from leadline.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ async def _answers(bootstrap: str, prefix: str, request: str) -> list[_Asked]:
                 except ValueError:
                     continue
                 assert isinstance(made, Prediction)
-                if made.role == "champion":
+                if made.role != SHADOW:
                     said = f"request {request}: {made.model} {made.model_version} answered {made.score:g} at {iso(made.scored_at)}"
                     asked = _Asked(made.model, made.model_version, made.scored_at, said)
                     found.setdefault((made.model, made.model_version), asked)

@@ -1,16 +1,20 @@
 """Which version answered, who let it, and what made it: by the decisions in the audit."""
 
 from collections.abc import Iterable, Iterator
+from itertools import takewhile
 from typing import NamedTuple
 
 from leadline.records import (
+    ACCEPTED,
     APPROVE,
     PROMOTE,
     REJECT,
+    ROLL_BACK,
     START,
     AuditEntry,
     Candidate,
     Command,
+    CommandAnswer,
     Record,
     RetrainRequest,
     Rollout,
@@ -19,7 +23,7 @@ from leadline.records import (
 )
 
 _FOR_EVER = 1 << 62
-_OF_PEOPLE = (APPROVE, PROMOTE, REJECT, START)
+_OF_PEOPLE = (APPROVE, PROMOTE, REJECT, ROLL_BACK, START)
 
 
 class Step(NamedTuple):
@@ -43,14 +47,16 @@ class History:
     def rollout(self, at_ms: int, version: str | None = None) -> tuple[AuditEntry, Rollout] | None:
         """The newest rollout that had come by a time. Of a version that is named, the first one where clocks disagree by that much.
 
-        That version is the champion, or answers a share.
+        That version is the champion, or answers a share. Of a champion it is the one that made it so, whatever was tried beside it since.
         """
-        rows = [(entry, each) for entry, each in self._rows if isinstance(each, Rollout)]
-        if version is not None:
-            rows = [row for row in rows if row[1].champion == version or row[1].shares.get(version)]
-        before = [row for row in rows if row[0].arrival_time <= at_ms]
-        found = before[-1:] or (rows[:1] if version is not None else [])
-        return found[0] if found else None
+        every = [(entry, each) for entry, each in self._rows if isinstance(each, Rollout)]
+        of = [row for row in every if version is None or row[1].champion == version or row[1].shares.get(version)]
+        before = [row for row in of if row[0].arrival_time <= at_ms]
+        found = before[-1:] or (of[:1] if version is not None else [])
+        if not found or version not in (None, found[0][1].champion):
+            return found[0] if found else None
+        until = every[: every.index(found[0]) + 1]
+        return list(takewhile(lambda row: row[1].champion == found[0][1].champion, reversed(until)))[-1]
 
     def explain(self, version: str, rollout: tuple[AuditEntry, Rollout] | None) -> Iterator[Step]:
         """Who made a version champion and why, which verdicts let it, and which training made it."""
@@ -75,7 +81,10 @@ class History:
             if entry.arrival_time <= until_ms and version in each.arguments.values()
         }  # fmt: skip
         named |= {each.cause for _, each in verdicts} | ({rollout[1].cause} if rollout else set())
-        said = [(entry, each) for entry, each in commands if each.command_id in named]
+        refused = {
+            each.command_id for _, each in self._rows if isinstance(each, CommandAnswer) and each.answer != ACCEPTED
+        }
+        said = [(entry, each) for entry, each in commands if each.command_id in named - refused]
         people = [Step(each.kind, entry, each) for entry, each in said if each.kind in _OF_PEOPLE]
         yield from people or [Step("approval", missing="no command of a person about it is in the audit")]
         yield from (Step("approval", entry, each) for entry, each in verdicts if each.at == "approval")

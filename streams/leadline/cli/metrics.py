@@ -6,7 +6,7 @@ import typer
 from rich.live import Live
 
 from leadline.cli.common import broker, out, put_json, say, wait_for
-from leadline.cli.metrics_table import newest, tables
+from leadline.cli.metrics_table import newest, put_tables, tables
 from leadline.core.windows.latest import keep
 from leadline.records import WindowMetrics, identity
 from leadline.wire.run import Run
@@ -76,7 +76,7 @@ async def _show(bootstrap: str, prefix: str, asked: _Asked) -> None:
             for record in newest(held.values(), asked.windows):
                 _put(record)
         elif asked.once and held:
-            out.print(tables(held.values(), asked.windows, out))
+            put_tables(held.values(), asked.windows, out)
         if not asked.once:
             await (_follow_as_json if asked.json else _follow)(reader, held, asked)
 

@@ -37,6 +37,12 @@ def tables(records: Iterable[WindowMetrics], windows: int, console: Console) -> 
     )
 
 
+def put_tables(records: Iterable[WindowMetrics], windows: int, console: Console) -> None:
+    """Print them. Where no terminal is, nothing is cut: whoever reads it has the room."""
+    wide = console if console.is_terminal else Console(file=console.file, width=_ANY_WIDTH)
+    wide.print(tables(records, windows, console))
+
+
 def _fitting(records: list[WindowMetrics], width: int, console: Console) -> Table:
     rows = [_cells(record) for record in records]
     names = list(rows[0])

@@ -24,7 +24,7 @@ def configure(
     command_id: CommandId = "",
     json: Json = False,
 ) -> None:
-    """Change settings of the watch part (alerts, drift, retrain_cooldown, runbook) on all workers, within seconds.
+    """Change settings of the watch part (alerts, drift, rollout, retrain_cooldown, runbook) on all workers, within seconds.
 
     Exit code 0: accepted; 1: refused, and why; 3: no worker answered in time. It is there then, and takes effect when one works on it.
     """

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from pydantic.fields import FieldInfo
+
 from leadline.cli.common import LINE, Json, broker, models_of, put, wait_for
 from leadline.cli.model_list import known
 from leadline.cli.named import Model, Named, Version, named, split
@@ -13,11 +15,11 @@ from leadline.foreign_text import as_json, shown
 from leadline.records import LiveSetting, LiveSettings, Rollout, iso
 from leadline.settings import ModelSettings, Part, SettingsError, changed, check_live, in_force, load_settings
 from leadline.settings.parts import KEYS
+from leadline.settings.values import is_duration
 
 if TYPE_CHECKING:
     from leadline.learning.model_files import ModelFiles
 
-_DURATIONS = ("horizon", "grace", "window", "retrain_cooldown")
 _UNITS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
 _MAY_CHANGE = {
     Part.VERSION: "as it was added; it never changes",
@@ -112,10 +114,10 @@ def _holds(found: ModelSettings, change: LiveSetting) -> bool:
 
 
 def _entries(settings: ModelSettings, part: Part) -> Iterator[tuple[str, Any]]:
-    """The settings of a part by their keys; of alerts and drift, which are tables of settings, each one."""
+    """The settings of a part by their keys; of alerts, rollout and the other tables of settings each one."""
     values = settings.model_dump()
     for key in KEYS[part]:
-        if part is Part.WATCH and isinstance(values[key], Mapping):
+        if part in (Part.WATCH, Part.RELEASE) and isinstance(values[key], Mapping):
             yield from ((f"{key}.{inner}", value) for inner, value in values[key].items())
         else:
             yield key, values[key]
@@ -124,12 +126,18 @@ def _entries(settings: ModelSettings, part: Part) -> Iterator[tuple[str, Any]]:
 def _text(key: str, value: Any) -> str:
     """A value as a model.toml may have it; a dash where nothing is said.
 
-    >>> _text("window", 129_600_000), _text("grace", None), _text("threshold", None), _text("numeric", ["a"])
+    >>> _text("rollout.bake", 129_600_000), _text("grace", None), _text("rollout.watch", None), _text("numeric", ["a"])
     ('1d 12h', 'never', '-', '["a"]')
     """
-    if key in _DURATIONS:
-        return "never" if value is None else _duration(value)
-    return "-" if value is None else as_json(value)
+    if value is None:
+        return "never" if key == "grace" else "-"
+    return _duration(value) if is_duration(_field(key)) else as_json(value)
+
+
+def _field(key: str) -> FieldInfo:
+    name, _, inner = key.partition(".")
+    field = ModelSettings.model_fields[name]
+    return field.annotation.model_fields[inner] if inner else field  # type: ignore[union-attr]
 
 
 def _duration(value_ms: int) -> str:

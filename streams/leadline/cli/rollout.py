@@ -13,6 +13,7 @@ from leadline.cli.newest import rollouts
 from leadline.cli.rollout_status import show_status
 from leadline.cli.rollout_story import show_story
 from leadline.cli.rollout_what_if import simulate
+from leadline.core.release.story import ENDS
 from leadline.records import ABORT, PAUSE, PROMOTE, RESUME, ROLL_BACK, START, to_number
 from leadline.settings import SettingsError
 
@@ -203,7 +204,7 @@ def _brought_in(model: str, version: str) -> Named:
         return named(*one)
     settings, bootstrap = broker()
     newest = wait_for(rollouts(bootstrap, settings.prefix)).get(one.model)
-    if newest is None or not newest.challenger:
+    if newest is None or not newest.challenger or newest.state in ENDS:
         raise SettingsError(
             f"no rollout of {one.model} is under way: name the version, or begin one with `leadline rollout start`"
         )

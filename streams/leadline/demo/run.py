@@ -10,15 +10,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
 from rich.console import Console
 from rich.live import Live
 
-from leadline.core.processor import Output
 from leadline.demo.feed import Feed, publish_time
 from leadline.demo.flights import history, model_settings, summer
+from leadline.demo.person import Place, canary, command, promote, train_again, try_broken
 from leadline.demo.screen import Screen
 from leadline.embedded import progress_bar, servers
 from leadline.embedded.workers import Workers
@@ -26,10 +24,9 @@ from leadline.foreign_text import shown
 from leadline.kafka import cluster
 from leadline.kafka.admin import apply_topics
 from leadline.kafka.reader import Reader
-from leadline.kafka.sender import open_sender
 from leadline.learning.add import add_version, signature_of
 from leadline.learning.train import train
-from leadline.records import APPROVE, PROMOTE, RETRAIN, Candidate, Command, Verdict
+from leadline.records import PROMOTE
 from leadline.settings import Settings, load_settings
 from leadline.topology import STEPS
 from leadline.wire.codec import decode
@@ -39,7 +36,11 @@ HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 TRAINED_MS, PROMOTED_MS, BROKEN_MS = 23 * DAY_MS, 30 * DAY_MS, 37 * DAY_MS
 """So long after the first flight the demo has v2 trained, promotes it, and lets the broken v3 past the gate."""
-_TRAINED_S = 120.0
+PORTION_MS = 4 * DAY_MS
+"""After so much of the summer the stages catch up: a busy machine takes longer, and shows the same."""
+LAST_MS = 6 * DAY_MS
+"""Before the end: later nobody would see what becomes of the broken version."""
+_CATCH_UP_S, _AT_THE_END_S = 60.0, 300.0
 TRAINER = (sys.executable, "-P", "-m", "leadline", "trainer")
 PREFIX = "leadline-demo"
 """Topics of this prefix are deleted when the demo begins."""
@@ -86,14 +87,6 @@ def demo(seconds: float, keep: bool) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-class Place(NamedTuple):
-    """Where all of it happens."""
-
-    settings: Settings
-    bootstrap: str
-    redis_url: str
-
-
 def _workers(settings: Settings, environment: Mapping[str, str], folder: Path, say: Callable[[str], None]) -> Workers:
     names = [step.name for step in STEPS if not step.alone]
     return Workers(1, names, environment, settings.state, folder / "logs", say)
@@ -127,21 +120,12 @@ def _train(console: Console, settings: Settings) -> float:
     return accuracy
 
 
-def add_broken(root: Path) -> None:
-    """Add v3, which was trained with its numbers in the reverse order: with one feature in the place of another."""
-    model, (past, reference) = model_settings(), history()
-    swapped = past
-    for name, other in zip(model.numeric, reversed(model.numeric), strict=True):
-        swapped = swapped.set_column(swapped.column_names.index(name), name, past[other])
-    add_version(root, model, "v3", train(swapped, model, "label"), reference, "label", signature_of(past, model))
-
-
 async def _prepare(settings: Settings, bootstrap: str) -> None:
     steps = [step.name for step in STEPS if step.stateful]
     await cluster.remove(bootstrap, settings.prefix)
     await apply_topics(bootstrap, settings.prefix, settings.partitions, settings.replication, None, steps)
     began = Place(settings, bootstrap, "")
-    await _command(
+    await command(
         began, summer()[0][0].event_time, PROMOTE, "first version", {"version": "v1"}
     )  # they obey before they score
 
@@ -155,30 +139,36 @@ async def _live(
     begin, end = feed.now_ms, feed.end_ms
     watching = [asyncio.create_task(_watch(place, topic, screen)) for topic in WATCHED]
 
-    async def live_until(moment: int) -> None:
-        await _feed(place, feed, running, seconds * (moment - feed.now_ms) / (end - begin), moment)
+    async def live_until(moment: int, come: Callable[[], bool] = lambda: False, portion: int = PORTION_MS) -> None:
+        """Let the summer happen until then, or until something has come."""
+        while feed.now_ms < moment and not come():
+            until = min(feed.now_ms + portion, moment)
+            await _feed(place, feed, running, seconds * (until - feed.now_ms) / (end - begin), until)
+            await _settle(place, running)
 
     with Live(screen.render(), console=screen.console, auto_refresh=False, transient=False) as live:
         drawing = asyncio.create_task(_draw(feed, screen, live))
         try:
             await live_until(begin + TRAINED_MS)
             running.append(start_trainer())
-            await _train_again(place, feed.now_ms, screen, running)
+            await train_again(place, feed.now_ms, screen, running)
             await live_until(begin + PROMOTED_MS)
-            await _promote(place, feed.now_ms, screen, running)
+            await live_until(end - LAST_MS, lambda: canary(screen) is not None, DAY_MS)
+            await promote(place, feed.now_ms, screen, running)
             await live_until(begin + BROKEN_MS)
-            await _try_broken(place, feed.now_ms, screen, running)
+            await live_until(end - LAST_MS, lambda: screen.state == "settled", DAY_MS)
+            await try_broken(place, feed.now_ms, screen, running)
             await live_until(end)
             for topics in ((), ("predictions", "shadow-predictions", "outcomes")):
                 await publish_time(
                     place.bootstrap, place.settings.prefix, place.settings.partitions, topics, end + 13 * HOUR_MS
                 )
-                await _settle(place.bootstrap, place.settings.prefix, running)
+                await _settle(place, running, _AT_THE_END_S)
         finally:
             for task in (drawing, *watching):
                 task.cancel()
             await asyncio.gather(drawing, *watching, return_exceptions=True)
-        live.update(screen.render(), refresh=True)
+        live.update(screen.render() if screen.console.is_terminal else screen.result(), refresh=True)
 
 
 async def _feed(place: Place, feed: Feed, running: Sequence[Workers], seconds: float, end: int) -> None:
@@ -193,91 +183,13 @@ async def _feed(place: Place, feed: Feed, running: Sequence[Workers], seconds: f
     await feeding
 
 
-async def _train_again(place: Place, now_ms: int, screen: Screen, running: Sequence[Workers]) -> None:
-    """Ask for a training where nothing has, wait until the trainer has answered, and agree where a person is asked for."""
-    if not screen.counts["retrain"]:
-        screen.say(
-            "person", "the weather is as it was, so train all the same: `leadline retrain --force`, says the demo"
-        )
-        await _command(place, now_ms, RETRAIN, "it is the storms, no outage", {"force": "true"})
-    await _until(lambda: bool(screen.failed) or _held(screen) or _waiting(screen) is not None, running)
-    waiting = _waiting(screen)
-    if waiting is not None:
-        screen.say("person", f"{waiting.version} may answer: `leadline approve`, says the demo")
-        await _command(place, now_ms, APPROVE, "better on the held-out days", {"version": waiting.version})
-        await _until(lambda: bool(screen.rollouts), running)
-
-
-async def _promote(place: Place, now_ms: int, screen: Screen, running: Sequence[Workers]) -> None:
-    """Make the version in the canary champion: days differ too much for a proof in a week, and a person may."""
-    canary = screen.verdicts.get("canary")
-    if canary is not None and canary.verdict == "hold" and canary.version != screen.champion:
-        screen.say("person", "a week proves neither, days differ too much: `leadline rollout promote`, says the demo")
-        await _command(place, now_ms, PROMOTE, "it knows storms", {"version": canary.version}, canary.version)
-        await _until(lambda: screen.champion == canary.version, running)
-
-
-async def _try_broken(place: Place, now_ms: int, screen: Screen, running: Sequence[Workers]) -> None:
-    """A version whose features are swapped, which the demo lets past the gate: what it does to requests has to show."""
-    await asyncio.to_thread(add_broken, place.settings.models)
-    screen.say("person", "v3 has its features swapped; the demo lets it past the gate, and agrees to it")
-    verdict = Verdict(
-        "demo-gate",
-        "flights",
-        "v3",
-        screen.champion,
-        "gate",
-        "promote",
-        [],
-        "the demo lets it past",
-        "demo",
-        "",
-        now_ms,
-    )
-    await _send(place, "candidates", Candidate("flights", "v3", screen.champion, "", "", "person", {}, now_ms), now_ms)
-    await _send(place, "verdicts", verdict, now_ms)
-    await _until(lambda: _waiting(screen, "v3"), running)
-    await _command(place, now_ms, APPROVE, "to see it fail", {"version": "v3"}, "v3")
-
-
-async def _command(place: Place, now_ms: int, kind: str, reason: str, arguments: dict[str, str], of: str = "") -> None:
-    """What a person would ask for on the command line, at a moment of the summer."""
-    command = Command(f"demo-{kind}{of}", kind, "flights", "demo", reason, arguments, now_ms)
-    await _send(place, "commands", command, now_ms)
-
-
-async def _send(place: Place, topic: str, record: Candidate | Command | Verdict, now_ms: int) -> None:
-    output = Output(topic, records=[record], arrival_ms=np.array([now_ms]))
-    async with open_sender(place.bootstrap, place.settings.prefix, pass_on_arrival=True) as sender:
-        await asyncio.gather(*await sender.send_outputs([output]))
-
-
-def _waiting(screen: Screen, version: str = "") -> Verdict | None:
-    """The version (or any) for which a person is asked; None: there is none."""
-    asked = screen.verdicts.get("approval")
-    if asked is None or asked.verdict != "hold" or asked.version == screen.champion:
-        return None
-    return asked if version in ("", asked.version) else None
-
-
-def _held(screen: Screen) -> bool:
-    """Whether the gate did not let the version through, so that nobody is asked."""
-    gate = screen.verdicts.get("gate")
-    return gate is not None and gate.verdict != "promote"
-
-
-async def _until(come: Callable[[], object], running: Sequence[Workers]) -> None:
-    """Wait until something has come; for so long at most, on a machine that is busy."""
-    deadline = time.monotonic() + _TRAINED_S
-    while not come() and time.monotonic() < deadline:
-        for each in running:
-            each.tend()
-        await asyncio.sleep(0.2)
-
-
-async def _settle(bootstrap: str, prefix: str, running: Sequence[Workers]) -> None:
+async def _settle(place: Place, running: Sequence[Workers], within_s: float = _CATCH_UP_S) -> None:
+    """Wait until the stages have worked off what is there; for so long at most."""
+    deadline = time.monotonic() + within_s
     for step in STEPS:
-        while not step.alone and any((await cluster.lag(bootstrap, prefix, step)).values()):
+        while not step.alone and any((await cluster.lag(place.bootstrap, place.settings.prefix, step)).values()):
+            if time.monotonic() > deadline:
+                return
             for each in running:
                 each.tend()
             await asyncio.sleep(0.2)
@@ -308,6 +220,7 @@ def _say_what_came_of_it(console: Console, screen: Screen) -> None:
     console.print()
     for version in sorted({version for _, _, version in screen.windows}):
         console.print(screen.accuracy(version), highlight=False)
+    console.print("Each on days of its own; below, what both said of the same flights is compared.", highlight=False)
 
 
 def _tell(console: Console, environment: Mapping[str, str], rollout_id: str) -> None:
@@ -323,20 +236,23 @@ def _verify(console: Console, environment: Mapping[str, str]) -> None:
     command = [sys.executable, "-P", "-m", "leadline", "audit", "verify"]
     done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
     said = (done.stdout or done.stderr).strip().split("\n")[0]
-    console.print(shown(f"leadline audit verify: {said}", 400), markup=False, highlight=False)
+    console.print(shown(f"leadline audit verify: {said}", 400), markup=False, highlight=False, soft_wrap=True)
 
 
 def _say_more(console: Console, settings: Settings, bootstrap: str, screen: Screen, keep: bool) -> None:
-    console.print(
-        f"\n{screen.predictions:,} predictions, {screen.counts['alerts']} alerts, {screen.counts['retrain']} retrain request(s).\n"
-        "What you saw came from Kafka topics that any client reads. With your own broker:\n"
-        f"  export KAFKA_BOOTSTRAP=host:port && leadline topics apply && leadline worker\n"
-        "  produce to   leadline.prediction-requests and leadline.outcomes (JSON or Avro, key = request_id)\n"
-        "  consume from leadline.predictions, .metrics, .drift, .alerts and .rollouts\n"
-    )
+    say = _sayer(console)
+    for line in (
+        "",
+        f"{screen.predictions:,} predictions, {screen.counts['incidents']} incidents; trainings asked for: {screen.counts['retrain']}.",
+        "All of it came from Kafka topics that any client reads (docs/clients.md):",
+        "  you write  leadline.prediction-requests, leadline.outcomes (JSON or Avro)",
+        "  you read   leadline.predictions, .metrics, .drift, .alerts, .rollouts",
+        "With a model of your own, in ten minutes: docs/own-model.md",
+    ):
+        say(line)
     if keep:
-        say = _sayer(console)
         say(f"Still running at {bootstrap} (Ctrl-C stops it). In another terminal:")
-        say(f"  export KAFKA_BOOTSTRAP={bootstrap} LEADLINE_PREFIX={settings.prefix}")
+        say(f"  export KAFKA_BOOTSTRAP={bootstrap} LEADLINE_PREFIX={settings.prefix} LEADLINE_MODELS={settings.models}")
         say("  .venv/bin/leadline metrics --once")
-        say("  .venv/bin/leadline tail alerts --from-beginning")
+        say("  .venv/bin/leadline rollout story flights")
+        say("  .venv/bin/leadline audit show")

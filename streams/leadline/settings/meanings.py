@@ -71,7 +71,7 @@ TRAINING: Mapping[str, str] = {
     "gap": "Rows so long before the held-out ones are left out of the training.",
     "max_rows": "Of more rows a sample is taken, and the receipt says so.",
     "timeout": "A training that takes longer fails.",
-    "memory": "Bytes that a training may take.",
+    "memory": "Memory that a training may take.",
     "seed": "Of the recipe and the samples.",
     "on": "The kinds of incidents that ask for a training. Labels do not confirm the last three: they are early.",
     "schedule": "A training is asked for this long, in event time, after the last one, or after the champion began.",
@@ -127,7 +127,8 @@ INSTALLATION: Mapping[str, str] = {
     "prefix": "What the names of topics and groups begin with.",
     "models": "The folder of the models, for workers and commands; or a URL that machines share, such as `s3://bucket/path`.",
     "state": "Where a worker keeps its state.",
-    "cache": "Where the embedded Kafka is kept. Default: `$XDG_CACHE_HOME/leadline`, or `~/.cache/leadline`.",
+    "cache": "Where what was fetched is kept: the embedded Kafka, and versions out of a store. "
+    "Default: `$XDG_CACHE_HOME/leadline`, or `~/.cache/leadline`.",
     "partitions": "Partitions of topics that are made.",
     "replication": "Replicas of topics that are made.",
     "clock": "What tells the time of windows and seals: the `wall` clock, or the `records` themselves (for replays).",

@@ -1,12 +1,12 @@
 """docs/settings.md: model.toml and the environment, made from the settings classes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen
-from pydantic import AliasChoices, BaseModel, BeforeValidator
+from pydantic import AliasChoices, BaseModel
 from pydantic.fields import FieldInfo
 
 from leadline.settings import meanings
@@ -14,12 +14,13 @@ from leadline.settings.installation import Security, Settings
 from leadline.settings.model import AlertLimits, DriftLimits, Lookup, ModelSettings
 from leadline.settings.parts import KEYS, Part
 from leadline.settings.release import ApprovalSettings, GateSettings, RolloutSettings, TrainingSettings
-from leadline.settings.values import UNITS_MS, Address
+from leadline.settings.values import UNITS_MS, Address, is_duration, is_size
 
 _TOP = """# Settings
 `scripts/settings-doc` writes this page from the settings classes (`streams/leadline/settings/`).
 
-A duration is written as `30s`, `12h` or `1d 12h` (units ms, s, m, h, d, w). A key that is not listed here is an error that names it.
+A duration is written as `30s`, `12h` or `1d 12h` (units ms, s, m, h, d, w), a size as `512MiB` or `2GiB`, or in bytes.
+A key that is not listed here is an error that names it.
 
 """
 _MODEL = """## model.toml
@@ -47,7 +48,8 @@ _TABLES: Sequence[tuple[str, type[BaseModel], Mapping[str, str]]] = (
 _PARTS = {
     Part.VERSION: "How a version answers. It is as it was added, and never changes.",
     Part.JOIN: "What is counted, and into which windows. It never changes once something was counted.",
-    Part.WATCH: "When somebody is told. `leadline model configure MODEL KEY=VALUE --reason WHY` changes it while workers run.",
+    Part.WATCH: "When somebody is told, and how a rollout goes. `leadline model configure MODEL KEY=VALUE --reason WHY` changes it while "
+    "workers run.",
     Part.RELEASE: "How a next version is trained, compared and let in. It names code and persons, so it changes in model.toml alone.",
 }
 _PLAIN = {str: "text", float: "number", int: "whole number", bool: "true or false", Path: "path", Address: "address"}
@@ -90,20 +92,20 @@ def _shown_name(name: str, field: FieldInfo, prefix: str) -> str:
     return f"{prefix}{name}".upper() if prefix else name
 
 
-def _is_duration(field: FieldInfo) -> bool:
-    return any(isinstance(each, BeforeValidator) and "_ms" in each.func.__name__ for each in field.metadata)
-
-
 def _type(field: FieldInfo) -> str:
-    if _is_duration(field):
-        return "duration, or `never`" if NoneType in get_args(field.annotation) else "duration"
-    bounds = [_bound(each) for each in field.metadata if type(each) in _BOUNDS]
-    return ", ".join([_words(field.annotation), *bounds])
+    is_none = NoneType in get_args(field.annotation)
+    if is_duration(field):
+        return "duration, or `never`" if is_none and field.default is not None else "duration"
+    bounds = [each for each in field.metadata if type(each) in _BOUNDS]
+    if is_size(field):
+        kind = "size, or `none`" if is_none else "size"
+        return ", ".join([kind, *(_bound(each, _size) for each in bounds)])
+    return ", ".join([_words(field.annotation), *map(_bound, bounds)])
 
 
-def _bound(limit: Any) -> str:
+def _bound(limit: Any, written: Callable[[Any], str] = "{:,}".format) -> str:
     words, name = _BOUNDS[type(limit)]
-    return f"{words} {getattr(limit, name):,}"
+    return f"{words} {written(getattr(limit, name))}"
 
 
 def _words(kind: Any) -> str:
@@ -133,8 +135,10 @@ def _default(field: FieldInfo) -> str:
         return "none"
     if field.default_factory is not None or isinstance(field.default, BaseModel):
         return ""
-    if _is_duration(field):
+    if is_duration(field):
         return f"`{_duration(field.default)}`"
+    if is_size(field):
+        return f"`{_size(field.default)}`"
     return f"`{_value(field.default)}`"
 
 
@@ -154,3 +158,13 @@ def _duration(ms: int) -> str:
     """
     unit = next(each for each in ("d", "h", "m", "s", "ms") if ms % UNITS_MS[each] == 0)
     return f"{ms // UNITS_MS[unit]}{unit}"
+
+
+def _size(size: int) -> str:
+    """A size in its largest unit that is whole.
+
+    >>> _size(2 << 30), _size(67_108_864), _size(1000)
+    ('2GiB', '64MiB', '1000')
+    """
+    shift, unit = next(each for each in ((30, "GiB"), (20, "MiB"), (10, "KiB"), (0, "")) if size % (1 << each[0]) == 0)
+    return f"{size >> shift}{unit}"

@@ -2,11 +2,11 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from leadline.settings.values import DurationMs, PositiveMs, duration_ms
+from leadline.settings.values import DurationMs, PositiveMs, duration_ms, size_bytes
 
-Bytes = Annotated[int, Field(ge=64 << 20)]
+Bytes = Annotated[int, BeforeValidator(size_bytes), Field(ge=64 << 20)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 

@@ -1,9 +1,10 @@
 """What all settings share: durations, and errors that a person can mend."""
 
 import re
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple, get_args
 
 from pydantic import BeforeValidator, Field, ValidationError
+from pydantic.fields import FieldInfo
 
 from leadline.errors import LeadlineError
 
@@ -78,3 +79,23 @@ def address(value: object) -> object:
 
 DurationMs = Annotated[int, BeforeValidator(duration_ms)]
 PositiveMs = Annotated[DurationMs, Field(gt=0)]
+
+
+def is_duration(field: FieldInfo) -> bool:
+    """Whether a setting is a duration, or may be none."""
+    return any(name.endswith("_ms") for name in _readers(field))
+
+
+def is_size(field: FieldInfo) -> bool:
+    """Whether a setting is a size in bytes that may be written as such."""
+    return size_bytes.__name__ in _readers(field)
+
+
+def _readers(field: FieldInfo) -> list[str]:
+    """The functions that make a value of what was written: of the setting, or of what it is if it is not none."""
+    inner = [each for part in get_args(field.annotation) for each in _metadata(part)]
+    return [each.func.__name__ for each in (*field.metadata, *inner) if isinstance(each, BeforeValidator)]
+
+
+def _metadata(kind: Any) -> tuple[Any, ...]:
+    return getattr(kind, "__metadata__", ())

@@ -6,7 +6,7 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
-from leadline.cli.checkup.findings import Finding, wrong
+from leadline.cli.checkup.findings import Finding, for_long, wrong
 from leadline.cli.common import models_of
 from leadline.settings import ModelSettings, Settings, SettingsError
 
@@ -48,7 +48,7 @@ def _model(name: str, read: Callable[[str], ModelSettings | None]) -> Finding:
     except SettingsError as error:
         return wrong(f"model {name}", str(error), "mend the file")
     assert model is not None
-    return Finding(f"model {name}", f"horizon {model.horizon} ms, window {model.window} ms")
+    return Finding(f"model {name}", f"horizon {for_long(model.horizon)}, window {for_long(model.window)}")
 
 
 def _looks_up(name: str, read: Callable[[str], ModelSettings | None]) -> bool:

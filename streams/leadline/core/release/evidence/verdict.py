@@ -116,11 +116,11 @@ def _reason(
     verdict: str, segment: str, one: Comparison, sums: _Sums, proven: Mapping[str, float], against: Worse, terms: Terms
 ) -> str:
     told = (
-        f"of {sums.pairs:,} pairs in {sums.windows} windows {brief(one.challenger)} alone was right in {sums.better:,} and "
+        f"of {sums.pairs:,} pairs in {_windows(sums)} {brief(one.challenger)} alone was right in {sums.better:,} and "
         f"{brief(one.champion)} alone in {sums.worse:,}"
     )
     if one.task == "regression":
-        told = f"of {sums.pairs:,} pairs in {sums.windows} windows"
+        told = f"of {sums.pairs:,} pairs in {_windows(sums)}"
     where = "" if segment == ALL else " in several segments" if segment == "several" else f" in {brief(segment)}"
     if verdict == "roll-back":
         return f"{told}: evidence {number(against.total.both)} that it is worse{where}; {terms.limit:g} is proof"
@@ -131,3 +131,7 @@ def _reason(
         f"{told}: evidence {number(least)} that it is not worse{where}, {number(against.total.both)} that it is; "
         f"{terms.limit:g} is proof"
     )
+
+
+def _windows(sums: _Sums) -> str:
+    return "1 window" if sums.windows == 1 else f"{sums.windows:,} windows"

@@ -70,7 +70,7 @@ class _Telling:
         first, last = self._rows[0], self._rows[-1]
         champion = self._remembered[0].champion if self._remembered else first.champion
         challenger = next((each.challenger for each in self._rows if each.challenger), "")
-        parts = [*self._commands(), *self._looks(), *map(told.change, self._rows), *self._incidents()]
+        parts = [*self._commands(), *self._looks(), *self._changes(), *self._incidents()]
         parts += map(told.remembered, self._remembered)
         return Story(
             self._heard.model,
@@ -95,6 +95,12 @@ class _Telling:
             if asked.command_id in self._causes or (asked.kind in _ASKED and self._is_during(each.at)):
                 yield each
 
+    def _changes(self) -> Iterator[Told]:
+        """What held from when on. Where a verdict of the same moment has told why, that is not told again."""
+        said = {(each.as_of, each.reason) for each in self._heard.verdicts if each.cause == self._id}
+        for each in self._rows:
+            yield told.change(each, why=(each.event_time, each.reason) not in said)
+
     def _looks(self) -> Iterator[Told]:
         """The verdicts; where one after the other says the same at the same place, the first and the last of them."""
         ordered = sorted(self._verdicts(), key=lambda each: each.as_of)
@@ -114,7 +120,13 @@ class _Telling:
         for place in _BEFORE:
             before = [each for each in self._heard.verdicts if each.at == place and each.as_of <= self._began]
             yield from [each for each in before if each.version in self._versions][-1:]
-        yield from (each for each in self._heard.verdicts if each.at in PLACES and each.cause == self._id)
+        during = (each for each in self._heard.verdicts if each.at in PLACES and each.cause == self._id)
+        yield from (each for each in during if not self._only_begins(each))
+
+    def _only_begins(self, found: Verdict) -> bool:
+        """Whether a verdict says no more than that the rollout begins, which the change of that moment tells."""
+        at_once = (each.reason for each in self._rows if each.event_time == found.as_of)
+        return not found.checks and any(found.reason.endswith(f": {reason}") for reason in at_once)
 
     def _incidents(self) -> Iterator[Told]:
         """Those that name the rollout."""

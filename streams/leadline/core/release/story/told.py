@@ -56,10 +56,11 @@ def incident(alert: Alert) -> Told:
     return Told(alert.at, "incident", f"Incident {alert.alert_id} {alert.state}, {alert.severity}{cause}.", alert)
 
 
-def change(rollout: Rollout) -> Told:
-    """What a change of who answers means."""
+def change(rollout: Rollout, why: bool = True) -> Told:
+    """What a change of who answers means; ``why``: with its reason, which a verdict may have told already."""
     by = f"by {rollout.actor}: {rollout.reason}" if rollout.actor else rollout.reason
-    return Told(rollout.event_time, "change", f"{_changed(rollout)} ({by})", rollout)
+    text = f"{_changed(rollout)} ({by})" if why else _changed(rollout)
+    return Told(rollout.event_time, "change", text, rollout)
 
 
 def remembered(held: Assignment) -> Told:
