@@ -3,7 +3,8 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from leadline.core.release.evidence.evidence import ALL, Shown, Twice, Worse
+from leadline.core.release.evidence.counted import ALL
+from leadline.core.release.evidence.evidence import Shown, Twice, Worse
 from leadline.core.release.evidence.terms import Terms
 from leadline.core.release.lead import FAILED, NO_EVIDENCE, PASSED
 from leadline.records import Check, brief

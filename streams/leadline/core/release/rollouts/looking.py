@@ -102,9 +102,8 @@ class Looking:
 
     def _look(self, model: str, of: OfModel, version: str, settings: ModelSettings) -> Look:
         assert of.under_way is not None
-        champion, rollout_id = of.under_way.champion, of.under_way.rollout_id
         terms = Terms.of(settings, of.under_way.began, of.clock, of.spent)
-        return look(self._pairs.of(model, champion, version, rollout_id), terms)
+        return look(self._pairs.of(model, of.under_way.champion, version), terms)
 
 
 def cycle_of(time_ms: int, settings: ModelSettings) -> int:
