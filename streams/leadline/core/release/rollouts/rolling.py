@@ -7,6 +7,7 @@ from leadline.core.models import Models
 from leadline.core.processor import Store
 from leadline.core.release.decided import Decided
 from leadline.core.release.passing import Passing
+from leadline.core.release.rollouts.estimates import remember_estimate
 from leadline.core.release.rollouts.looking import Looking, Seen, cycle_of, step_ms
 from leadline.core.release.rollouts.machine import Machine
 from leadline.core.release.rollouts.table import Event, Row, State
@@ -16,7 +17,7 @@ from leadline.core.release.states import Event as OfVersion
 from leadline.core.release.states import State as VersionState
 from leadline.core.release.versions import Known, Versions
 from leadline.core.tables import Table
-from leadline.records import PairPartial, identity, iso
+from leadline.records import PairPartial, WindowMetrics, identity, iso
 from leadline.settings import ModelSettings
 
 _MOST_CHARS = 1000
@@ -127,6 +128,11 @@ class Rolling:
         if of.under_way is not None and settings is not None:
             for comparison in self._looking.take(of.under_way, partial, settings, at_ms):
                 self._decided.add("comparisons", comparison, at_ms)
+
+    def measured(self, record: WindowMetrics, at_ms: int) -> None:
+        """A window of a version was measured: `look` says whether too little is expected of the version."""
+        if self._models.settings(record.model) is not None:
+            remember_estimate(self.of(record.model, at_ms), record)
 
     def look_again(self) -> None:
         """Look at the rollouts of which pairs have come."""
