@@ -87,8 +87,7 @@ def remember_scores(rollout: UnderWay, comparison: Comparison) -> None:
         return
     key = json.dumps([comparison.challenger, comparison.window_start, comparison.sample])
     counts = comparison.counts
-    pairs = counts.both + counts.first + counts.second + counts.neither + counts.alike + counts.unlike
-    held = rollout.scores | {key: [pairs, counts.first_score_sum, counts.second_score_sum]}
+    held = rollout.scores | {key: [counts.pairs, counts.first_score_sum, counts.second_score_sum]}
     newest = sorted(held, key=lambda each: json.loads(each)[1])[-MOST_WINDOWS:]
     rollout.scores = {each: held[each] for each in newest}
 

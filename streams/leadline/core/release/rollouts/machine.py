@@ -9,7 +9,7 @@ from leadline.core.processor import Store
 from leadline.core.release.passing import Passing
 from leadline.core.release.rollouts.looking import LOOK_MS, Looking, Seen, step_ms
 from leadline.core.release.rollouts.table import Case, Effect, Event, Row, State, next_share, row_for
-from leadline.core.release.rollouts.told import STAGE, Said, Told
+from leadline.core.release.rollouts.told import MOST_CHARS, STAGE, Said, Told
 from leadline.core.release.rollouts.under_way import OfModel, UnderWay, place
 from leadline.core.release.states import Event as OfVersion
 from leadline.core.release.versions import Versions
@@ -152,4 +152,4 @@ class Machine:
 
 
 def _begins(rollout: UnderWay, said: Said) -> str:
-    return f"the rollout begins ({place(rollout)}): {said.reason[:1000]}"
+    return f"the rollout begins ({place(rollout)}): {said.reason[:MOST_CHARS]}"

@@ -11,7 +11,7 @@ from leadline.core.release.rollouts.estimates import remember_estimate
 from leadline.core.release.rollouts.looking import Looking, Seen, cycle_of, step_ms
 from leadline.core.release.rollouts.machine import Machine
 from leadline.core.release.rollouts.table import Event, Row, State
-from leadline.core.release.rollouts.told import STAGE, Said, Told
+from leadline.core.release.rollouts.told import MOST_CHARS, STAGE, Said, Told
 from leadline.core.release.rollouts.under_way import Approved, OfModel, UnderWay, place
 from leadline.core.release.states import Event as OfVersion
 from leadline.core.release.states import State as VersionState
@@ -19,9 +19,6 @@ from leadline.core.release.versions import Known, Versions
 from leadline.core.tables import Table
 from leadline.records import PairPartial, WindowMetrics, identity, iso
 from leadline.settings import ModelSettings
-
-_MOST_CHARS = 1000
-"""Of a reason that somebody else gave."""
 
 
 class Rolling:
@@ -49,7 +46,7 @@ class Rolling:
         of.pass_time(at_ms)
         holds = self._versions.holds(model)
         if holds is not None and holds.rollout_id != of.under_way.rollout_id:
-            reason = f"{holds.champion} was made champion by hand: {holds.reason[:_MOST_CHARS]}"
+            reason = f"{holds.champion} was made champion by hand: {holds.reason[:MOST_CHARS]}"
             self.happen(model, Event.BY_HAND, Said(STAGE, reason), at_ms)
         return of
 
@@ -98,7 +95,7 @@ class Rolling:
 
     def _wait(self, known: Known, of: OfModel, said: Said, champion: str, at_ms: int) -> str:
         assert of.under_way is not None
-        approved = Approved(known.version, champion, said.actor, said.reason[:_MOST_CHARS], said.cause)
+        approved = Approved(known.version, champion, said.actor, said.reason[:MOST_CHARS], said.cause)
         rollout = f"the rollout of {of.under_way.version} is under way ({place(of.under_way)})"
         what = f"it ends, or `leadline rollout abort {known.model}` ends it"
         if not of.wait(approved):
