@@ -13,8 +13,7 @@ from rich.table import Table
 from benchmarks import staged
 from benchmarks.drawn_pairs import Cell, Day, drawn
 from benchmarks.judged import Judged
-from leadline.core.release.evidence import Pairs, Terms, look
-from leadline.records import Comparison
+from leadline.core.release.evidence import Columns, Pairs, Terms, look
 from leadline.state.memory import MemoryStore
 
 ROLLOUTS = 1_000
@@ -51,12 +50,11 @@ Judge = Callable[[Iterable[Day], Cell, float], Iterator[Judged]]
 
 def fed(days: Iterable[Day], cell: Cell, spent: float = 0.0) -> Iterator[Judged]:
     """What the evidence says at the end of each day."""
-    settings, pairs = cell.settings, Pairs(MemoryStore(), b"")
-    held: dict[tuple[str, int, float], Comparison] = {}
+    settings, pairs, columns = cell.settings, Pairs(MemoryStore(), b""), Columns()
     for day in days:
         for each in day.partials:
-            held[each.segment, each.window_start, each.sample] = pairs.take(each, "v1", "v2", "r")
-        found = look(held.values(), Terms.of(settings, 0, day.now, spent))
+            columns.put(pairs.take(each, "v1", "v2", "r"))
+        found = look(columns, Terms.of(settings, 0, day.now, spent))
         yield Judged(found.verdict, found.pairs)
 
 

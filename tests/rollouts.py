@@ -2,31 +2,40 @@
 
 from dataclasses import replace
 
-from leadline.core.reference import FeatureProfile, ReferenceProfile
-from leadline.core.release.rollout import Rollouts
+from leadline.core.reference import Calibration, FeatureProfile, ReferenceProfile
+from leadline.core.release.rollout import READS, Rollouts
 from leadline.core.scoring.routing import Deployments
 from leadline.core.tables import Table
 from leadline.records import (
     Candidate,
     Command,
+    Metric,
     PairCounts,
     PairPartial,
     Rollout,
     Verdict,
     VersionHealth,
+    WindowMetrics,
     WorkerHealth,
 )
 from leadline.settings import ModelSettings
 from leadline.settings.release import RolloutSettings
 from leadline.wire.topics import key_of
-from stages import Host, Models, records_batch, version
+from stages import WINDOW, Host, Models, records_batch, version
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 START = 1_000 * DAY
-PROFILE = ReferenceProfile(100, [FeatureProfile("score", "score", [25, 25, 25, 25, 0], [0.25, 0.5, 0.75], [])], {})
+PROFILE = ReferenceProfile(
+    100,
+    [FeatureProfile("score", "score", [25, 25, 25, 25, 0], [0.25, 0.5, 0.75], [])],
+    {},
+    calibration=Calibration([1000, 1100], [10_000, 10_000], [[3_000.0, 7_000.0]]),
+)
 GOOD = ("v1", "champion", 1000, 0, 100, 1.0)
 """What a worker tells of the champion."""
-TOPICS = {Candidate: "candidates", Verdict: "verdicts", Command: "commands", PairPartial: "pair-partials"}
+TOPICS = {
+    Candidate: "candidates", Verdict: "verdicts", Command: "commands", PairPartial: "pair-partials", WindowMetrics: "metrics",
+}  # fmt: skip
 
 
 def settings(approval=None, **rollout):
@@ -91,9 +100,7 @@ class Stage(Host):
         end = self.now + ms
         while self.now < end:
             self.now = min(end, max(self.now + 5 * MINUTE, self.stage.wake_at_ms or end))
-            self.show(
-                self.pass_time(self.now, "retrain-requests", "candidates", "verdicts", "commands", "pair-partials")
-            )
+            self.show(self.pass_time(self.now, *READS))
 
     def tell(self, *scored, unusable=None, worker="w", told_at=None):
         """What a worker tells, some time after the rollout has begun."""
@@ -132,6 +139,17 @@ class Stage(Host):
             )
             found += self.give(replace(partial, **changed))
         return found
+
+    def measure(self, right=(0.8, 0.8), requests=(9_000, 1_000), windows=1, others=("v1", "v2"), **changed):
+        """So many windows pass, in each of which a version is expected to be right in such a share of so many requests."""
+        for _ in range(windows):
+            start = -(-self.now // HOUR) * HOUR
+            self.wait(start + HOUR - self.now)
+            for name, count, share in zip(others, requests, right, strict=True):
+                said = {"predictions": count, "estimated_accuracy": Metric(share)} | changed
+                at = {"window_start": start, "window_end": start + HOUR, "as_of": self.now}
+                self.give(replace(WINDOW, model_version=name, **at, **said))
+        self.wait(11_000)
 
     @property
     def rollout(self):

@@ -19,7 +19,7 @@ from leadline.core.tables import Table
 from leadline.core.watch.configuration import Configuration
 from leadline.core.watch.live_settings import LiveModels
 from leadline.core.watch.retraining.retraining import Retraining
-from leadline.records import Record, WindowMetrics
+from leadline.records import JoinCounts, Record, WindowMetrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ class Step:
     ``tables``: compacted topics that it needs whole, on every partition. ``gathers``: one task works on all partitions of what it reads.
     ``raw``: it gets records as they are in the log, with those that nobody can read; none of them is its dead letter.
     ``glances``: classes of records of which it wants no more than model and ``as_of``; who reads them whole makes dead letters of them.
+    ``but_overall``: it reads those of them whole that are of all segments.
     ``alone``: a worker hosts it only where it is asked to: it has a process of its own.
     """
 
@@ -58,6 +59,7 @@ class Step:
     gathers: bool = False
     raw: bool = False
     glances: tuple[type[Record], ...] = ()
+    but_overall: bool = False
     alone: bool = False
 
 
@@ -149,10 +151,12 @@ STEPS = (
     ),
     Step(
         "rollout",
-        reads=("retrain-requests", "candidates", "verdicts", "commands", "pair-partials"),
+        reads=("retrain-requests", "candidates", "verdicts", "commands", "pair-partials", "metrics"),
         writes=("rollouts", "comparisons", "verdicts", "command-answers"),
         processor=_rollout,
         tables=("rollouts", "model-settings", "workers"),
+        glances=(WindowMetrics, JoinCounts),
+        but_overall=True,
     ),
     Step(
         "configuration",

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
-from leadline.core.release.evidence import Pairs, Terms, look
+from leadline.core.release.evidence import Columns, Pairs, Terms, look
 from leadline.core.release.evidence.bets import NOT_WORSE, STAKES, WORSE, log_floors, winnings
+from leadline.core.release.evidence.counted import cells, due
 from leadline.core.windows.loss_grid import GRID, ONE, neighbours
-from leadline.records import PairCounts, PairPartial
+from leadline.records import Comparison, PairCounts, PairPartial
 from leadline.settings import ModelSettings
 from leadline.state.memory import MemoryStore
 
@@ -31,9 +32,9 @@ COUNTS = st.builds(PairCounts, NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS, st.i
 WINDOWS = st.lists(st.tuples(COUNTS, st.sampled_from([1.0, 0.5, 0.1])), min_size=3, max_size=9)
 
 
-def partial(counts, window, sample=1.0, partition=0, revision=0, **changes):
+def partial(counts, window, sample=1.0, partition=0, revision=0, segment="*", **changes):
     return PairPartial(
-        "m", "v1", "v2", "*", window * HOUR, (window + 1) * HOUR, partition, sample, revision, 0, "mature",
+        "m", "v1", "v2", segment, window * HOUR, (window + 1) * HOUR, partition, sample, revision, 0, "mature",
         **{"task": "binary", "counts": counts, "mature": counts} | changes,
     )  # fmt: skip
 
@@ -43,7 +44,7 @@ def looked(partials, champion="v1", now=1_000, settings_=SETTINGS):
     challenger = "v2" if champion == "v1" else "v1"
     for each in partials:
         pairs.take(each, champion, challenger, "r")
-    return look(pairs.of("m", champion, challenger, "r"), Terms.of(settings_, 0, now * HOUR))
+    return look(pairs.of("m", champion, challenger), Terms.of(settings_, 0, now * HOUR))
 
 
 def known_pairs(c):
@@ -184,3 +185,97 @@ def test_losses_without_a_bound_may_be_anything():
     )
     assert (found.verdict, found.promote < 1) == ("hold", True)
     assert "no label or no bound" in next(each.reason for each in found.checks if each.name == "missing-labels")
+
+
+# -- columns ----------------------------------------------------------------------------------------------------------
+
+
+def naive_cells(comparisons, terms, protected, most):
+    """By segment, of each window that is due: its block, its weight, and its counts when due and now; comparison by comparison."""
+    begin = terms.since // terms.window * terms.window
+    block = {id(each): (each.window_start - begin) // terms.block for each in comparisons}
+    inside = [each for each in comparisons if block[id(each)] >= 0]
+    open_blocks = [
+        at for each in inside
+        if terms.now <= begin + ((at := block[id(each)]) + 1) * terms.block + terms.mature_after or each.mature is None
+    ]  # fmt: skip
+    due = [each for each in inside if block[id(each)] < min(open_blocks, default=float("inf"))]
+    ranks = sorted({block[id(each)] for each in due})
+    rate, by_segment = min((each.sample for each in due), default=1.0), {}
+    for each in sorted(due, key=lambda each: (each.window_start, each.sample)):
+        row = ranks.index(block[id(each)]), rate / each.sample, *naive_tallies(each.mature), *naive_tallies(each.counts)
+        by_segment.setdefault(each.segment, []).append(row)
+    known = {segment: sum(sum(row[2]) for row in rows) for segment, rows in by_segment.items()}
+    first = sorted({"*", *protected} & by_segment.keys())
+    others = sorted(by_segment.keys() - {*first}, key=lambda each: (-known[each], each))
+    return {segment: by_segment[segment] for segment in [*first, *others[:most]]}
+
+
+def naive_tallies(counts):
+    if not counts.lower:
+        row = [counts.first, counts.both + counts.neither + counts.alike, counts.second]
+        return row, row, counts.unlike
+    lower, upper = ([point / ONE for point in points] for points in (counts.lower, counts.upper))
+    missing = counts.both - sum(lower)
+    lower[len(GRID) // 2] += counts.alike
+    upper[len(GRID) // 2] += counts.alike
+    return lower, upper, counts.unlike + missing
+
+
+def losses(numbers):
+    """Counts of a regression with so many pairs of each of three differences."""
+    points = [0] * len(GRID)
+    points[3], points[16], points[30] = (number * ONE for number in numbers)
+    return PairCounts(sum(numbers), 0, 0, 0, numbers[0], numbers[1], 0, 0, points, points[::-1])
+
+
+LOSSES = st.tuples(NUMBERS, NUMBERS, st.integers(1, 9)).map(losses)
+
+
+def compared(counts):
+    return st.builds(
+        Comparison, st.just("m"), st.just("r"), st.just("v1"), st.just("v2"), st.sampled_from(["*", "a", "b", "c", "d"]),
+        st.integers(-3, 9).map(lambda window: window * HOUR), st.just(0), st.sampled_from([1.0, 0.5]), st.just(1), st.just(0),
+        st.just("regression" if counts is LOSSES else "binary"), counts, st.one_of(counts, counts, counts, st.none()),
+    )  # fmt: skip
+
+
+@given(
+    st.sampled_from([COUNTS, LOSSES]).flatmap(lambda each: st.lists(compared(each), max_size=60)), st.integers(1, 11)
+)
+@settings(max_examples=150, deadline=None)
+def test_columns_are_what_is_made_of_one_comparison_after_the_other(comparisons, now):
+    settings_ = SETTINGS.model_copy(update={"alerts": SETTINGS.alerts.model_copy(update={"cycle": 2 * HOUR})})
+    terms = Terms.of(settings_, HOUR // 2, now * HOUR + 1)
+    columns, newest = Columns(), {}
+    for each in comparisons:
+        columns.put(each)
+        newest[each.segment, each.window_start, each.sample] = each
+    expected = naive_cells(list(newest.values()), terms, ["b"], 2)
+    found = {of.segment: of for of in cells(due(columns, terms), ["b"], 2)}
+    assert list(found) == list(expected)
+    for segment, of in found.items():
+        rows = zip(of.block, of.weights, *of.frozen, *of.restated, strict=True)
+        for row, told in zip(rows, expected[segment], strict=True):
+            assert [np.asarray(each).tolist() for each in row] == [pytest.approx(each) for each in told]
+
+
+@given(WINDOWS, st.data())
+@settings(max_examples=40, deadline=None)
+def test_what_is_kept_from_look_to_look_is_what_the_store_says(windows, data):
+    store = MemoryStore()
+    kept = Pairs(store, b"p")
+    for i, (counts, sample) in enumerate(windows):
+        segment = data.draw(st.sampled_from(["*", "a"]))
+        for revision in range(data.draw(st.integers(1, 3))):
+            partition = data.draw(st.integers(0, 1))
+            kept.take(partial(counts, i, sample, partition, revision, segment=segment), "v2", "v1", "r")
+            found, new = (each.of("m", "v2", "v1") for each in (kept, Pairs(store, b"p")))
+            assert sorted(map(repr, named(found))) == sorted(map(repr, named(new)))
+    kept.forget("m")
+    assert len(kept.of("m", "v2", "v1").rows) == 0
+
+
+def named(columns):
+    """The rows with the names of their segments."""
+    return [(columns.segments[row["segment"]], *row.tolist()[1:]) for row in columns.rows]

@@ -57,6 +57,7 @@ from leadline.report.page import page
 from leadline.settings import AlertLimits, ModelSettings
 from leadline.settings.release import TrainingSettings
 from leadline.wire.codec import decode, key_of, value_of
+from leadline.wire.glances import Glances
 from leadline.wire.run import Run
 from stages import WINDOW, Host, Models, partial, roll_out, version
 
@@ -233,6 +234,9 @@ COUNTED = PairCounts(40, 5, 5, 5, 1, 1, 40 * 10**12, 41 * 10**12)
 PAIR = PairPartial("m", "v1", "v2", "*", 0, 100, 0, 1.0, 1, 300, "mature", "binary", COUNTED, COUNTED)
 TALLY = [0] * (len(LOSS_GRID) - 2)
 GRID = replace(COUNTED, lower=[20 * ONE, 20 * ONE, *TALLY], upper=[10 * ONE, 30 * ONE, *TALLY])
+ESTIMATED = replace(
+    WINDOW, window_start=10_000, window_end=10_100, estimated_error=0.01, estimated_mae=Metric(1.0, 0.9, 1.1)
+)
 PAIRED = [PAIR, replace(PAIR, segment="x"), replace(PAIR, task="regression", counts=GRID, mature=GRID)]
 SAID = prediction("r", features=[0.5])
 SHADOW = replace(SAID, model_version="v2", role="shadow", sample=0.5)
@@ -272,6 +276,11 @@ STAGES = [
     ("verdicts", [VERDICT], rollouts),
     ("verdicts", [ROLLED_BACK], lambda store: Alerting(store, MODELS, Deployments(Table()))),
     ("pair-partials", PAIRED, with_rollout),
+    (
+        "metrics",
+        [ESTIMATED, replace(ESTIMATED, model_version="v2"), replace(ESTIMATED, segment="x"), TIME],
+        with_rollout,
+    ),
     ("predictions", [SAID, SHADOW], join),
     ("shadow-predictions", [SAID, SHADOW], join),
     ("outcomes", [Outcome("r", 1.0, 0)], join),
@@ -360,17 +369,23 @@ def test_a_glance_at_a_record_sees_what_reading_it_does_and_leaves_what_is_broke
             "metrics", data.draw(st.lists(hostile([WINDOW, WINDOW, TIME, LATER]), min_size=1, max_size=6)), first
         )
         batch, letters = decode(run, 1 << 20)
-        some, none = decode(run, 1 << 20, None, ["WindowMetrics"])
+        some, none = decode(run, 1 << 20, None, Glances(["WindowMetrics"]))
         windows = [(at, each.model, each.as_of) for at, each in zip(batch.offsets, batch.records, strict=True)
                    if isinstance(each, WindowMetrics)]  # fmt: skip
         assert (some.glances, letters, none) == (windows, [], [])
+        overall, _ = decode(run, 1 << 20, None, Glances(["WindowMetrics"], but_overall=True))
+        whole = [each for each in batch.records if not isinstance(each, WindowMetrics) or each.segment == "*"]
+        assert (list(map(repr, overall.records)), len(overall.glances)) == (
+            list(map(repr, whole)),
+            len(run) - len(whole),
+        )
         assert (some.last_offset, some.arrival_max_ms) == (batch.last_offset, batch.arrival_max_ms)
         assert read.feed(batch) == glanced.feed(some)
         assert list(read.store.scan(b"\x01", b"\xff")) == list(glanced.store.scan(b"\x01", b"\xff"))
         at, cut = data.draw(st.integers(0, len(run) - 1)), data.draw(st.integers(0, 60))
         if isinstance(batch.records[at], WindowMetrics):
             run.values[at] = run.values[at][:cut] + data.draw(st.sampled_from([b"", b"\xff" * 20]))
-            broken, letters = decode(run, 1 << 20, None, ["WindowMetrics"])
+            broken, letters = decode(run, 1 << 20, None, Glances(["WindowMetrics"]))
             assert len(letters) == (cut < 10), "what names another schema, or none, is read"
             assert len(broken.records) == len(some.records)
 
@@ -379,9 +394,12 @@ def test_a_glance_at_a_record_sees_what_reading_it_does_and_leaves_what_is_broke
 def test_the_good_ones_pass_and_are_told_of(topic, good, make):
     batch, letters = decode(run_of(topic, good, 0), 1 << 20)
     assert not letters
-    if topic != "trainings" and (
-        make is not rollouts or topic == "commands"
-    ):  # the rest speak when something else comes
+    waits = (
+        topic == "trainings"
+        or (make is rollouts and topic != "commands")
+        or (make is with_rollout and topic == "metrics")
+    )
+    if not waits:  # those speak when something else comes
         assert Host(make).feed(batch)
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from leadline.core.release.evidence.columns import NUMBERS
 from leadline.core.release.look import Look
 from leadline.core.release.rollouts import looking
 from leadline.records import Candidate, Command, PairCounts, PairPartial, Rollout, Verdict
@@ -33,9 +34,9 @@ MODELS = Models({"m": SETTINGS}, {("m", each): version(SETTINGS, None, each) for
 KINDS = ("start", "pause", "resume", "abort", "roll-back", "promote", "reject")
 
 
-def look(comparisons, terms):
+def look(columns, terms):
     """Evidence that anybody can count: how much more often the challenger was right alone."""
-    won = sum(each.counts.second - each.counts.first for each in comparisons)
+    won = (columns.rows["now"][:, NUMBERS.index("second")] - columns.rows["now"][:, NUMBERS.index("first")]).sum()
     verdict = "promote" if won >= PROOF else "roll-back" if won <= -PROOF else "hold"
     return Look(verdict, "*", 0, 0, 0, 0, 0, 1.0, 1.0, [], f"won {won}")
 

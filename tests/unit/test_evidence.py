@@ -35,7 +35,7 @@ def looked(days, settings, now=None, spent=0.0):
             )
             pairs.take(record, "v1", "v2", "r")
     now = (len(days) + 1) * DAY + 1 if now is None else now
-    return look(pairs.of("m", "v1", "v2", "r"), Terms.of(settings, 0, now, spent))
+    return look(pairs.of("m", "v1", "v2"), Terms.of(settings, 0, now, spent))
 
 
 def sampled(rates, settings):
@@ -61,7 +61,7 @@ def sampled(rates, settings):
             counts(*each),
         )
         pairs.take(record, "v1", "v2", "r")
-    return look(pairs.of("m", "v1", "v2", "r"), Terms.of(settings, 0, 99 * DAY))
+    return look(pairs.of("m", "v1", "v2"), Terms.of(settings, 0, 99 * DAY))
 
 
 def check(found, name, segment="*"):
@@ -163,7 +163,7 @@ def test_pairs_of_a_model_are_forgotten_and_those_of_another_are_not():
     for name in ("m", "m2"):
         pairs.take(PairPartial(name, "v1", "v2", "*", 0, DAY, 0, 1.0, 1, 0, "", "binary", counts(1)), "v1", "v2", "r")
     pairs.forget("m")
-    assert [len(list(pairs.of(name, "v1", "v2", "r"))) for name in ("m", "m2")] == [0, 1]
+    assert [len(pairs.of(name, "v1", "v2").rows) for name in ("m", "m2")] == [0, 1]
 
 
 @pytest.mark.parametrize("name", [each for each in SAME if "pairs a day" not in each])

@@ -9,6 +9,7 @@ from leadline.core.processor import Batch, Reject
 from leadline.settings import Settings
 from leadline.topology import Step
 from leadline.wire.codec import Wire, undecoded
+from leadline.wire.glances import Glances
 from leadline.wire.run import DeadLetter, Headers, Run
 
 log = structlog.get_logger("leadline.letters")
@@ -23,9 +24,8 @@ def decode_run(run: Run, settings: Settings, wire: Wire, step: Step) -> tuple[Ba
         run = run.without_headers()
     if step.raw:
         return undecoded(run), []
-    batch, letters = wire.decode(
-        run, settings.record_bytes, settings.max_ahead, [each.__name__ for each in step.glances]
-    )
+    glances = Glances([each.__name__ for each in step.glances], step.but_overall)
+    batch, letters = wire.decode(run, settings.record_bytes, settings.max_ahead, glances)
     if run.unreadable:
         letters = [_named(letter, run.unreadable.get(letter.offset)) for letter in letters]
     return batch, letters

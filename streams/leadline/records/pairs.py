@@ -24,6 +24,11 @@ class PairCounts:
     lower: list[int] = field(default_factory=list)
     upper: list[int] = field(default_factory=list)
 
+    @property
+    def pairs(self) -> int:
+        """All of them."""
+        return self.both + self.first + self.second + self.neither + self.alike + self.unlike
+
 
 @dataclass(frozen=True, slots=True)
 class PairPartial:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from leadline.core.models import LoadedVersion, Signature, Version
 from leadline.core.processor import Output
-from leadline.core.release.evidence import Terms, look
+from leadline.core.release.evidence import Columns, Terms, look
 from leadline.core.release.look import Look
 from leadline.records import PROMOTE, START, Command, Comparison, Record, Rollout, Verdict
 from leadline.replay.logs import Log
@@ -137,7 +137,7 @@ class _Looking:
     def __init__(self, settings: ModelSettings, since_ms: int) -> None:
         self._settings = settings
         self._since_ms = since_ms
-        self._newest: dict[tuple[object, ...], Comparison] = {}
+        self._columns = Columns()
         self._read = 0
         self.seen: list[Seen] = []
 
@@ -146,9 +146,9 @@ class _Looking:
         for _, value, _, _ in rows[self._read :]:
             each = read("comparisons", value)
             assert isinstance(each, Comparison)
-            self._newest[each.segment, each.window_start, each.sample] = each
+            self._columns.put(each)
         self._read = len(rows)
-        found = look(self._newest.values(), Terms.of(self._settings, self._since_ms, at_ms))
+        found = look(self._columns, Terms.of(self._settings, self._since_ms, at_ms))
         last = self.seen[-1].look if self.seen else None
         if (found.pairs, found.unlike) != ((last.pairs, last.unlike) if last else (0, 0)):
             self.seen.append(Seen(at_ms, found))

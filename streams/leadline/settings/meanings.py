@@ -114,6 +114,8 @@ ROLLOUT: Mapping[str, str] = {
     "max_failed": "By how much the share of the requests for which it gives no score may be above the champion's.",
     "max_slower": "How many times as long as the champion it may take for a request.",
     "max_shift": "How far its mean score may be from the champion's on the same requests, in standard deviations of the reference.",
+    "max_estimated_drop": "How far its accuracy, estimated without labels, may be below the champion's; "
+    "of a regression: by what share its mean absolute error may be above.",
     "deadline": "A rollout that is not proven by then is inconclusive.",
     "on_deadline": "What happens then: the version is taken out (`abort`), stays as it is (`hold`), or becomes champion (`promote`).",
     "watch": "So long the champion before goes on in shadow after a promotion, to which a late rollback goes. Default: horizon and grace.",

@@ -99,7 +99,8 @@ class RolloutSettings(_Strict):
     ``budget``: what all promotions since a person's may lose together. ``min_pairs``: before so many there is no verdict. ``max_failed``:
     by how much the share of requests without a score may be above the champion's; ``max_slower``: how many times as long as the champion
     it may take; ``max_shift``: how far its mean score may be from the champion's on the same requests, in standard deviations of the
-    reference.
+    reference; ``max_estimated_drop``: by how much the accuracy that is estimated without labels may be below the champion's (of a
+    regression: by what share of it the mean absolute error may be above).
     ``automatic``: what is proven becomes champion; else a person promotes it. ``deadline``: a rollout that is not proven by then is
     inconclusive: ``on_deadline``. ``watch``: so long the champion before goes on in shadow after a promotion (unset: horizon and grace).
     ``cooldown``: so long after a rollback the same version does not begin again by itself.
@@ -120,6 +121,7 @@ class RolloutSettings(_Strict):
     max_failed: Annotated[float, Field(ge=0, le=1)] = 0.005
     max_slower: float = Field(5.0, ge=1)
     max_shift: float = Field(0.5, gt=0)
+    max_estimated_drop: float = Field(0.03, ge=0)
     deadline: PositiveMs | None = None
     on_deadline: Literal["abort", "hold", "promote"] = "abort"
     watch: PositiveMs | None = None

@@ -21,6 +21,7 @@ from leadline.state.task import HostedTask
 from leadline.topology import STEPS, Step
 from leadline.wire.codec import decode, encode, keys_of, routes_of, undecoded
 from leadline.wire.dead_letters import to_record
+from leadline.wire.glances import Glances
 from leadline.wire.partitions import partition_of
 from leadline.wire.run import ARRIVAL_HEADER, DeadLetter, Headers, Run
 
@@ -188,7 +189,7 @@ class Driver:
         self._read_tables(task.step)
         self._drain(task)
         run = _run(topic, partition, rows, start)
-        glances = [each.__name__ for each in task.step.glances]
+        glances = Glances([each.__name__ for each in task.step.glances], task.step.but_overall)
         batch, letters = (undecoded(run), []) if task.step.raw else decode(run, 1 << 30, _MAX_AHEAD_MS, glances)
         effects = task.processor.on_batch(batch)
         for reject in effects.rejects:

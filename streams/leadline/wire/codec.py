@@ -1,6 +1,6 @@
 """The codec as others use it: records as bytes and back."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -8,6 +8,7 @@ from leadline.core.processor import Batch, Output
 from leadline.wire.cloud_events import AVRO
 from leadline.wire.decoding import FEW_REQUESTS, decode, undecoded, unusual
 from leadline.wire.encoding import FEW_RECORDS, encode, keys_of, routes_of
+from leadline.wire.glances import NO_GLANCES, Glances
 from leadline.wire.run import DeadLetter, Run
 from leadline.wire.single import read, value_of
 from leadline.wire.topics import FEW, JSON_TOPICS, MANY, key_of
@@ -36,7 +37,7 @@ class Decode(Protocol):
     """As `leadline.wire.decoding.decode`."""
 
     def __call__(
-        self, run: Run, max_bytes: int, max_ahead_ms: int | None = None, glances: Collection[str] = ()
+        self, run: Run, max_bytes: int, max_ahead_ms: int | None = None, glances: Glances = NO_GLANCES
     ) -> tuple[Batch, list[DeadLetter]]: ...
 
 

@@ -5,7 +5,7 @@ and one by one they are read sooner. The columnar decoder does not say which rec
 a run, or the columns written again are not the bytes that came, the reference (`leadline.wire.single`) reads the records in question.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from leadline.core.columnar.columns import Ints, cut, lengths, rising
 from leadline.core.processor import Batch, Glance, Raw
 from leadline.records import Record
 from leadline.wire.encoding import FEW_RECORDS
-from leadline.wire.glances import glances_at
+from leadline.wire.glances import NO_GLANCES, Glances, glances_at
 from leadline.wire.rules import broken, broken_record
 from leadline.wire.run import ARRIVAL_HEADER, DeadLetter, Run
 from leadline.wire.schemas import parsed, text
@@ -40,12 +40,12 @@ class _Rules(NamedTuple):
 
 
 def decode(
-    run: Run, max_bytes: int, max_ahead_ms: int | None = None, glances: Collection[str] = ()
+    run: Run, max_bytes: int, max_ahead_ms: int | None = None, glances: Glances = NO_GLANCES
 ) -> tuple[Batch, Letters]:
     """The readable records of a run, and a dead letter for each other one.
 
     Records over ``max_bytes`` are not read; those whose time is further ahead of their arrival than ``max_ahead_ms`` cannot be used.
-    ``glances``: names of schemas at whose records a glance is enough, in topics of few.
+    ``glances``: at whose records a glance is enough, in topics of few.
     """
     arrival = np.array(_arrivals(run), np.int64)
     rules = _Rules(arrival, max_ahead_ms)
@@ -57,7 +57,7 @@ def decode(
     if run.topic in MANY and not (run.topic == "prediction-requests" and len(run) <= FEW_REQUESTS):
         indexes, columns, bodies = _columns(run, max_bytes, rules, letters)
     else:
-        seen, some = glances_at(run, glances, max_bytes) if glances else ([], range(len(run)))
+        seen, some = glances_at(run, glances, max_bytes) if glances.names else ([], range(len(run)))
         indexes, records = _records(run, some, max_bytes, rules, letters)
     whole = len(indexes) == len(run)
     batch = Batch(

@@ -7,6 +7,7 @@ that reads the record whole.
 import io
 from collections.abc import Collection
 from functools import cache
+from typing import Any, NamedTuple
 
 import fastavro
 
@@ -15,32 +16,46 @@ from leadline.wire.run import Run
 from leadline.wire.schemas import HEAD_BYTES, Schema, head, plain
 
 _LAST = "as_of"
+ALL = "*"
 
 
-def glances_at(run: Run, names: Collection[str], max_bytes: int) -> tuple[list[Glance], list[int]]:
-    """A glance at each record of the schemas of these names, as they are today, and the indexes of the records that are to be read.
+class Glances(NamedTuple):
+    """The schemas at whose records a glance is enough. ``but_overall``: those of all segments (`*`) are to be read all the same."""
+
+    names: Collection[str] = ()
+    but_overall: bool = False
+
+
+NO_GLANCES = Glances()
+
+
+def glances_at(run: Run, wanted: Glances, max_bytes: int) -> tuple[list[Glance], list[int]]:
+    """A glance at each record of the schemas that are wanted, as they are today, and the indexes of the records that are to be read.
 
     A record that cannot be read so far, or has over ``max_bytes``, is passed over.
     """
-    known = {head(name): _beginning(name) for name in names}
+    known = {head(name): _beginning(name) for name in wanted.names}
     found, left = [], []
     for i, value in enumerate(run.values):
         beginning = known.get(value[:HEAD_BYTES]) if value is not None else None
         if value is None or beginning is None:
             left.append(i)
         elif len(value) <= max_bytes and (seen := _seen(beginning, value)) is not None:
-            found.append(Glance(run.offsets[i], *seen))
+            if wanted.but_overall and seen.get("segment") == ALL:
+                left.append(i)
+            else:
+                found.append(Glance(run.offsets[i], seen["model"], seen[_LAST]))
     return found, left
 
 
-def _seen(beginning: Schema, value: bytes) -> tuple[str, int] | None:
+def _seen(beginning: Schema, value: bytes) -> dict[str, Any] | None:
     stream = io.BytesIO(value)
     stream.seek(HEAD_BYTES)
     try:
-        fields = fastavro.schemaless_reader(stream, beginning, None)
+        fields: dict[str, Any] = fastavro.schemaless_reader(stream, beginning, None)  # type: ignore[assignment]
     except Exception:  # noqa: BLE001 - hostile bytes raise many kinds
         return None
-    return fields["model"], fields[_LAST]  # type: ignore[index, call-overload, return-value]
+    return fields
 
 
 @cache

@@ -40,14 +40,18 @@ from leadline.records import (
     Record,
     RetrainRequest,
     Verdict,
+    WindowMetrics,
 )
 
-READS = ("retrain-requests", "candidates", "verdicts", "commands", "pair-partials")
+_TIMED = ("retrain-requests", "candidates", "verdicts", "commands", "pair-partials")
+"""Topics that the stage time goes by: what is estimated holds up nobody."""
+READS = (*_TIMED, "metrics")
 _NAME_BYTES = 1000
 _OTHER_KEY = ("key-mismatch", "the key must be the model in UTF-8: it decides the partition")
 _TOO_LONG = ("too-long", f"the names of models, versions, persons and records have at most {_NAME_BYTES} bytes")
 _NAMES_VERSION = (PROMOTE, APPROVE, REJECT, START)
 """The commands that have to name a version; of the others it is that of the rollout."""
+_Used = RetrainRequest | Candidate | Verdict | Command | PairPartial | WindowMetrics
 
 
 class Rollouts:
@@ -59,7 +63,7 @@ class Rollouts:
         self._answers = Answers(store, RolloutKeys.ANSWERS)
         self._persons = Persons(store, installation)
         self._versions = Versions(store, deployments)
-        self._passing = Passing(store, READS)
+        self._passing = Passing(store, _TIMED)
         self._decided = Decided()
         self._rolling = Rolling(store, self._versions, models, self._passing, self._decided, workers or Table())
         self._approvals = Approvals(self._versions, models, self._passing, self._decided, self._rolling)
@@ -122,6 +126,8 @@ class Rollouts:
                 self._approvals.gate(record, at_ms)
             case PairPartial():
                 self._rolling.pair(record, at_ms)
+            case WindowMetrics():
+                self._rolling.measured(record, at_ms)
             case Command() if record.kind in self._commands:
                 self._decided.add("command-answers", self._answer(record, at_ms), at_ms)
 
@@ -150,14 +156,14 @@ class Rollouts:
 
 def _unusable(record: Record, key: bytes) -> tuple[str, str] | None:
     """Why a record cannot be used. Else the model of a key could be decided about in two places."""
-    if not isinstance(record, RetrainRequest | Candidate | Verdict | Command | PairPartial):
+    if not isinstance(record, _Used):
         return None
-    if record.model.encode() != key and not isinstance(record, PairPartial):
+    if record.model.encode() != key and not isinstance(record, PairPartial | WindowMetrics):
         return _OTHER_KEY
     return _TOO_LONG if any(len(name.encode()) > _NAME_BYTES for name in _names(record)) else None
 
 
-def _names(record: RetrainRequest | Candidate | Verdict | Command | PairPartial) -> tuple[str, ...]:
+def _names(record: _Used) -> tuple[str, ...]:
     """What is kept of a record."""
     match record:
         case RetrainRequest():
@@ -168,5 +174,7 @@ def _names(record: RetrainRequest | Candidate | Verdict | Command | PairPartial)
             return record.model, record.version, record.champion, record.verdict_id, record.verdict
         case PairPartial():
             return record.model, record.first, record.second, record.segment
+        case WindowMetrics():
+            return record.model, record.model_version
         case Command():
             return record.model, *record.arguments.values()

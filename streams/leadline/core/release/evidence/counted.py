@@ -1,18 +1,20 @@
-"""The pairs of windows that are due, as columns: a row a cell (a window at one sampling rate), a column a difference."""
+"""The pairs of windows that are due, by segment: a row a cell (a window at one sampling rate), a column a difference."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from leadline.core.release.evidence.columns import NUMBERS, Columns, Losses
 from leadline.core.release.evidence.terms import Terms
 from leadline.core.windows.loss_grid import GRID, ONE
-from leadline.records import Comparison, PairCounts
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+ALL = "*"
 _CLASSES = np.array([-1.0, 0.0, 1.0])
+_BOTH, _FIRST, _SECOND, _NEITHER, _ALIKE, _UNLIKE = range(len(NUMBERS))
 
 
 class Tallies(NamedTuple):
@@ -61,55 +63,97 @@ class Cells(NamedTuple):
         return any(not np.array_equal(*both) for both in zip(self.frozen, self.restated, strict=True))
 
 
-def due(comparisons: Iterable[Comparison], terms: Terms) -> list[Comparison]:
-    """Those of whole blocks that are mature in all partitions, up to the first block that is not."""
-    inside = [each for each in comparisons if terms.block_of(each.window_start) >= 0]
-    open_blocks = [
-        block for each in inside
-        if not terms.is_over(block := terms.block_of(each.window_start)) or each.mature is None
-    ]  # fmt: skip
-    first_open = min(open_blocks, default=None)
-    return [each for each in inside if first_open is None or terms.block_of(each.window_start) < first_open]
+class Due(NamedTuple):
+    """The rows of whole blocks that are mature in all partitions, up to the first block that is not; by segment, in the order of time.
+
+    ``segments``: the names, of which a row has the number. ``block``: of each row, one of ``blocks``.
+    """
+
+    champion: str
+    challenger: str
+    segments: list[str]
+    rows: NDArray[np.void]
+    losses: Losses | None
+    block: Ints
+    blocks: int
+
+    @property
+    def is_regression(self) -> bool:
+        return bool(len(self.rows)) and bool(self.rows["regression"][0])
+
+    def of_all(self) -> Floats:
+        """The numbers of all pairs as they were known when due: a row a window and rate."""
+        number = self.segments.index(ALL) if ALL in self.segments else -1
+        counts: Floats = self.rows["due"][self.rows["segment"] == number]
+        return counts
 
 
-def cells(comparisons: Sequence[Comparison], terms: Terms) -> dict[str, Cells]:
-    """By segment, in the order of time."""
-    ordered = sorted(comparisons, key=lambda each: (each.window_start, each.sample))
-    ranks = {block: rank for rank, block in enumerate(sorted({terms.block_of(each.window_start) for each in ordered}))}
-    rate = min((each.sample for each in ordered), default=1.0)
-    by_segment: dict[str, list[Comparison]] = {}
-    for each in ordered:
-        by_segment.setdefault(each.segment, []).append(each)
-    return {
-        segment: Cells(
-            segment,
-            GRID if of[0].task == "regression" else _CLASSES,
-            np.array([ranks[terms.block_of(each.window_start)] for each in of], np.int64),
-            len(ranks),
-            np.array([rate / each.sample for each in of]),
-            _tallies([each.mature or each.counts for each in of], of[0].task),
-            _tallies([each.counts for each in of], of[0].task),
-        )
-        for segment, of in by_segment.items()
-    }
+def due(columns: Columns, terms: Terms) -> Due:
+    """What of the comparisons is due."""
+    rows, losses = columns.rows, columns.losses
+    block = terms.block_of(rows["start"])
+    is_open = (block >= 0) & ~(rows["mature"] & terms.is_over(block))
+    first_open = block[is_open].min(initial=np.iinfo(np.int64).max)
+    at = np.flatnonzero((block >= 0) & (block < first_open))
+    at = at[np.lexsort([rows[name][at] for name in ("sample", "start", "segment")])]
+    found, ranks = np.unique(block[at], return_inverse=True)
+    return Due(
+        columns.champion,
+        columns.challenger,
+        columns.segments,
+        rows[at],
+        None if losses is None else losses[at],
+        ranks.astype(np.int64),
+        len(found),
+    )
 
 
-def _tallies(counts: Sequence[PairCounts], task: str) -> Tallies:
-    unlike = np.array([each.unlike for each in counts], float)
-    if task == "regression":
-        labelled, alike = np.array(
-            [(each.both + each.first + each.second + each.neither, each.alike) for each in counts], float
-        ).T
-        lower, upper = (_grid(rows) for rows in zip(*((each.lower, each.upper) for each in counts), strict=True))
-        unlike += labelled - lower.sum(axis=1)
-        return Tallies(_with(lower, len(GRID) // 2, alike), _with(upper, len(GRID) // 2, alike), unlike)
-    rows = np.array([(each.first, each.both + each.neither + each.alike, each.second) for each in counts], float)
-    return Tallies(rows, rows, unlike)
+def cells(of: Due, protected: Iterable[str], most: int) -> Iterator[Cells]:
+    """The pairs of all and of the protected segments, and of at most so many others: those with the most pairs first."""
+    numbers, starts = np.unique(of.rows["segment"], return_index=True)
+    names = [of.segments[number] for number in numbers.tolist()]
+    parts = dict(zip(names, map(slice, starts, [*starts[1:], len(of.rows)]), strict=True))
+    pairs = dict(zip(names, np.add.reduceat(_known(of), starts).tolist(), strict=True))
+    first = {ALL, *protected}
+    others = sorted(parts.keys() - first, key=lambda each: (-pairs[each], each))
+    rate = float(of.rows["sample"].min(initial=1.0))
+    for name in [*sorted(first & parts.keys()), *others[:most]]:
+        yield _cells(of, name, parts[name], rate)
 
 
-def _grid(rows: Sequence[list[int]]) -> Floats:
-    nothing = [0] * len(GRID)
-    return np.array([row or nothing for row in rows], float) / ONE
+def _cells(of: Due, segment: str, part: slice, rate: float) -> Cells:
+    rows, losses = of.rows[part], None if of.losses is None else of.losses[part]
+    is_regression = bool(rows["regression"][0])
+    tallies = [
+        _of_losses(rows[name], np.zeros((len(rows), 2, len(GRID))) if losses is None else losses[:, i] / ONE)
+        if is_regression
+        else _of_classes(rows[name])
+        for i, name in enumerate(("due", "now"))
+    ]
+    return Cells(
+        segment, GRID if is_regression else _CLASSES, of.block[part], of.blocks, rate / rows["sample"], *tallies
+    )
+
+
+def _known(of: Due) -> Floats:
+    """Of each row, the pairs of which the difference is known."""
+    numbers = of.rows["due"]
+    with_bound = 0.0 if of.losses is None else of.losses[:, 0, 0].sum(axis=1) / ONE
+    known: Floats = np.where(of.rows["regression"], with_bound + numbers[:, _ALIKE], numbers[:, :_UNLIKE].sum(axis=1))
+    return known
+
+
+def _of_classes(numbers: Floats) -> Tallies:
+    same = numbers[:, _BOTH] + numbers[:, _NEITHER] + numbers[:, _ALIKE]
+    rows = np.stack([numbers[:, _FIRST], same, numbers[:, _SECOND]], axis=1)
+    return Tallies(rows, rows, numbers[:, _UNLIKE])
+
+
+def _of_losses(numbers: Floats, losses: Floats) -> Tallies:
+    lower, upper = losses[:, 0], losses[:, 1]
+    without_bound = numbers[:, :_ALIKE].sum(axis=1) - lower.sum(axis=1)
+    alike, middle = numbers[:, _ALIKE], len(GRID) // 2
+    return Tallies(_with(lower, middle, alike), _with(upper, middle, alike), numbers[:, _UNLIKE] + without_bound)
 
 
 def _with(tallies: Floats, column: int, more: Floats) -> Floats:

@@ -6,11 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from leadline.core.release.evidence.bets import NOT_WORSE, WORSE, product, since_any, winnings
-from leadline.core.release.evidence.counted import Cells, Floats, Tallies
+from leadline.core.release.evidence.counted import ALL, Cells, Floats, Tallies
 from leadline.core.release.evidence.spreads import divided
 from leadline.core.release.evidence.terms import Terms
-
-ALL = "*"
 
 
 class Twice(NamedTuple):

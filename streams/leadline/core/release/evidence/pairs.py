@@ -7,6 +7,7 @@ from itertools import zip_longest
 from typing import Any
 
 from leadline.core.processor import Store
+from leadline.core.release.evidence.columns import Columns
 from leadline.core.windows.latest import holds
 from leadline.records import Comparison, PairCounts, PairPartial
 
@@ -20,6 +21,7 @@ class Pairs:
     def __init__(self, store: Store, prefix: bytes) -> None:
         self._store = store
         self._prefix = prefix
+        self._columns: dict[tuple[str, str, str], Columns] = {}
 
     def take(self, partial: PairPartial, champion: str, challenger: str, rollout_id: str) -> Comparison:
         """Take in what one partition counted; the sum over all partitions, with the champion's counts as ``first``."""
@@ -35,15 +37,24 @@ class Pairs:
             held["parts"][str(partial.source_partition)] = part
             held |= {"end": partial.window_end, "task": partial.task}
             self._store.put(key, json.dumps(held).encode())
-        return _compared(key[len(self._prefix) :], held, champion, challenger, rollout_id)
+        found = _compared(key[len(self._prefix) :], held, champion, challenger, rollout_id)
+        columns = self._columns.get((partial.model, champion, challenger))
+        if columns is not None:
+            columns.put(found)
+        return found
 
-    def of(self, model: str, champion: str, challenger: str, rollout_id: str) -> Iterator[Comparison]:
-        """All that is known of the pairs of two versions."""
-        for key, value in self._scan(model, *sorted((champion, challenger))):
-            yield _compared(key[len(self._prefix) :], json.loads(value), champion, challenger, rollout_id)
+    def of(self, model: str, champion: str, challenger: str) -> Columns:
+        """All that is known of the pairs of two versions: read from the store once, then kept as it goes on."""
+        names = model, champion, challenger
+        if names not in self._columns:
+            columns = self._columns[names] = Columns()
+            for key, value in self._scan(model, *sorted((champion, challenger))):
+                columns.put(_compared(key[len(self._prefix) :], json.loads(value), champion, challenger, ""))
+        return self._columns[names]
 
     def forget(self, model: str) -> None:
         """All pairs of a model."""
+        self._columns = {names: each for names, each in self._columns.items() if names[0] != model}
         for key, _ in list(self._scan(model)):
             self._store.delete(key)
 

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from leadline.core.release.evidence.evidence import ALL, Shown, Twice, Worse
+from leadline.core.release.evidence.counted import ALL
+from leadline.core.release.evidence.evidence import Shown, Twice, Worse
 from leadline.core.release.evidence.terms import Terms
 from leadline.core.release.lead import FAILED, NO_EVIDENCE, PASSED
 from leadline.records import Check, brief
@@ -22,15 +23,11 @@ def number(log_evidence: float) -> str:
     ('1', '23.4', 'below 0.001', 'above 1,000,000')
     """
     value = math.exp(min(log_evidence, 20.0))
-    return (
-        "above 1,000,000"
-        if value > 1e6
-        else "below 0.001"
-        if value < 0.001
-        else f"{value:.3g}"
-        if value < 1000
-        else f"{value:,.0f}"
-    )
+    if value > 1e6:
+        return "above 1,000,000"
+    if value >= 1000:
+        return f"{value:,.0f}"
+    return "below 0.001" if value < 0.001 else f"{value:.3g}"
 
 
 def pairs(count: int, terms: Terms) -> Check:

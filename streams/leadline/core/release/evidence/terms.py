@@ -3,6 +3,7 @@
 import math
 from typing import NamedTuple, Self
 
+from leadline.core.columnar.columns import Bools, Ints
 from leadline.core.statistics.overdispersion import INDEPENDENT, Spread
 from leadline.settings import ModelSettings
 from leadline.settings.release import RolloutSettings
@@ -53,11 +54,18 @@ class Terms(NamedTuple):
         """What is no reason to roll back: the margin, whatever is left of the budget."""
         return self.rollout.margin if segment == "*" else self.rollout.segment_margin
 
-    def block_of(self, window_start: int) -> int:
-        """Which block a window is in, counted from the window in which the rollout began; below 0: before it."""
-        return (window_start - self.since // self.window * self.window) // self.block
+    @property
+    def _begin(self) -> int:
+        """When the window began in which the rollout did."""
+        return self.since // self.window * self.window
 
-    def is_over(self, block: int) -> bool:
+    def block_of(self, window_start: Ints) -> Ints:
+        """Which block a window is in, counted from the window in which the rollout began; below 0: before it."""
+        block: Ints = (window_start - self._begin) // self.block
+        return block
+
+    def is_over(self, block: Ints) -> Bools:
         """Whether all windows of a block are mature by the clock."""
-        end = self.since // self.window * self.window + (block + 1) * self.block
-        return self.now > end + self.mature_after
+        first_open = (self.now - self._begin - self.mature_after - 1) // self.block
+        over: Bools = block < first_open
+        return over

@@ -1,16 +1,17 @@
 """The verdict on a rollout, at any look."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from leadline.core.release.evidence import sentences
-from leadline.core.release.evidence.counted import Cells, cells, due
-from leadline.core.release.evidence.evidence import ALL, Shown, Worse, shown, worse
+from leadline.core.release.evidence.columns import Columns
+from leadline.core.release.evidence.counted import ALL, Due, Floats, cells, due
+from leadline.core.release.evidence.evidence import Shown, Worse, shown, worse
 from leadline.core.release.evidence.sentences import number
 from leadline.core.release.evidence.terms import Terms
 from leadline.core.release.look import Look
-from leadline.records import Check, Comparison, PairCounts, brief
+from leadline.records import Check, brief
 
 MOST_SEGMENTS = 200
 """Segments that are looked at beside the protected ones: those with the most pairs."""
@@ -31,18 +32,18 @@ class _Sums(NamedTuple):
         return self.better + self.same + self.worse
 
 
-def look(comparisons: Iterable[Comparison], terms: Terms) -> Look:
+def look(columns: Columns, terms: Terms) -> Look:
     """What the pairs of a rollout that are due say.
 
     promote: the evidence that the challenger is not worse by the margin reaches 1 / alpha in all pairs and in each protected segment.
     roll-back: the evidence that it is worse does, in the weighted mean over all pairs and segments; it goes first. Both by the counts as
     they were when due and as they are now, and whatever the missing labels would say.
     """
-    counted = due(comparisons, terms)
-    sums = _sums([each.mature for each in counted if each.segment == ALL and each.mature])
+    counted = due(columns, terms)
+    sums = _sums(counted.of_all())
     if not sums.labelled:
         return _nothing(sums, terms)
-    found = {segment: shown(of, terms) for segment, of in _looked_at(cells(counted, terms), terms).items()}
+    found = {of.segment: shown(of, terms) for of in cells(counted, terms.rollout.protected, MOST_SEGMENTS)}
     against = worse(list(found.values()))
     needed = [ALL, *(each for each in terms.rollout.protected if each != ALL)]
     proven = {segment: found[segment].not_worse.both if segment in found else 0.0 for segment in needed}
@@ -59,7 +60,7 @@ def look(comparisons: Iterable[Comparison], terms: Terms) -> Look:
         math.exp(min(proven.values())),
         math.exp(against.total.both),
         checks,
-        _reason(verdict, segment, counted[0], sums, proven, against, terms),
+        _reason(verdict, segment, counted, sums, proven, against, terms),
     )
 
 
@@ -79,17 +80,10 @@ def _worst(against: Worse, terms: Terms) -> str:
     return ALL if ALL in named else max(named, key=named.__getitem__, default="several")
 
 
-def _looked_at(segments: Mapping[str, Cells], terms: Terms) -> dict[str, Cells]:
-    first = {ALL, *terms.rollout.protected}
-    others = sorted(set(segments) - first, key=lambda each: (-float(segments[each].pairs.sum()), each))
-    return {each: segments[each] for each in [*sorted(first & set(segments)), *others[:MOST_SEGMENTS]]}
-
-
-def _sums(counts: Sequence[PairCounts]) -> _Sums:
-    better, worse_, alike = (sum(getattr(each, name) for each in counts) for name in ("second", "first", "alike"))
-    agree = sum(each.both + each.neither for each in counts)
-    unlike = sum(each.unlike for each in counts)
-    return _Sums(len(counts), better + worse_ + agree, better, agree + alike, worse_, unlike)
+def _sums(numbers: Floats) -> _Sums:
+    both, first, second, neither, alike, unlike = map(round, numbers.sum(axis=0).tolist())
+    labelled, same = both + first + second + neither, both + neither + alike
+    return _Sums(len(numbers), labelled, second, same, first, unlike)
 
 
 def _nothing(sums: _Sums, terms: Terms) -> Look:
@@ -113,13 +107,13 @@ def _checks(
 
 
 def _reason(
-    verdict: str, segment: str, one: Comparison, sums: _Sums, proven: Mapping[str, float], against: Worse, terms: Terms
+    verdict: str, segment: str, counted: Due, sums: _Sums, proven: Mapping[str, float], against: Worse, terms: Terms
 ) -> str:
     told = (
-        f"of {sums.pairs:,} pairs in {_windows(sums)} {brief(one.challenger)} alone was right in {sums.better:,} and "
-        f"{brief(one.champion)} alone in {sums.worse:,}"
+        f"of {sums.pairs:,} pairs in {_windows(sums)} {brief(counted.challenger)} alone was right in {sums.better:,} and "
+        f"{brief(counted.champion)} alone in {sums.worse:,}"
     )
-    if one.task == "regression":
+    if counted.is_regression:
         told = f"of {sums.pairs:,} pairs in {_windows(sums)}"
     where = "" if segment == ALL else " in several segments" if segment == "several" else f" in {brief(segment)}"
     if verdict == "roll-back":

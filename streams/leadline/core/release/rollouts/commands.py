@@ -79,7 +79,8 @@ class RolloutCommands:
         proven = under_way.proven and version == under_way.version
         under_way.version = version
         how = "" if proven else ", before it is proven"
-        said = Said(person, f"{command.reason}{how and ' (promoted' + how + ')'}", command.command_id)
+        reason = command.reason if proven else f"{command.reason} (promoted{how})"
+        said = Said(person, reason, command.command_id)
         self._rolling.happen(command.model, Event.PROMOTE, said, at_ms)
         return f"{version} is champion instead of {under_way.champion}{how}; {under_way.champion} goes on in shadow"
 

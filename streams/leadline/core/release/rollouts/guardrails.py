@@ -9,21 +9,20 @@ from typing import NamedTuple
 import numpy as np
 
 from leadline.core.reference import ReferenceProfile
-from leadline.core.release.rollouts.under_way import UnderWay
+from leadline.core.release.lead import FAILED, PASSED
+from leadline.core.release.rollouts.checks import ALL, LEAST_REQUESTS, MOST_WINDOWS, SIGMAS, check
+from leadline.core.release.rollouts.estimates import Profiles, estimated
+from leadline.core.release.rollouts.under_way import OfModel, UnderWay
 from leadline.core.tables import Table
 from leadline.records import Check, Comparison, VersionHealth, WorkerHealth
-from leadline.settings.release import RolloutSettings
+from leadline.settings import ModelSettings
 
 FRESH_MS, SETTLING_MS = 180_000, 30_000
 """What a worker told longer ago does not count, nor what it told before the rollout had begun for so long: it may be of the one before."""
-MOST_WINDOWS = 48
-"""Windows whose scores are compared, the newest ones of all versions."""
-LEAST_FAILED, LEAST_REQUESTS = 5, 100
-"""Requests that failed, and requests that were scored, below which nothing is judged."""
+LEAST_FAILED = 5
+"""Requests that failed, below which nothing is judged."""
 LEAST_SECONDS = 0.001
 """A batch that is scored within so long is slow for nobody."""
-PASSED, FAILED, UNKNOWN = "passed", "failed", "no evidence"
-_SIGMAS = 3.0
 _SUM_UNIT = 10**12
 
 
@@ -63,37 +62,32 @@ class _Scored(NamedTuple):
         return self.seconds / max(self.calls, 1)
 
 
-def judge(
-    rollout: UnderWay,
-    model: str,
-    workers: Table,
-    reference: ReferenceProfile | None,
-    settings: RolloutSettings,
-    now: int,
-) -> Guarded:
-    """Every guardrail for each version of a rollout."""
-    told = _told(workers, max(now - FRESH_MS, rollout.began + SETTLING_MS))
+def judge(model: str, of: OfModel, workers: Table, profiles: Profiles, settings: ModelSettings) -> Guarded:
+    """Every guardrail for each version of a rollout; ``profiles``: the references of its versions."""
+    rollout, policy = of.under_way, settings.rollout
+    assert rollout is not None
+    told = _told(workers, max(of.clock - FRESH_MS, rollout.began + SETTLING_MS))
     champion = _scored(told, model, rollout.champion)
     checks, unusable, unscored = list[Check](), list[str](), list[str]()
     for version in rollout.arms:
         found = _scored(told, model, version)
-        checks += [_failed(version, found, champion, settings.max_failed)]
-        checks += [_slower(version, found, champion, settings.max_slower)]
-        checks += [_stopped(version, found), _shift(rollout, version, reference, settings.max_shift)]
+        checks += [_failed(version, found, champion, policy.max_failed)]
+        checks += [_slower(version, found, champion, policy.max_slower), _stopped(version, found)]
+        checks += [_shift(rollout, version, profiles.get(rollout.champion), policy.max_shift)]
+        checks += [estimated(of, version, profiles, settings)]
         unusable += _unusable(told, f"{model} {version}")
         unscored += _unscored(version, found, champion)
-    broken = "; ".join(check.reason for check in checks if check.outcome == FAILED)
+    broken = "; ".join(each.reason for each in checks if each.outcome == FAILED)
     return Guarded(checks, broken, "; ".join(unusable), "; ".join(unscored))
 
 
 def remember_scores(rollout: UnderWay, comparison: Comparison) -> None:
     """Keep the sums of the scores of a window, over all segments."""
-    if comparison.segment != "*":
+    if comparison.segment != ALL:
         return
     key = json.dumps([comparison.challenger, comparison.window_start, comparison.sample])
     counts = comparison.counts
-    pairs = counts.both + counts.first + counts.second + counts.neither + counts.alike + counts.unlike
-    held = rollout.scores | {key: [pairs, counts.first_score_sum, counts.second_score_sum]}
+    held = rollout.scores | {key: [counts.pairs, counts.first_score_sum, counts.second_score_sum]}
     newest = sorted(held, key=lambda each: json.loads(each)[1])[-MOST_WINDOWS:]
     rollout.scores = {each: held[each] for each in newest}
 
@@ -135,24 +129,19 @@ def _unscored(version: str, found: _Scored, champion: _Scored) -> list[str]:
 # -- the checks -------------------------------------------------------------------------------------------------------
 
 
-def _check(name: str, value: float | None, limit: float, is_bad: bool, reason: str) -> Check:
-    outcome = UNKNOWN if value is None else FAILED if is_bad else PASSED
-    return Check(name, "*", value, limit, outcome, reason)
-
-
 def _failed(version: str, found: _Scored, champion: _Scored, limit: float) -> Check:
     """How many more of its requests fail than of the champion's, where that is more than chance beyond the limit.
 
     What nobody can score, since it lacks features, fails of both.
     """
     if not found.requests:
-        return _check("failed", None, limit, False, f"nobody tells of {version}")
+        return check("failed", None, limit, False, f"nobody tells of {version}")
     beside = f"{champion.failed_share:.2%} of the champion's" if champion.requests else "nobody tells of the champion"
     of = f"{found.failed:,} of {found.requests:,} requests of ten minutes ({found.failed_share:.2%})"
     reason = f"{version} gave no score for {of}, {beside} (at most {limit:.2%} more)"
     more = found.failed_share - champion.failed_share
-    beyond = more - _SIGMAS * _by_chance(found, champion, limit) > limit
-    return _check("failed", more, limit, found.failed >= LEAST_FAILED and beyond, reason)
+    beyond = more - SIGMAS * _by_chance(found, champion, limit) > limit
+    return check("failed", more, limit, found.failed >= LEAST_FAILED and beyond, reason)
 
 
 def _by_chance(found: _Scored, champion: _Scored, limit: float) -> float:
@@ -169,16 +158,16 @@ def _slower(version: str, found: _Scored, champion: _Scored, limit: float) -> Ch
     Who gets few requests has small batches, in which each request takes longer.
     """
     if min(found.requests, champion.requests) < LEAST_REQUESTS or not champion.seconds > 0:
-        return _check("slower", None, limit, False, f"too few requests to tell how long {version} takes")
+        return check("slower", None, limit, False, f"too few requests to tell how long {version} takes")
     times = min(found.per_request / champion.per_request, found.per_call / champion.per_call)
     batch = f"{1000 * found.per_call:.3g} ms for a batch"
     reason = f"{version} takes {times:.3g} times as long as the champion ({batch}, at most {limit:g} times)"
-    return _check("slower", times, limit, times > limit and found.per_call > LEAST_SECONDS, reason)
+    return check("slower", times, limit, times > limit and found.per_call > LEAST_SECONDS, reason)
 
 
 def _stopped(version: str, found: _Scored) -> Check:
     reason = f"{version} was stopped: {found.stopped}" if found.stopped else f"{version} was not stopped"
-    return Check("stopped", "*", None, None, FAILED if found.stopped else PASSED, reason)
+    return Check("stopped", ALL, None, None, FAILED if found.stopped else PASSED, reason)
 
 
 def _shift(rollout: UnderWay, version: str, reference: ReferenceProfile | None, limit: float) -> Check:
@@ -187,13 +176,11 @@ def _shift(rollout: UnderWay, version: str, reference: ReferenceProfile | None, 
     pairs, first, second = (sum(column) for column in zip(*of, strict=True)) if of else (0, 0, 0)
     spread = None if reference is None else deviation(reference)
     if pairs < LEAST_REQUESTS or not spread:
-        return _check(
-            "shift", None, limit, False, f"too few pairs, or no reference, to compare the scores of {version}"
-        )
+        return check("shift", None, limit, False, f"too few pairs, or no reference, to compare the scores of {version}")
     shift = (second - first) / _SUM_UNIT / pairs / spread
     apart = f"{shift:+.2f} standard deviations from the champion's on the same {pairs:,} requests"
     reason = f"the mean score of {version} is {apart} (at most {limit:g})"
-    return _check("shift", shift, limit, abs(shift) > limit, reason)
+    return check("shift", shift, limit, abs(shift) > limit, reason)
 
 
 def deviation(reference: ReferenceProfile) -> float | None:

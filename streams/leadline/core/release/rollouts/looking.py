@@ -7,6 +7,7 @@ from leadline.core.models import Models
 from leadline.core.processor import Store
 from leadline.core.release.evidence import Pairs, Terms, look
 from leadline.core.release.look import Look
+from leadline.core.release.rollouts.estimates import Profiles
 from leadline.core.release.rollouts.guardrails import Guarded, judge, remember_scores
 from leadline.core.release.rollouts.told import STAGE, Said
 from leadline.core.release.rollouts.under_way import OfModel, UnderWay
@@ -76,9 +77,7 @@ class Looking:
         """Guardrails, and where something was due or a cycle is over the evidence."""
         rollout = of.under_way
         assert rollout is not None
-        known = self._models.version(model, rollout.champion)
-        reference = None if known is None else known.profile
-        guarded = judge(rollout, model, self._workers, reference, settings.rollout, of.clock)
+        guarded = judge(model, of, self._workers, self._profiles(model, rollout), settings)
         if not self._is_due(model, of, settings):
             return Seen(guarded)
         rollout.looked = of.clock
@@ -87,6 +86,11 @@ class Looking:
         looks = {version: self._look(model, of, version, settings) for version in rollout.arms}
         worse = next((each for each in looks.values() if each.verdict == "roll-back"), None)
         return Seen(guarded, looks[rollout.version], worse)
+
+    def _profiles(self, model: str, rollout: UnderWay) -> Profiles:
+        """The reference of each version of a rollout, where it is on this machine."""
+        known = {name: self._models.version(model, name) for name in (rollout.champion, *rollout.arms)}
+        return {name: None if found is None else found.profile for name, found in known.items()}
 
     def _is_due(self, model: str, of: OfModel, settings: ModelSettings) -> bool:
         """Whether windows have become due, or a cycle is over, or there are corrections and the last look is long enough ago."""
@@ -102,9 +106,8 @@ class Looking:
 
     def _look(self, model: str, of: OfModel, version: str, settings: ModelSettings) -> Look:
         assert of.under_way is not None
-        champion, rollout_id = of.under_way.champion, of.under_way.rollout_id
         terms = Terms.of(settings, of.under_way.began, of.clock, of.spent)
-        return look(self._pairs.of(model, champion, version, rollout_id), terms)
+        return look(self._pairs.of(model, of.under_way.champion, version), terms)
 
 
 def cycle_of(time_ms: int, settings: ModelSettings) -> int:

@@ -9,11 +9,12 @@ from leadline.core.processor import Store
 from leadline.core.release.passing import Passing
 from leadline.core.release.rollouts.looking import LOOK_MS, Looking, Seen, step_ms
 from leadline.core.release.rollouts.table import Case, Effect, Event, Row, State, next_share, row_for
-from leadline.core.release.rollouts.told import STAGE, Said, Told
+from leadline.core.release.rollouts.told import MOST_CHARS, STAGE, Said, Told
 from leadline.core.release.rollouts.under_way import OfModel, UnderWay, place
 from leadline.core.release.states import Event as OfVersion
 from leadline.core.release.versions import Versions
 from leadline.core.store_keys import RolloutKeys
+from leadline.records import LEAD_MS
 from leadline.settings import ModelSettings
 
 _OF_MODEL = TypeAdapter(OfModel)
@@ -68,6 +69,7 @@ class Machine:
         match row.effect:
             case Effect.BEGIN:
                 rollout.state = row.then.value
+                rollout.answers = None if row.then is State.SHADOW else of.clock + LEAD_MS
                 self._told.verdict(model, rollout, "hold", said._replace(reason=_begins(rollout, said)), at_ms)
                 self.write(model, rollout, said, at_ms)
                 self.file(model, of, settings)
@@ -93,6 +95,7 @@ class Machine:
         before = rollout.mode if rollout.state == State.SHADOW else f"{rollout.shares[rollout.version]:.3g}"
         rollout.step = 0 if rollout.state == State.SHADOW else rollout.step + 1
         rollout.state, rollout.mode, rollout.since = State.CANARY.value, "canary", of.clock
+        rollout.answers = of.clock + LEAD_MS if rollout.answers is None else rollout.answers
         rollout.shares = {rollout.version: share}
         reason = f"{rollout.version} answers {share:.3g} of the requests: nothing spoke against it at {before}"
         self.write(model, rollout, Said(STAGE, reason), at_ms)
@@ -149,4 +152,4 @@ class Machine:
 
 
 def _begins(rollout: UnderWay, said: Said) -> str:
-    return f"the rollout begins ({place(rollout)}): {said.reason[:1000]}"
+    return f"the rollout begins ({place(rollout)}): {said.reason[:MOST_CHARS]}"

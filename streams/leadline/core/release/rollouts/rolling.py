@@ -7,20 +7,18 @@ from leadline.core.models import Models
 from leadline.core.processor import Store
 from leadline.core.release.decided import Decided
 from leadline.core.release.passing import Passing
+from leadline.core.release.rollouts.estimates import remember_estimate
 from leadline.core.release.rollouts.looking import Looking, Seen, cycle_of, step_ms
 from leadline.core.release.rollouts.machine import Machine
 from leadline.core.release.rollouts.table import Event, Row, State
-from leadline.core.release.rollouts.told import STAGE, Said, Told
+from leadline.core.release.rollouts.told import MOST_CHARS, STAGE, Said, Told
 from leadline.core.release.rollouts.under_way import Approved, OfModel, UnderWay, place
 from leadline.core.release.states import Event as OfVersion
 from leadline.core.release.states import State as VersionState
 from leadline.core.release.versions import Known, Versions
 from leadline.core.tables import Table
-from leadline.records import PairPartial, identity, iso
+from leadline.records import PairPartial, WindowMetrics, identity, iso
 from leadline.settings import ModelSettings
-
-_MOST_CHARS = 1000
-"""Of a reason that somebody else gave."""
 
 
 class Rolling:
@@ -48,7 +46,7 @@ class Rolling:
         of.pass_time(at_ms)
         holds = self._versions.holds(model)
         if holds is not None and holds.rollout_id != of.under_way.rollout_id:
-            reason = f"{holds.champion} was made champion by hand: {holds.reason[:_MOST_CHARS]}"
+            reason = f"{holds.champion} was made champion by hand: {holds.reason[:MOST_CHARS]}"
             self.happen(model, Event.BY_HAND, Said(STAGE, reason), at_ms)
         return of
 
@@ -97,7 +95,7 @@ class Rolling:
 
     def _wait(self, known: Known, of: OfModel, said: Said, champion: str, at_ms: int) -> str:
         assert of.under_way is not None
-        approved = Approved(known.version, champion, said.actor, said.reason[:_MOST_CHARS], said.cause)
+        approved = Approved(known.version, champion, said.actor, said.reason[:MOST_CHARS], said.cause)
         rollout = f"the rollout of {of.under_way.version} is under way ({place(of.under_way)})"
         what = f"it ends, or `leadline rollout abort {known.model}` ends it"
         if not of.wait(approved):
@@ -127,6 +125,11 @@ class Rolling:
         if of.under_way is not None and settings is not None:
             for comparison in self._looking.take(of.under_way, partial, settings, at_ms):
                 self._decided.add("comparisons", comparison, at_ms)
+
+    def measured(self, record: WindowMetrics, at_ms: int) -> None:
+        """A window of a version was measured: `look` says whether too little is expected of the version."""
+        if self._models.settings(record.model) is not None:
+            remember_estimate(self.of(record.model, at_ms), record)
 
     def look_again(self) -> None:
         """Look at the rollouts of which pairs have come."""

@@ -12,6 +12,8 @@ from leadline.records import Check, Rollout, Verdict, identity
 
 STAGE, GATE = "rollout", "gate"
 """The actors that are no persons."""
+MOST_CHARS = 1000
+"""Of a reason that somebody else gave."""
 
 
 class Said(NamedTuple):
@@ -67,14 +69,12 @@ class Told:
         )  # fmt: skip
         self._write(record, rollout.before if champion == rollout.champion else rollout.champion, at_ms)
 
-    def verdict(
-        self, model: str, rollout: UnderWay, verdict: str, said: Said, at_ms: int, version: str | None = None
-    ) -> None:
+    def verdict(self, model: str, rollout: UnderWay, verdict: str, said: Said, at_ms: int) -> None:
         """A verdict of the rollout; what it lets happen names it as its cause."""
         rollout.verdicts += 1
         rollout.verdict_id = sha256(identity(rollout.rollout_id, rollout.verdicts)).hexdigest()[:16]
         found = Verdict(
-            verdict_id=rollout.verdict_id, model=model, version=version or rollout.version, champion=rollout.champion, at=rollout.at,
+            verdict_id=rollout.verdict_id, model=model, version=rollout.version, champion=rollout.champion, at=rollout.at,
             verdict=verdict, checks=list(said.checks), reason=said.reason, actor=said.person, cause=rollout.rollout_id, as_of=at_ms,
         )  # fmt: skip
         self._decided.add("verdicts", found, at_ms)

@@ -2,11 +2,27 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 MOST_WAITING, MOST_REMEMBERED = 20, 50
 """Approved versions that wait for the end of a rollout, and versions that cool down."""
 MOST_ARMS = 8
 """Versions of an A/B test beside the champion."""
+
+
+class Estimate(NamedTuple):
+    """What is expected of a version in one window: its requests, their mean loss, and the mean of its square."""
+
+    requests: int
+    loss: float
+    square: float
+
+
+class Missed(NamedTuple):
+    """How much less than estimated the loss of a window was, by so many labels."""
+
+    labels: int
+    by: float
 
 
 @dataclass(slots=True)
@@ -19,6 +35,8 @@ class UnderWay:
     many ``pairs``; ``looked``: when that was looked at. ``verdicts``: how many there are, ``verdict_id``: the last one's.
     ``is_late``: whether it was told that the deadline is over. ``filed``: when it is looked at next.
     ``scores``: of the newest windows of each version the pairs and the sums of the two scores, for the guardrails.
+    ``answers``: since when its version answers somebody, None before; ``estimates``: of the newest windows since then what is expected
+    of each version.
     """
 
     rollout_id: str
@@ -43,6 +61,8 @@ class UnderWay:
     is_late: bool = False
     filed: int = -(2**63)
     scores: dict[str, list[int]] = field(default_factory=dict)
+    answers: int | None = None
+    estimates: dict[int, dict[str, Estimate]] = field(default_factory=dict)
 
     @property
     def arms(self) -> list[str]:
@@ -71,12 +91,14 @@ class OfModel:
     """All of one model. ``spent``: what automatic promotions since a person's may lose together.
 
     ``cooling``: until when a version that was rolled back does not begin by itself.
+    ``missed``: of the newest windows of each version with labels how far its estimate was off.
     """
 
     under_way: UnderWay | None = None
     waiting: list[Approved] = field(default_factory=list)
     spent: float = 0.0
     cooling: dict[str, int] = field(default_factory=dict)
+    missed: dict[str, dict[int, Missed]] = field(default_factory=dict)
     clock: int = -(2**63)
 
     def pass_time(self, at_ms: int) -> int:

@@ -10,7 +10,6 @@ from leadline.records import (
     Command,
     CommandAnswer,
     Comparison,
-    PairCounts,
     Record,
     Rollout,
     Verdict,
@@ -93,7 +92,7 @@ class Heard:
             sum(each.both + each.neither + each.alike for each in due),
             sum(each.first for each in due),
             sum(each.unlike for each in due),
-            sum(map(_pairs, waiting)),
+            sum(each.pairs for each in waiting),
         )
 
     def _compare(self, record: Comparison) -> None:
@@ -118,10 +117,6 @@ def _remembered(rollout: Rollout) -> Iterable[str]:
 def _ended(rollout: Rollout) -> str:
     """The rollout that a change without one ended; empty where it is none."""
     return rollout.earlier[0].rollout_id if rollout.earlier and not rollout.rollout_id else ""
-
-
-def _pairs(counts: PairCounts) -> int:
-    return counts.both + counts.first + counts.second + counts.neither + counts.alike + counts.unlike
 
 
 def assignments(rows: Iterable[Rollout], rollout_id: str) -> list[Assignment]:

@@ -7,7 +7,7 @@ from leadline.records import ACCEPTED, Alert, Assignment, Command, CommandAnswer
 
 
 class Told(NamedTuple):
-    """What happened and when. ``kind``: command, verdict, change, incident or missing; ``record``: what it is read off."""
+    """What happened and when. ``kind``: command, verdict, change or incident; ``record``: what it is read off."""
 
     at: int
     kind: str
