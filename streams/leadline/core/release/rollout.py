@@ -8,12 +8,14 @@ rollouts, in which releases from before this stage wrote by hand, and for the gu
 
 from collections.abc import Callable
 
+from leadline.core.columnar.progress import NEVER
 from leadline.core.models import Models
 from leadline.core.processor import Batch, Effects, Reject, Store
 from leadline.core.release.approvals import Approvals
 from leadline.core.release.decided import Decided
 from leadline.core.release.passing import Passing
 from leadline.core.release.persons import Persons, RefusedError
+from leadline.core.release.restoring import Restoring
 from leadline.core.release.rollouts.commands import MODE, SHARES, VERSION, RolloutCommands
 from leadline.core.release.rollouts.rolling import Rolling
 from leadline.core.release.rollouts.told import GATE
@@ -62,6 +64,7 @@ class Rollouts:
         self._passing = Passing(store, READS)
         self._decided = Decided()
         self._rolling = Rolling(store, self._versions, models, self._passing, self._decided, workers or Table())
+        self._restoring = Restoring(self._versions)
         self._approvals = Approvals(self._versions, models, self._passing, self._decided, self._rolling)
         rollouts = RolloutCommands(self._versions, models, self._approvals, self._rolling)
         self._commands: dict[str, Callable[[Command, str, str, int], str]] = {
@@ -77,8 +80,8 @@ class Rollouts:
 
     @property
     def wake_at_ms(self) -> int | None:
-        """When the next approval is over, or the next rollout is looked at."""
-        return self._passing.first()
+        """When the next approval is over, or the next rollout is looked at; at once where the topic has lost who answers."""
+        return NEVER if self._restoring.is_due else self._passing.first()
 
     @property
     def has_due(self) -> bool:
@@ -103,6 +106,9 @@ class Rollouts:
     def on_time(self, now_ms: int, idle: frozenset[str]) -> Effects:
         """End the approvals that are over, and look at the rollouts whose time it is."""
         self._passing.arrive(idle, now_ms)
+        for lost in self._restoring.take():
+            self._decided.add("rollouts", lost, now_ms)
+            self._passing.keep()
         if self._passing.is_due:
             for model, version in self._passing.over():
                 self._approvals.look(model, version, self._passing.stage_ms)
