@@ -3,8 +3,12 @@
 import os
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from leadline.core.release.restoring import AGAIN_MS
+from leadline.core.release.rollout import Rollouts
+from leadline.core.scoring.routing import Deployments
 from leadline.core.tables import Table
 from leadline.hosts.guard import MOST_ENDS, Guard
 from leadline.hosts.health import Health
@@ -16,7 +20,7 @@ from leadline.testing.driver import Driver
 from leadline.topology import step
 from leadline.wire.codec import decode, value_of
 from leadline.wire.run import Run
-from stages import Models, version
+from stages import Host, Models, version
 
 STEP = step("rollout")
 SETTINGS = ModelSettings(name="m")
@@ -124,6 +128,27 @@ def test_who_answers_is_written_again_where_the_topic_lost_it(name, restarted):
         driver.pass_time(now)
     assert driver.read("rollouts")[-1:] == [first]
     assert len(driver.read("rollouts")) == (1 if restarted else 2), "it is written once"
+
+
+def test_what_is_lost_again_before_anybody_looks_is_written_again():
+    driver, [first] = begun()
+    for now in (AT, AT + AGAIN_MS - 1, AT + AGAIN_MS):
+        driver.topics["rollouts", 0].append((b"m", b"\xff", [], now))
+        driver.pass_time(now)
+        driver.topics["rollouts", 0].append((b"m", b"\xff", [], now))
+    assert driver.read("rollouts") == [first] * 3
+
+
+def test_what_is_written_late_takes_effect_later():
+    """All who score have to hear of it before: what they answered by then, they answered by what held before."""
+    table = Table()
+    host = Host(lambda store: Rollouts(store, MODELS, Deployments(table), ""))
+    first, second = (Command(name, "promote", "m", "ada", "why", {"version": name}, 0) for name in ("v1", "v2"))
+    for command, at_ms, now_ms in ((first, 0, 10), (second, 20, 60_000)):
+        batch, _ = decode(run_of(value_of(command), topic="commands"), 1 << 20)
+        made = host.feed(replace(batch, arrival_ms=np.array([at_ms]), now_ms=now_ms))
+    [rollout] = [each for each in made if isinstance(each, Rollout)]
+    assert (rollout.event_time, rollout.effective_at) == (20, 60_000 + LEAD_MS)
 
 
 def test_the_topic_is_left_alone_while_it_says_who_answers():

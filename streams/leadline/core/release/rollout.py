@@ -8,7 +8,6 @@ rollouts, in which releases from before this stage wrote by hand, and for the gu
 
 from collections.abc import Callable
 
-from leadline.core.columnar.progress import NEVER
 from leadline.core.models import Models
 from leadline.core.processor import Batch, Effects, Reject, Store
 from leadline.core.release.approvals import Approvals
@@ -80,8 +79,9 @@ class Rollouts:
 
     @property
     def wake_at_ms(self) -> int | None:
-        """When the next approval is over, or the next rollout is looked at; at once where the topic has lost who answers."""
-        return NEVER if self._restoring.is_due else self._passing.first()
+        """When the next approval is over, or the next rollout is looked at, or who answers is written again where the topic has lost it."""
+        times = (self._restoring.first(), self._passing.first())
+        return min((each for each in times if each is not None), default=None)
 
     @property
     def has_due(self) -> bool:
@@ -90,6 +90,7 @@ class Rollouts:
 
     def on_batch(self, batch: Batch) -> Effects:
         """What becomes of each record, in the order of their log."""
+        self._versions.come_to(batch.now_ms)
         rejects = []
         for index, (record, at_ms) in enumerate(zip(batch.records, batch.arrival_ms.tolist(), strict=True)):
             why = _unusable(record, batch.keys[index])
@@ -105,8 +106,9 @@ class Rollouts:
 
     def on_time(self, now_ms: int, idle: frozenset[str]) -> Effects:
         """End the approvals that are over, and look at the rollouts whose time it is."""
+        self._versions.come_to(max(now_ms, self._passing.stage_ms))
         self._passing.arrive(idle, now_ms)
-        for lost in self._restoring.take():
+        for lost in self._restoring.take(now_ms):
             self._decided.add("rollouts", lost, now_ms)
             self._passing.keep()
         if self._passing.is_due:

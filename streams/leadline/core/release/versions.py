@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from leadline.core.columnar.progress import NEVER
 from leadline.core.processor import Store
 from leadline.core.release.rollouts.assignments import follow
 from leadline.core.release.states import Event, State, after
@@ -71,6 +72,11 @@ class Versions:
     def __init__(self, store: Store, deployments: Deployments) -> None:
         self._store = store
         self._deployments = deployments
+        self._now_ms = NEVER
+
+    def come_to(self, now_ms: int) -> None:
+        """What is rolled out from now on is written at this time."""
+        self._now_ms = now_ms
 
     def find(self, model: str, version: str) -> Known:
         """A version as it is now. Who serves is what the rollouts say, also those that somebody wrote by hand."""
@@ -122,7 +128,7 @@ class Versions:
         if before is None:
             before = "" if holds is None else holds.before if holds.champion == rollout.champion else holds.champion
         revision = 1 + max(each.revision if each else 0 for each in (holds, newest, own))
-        made = follow(replace(rollout, before=before, revision=revision), holds)
+        made = follow(replace(rollout, before=before, revision=revision), holds, self._now_ms)
         entry = {"own": asdict(made), "over": newest and asdict(newest)}
         self._store.put(RolloutKeys.MODEL + rollout.model.encode(), json.dumps(entry).encode())
         return made
