@@ -65,8 +65,8 @@ def read(topic: str, record: Raw, timestamp: int) -> dict[str, Any] | str:
             _command_rules(fields, record.key)
         elif name == "Rollout":
             _rollout_rules(fields, record.key, arrival(record, timestamp))
-        elif name == "WorkerHealth" and fields["told_at"] > arrival(record, timestamp) + AHEAD:
-            raise Unreadable("event-time-ahead")
+        elif name == "WorkerHealth":
+            _worker_rules(fields, arrival(record, timestamp))
         elif (topic, name) in (("retrain-requests", "RetrainRequest"), ("trainings", "Training")):
             _training_rules(fields)
     except Unreadable as why:
@@ -333,6 +333,11 @@ def _rollout_rules(fields: dict[str, Any], key: bytes | None, arrival_ms: int) -
         raise Unreadable("too-long")
     for each in (fields, *fields["earlier"]):
         _assignment_rules(each)
+
+
+def _worker_rules(fields: dict[str, Any], arrival_ms: int) -> None:
+    if fields["told_at"] > arrival_ms + AHEAD:
+        raise Unreadable("event-time-ahead")
 
 
 def _assignment_rules(fields: dict[str, Any]) -> None:

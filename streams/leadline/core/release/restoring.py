@@ -1,6 +1,6 @@
 """Who answers, written again where the topic has lost it: a record without value, or one that nobody can use, came behind it."""
 
-from leadline.core.columnar.progress import NEVER
+from leadline.core.release.rollouts.assignments import NO_TIME
 from leadline.core.release.versions import Versions
 from leadline.records import Rollout
 
@@ -29,7 +29,7 @@ class Restoring:
         lost = {_name(each): each for each in self._versions.lost()}
         self._written = {name: time for name, time in self._written.items() if name in lost}
         return [
-            (each, self._written[name] + AGAIN_MS if name in self._written else NEVER) for name, each in lost.items()
+            (each, self._written[name] + AGAIN_MS if name in self._written else NO_TIME) for name, each in lost.items()
         ]
 
 

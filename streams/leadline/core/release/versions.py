@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from leadline.core.columnar.progress import NEVER
 from leadline.core.processor import Store
-from leadline.core.release.rollouts.assignments import follow
+from leadline.core.release.rollouts.assignments import NO_TIME, follow
 from leadline.core.release.states import Event, State, after
 from leadline.core.scoring.routing import Deployments
 from leadline.core.store_keys import RolloutKeys
@@ -72,7 +71,7 @@ class Versions:
     def __init__(self, store: Store, deployments: Deployments) -> None:
         self._store = store
         self._deployments = deployments
-        self._now_ms = NEVER
+        self._now_ms = NO_TIME
 
     def come_to(self, now_ms: int) -> None:
         """What is rolled out from now on is written at this time."""

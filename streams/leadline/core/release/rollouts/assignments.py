@@ -2,14 +2,16 @@
 
 from dataclasses import replace
 
-from leadline.core.columnar.progress import NEVER
 from leadline.records import LEAD_MS, Assignment, Rollout
 
 MOST_EARLIER = 16
 """Assignments before its own that a rollout carries."""
 
 
-def follow(rollout: Rollout, holds: Rollout | None, now_ms: int = NEVER) -> Rollout:
+NO_TIME = -(2**63)
+
+
+def follow(rollout: Rollout, holds: Rollout | None, now_ms: int = NO_TIME) -> Rollout:
     """A rollout with the time from which it holds and what held before. The first one of a model holds from ever.
 
     ``now_ms``: when it is written, where that is known: what came before then is answered already.
