@@ -29,6 +29,7 @@ REASONS = {
     "request-id-empty", "request-id-too-long", "key-mismatch", "time-out-of-range", "score-not-finite",
     "outcome-not-finite", "unknown-state", "counts-out-of-range", "counts-disagree", "too-long", "event-time-unit",
     "event-time-ahead", "outcome-not-a-class", "outcome-twice", "command-id-empty",
+    "no-champion", "shares-out-of-range",
 }  # fmt: skip
 AHEAD = 86_400_000
 """How far ahead of its arrival an event may be."""
@@ -62,6 +63,10 @@ def read(topic: str, record: Raw, timestamp: int) -> dict[str, Any] | str:
             _pair_rules(fields)
         elif name == "Command":
             _command_rules(fields, record.key)
+        elif name == "Rollout":
+            _rollout_rules(fields, record.key, arrival(record, timestamp))
+        elif name == "WorkerHealth":
+            _worker_rules(fields, arrival(record, timestamp))
         elif (topic, name) in (("retrain-requests", "RetrainRequest"), ("trainings", "Training")):
             _training_rules(fields)
     except Unreadable as why:
@@ -313,6 +318,40 @@ def _command_rules(fields: dict[str, Any], key: bytes | None) -> None:
         raise Unreadable("too-long")
     if fields["model"].encode() != key:
         raise Unreadable("key-mismatch")
+
+
+def _rollout_rules(fields: dict[str, Any], key: bytes | None, arrival_ms: int) -> None:
+    if fields["model"].encode() != key:
+        raise Unreadable("key-mismatch")
+    if not 0 <= fields["revision"] < 2**47:
+        raise Unreadable("counts-out-of-range")
+    if fields["effective_at"] > arrival_ms + 30 * AHEAD:
+        raise Unreadable("event-time-ahead")
+    if len(fields["earlier"]) > 64:
+        raise Unreadable("too-long")
+    if any(len(fields[name].encode()) > 1000 for name in ("model", "before", "challenger", "mode", "state")):
+        raise Unreadable("too-long")
+    for each in (fields, *fields["earlier"]):
+        _assignment_rules(each)
+
+
+def _worker_rules(fields: dict[str, Any], arrival_ms: int) -> None:
+    if fields["told_at"] > arrival_ms + AHEAD:
+        raise Unreadable("event-time-ahead")
+
+
+def _assignment_rules(fields: dict[str, Any]) -> None:
+    shares, champion = fields["shares"], fields["champion"]
+    if not champion:
+        raise Unreadable("no-champion")
+    if not _YEAR_1 <= fields["effective_at"] < _YEAR_10000:
+        raise Unreadable("time-out-of-range")
+    names = [champion, fields["salt"], fields["rollout_id"], *shares]
+    if len(shares) > 64 or any(len(name.encode()) > 1000 for name in names):
+        raise Unreadable("too-long")
+    parts = all(0 <= share <= 1 for share in shares.values()) and math.fsum(shares.values()) <= 1 + 1e-9
+    if not parts or champion in shares or not 0 < fields["sample"] <= 1:
+        raise Unreadable("shares-out-of-range")
 
 
 def _training_rules(fields: dict[str, Any]) -> None:

@@ -156,8 +156,10 @@ class Host:
         outputs = [output for output in effects.outputs if self.topic in (None, output.topic)]
         emitted = [record for output in outputs for record in output.records]
         for output in outputs:
-            assert not any(broken_record(output.topic, record, None) for record in output.records)
-            self.keys += keys_of(output)
+            keys, arrivals = keys_of(output), [0] * len(emitted) if output.arrival_ms is None else output.arrival_ms
+            for record, key, arrival_ms in zip(output.records, keys, arrivals, strict=False):
+                assert broken_record(output.topic, record, key, int(arrival_ms)) is None
+            self.keys += keys
             self.routes += routes_of(output)
         self.emitted += emitted
         return emitted

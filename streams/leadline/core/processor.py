@@ -43,6 +43,7 @@ class Batch:
     A step that wants the log as it is gets all of it as ``raw``, readable or not. ``glances`` are no rows: they are at
     records of classes of which the step wants no more.
     ``last_offset`` and ``arrival_max_ms`` are of the whole run, unreadable and clock records included (-2**63: none).
+    ``now_ms``: when a host whose clock is the wall's came to it (-2**63: nobody knows).
     """
 
     topic: str
@@ -58,6 +59,7 @@ class Batch:
     lookups: "Lookups | None" = None
     raw: list[Raw] = field(default_factory=list)
     glances: list[Glance] = field(default_factory=list)
+    now_ms: int = -(2**63)
 
     def __len__(self) -> int:
         return len(self.offsets)

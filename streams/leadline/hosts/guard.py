@@ -142,8 +142,8 @@ class Guard(Watch):
     def _count_end(self) -> None:
         """A process before this one may have ended with a version at work."""
         try:
-            held = json.loads(os.pread(self._mark, 1 << 16, 0) or b"[]")
-            model, version = held
+            held = os.pread(self._mark, 1 << 16, 0).decode()
+            model, version = json.JSONDecoder().raw_decode(held or "[]")[0]  # behind it may be the end of a longer one
         except ValueError:
             return
         self._write()

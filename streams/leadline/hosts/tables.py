@@ -18,7 +18,8 @@ from leadline.records import LEAD_MS
 from leadline.settings import Settings
 from leadline.wire.codec import Wire
 from leadline.wire.origins import Origin
-from leadline.wire.topics import ROLLOUTS, Stage
+from leadline.wire.run import Run
+from leadline.wire.topics import ROLLOUTS, WORKERS, Stage
 
 log = structlog.get_logger("leadline.tables")
 
@@ -156,18 +157,24 @@ class HostedTable:
     async def _take(self, reader: Reader, table: Table) -> None:
         """Apply what has come; records that cannot be read are left out."""
         for run in await reader.take(_WAIT_MS):
-            batch, left_out = self._wire.decode(run, self._settings.record_bytes, None)
-            for letter in left_out:
-                wrong = run.unreadable.get(letter.offset, letter.detail)
-                log.warning(
-                    "left out of a table", topic=self.topic, offset=letter.offset, reason=letter.reason, detail=wrong
-                )
-            table.apply(batch)
+            self._apply(run.without_headers() if self._settings.clock == "wall" else run, table)
             self._health.news()
             self._applied[run.partition] = run.offsets[-1] + 1
         self._applied = await reader.positions()
         self._heard_ms = await reader.heard_ms() or self._heard_ms
         await self._tell()
+
+    def _apply(self, run: Run, table: Table) -> None:
+        batch, left_out = self._wire.decode(run, self._settings.record_bytes, None)
+        table.apply(batch, [(letter.key or b"", letter.offset) for letter in left_out])
+        for letter in left_out:
+            if letter.value is None and self.topic == WORKERS:  # a worker that is long gone
+                table.forget(letter.key or b"")
+                continue
+            wrong = run.unreadable.get(letter.offset, letter.detail)
+            log.warning(
+                "left out of a table", topic=self.topic, offset=letter.offset, reason=letter.reason, detail=wrong
+            )
 
     async def _tell(self) -> None:
         async with self._moved:

@@ -1,6 +1,8 @@
 """A task of a stateful step at work: what a run brings, or the passing of time, is one transaction."""
 
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from leadline.core.processor import Batch, Effects, drain
@@ -111,7 +113,10 @@ class OpenTask:
         return effects, letters + refused_records(run, batch, effects.rejects)
 
     def _decoded(self, run: Run) -> tuple[Batch, list[DeadLetter]]:
-        return decode_run(run, self._installation.settings, self._installation.wire, self.hosted.step)
+        batch, letters = decode_run(run, self._installation.settings, self._installation.wire, self.hosted.step)
+        if self._installation.settings.clock == "wall":
+            batch = replace(batch, now_ms=int(time.time() * 1000))
+        return batch, letters
 
     async def _run_again(self, run: Run, attempt: Attempt, error: TooLargeError) -> None:
         """Work on a run that was too much: in halves, or, where it is one record, in another way."""

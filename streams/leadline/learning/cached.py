@@ -20,6 +20,8 @@ _Key = tuple[str, str]
 _T = TypeVar("_T", bound=Version)
 _MOST_CHARS = 500
 """Of a reason: dead letters carry it."""
+_MOST_REFUSED = 10_000
+"""Attempts that are remembered: each name of a version that a command says makes one."""
 _log = structlog.get_logger(__name__)
 
 
@@ -155,10 +157,13 @@ class CachedModels:
             self._broken_versions[key] = _line(error)
             return None
         except (RegistryError, SettingsError) as error:
+            if len(self._refused) >= _MOST_REFUSED:
+                self._refused.clear()
             self._refused.add((event, *key, attempt))
-            self._broken_versions[key] = _line(error)
-            log = _log.warning if isinstance(error, NotHereError) else _log.error
-            log(event, model=key[0], version=key[1], error=_line(error))
+            is_gone = isinstance(error, NotHereError)
+            if not is_gone or known is self._loaded:  # what is only asked about need not be here
+                self._broken_versions[key] = _line(error)
+            (_log.warning if is_gone else _log.error)(event, model=key[0], version=key[1], error=_line(error))
             return None
         self._broken_versions.pop(key, None)
         self._fetched += self._waiting.pop(key, None) is not None

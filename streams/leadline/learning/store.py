@@ -119,6 +119,8 @@ class ModelStore:
 
     def fetch_sets(self, model: str) -> None:
         """Have the training sets of a model here. Raises StoreAwayError."""
+        if not valid_name(model):
+            return
         with self._lock:
             folder = private_folder(self.mirror / model / TRAINING_SETS)
             for name in self._names(model, TRAINING_SETS, only_valid=False):

@@ -169,7 +169,8 @@ class Driver:
                 start = self._tables_at[topic, partition]
                 rows = self.topics[topic, partition][start:]
                 if rows:
-                    self._tables[topic].apply(decode(_run(topic, partition, rows, start), 1 << 30)[0])
+                    batch, letters = decode(_run(topic, partition, rows, start), 1 << 30)
+                    self._tables[topic].apply(batch, [(each.key or b"", each.offset) for each in letters])
                     self._tables_at[topic, partition] += len(rows)
 
     def _position(self, task: HostedTask, topic: str, partition: int) -> int:

@@ -57,6 +57,8 @@ ARGUMENTS = 100
 """Of a command."""
 TRAINED_PARTITIONS = 10_000
 """Partitions in the cut of a training."""
+ROLLOUT_SHARES, ROLLOUT_EARLIER = 64, 64
+"""Versions with a share in a rollout, and assignments before its own; the stage writes 8 and 16 at most."""
 
 # -- what one request may keep and change in the state ----------------------------------------------------------------------
 

@@ -18,13 +18,16 @@ from leadline.records import (
     PredictionRequest,
     Record,
     RetrainRequest,
+    Rollout,
     Training,
     WindowPartial,
     WindowProfile,
+    WorkerHealth,
 )
 from leadline.wire.limits import REQUEST_ID_BYTES
+from leadline.wire.rollout_rules import broken_rollout
 from leadline.wire.sizes import long_command, long_request, long_training, too_long
-from leadline.wire.times import TIMES, impossible, impossible_time
+from leadline.wire.times import AHEAD, TIMES, impossible, impossible_time
 
 MAX_PARTITIONS = 2**15
 """Source partitions are below this."""
@@ -35,6 +38,8 @@ _COMMAND_ID_EMPTY = ("command-id-empty", "give each command an id of its own")
 _OTHER_MODEL = ("key-mismatch", "the key of a command must be its model in UTF-8: it decides the partition")
 _UNKNOWN_STATE = ("unknown-state", "a state is provisional, mature or sealed, a task binary, decision or regression")
 TOO_LONG = "too-long"
+_WORKER_AHEAD_MS = 86_400_000
+"""What a worker told counts until it is old: told in the future, it would count for ever."""
 
 
 def broken(
@@ -95,6 +100,10 @@ def broken_record(
             return _broken_profile(record)
         case "pair-partials", PairPartial():
             return _broken_pairs(record)
+        case "rollouts", Rollout():
+            return broken_rollout(record, key, arrival_ms)
+        case "workers", WorkerHealth() if record.told_at > arrival_ms + _WORKER_AHEAD_MS:
+            return AHEAD, "told_at is more than a day ahead of the arrival: set the clock of the machine of that worker"
     return None
 
 

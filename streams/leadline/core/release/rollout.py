@@ -14,6 +14,7 @@ from leadline.core.release.approvals import Approvals
 from leadline.core.release.decided import Decided
 from leadline.core.release.passing import Passing
 from leadline.core.release.persons import Persons, RefusedError
+from leadline.core.release.restoring import Restoring
 from leadline.core.release.rollouts.commands import MODE, SHARES, VERSION, RolloutCommands
 from leadline.core.release.rollouts.rolling import Rolling
 from leadline.core.release.rollouts.told import GATE
@@ -66,6 +67,7 @@ class Rollouts:
         self._passing = Passing(store, _TIMED)
         self._decided = Decided()
         self._rolling = Rolling(store, self._versions, models, self._passing, self._decided, workers or Table())
+        self._restoring = Restoring(self._versions)
         self._approvals = Approvals(self._versions, models, self._passing, self._decided, self._rolling)
         rollouts = RolloutCommands(self._versions, models, self._approvals, self._rolling)
         self._commands: dict[str, Callable[[Command, str, str, int], str]] = {
@@ -81,8 +83,9 @@ class Rollouts:
 
     @property
     def wake_at_ms(self) -> int | None:
-        """When the next approval is over, or the next rollout is looked at."""
-        return self._passing.first()
+        """When the next approval is over, or the next rollout is looked at, or who answers is written again where the topic has lost it."""
+        times = (self._restoring.first(), self._passing.first())
+        return min((each for each in times if each is not None), default=None)
 
     @property
     def has_due(self) -> bool:
@@ -91,6 +94,7 @@ class Rollouts:
 
     def on_batch(self, batch: Batch) -> Effects:
         """What becomes of each record, in the order of their log."""
+        self._versions.come_to(batch.now_ms)
         rejects = []
         for index, (record, at_ms) in enumerate(zip(batch.records, batch.arrival_ms.tolist(), strict=True)):
             why = _unusable(record, batch.keys[index])
@@ -106,7 +110,11 @@ class Rollouts:
 
     def on_time(self, now_ms: int, idle: frozenset[str]) -> Effects:
         """End the approvals that are over, and look at the rollouts whose time it is."""
+        self._versions.come_to(max(now_ms, self._passing.stage_ms))
         self._passing.arrive(idle, now_ms)
+        for lost in self._restoring.take(now_ms):
+            self._decided.add("rollouts", lost, now_ms)
+            self._passing.keep()
         if self._passing.is_due:
             for model, version in self._passing.over():
                 self._approvals.look(model, version, self._passing.stage_ms)

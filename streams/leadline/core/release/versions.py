@@ -1,11 +1,12 @@
 """What a task knows of versions, and which one answers: kept in its store, beside the table of rollouts."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from leadline.core.processor import Store
-from leadline.core.release.rollouts.assignments import follow
+from leadline.core.release.rollouts.assignments import NO_TIME, follow
 from leadline.core.release.states import Event, State, after
 from leadline.core.scoring.routing import Deployments
 from leadline.core.store_keys import RolloutKeys
@@ -70,6 +71,11 @@ class Versions:
     def __init__(self, store: Store, deployments: Deployments) -> None:
         self._store = store
         self._deployments = deployments
+        self._now_ms = NO_TIME
+
+    def come_to(self, now_ms: int) -> None:
+        """What is rolled out from now on is written at this time."""
+        self._now_ms = now_ms
 
     def find(self, model: str, version: str) -> Known:
         """A version as it is now. Who serves is what the rollouts say, also those that somebody wrote by hand."""
@@ -96,10 +102,11 @@ class Versions:
         One of revision 0 that is not the one from before was written by hand, by an older release, and holds as soon as it is there.
         """
         newest, (own, over) = self._deployments.newest(model), self._own(model)
-        is_behind = newest == over or (newest is not None and 0 < newest.revision < own.revision) if own else False
-        if is_behind:
+        if newest is None:
             return own
-        return newest if newest is None or newest.revision else self._by_hand(newest, own)
+        if own is not None and (newest == over or 0 < newest.revision < own.revision):
+            return own
+        return newest if newest.revision else self._by_hand(newest, own)
 
     def _by_hand(self, rollout: Rollout, own: Rollout | None) -> Rollout:
         """A rollout that somebody wrote by hand, with the champion before it, as far as that is known."""
@@ -120,10 +127,18 @@ class Versions:
         if before is None:
             before = "" if holds is None else holds.before if holds.champion == rollout.champion else holds.champion
         revision = 1 + max(each.revision if each else 0 for each in (holds, newest, own))
-        made = follow(replace(rollout, before=before, revision=revision), holds)
+        made = follow(replace(rollout, before=before, revision=revision), holds, self._now_ms)
         entry = {"own": asdict(made), "over": newest and asdict(newest)}
         self._store.put(RolloutKeys.MODEL + rollout.model.encode(), json.dumps(entry).encode())
         return made
+
+    def lost(self) -> Iterator[Rollout]:
+        """The rollouts that hold and that were written here, where the topic has lost them."""
+        for key, _ in self._store.scan(RolloutKeys.MODEL, RolloutKeys.MODEL + b"\xff"):
+            model = key.removeprefix(RolloutKeys.MODEL).decode()
+            own, _ = self._own(model) if self._deployments.lacks(model) else (None, None)
+            if own is not None and own == self.holds(model):
+                yield own
 
     def _own(self, model: str) -> tuple[Rollout | None, Rollout | None]:
         """The rollout that was written here last, and the newest that the table had then."""

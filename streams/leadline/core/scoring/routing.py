@@ -75,6 +75,10 @@ class Deployments:
         rollouts = self.newest_first(model, before_ms)
         return rollouts[0].champion if rollouts else None
 
+    def lacks(self, model: str) -> bool:
+        """Whether the topic has lost who answers for a model: nobody who begins now would know."""
+        return self._rollouts.lacks(model.encode())
+
     def has_shadows(self, since_ms: int) -> bool:
         """Whether of any model versions score in shadow what arrives from a time on."""
         newest = (self._rollouts.newest(key) for key in self._rollouts.all_keys())

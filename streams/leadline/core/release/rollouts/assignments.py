@@ -8,8 +8,13 @@ MOST_EARLIER = 16
 """Assignments before its own that a rollout carries."""
 
 
-def follow(rollout: Rollout, holds: Rollout | None) -> Rollout:
+NO_TIME = -(2**63)
+
+
+def follow(rollout: Rollout, holds: Rollout | None, now_ms: int = NO_TIME) -> Rollout:
     """A rollout with the time from which it holds and what held before. The first one of a model holds from ever.
+
+    ``now_ms``: when it is written, where that is known: what came before then is answered already.
 
     >>> first = follow(Rollout("m", "v1", 50, "ada", "first"), None)
     >>> second = follow(Rollout("m", "v2", 60, "ada", "better"), first)
@@ -20,7 +25,7 @@ def follow(rollout: Rollout, holds: Rollout | None) -> Rollout:
         return replace(rollout, effective_at=0, earlier=[])
     if replace(_assignment(rollout), effective_at=holds.effective_at) == _assignment(holds):
         return replace(rollout, effective_at=holds.effective_at, earlier=holds.earlier)
-    effective_at = max(rollout.event_time + LEAD_MS, holds.effective_at + 1)
+    effective_at = max(max(rollout.event_time, now_ms) + LEAD_MS, holds.effective_at + 1)
     earlier = [_assignment(holds), *holds.earlier][:MOST_EARLIER]
     return replace(rollout, effective_at=effective_at, earlier=earlier)
 
