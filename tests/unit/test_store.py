@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import threading
 import time
 from contextlib import closing
 
@@ -191,12 +192,21 @@ def test_a_store_that_takes_connections_and_never_answers_holds_nobody_up_twice(
         began = time.monotonic()
         assert models.loaded("fraud", "v2", 0) is None
         assert time.monotonic() - began < 10
-        began = time.monotonic()
+        assert models.settings("nobody") is None  # nobody looks now
         with pytest.raises(StoreAwayError, match="since a little while"):
             store.fetch_soon("fraud", "v3")
-        assert models.settings("nobody") is None
         assert models.loaded("fraud", "v1", 0) is not None
-        assert time.monotonic() - began < 2
+
+
+def test_a_request_of_a_model_that_is_not_here_does_not_wait_for_a_store_that_is_silent(tmp_path, monkeypatch):
+    monkeypatch.setattr("leadline.learning.store._PATIENCE_S", 0.2)
+    silent = threading.Event()
+    monkeypatch.setattr(ModelStore, "refresh", lambda _: silent.wait(10))
+    models = CachedModels(tmp_path, ModelStore("memory://silent", tmp_path))
+    began = time.monotonic()
+    assert [models.settings("nobody") for _ in range(100)] == [None] * 100
+    assert time.monotonic() - began < 2
+    silent.set()
 
 
 def test_where_the_whole_bucket_is_gone_nothing_was_removed(s3, tmp_path, monkeypatch):

@@ -26,6 +26,8 @@ from leadline.settings.private import private_folder
 
 LOOK_EVERY_S = 5.0
 """A worker looks so often whether there are new models; one that is there is used as it is here while the store is away."""
+_PATIENCE_S = 2.0
+"""So long a request of a model that is not here waits for a look."""
 _RESTS_S = 30.0
 """So long a store that did not answer is not asked again by those who serve."""
 _SILENT_S = 5
@@ -51,6 +53,8 @@ class ModelStore:
         self.url = url
         self.mirror = mirror
         self._lock = threading.RLock()
+        self._beginning = threading.Lock()
+        self._looking = threading.Thread()
         self._looked_at = -LOOK_EVERY_S
         self._opened: Any = None
         self._is_away = False
@@ -67,15 +71,20 @@ class ModelStore:
         return [name for name in self._names(model) if self._has(model, name, MANIFEST)]
 
     def look(self) -> None:
-        """Have the settings of all models here, as they are in the store, now and then; the store may be away."""
-        with self._lock:
-            if time.monotonic() - self._looked_at < LOOK_EVERY_S or self._rests():
-                return
-            self._looked_at = time.monotonic()
-            try:
-                self.refresh()
-            except StoreAwayError:
-                return
+        """Have the settings of all models here, as they are in the store, now and then; a store that does not answer is not waited for."""
+        with self._beginning:
+            now = time.monotonic()
+            if not self._looking.is_alive() and now - self._looked_at >= LOOK_EVERY_S and not self._rests():
+                self._looked_at = now
+                self._looking = threading.Thread(target=self._look, name="leadline-models", daemon=True)
+                self._looking.start()
+            looking, left_s = self._looking, self._looked_at + _PATIENCE_S - now
+        if looking.is_alive() and left_s > 0:
+            looking.join(left_s)
+
+    def _look(self) -> None:
+        with suppress(StoreAwayError):
+            self.refresh()
 
     def refresh(self) -> None:
         """Have the settings of all models here; a model that is gone from the store is gone here. Raises StoreAwayError."""
