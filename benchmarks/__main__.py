@@ -7,6 +7,7 @@ quarter.
 ``scripts/bench rollout``: what a canary, a version in shadow, and one that sleeps there cost, beside the same without.
 ``scripts/bench scale``: what an event costs as partitions, workers, models, segments, versions, waiting predictions or features grow.
 ``scripts/bench restore``: how fast pending predictions come from the changelog onto an empty disk.
+``scripts/bench store``: a worker with an empty disk and its models at an S3, and what a minute without the S3 does.
 ``scripts/bench window``: one window with two million requests in one partition, through its life.
 ``scripts/bench drift-null [FOLDER ...]``: how often windows without a change are called drifted, and those with one.
 ``scripts/bench coverage``: how often the intervals hold what they are of; no broker.
@@ -54,6 +55,7 @@ from benchmarks import (
     rollouts,
     scale,
     scoring,
+    store,
     watch,
     whole_loop,
     window,
@@ -148,6 +150,10 @@ async def _measured(asked: argparse.Namespace, bootstrap: str) -> int:
     if asked.job == "rollout":
         _show(await rollout.measure(bootstrap, asked.parts or list(rollout.PARTS), asked.events, asked.rounds))
         return 0
+    if asked.job == "store":
+        for table in store.tables(await store.measure(bootstrap, asked.runs, asked.away)):
+            _show(table)
+        return 0
     if asked.job == "window":
         _show(window.table(await window.measure(bootstrap, asked.requests), asked.requests))
         return 0
@@ -225,6 +231,11 @@ def _arguments() -> argparse.Namespace:
     restoring = jobs.add_parser("restore", help="pending predictions from the changelog onto an empty disk")
     restoring.add_argument("--pending", type=int, default=1_000_000, help="predictions without an outcome")
     restoring.add_argument("--runs", type=int, default=3, help="how often they are restored")
+    storing = jobs.add_parser(
+        "store", help="the first answer from an empty disk with models at an S3, and without the S3"
+    )
+    storing.add_argument("--runs", type=int, default=5, help="workers that start")
+    storing.add_argument("--away", type=float, default=60, help="seconds without the S3")
     living = jobs.add_parser("window", help="a window with very many requests in one partition, through its life")
     living.add_argument("--requests", type=int, default=2_000_000, help="requests of the window")
     rolling = jobs.add_parser("rollout", help="what a rollout costs, beside none")

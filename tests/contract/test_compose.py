@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from leadline.settings import Settings
+
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
 
@@ -65,3 +67,18 @@ def test_what_is_waited_for_has_a_health_check(services: dict[str, Any]) -> None
 def test_the_compose_kafka_is_the_embedded_kafka(services: dict[str, Any]) -> None:
     lock = (ROOT / "streams/leadline/embedded/kafka.lock").read_text("utf-8")
     assert f"org.apache.kafka:kafka_2.13:{services['kafka']['image'].split(':')[1]} " in lock
+
+
+def test_every_process_of_an_installation_gets_the_same_form_registry_and_store(services: dict[str, Any]) -> None:
+    ours = [service["environment"] for service in services.values() if service["image"].startswith("leadline:")]
+    assert len(ours) == 4
+    for given in ours:
+        assert given["LEADLINE_FORMAT"] == "${LEADLINE_FORMAT:-avro}"
+        assert given["LEADLINE_SCHEMA_REGISTRY"] is None  # passed on where it is set
+        assert given["LEADLINE_MODELS"] == "${LEADLINE_MODELS:-/var/lib/leadline/models}"
+        assert {name for name in given if name.startswith("LEADLINE_")} <= set(env_names())
+
+
+def env_names() -> list[str]:
+    """The variables that Leadline reads: a misspelt one would be passed on to nobody."""
+    return [f"LEADLINE_{name.upper()}" for name in Settings.model_fields]

@@ -19,6 +19,7 @@ FEW = "6000"
         ["latency", "--seconds", "1", "--rounds", "1"],
         ["rollout", "canary", "--events", "2000", "--rounds", "1"],
         ["restore", "--pending", FEW, "--runs", "1"],
+        ["store", "--runs", "1", "--away", "8"],
         ["scale", "models", "features", "--most", "10", "--events", FEW],
     ],
     ids=lambda asked: asked[0],

@@ -139,7 +139,7 @@ async def test_a_table_goes_on_behind_hostile_records(talk):
 
 
 def told(record):
-    return record_fields(record, lambda model, version: None)
+    return record_fields(record)
 
 
 @pytest.mark.parametrize("topic", ["retrain-requests", "rollouts", "dead-letters"])

@@ -85,6 +85,8 @@ SICK = [
      {"trainings": [Asked("m", "v1", "r1", NOW - 16 * MIN)]}),
     ("training of m", "no trainer works on r1: one told progress last, and has told nothing for 16 min",
      {"trainings": [Asked("m", "v0", "r1", NOW - 99 * MIN, "progress", NOW - 16 * MIN)]}),
+    ("form of topics", "the newest records of alerts, drift are in confluent, LEADLINE_FORMAT is avro here",
+     {"forms": {"alerts": "confluent", "drift": "confluent", "metrics": "avro"}}),
 ]  # fmt: skip
 
 SOUND = [
@@ -103,6 +105,8 @@ SOUND = [
     {"rollouts": []},
     {"feeds": {"outcomes": Feed(NOW - 1500 * MIN, 1440 * MIN)}},
     {"feeds": {"outcomes": Feed(None, 0)}},
+    {"forms": {"alerts": "confluent"}, "has_registry": True},
+    {"forms": {"alerts": "json", "drift": "confluent"}, "form": "confluent", "has_registry": True},
     {"trainings": [Asked("m", "v1", "r1", NOW - 14 * MIN)]},
     {"trainings": [Asked("m", "v0", "r1", NOW - 99 * MIN)]},
     {"trainings": [Asked("m", "v1", "r1", NOW - 99 * MIN, "failed", NOW - 90 * MIN)]},

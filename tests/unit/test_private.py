@@ -2,7 +2,7 @@
 
 import aiokafka
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import READ_COMMITTED, Fetcher, FetchResult, PartitionRecords
 from aiokafka.consumer.group_coordinator import GroupCoordinator
@@ -34,17 +34,18 @@ async def objects():
     partition = TopicPartition("t", 0)
     records = PartitionRecords(partition, MemoryRecords(b""), [], 0, None, None, True, READ_COMMITTED)
     result = FetchResult(partition, assignment=None, partition_records=records, backoff=0)
-    batch = BatchBuilder(1000, 0)
+    batch, producer = BatchBuilder(1000, 0), AIOKafkaProducer()
     modules = {
         "fetcher": aiokafka.consumer.fetcher,
         "default_records": default_records,
         "legacy_records": legacy_records,
     }
-    made = (consumer, client, fetcher, result, records, batch)
+    made = (consumer, client, producer, fetcher, result, records, batch)
     classes = {"GroupCoordinator": GroupCoordinator}
     yield modules | classes | {type(each).__name__: each for each in made}
     await fetcher.close()
     await consumer.stop()
+    await producer.stop()
 
 
 async def test_all_are_there(objects):

@@ -1,16 +1,20 @@
 """How ids of a schema registry become known, and what a registry that is away or hostile can do: hold a lane up for seconds, no more."""
 
 import json
+import socket
 import threading
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import structlog
 from pydantic import SecretStr
 
+from leadline.cli.checkup.findings import Level
+from leadline.cli.checkup.look_at_registry import look_at_registry
 from leadline.kafka import schemas
-from leadline.kafka.schema_registry import MOST_BYTES, SchemaRegistry
+from leadline.kafka.schema_registry import MOST_BYTES, RegistryAwayError, SchemaRegistry
 from leadline.kafka.schemas import AGAIN_S, MOST_UNKNOWN, WAIT_S, Learner
 from leadline.settings import SettingsError, load_settings
 from leadline.wire.registered import MAGIC, Known
@@ -33,6 +37,8 @@ def answering(answers):
             self.send_header("Location", "http://127.0.0.1:1/")
             self.end_headers()
             self.wfile.write(body)
+
+        do_POST = do_GET  # noqa: N815
 
         def log_message(self, *_): ...
 
@@ -194,3 +200,84 @@ async def test_a_worker_waits_at_its_start_and_says_so_once(monkeypatch):
 
 def test_over_tls_the_host_is_checked():
     assert SchemaRegistry(SecretStr("https://h"))._tls.check_hostname
+
+
+def test_an_answer_that_comes_byte_by_byte_holds_nobody_up_for_long(monkeypatch):
+    monkeypatch.setattr("leadline.kafka.schema_registry._WITHIN_S", 0.5)
+    with slow(OUTCOME, len(OUTCOME)) as port:
+        began = time.monotonic()
+        with pytest.raises(RegistryAwayError, match="does not answer"):
+            SchemaRegistry(SecretStr(f"http://127.0.0.1:{port}")).schema(7)
+        assert time.monotonic() - began < 2
+
+
+@contextmanager
+def slow(body, length):
+    """Gives an answer at one byte in 20 ms."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def answer():
+        with suppress(OSError):
+            taken, _ = server.accept()
+            head = f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n".encode()
+            for each in head + body:
+                taken.sendall(bytes([each]))
+                time.sleep(0.02)
+            taken.shutdown(socket.SHUT_RDWR)
+
+    threading.Thread(target=answer, daemon=True).start()
+    with server:
+        yield server.getsockname()[1]
+
+
+def test_an_answer_that_is_cut_short_is_asked_for_again():
+    with slow(OUTCOME[:3], length=100) as port, pytest.raises(RegistryAwayError, match="IncompleteRead"):
+        SchemaRegistry(SecretStr(f"http://127.0.0.1:{port}")).schema(7)
+
+
+def test_an_id_that_no_registry_gives_is_not_asked_for(clock, monkeypatch):
+    with answering({}) as (port, asked):
+        monkeypatch.setenv("LEADLINE_SCHEMA_REGISTRY", f"http://127.0.0.1:{port}")
+        known = Known()
+        learn(Learner(known, clock), 2**31, 2**32 - 1)
+        assert (why(known, 2**32 - 1)[0], asked) == ("schema-unknown", [])
+
+
+async def test_what_a_registry_has_of_our_topics_stops_a_worker_only_where_it_writes_by_it():
+    with answering({"*": (403, b"{}")}) as (port, _), structlog.testing.capture_logs() as said:
+        url = f"http://127.0.0.1:{port}"
+        assert await schemas.known_ids(load_settings(schema_registry=url)) == {}
+        assert {each["event"] for each in said} == {"the ids of a topic are not known before they come"}
+        with pytest.raises(SettingsError, match="HTTP 403"):
+            await schemas.known_ids(load_settings(schema_registry=url, format="confluent"))
+
+
+NOT_THERE = (404, b'{"error_code": 40401}')
+REFUSES = (200, b'{"is_compatible": false}')
+COMPATIBLE = "/compatibility/subjects/leadline.alerts-value/versions/latest"
+
+
+@pytest.mark.parametrize(
+    ("answers", "found", "mend"),
+    [
+        ({"*": (200, b'{"id": 1}')}, [], ""),
+        ({"*": NOT_THERE}, [], ""),
+        ({"*": NOT_THERE, COMPATIBLE: REFUSES}, ["its rule refuses the schema of this release"], "loosen the compat"),
+        ({"*": (404, b"<html>")}, ["answers with HTTP 404, and not as a schema registry does"], "check the path"),
+        ({"*": (401, b'{"message": "who are you"}')}, ["refuses: HTTP 401 who are you"], "check the user"),
+        ({"*": (503, b"")}, ["does not answer now (HTTP 503)"], "check LEADLINE_SCHEMA_REGISTRY, and that it runs"),
+        (None, ["does not answer (ConnectionRefusedError)"], "check LEADLINE_SCHEMA_REGISTRY, and that it runs"),
+    ],
+)
+async def test_doctor_looks_at_the_registry(answers, found, mend):
+    with answering(answers or {}) as (port, _):
+        url = f"http://ann:s3cret@127.0.0.1:{port if answers else 1}"
+        told = await look_at_registry(load_settings(format="confluent", schema_registry=url))
+    bad = [each for each in told if each.level is Level.WRONG]
+    assert [each.found.partition(f":{port if answers else 1} ")[2] or each.found for each in bad] == found
+    assert all(mend in each.mend for each in bad)
+    assert "s3cret" not in str(told)
+
+
+async def test_without_a_registry_doctor_has_nothing_to_say_of_it():
+    assert await look_at_registry(load_settings()) == []

@@ -17,7 +17,9 @@ from leadline.foreign_text import as_json
 from leadline.kafka.cluster import Stored
 from leadline.records import LabeledPrediction, MatureCounts, Metric, Prediction, WindowMetrics
 from leadline.replay.report import COLUMNS, metrics_csv
-from leadline.wire.single import value_of
+from leadline.wire import own_json
+from leadline.wire.forms import to_dict
+from leadline.wire.single import read, value_of
 
 DAY = 86_400_000
 NOW = 1_767_225_600_000
@@ -25,25 +27,32 @@ SIGNATURE = Signature.of(["age", "sum"], ["city"], {"city": ["ulm"]})
 PREDICTION = Prediction(
     "r1", "fraud", "v1", "champion", "", NOW, NOW + 5, 0.25, 0, [41.0, float("nan"), 0.0], SIGNATURE.id, [], None, ["ulm"]
 )  # fmt: skip
+
+
+def _empty(kind):
+    return 0 if kind == "<class 'int'>" else [] if kind.startswith("list") else None
+
+
 WINDOW = replace(
-    WindowMetrics(**{each.name: 0 if each.type is int else None for each in fields(WindowMetrics)}),
+    WindowMetrics(**{each.name: _empty(str(each.type)) for each in fields(WindowMetrics)}),
     model="fraud", model_version="v1", segment="*", window_start=NOW, window_end=NOW + DAY, state="provisional", task="binary",
     predictions=123_456, coverage=0.93, accuracy=Metric(0.912, 0.89, 0.93), auc=Metric(0.8, 0.7, 0.9), auc_error=1e-4,
 )  # fmt: skip
 
 
-def known(model, version):
-    return SIGNATURE if (model, version) == ("fraud", "v1") else None
+def known(model, version, signature):
+    fits = (model, version, signature) == ("fraud", "v1", SIGNATURE.id)
+    return (SIGNATURE.names, SIGNATURE.categorical) if fits else None
 
 
 def test_values_have_the_names_of_their_version():
     told = record_fields(PREDICTION, known)
     assert told["features"] == {"age": 41.0, "sum": None, "city": 0.0}
     assert told["categories"] == {"city": "ulm"}
-    assert told["event_time"] == "2026-01-01T00:00:00Z"
+    assert told["event_time"] == "2026-01-01T00:00:00.000Z"
     labeled = record_fields(LabeledPrediction(PREDICTION, 1.0, NOW, 0, 1), known)
     assert labeled["prediction"] == told
-    assert labeled["outcome_time"] == "2026-01-01T00:00:00Z"
+    assert labeled["outcome_time"] == "2026-01-01T00:00:00.000Z"
 
 
 @pytest.mark.parametrize("changed", [{"model_version": "v2"}, {"signature": "other"}, {"features": [41.0]}])
@@ -60,9 +69,9 @@ def test_what_is_tailed_is_json_with_its_time_and_place():
     assert odd.keys() == {"partition", "offset", "time", "unreadable"}
 
 
-def test_sums_are_numbers():
+def test_sums_are_exact():
     mature = MatureCounts(2, 2, 1, 1, 0, 0, 1, 1_500_000_000_000, 0)
-    assert record_fields(replace(WINDOW, mature=mature), known)["mature"]["absolute_error_sum"] == 1.5
+    assert record_fields(replace(WINDOW, mature=mature), known)["mature"]["absolute_error_sum"] == "1.5"
 
 
 def shown(width, *records):
@@ -125,3 +134,20 @@ def test_a_file_of_metrics_has_intervals_and_the_error_of_auc():
             "accuracy precision recall f1 logloss brier auc mean_score outcome_rate"
         ).split()
     )
+
+
+@pytest.mark.parametrize(
+    "record", [PREDICTION, WINDOW, LabeledPrediction(PREDICTION, 1.0, NOW, 0, 1)], ids=lambda each: type(each).__name__
+)
+def test_a_record_is_shown_as_the_topic_has_it_in_json(record):
+    name = type(record).__name__
+    topic = {"Prediction": "predictions", "WindowMetrics": "metrics"}.get(name, "labeled-predictions")
+    written = json.loads(own_json.write(topic, name, to_dict(record), known))
+    written.pop("record", None)
+    assert json.loads(as_json(record_fields(record, known))) == written
+
+
+def test_a_category_that_is_missing_is_null_and_comes_back():
+    [value] = [own_json.write("predictions", "Prediction", to_dict(replace(PREDICTION, categories=[""])), known)]
+    assert json.loads(value)["categories"] == {"city": None}
+    assert read("predictions", value).categories == [""]

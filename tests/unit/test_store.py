@@ -3,6 +3,8 @@
 import json
 import os
 import socket
+import threading
+import time
 from contextlib import closing
 
 import fsspec
@@ -176,6 +178,86 @@ def test_while_the_store_is_away_what_is_here_is_used_and_what_is_not_is_asked_f
     assert models.why_unusable("fraud", "v2") is None
     models.fetch_again(lambda: None)
     assert models.fetched() == 1
+
+
+def test_a_store_that_takes_connections_and_never_answers_holds_nobody_up_twice(tmp_path, monkeypatch):
+    for name, value in {"ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b", "DEFAULT_REGION": "us-east-1"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setattr("leadline.learning.store._SILENT_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        store = ModelStore("s3://silent/team", tmp_path)
+        make(tmp_path)
+        models = CachedModels(tmp_path, store)
+        began = time.monotonic()
+        assert models.loaded("fraud", "v2", 0) is None
+        assert time.monotonic() - began < 10
+        assert models.settings("nobody") is None  # nobody looks now
+        with pytest.raises(StoreAwayError, match="since a little while"):
+            store.fetch_soon("fraud", "v3")
+        assert models.loaded("fraud", "v1", 0) is not None
+
+
+def test_a_request_of_a_model_that_is_not_here_does_not_wait_for_a_store_that_is_silent(tmp_path, monkeypatch):
+    monkeypatch.setattr("leadline.learning.store._PATIENCE_S", 0.2)
+    silent = threading.Event()
+    monkeypatch.setattr(ModelStore, "refresh", lambda _: silent.wait(10))
+    models = CachedModels(tmp_path, ModelStore("memory://silent", tmp_path))
+    began = time.monotonic()
+    assert [models.settings("nobody") for _ in range(100)] == [None] * 100
+    assert time.monotonic() - began < 2
+    silent.set()
+
+
+def test_where_the_whole_bucket_is_gone_nothing_was_removed(s3, tmp_path, monkeypatch):
+    for name, value in {"ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b", "DEFAULT_REGION": "us-east-1"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3)
+    store = ModelStore("s3://no-such-bucket/team", tmp_path)
+    make(tmp_path)
+    with pytest.raises(StoreAwayError, match="bucket does not exist"):
+        store.refresh()
+    with pytest.raises(StoreAwayError, match="bucket does not exist"):
+        store.fetch("fraud", "v2")
+    store.fetch("fraud", "v1")
+    assert ModelFiles(tmp_path).versions("fraud") == ["v1"]
+
+
+def test_of_two_who_add_the_same_name_at_once_one_is_refused(here, elsewhere, monkeypatch):
+    """The second one looks before the first one has written its manifest, and writes behind it."""
+    make(here.mirror)
+    make(elsewhere.mirror, shift=1.0)
+    write = ModelStore._write
+
+    def slowly(self, data, *names, **how):
+        if self is here and names[-1] == MODEL:
+            with pytest.raises(RegistryError, match="somebody else is adding"):
+                elsewhere.publish("fraud", "v1")
+        write(self, data, *names, **how)
+
+    monkeypatch.setattr(ModelStore, "_write", slowly)
+    here.publish("fraud", "v1")
+    third = ModelStore(here.url, here.mirror.with_name("c"))
+    third.fetch("fraud", "v1")
+    assert ModelFiles(third.mirror).load("fraud", "v1")
+
+
+def test_who_was_cut_short_goes_on_with_the_same_version(here, elsewhere, monkeypatch):
+    make(here.mirror)
+    write = ModelStore._write
+
+    def ends(self, data, *names, **how):
+        if names[-1] == MANIFEST:
+            raise StoreAwayError("away")
+        write(self, data, *names, **how)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ModelStore, "_write", ends)
+        with pytest.raises(StoreAwayError):
+            here.publish("fraud", "v1")
+    assert elsewhere.versions("fraud") == []
+    here.publish("fraud", "v1")
+    elsewhere.fetch("fraud", "v1")
 
 
 def test_what_the_store_refuses_is_not_here_either(url, tmp_path, monkeypatch):

@@ -115,7 +115,7 @@ def line(alert: Alert) -> str:
 def _put_json(alert: Alert) -> None:
     from leadline.cli.record_fields import record_fields
 
-    put_json(record_fields(alert, lambda *_: None))
+    put_json(record_fields(alert))
 
 
 def _incidents() -> dict[str, Alert]:

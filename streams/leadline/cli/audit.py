@@ -69,7 +69,7 @@ def _fields(entry: AuditEntry) -> dict[str, Any]:
     return {
         "sequence": entry.sequence, "time": iso(entry.arrival_time), "topic": entry.topic, "partition": entry.partition,
         "offset": entry.offset, "kind": record and type(record).__name__,
-        "decision": record and record_fields(record, lambda *_: None), "left_out": entry.left_out, "digest": entry.digest,
+        "decision": record and record_fields(record), "left_out": entry.left_out, "digest": entry.digest,
     }  # fmt: skip
 
 

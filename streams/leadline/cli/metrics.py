@@ -98,4 +98,4 @@ async def _follow_as_json(reader: "Reader", held: dict[bytes, WindowMetrics], as
 def _put(record: WindowMetrics) -> None:
     from leadline.cli.record_fields import record_fields
 
-    put_json(record_fields(record, lambda *_: None))
+    put_json(record_fields(record))

@@ -57,5 +57,5 @@ def fields(found: Story) -> dict[str, Any]:
 def _event(each: Told) -> dict[str, Any]:
     from leadline.cli.record_fields import record_fields
 
-    record = each.record and record_fields(each.record, lambda *_: None)
+    record = each.record and record_fields(each.record)
     return {"at": iso(each.at), "kind": each.kind, "text": each.text, "record": record}

@@ -13,8 +13,8 @@ from leadline.records import iso
 from leadline.wire.topics import BY_NAME, TopicName
 
 if TYPE_CHECKING:
-    from leadline.cli.record_fields import Signatures
     from leadline.kafka.cluster import Stored
+    from leadline.wire.own_json import Names
 
 
 def tail(
@@ -25,15 +25,15 @@ def tail(
 ) -> None:
     """Show the records of a topic, a line of JSON for each, and follow it.
 
-    Times are ISO-8601; what was missing is null; numbers that JSON does not know are strings, such as "NaN".
+    Beside partition, offset and time it is what LEADLINE_FORMAT=json writes, whatever form the topic has.
 
     Values of features are told by name; by place where LEADLINE_MODELS does not have their version.
     """
     settings, bootstrap = broker()
     from leadline.cli.record_fields import record_fields
 
-    signatures = _signatures(models_of(settings))
-    wait_for(_tail(bootstrap, settings.prefix, topic, start, count, lambda record: record_fields(record, signatures)))
+    names = _names(models_of(settings))
+    wait_for(_tail(bootstrap, settings.prefix, topic, start, count, lambda record: record_fields(record, names)))
 
 
 async def _tail(
@@ -67,8 +67,7 @@ def fields(topic: str, record: "Stored", told: Callable[[Any], dict[str, Any]]) 
         return place | {"unreadable": str(error)}
 
 
-def _signatures(models: Path) -> "Signatures":
-    from leadline.core.models import Signature
+def _names(models: Path) -> "Names":
     from leadline.learning.errors import RegistryError
     from leadline.learning.model_files import ModelFiles
     from leadline.settings import SettingsError
@@ -76,10 +75,11 @@ def _signatures(models: Path) -> "Signatures":
     files = ModelFiles(models)
 
     @cache
-    def signature(model: str, version: str) -> Signature | None:
+    def names(model: str, version: str, signature: str) -> tuple[list[str], list[str]] | None:
         try:
-            return files.describe(model, version).signature
+            found = files.describe(model, version).signature
         except (RegistryError, SettingsError):
             return None
+        return (found.names, found.categorical) if found.id == signature else None
 
-    return signature
+    return names

@@ -6,7 +6,8 @@
 
 from leadline.client.asking import RefusedError
 from leadline.client.client import Client
+from leadline.client.opened import ClosedError
 from leadline.client.reading import NOW, ORIGIN, Received, Records
 from leadline.client.sync import SyncClient, SyncRecords
 
-__all__ = ["NOW", "ORIGIN", "Client", "Received", "Records", "RefusedError", "SyncClient", "SyncRecords"]
+__all__ = ["NOW", "ORIGIN", "Client", "ClosedError", "Received", "Records", "RefusedError", "SyncClient", "SyncRecords"]

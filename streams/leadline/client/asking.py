@@ -2,16 +2,16 @@
 
 import asyncio
 import logging
-from contextlib import suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import KafkaError
 
+from leadline.client.opened import ClosedError
 from leadline.errors import LeadlineError
 from leadline.kafka.connections import connection
 from leadline.kafka.metadata import partitions
 from leadline.kafka.schemas import learn_while_others_work
+from leadline.kafka.stop import stop
 from leadline.records import Prediction
 from leadline.wire.single import read
 from leadline.wire.topics import DEAD_LETTERS
@@ -54,27 +54,42 @@ class Answers:
         """Nobody is waited for any more."""
         if self._following is not None:
             self._following.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._following
-        await self._consumer.stop()
+            await asyncio.wait([self._following])
+        self._tell(ClosedError("the client was closed: the prediction may still come"))
+        await stop(self._consumer)
+
+    @property
+    def follows(self) -> bool:
+        """Whether what comes is still told."""
+        return self._following is not None and not self._following.done()
 
     def expect(self, request_id: str) -> asyncio.Future[Prediction]:
         """What will be the prediction of a request, which is not sent yet. Raises ValueError where it is awaited already."""
         if request_id in self._waiting:
             raise ValueError(f"the prediction of {request_id} is awaited already")
         found = self._waiting[request_id] = asyncio.get_running_loop().create_future()
-        found.add_done_callback(lambda _: self._waiting.pop(request_id, None))
+        found.add_done_callback(lambda done: self._forget(request_id, done))
         return found
+
+    def _forget(self, request_id: str, done: asyncio.Future[Prediction]) -> None:
+        self._waiting.pop(request_id, None)
+        if not done.cancelled():
+            done.exception()  # else asyncio complains where nobody waits any more
 
     async def _follow(self) -> None:
         try:
             async for record in self._consumer:
                 await learn_while_others_work([record.value])
                 self._take(record)
-        except KafkaError as error:
-            for each in list(self._waiting.values()):
-                if not each.done():
-                    each.set_exception(error)
+        except Exception as error:  # noqa: BLE001 - whoever asks next begins anew
+            _log.warning("predictions are not followed any more: %r", error)
+            self._tell(error)
+
+    def _tell(self, error: Exception) -> None:
+        """Everybody who waits."""
+        for each in list(self._waiting.values()):
+            if not each.done():
+                each.set_exception(error)
 
     def _take(self, record: Any) -> None:
         waiting = self._waiting.get((record.key or b"").decode(errors="replace"))
@@ -86,7 +101,10 @@ class Answers:
         try:
             found = read("predictions", record.value)
         except ValueError as error:
-            _log.warning("a prediction cannot be read: %s", error)
+            why = LeadlineError(
+                f"the prediction of {record.key.decode(errors='replace')} is there, and cannot be read: {error}"
+            )
+            waiting.set_exception(why)
             return
         if isinstance(found, Prediction):
             waiting.set_result(found)

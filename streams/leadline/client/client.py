@@ -1,6 +1,7 @@
 """The client for asyncio."""
 
 import asyncio
+import math
 import time
 import uuid
 from collections.abc import Mapping
@@ -10,8 +11,11 @@ from typing import Any, Literal, Self, overload
 from aiokafka import AIOKafkaProducer
 
 from leadline.client.asking import Answers
-from leadline.client.reading import NOW, Records, Since
+from leadline.client.opened import Opened
+from leadline.client.reading import NOW, Records, Since, checked_topic
 from leadline.kafka.connections import connection
+from leadline.kafka.metadata import refuse_missing
+from leadline.kafka.stop import stop_producer
 from leadline.records import (
     Alert,
     Comparison,
@@ -27,20 +31,25 @@ from leadline.records import (
     WindowMetrics,
 )
 from leadline.settings import SettingsError, load_settings
+from leadline.wire.conversion import moment, outcome_fields, request_fields
+from leadline.wire.limits import REQUEST_ID_BYTES
 from leadline.wire.partitions import partition_of
 from leadline.wire.single import value_of
-from leadline.wire.topics import BY_NAME
 
 Moment = datetime | int | None
 """With a zone, or milliseconds since the epoch; None is now."""
 NO_CATEGORIES: Mapping[str, str] = {}
+SEND_S = 60.0
+"""So long a broker that is away is waited for."""
+_STOP_S = 10.0
 
 
 class Client:
     """A connection to the topics of one installation; use it as a context.
 
     ``bootstrap`` and ``prefix``: where they are not given, ``KAFKA_BOOTSTRAP`` and ``LEADLINE_PREFIX`` of the environment, which also says
-    how clients prove themselves (``KAFKA_SECURITY_PROTOCOL`` and the others).
+    how clients prove themselves (``KAFKA_SECURITY_PROTOCOL`` and the others). It connects when it is first asked something, and belongs to
+    that process and that event loop.
 
     >>> async def example() -> None:
     ...     async with Client("localhost:9092") as client:
@@ -56,9 +65,9 @@ class Client:
         if settings.kafka_bootstrap is None:
             raise SettingsError("no broker: give Client its host:port, or set KAFKA_BOOTSTRAP")
         self._bootstrap, self._prefix = settings.kafka_bootstrap, settings.prefix
-        self._producer: AIOKafkaProducer | None = None
-        self._answers: Answers | None = None
-        self._beginning = asyncio.Lock()
+        self._seen: set[str] = set()
+        self._producer = Opened(self._start_producer, lambda producer: stop_producer(producer, _STOP_S))
+        self._answers = Opened(self._start_answers, Answers.stop, lambda answers: answers.follows)
 
     async def __aenter__(self) -> Self:
         return self
@@ -67,38 +76,40 @@ class Client:
         await self.close()
 
     async def close(self) -> None:
-        """Send what is still to be sent, and close the connections."""
-        producer, self._producer = self._producer, None
-        answers, self._answers = self._answers, None
-        if producer is not None:
-            await producer.stop()
-        if answers is not None:
-            await answers.stop()
+        """Send what is still to be sent, and close the connections; a broker that is away is waited for ten seconds."""
+        await self._answers.close()
+        await self._producer.close()
 
     # -- asking and telling -------------------------------------------------------------------------------------------
 
     async def send_request(
         self,
         model: str,
-        features: Mapping[str, float],
+        features: Mapping[str, float | None],
         categories: Mapping[str, str] = NO_CATEGORIES,
         *,
         user_id: str = "",
         request_id: str = "",
         event_time: Moment = None,
     ) -> str:
-        """Ask a model, and return as soon as the broker has the request; its id, which is made where none is given."""
-        request_id = request_id or uuid.uuid4().hex
-        request = PredictionRequest(
-            request_id, model, _ms(event_time), dict(features), user_id, categories=dict(categories)
-        )
-        await self._send("prediction-requests", request, request_id)
+        """Ask a model, and return as soon as the broker has the request; its id, which is made where none is given.
+
+        Values are those of JSON on the topic: None and NaN are missing. Raises ValueError for what no request can hold, TimeoutError where
+        no broker takes it.
+        """
+        request_id = _id(request_id or uuid.uuid4().hex)
+        given = {
+            "request_id": request_id, "model": model, "user_id": user_id, "event_time": _now_or(event_time),
+            "features": {name: _plain(value) for name, value in features.items()},
+            "categories": {name: _plain(value) for name, value in categories.items()},
+        }  # fmt: skip
+        await self._send("prediction-requests", PredictionRequest(**request_fields(given)), request_id)
         return request_id
 
     async def predict(
         self,
         model: str,
-        features: Mapping[str, float],
+        features: Mapping[str, float | None],
         categories: Mapping[str, str] = NO_CATEGORIES,
         *,
         user_id: str = "",
@@ -108,53 +119,75 @@ class Client:
     ) -> Prediction:
         """Ask a model, and await what it says.
 
-        Raises TimeoutError where nothing came in time (the answer may still come, and its label counts), `RefusedError` where the request
-        became a dead letter.
+        Raises TimeoutError where nothing came in time, connecting included (the answer may still come, and its label counts), and
+        `RefusedError` where the request became a dead letter; else as `send_request`.
         """
-        request_id = request_id or uuid.uuid4().hex
-        answers = await self._open_answers()
-        expected = answers.expect(request_id)
+        request_id = _id(request_id or uuid.uuid4().hex)
         try:
             async with asyncio.timeout(within_s):
-                await self.send_request(
-                    model, features, categories, user_id=user_id, request_id=request_id, event_time=event_time
-                )
-                return await expected
-        finally:
-            expected.cancel()
+                answers = await self._answers.get()
+                expected = answers.expect(request_id)
+                try:
+                    await self.send_request(
+                        model, features, categories, user_id=user_id, request_id=request_id, event_time=event_time
+                    )
+                    return await expected
+                finally:
+                    expected.cancel()
+        except TimeoutError:
+            raise TimeoutError(f"no prediction of {request_id} within {within_s:g} s; it may still come") from None
 
     async def send_outcome(
         self, request_id: str, outcome: float | bool | str | None, *, outcome_time: Moment = None
     ) -> None:
-        """Tell what really happened: a number, a boolean, the name of a class; None takes back what was said before."""
-        name = outcome if isinstance(outcome, str) else None
-        value = None if outcome is None or name is not None else float(outcome)
-        await self._send("outcomes", Outcome(request_id, value, _ms(outcome_time), name), request_id)
+        """Tell what really happened: a number, a boolean, the name of a class; None takes back what was said before.
+
+        Raises as `send_request`.
+        """
+        given = {
+            "request_id": _id(request_id),
+            "outcome": _plain(outcome),
+            "outcome_time": _now_or(outcome_time),
+        }
+        made = Outcome(**outcome_fields(given))
+        if made.outcome is not None and not math.isfinite(made.outcome):
+            raise ValueError(f"the outcome of {request_id} is {made.outcome}: give a finite number, or None")
+        await self._send("outcomes", made, request_id)
 
     async def _send(self, topic: str, record: Record, key: str) -> None:
-        producer, name, route = await self._open_producer(), f"{self._prefix}.{topic}", key.encode()
-        partition = partition_of(route, len(await producer.partitions_for(name)))
-        await producer.send_and_wait(name, value_of(record), route, partition)
+        name, route = f"{self._prefix}.{topic}", key.encode()
+        try:
+            async with asyncio.timeout(SEND_S):
+                producer = await self._producer.get()
+                await self._see(producer, name)
+                partition = partition_of(route, len(await producer.partitions_for(name)))
+                await producer.send_and_wait(name, value_of(record), route, partition)
+        except TimeoutError:
+            raise TimeoutError(f"no broker took {key} for {name} within {SEND_S:g} s; it may still be sent") from None
 
-    async def _open_producer(self) -> AIOKafkaProducer:
-        async with self._beginning:
-            if self._producer is None:
-                producer = AIOKafkaProducer(**connection(self._bootstrap), acks="all", enable_idempotence=True)
-                await producer.start()
-                self._producer = producer
-            return self._producer
+    async def _see(self, producer: AIOKafkaProducer, name: str) -> None:
+        """Raise NoTopicError where a topic is not there: a broker may make what it is asked for, with partitions of its own choice."""
+        if name not in self._seen:
+            refuse_missing((await producer.client.fetch_all_metadata()).topics(), [name])
+            self._seen.add(name)
 
-    async def _open_answers(self) -> Answers:
-        async with self._beginning:
-            if self._answers is None:
-                answers = Answers(self._bootstrap, self._prefix)
-                try:
-                    await answers.start()
-                except BaseException:
-                    await answers.stop()
-                    raise
-                self._answers = answers
-            return self._answers
+    async def _start_producer(self) -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(**connection(self._bootstrap), acks="all", enable_idempotence=True)
+        try:
+            await producer.start()
+        except BaseException:
+            await stop_producer(producer, _STOP_S)
+            raise
+        return producer
+
+    async def _start_answers(self) -> Answers:
+        answers = Answers(self._bootstrap, self._prefix)
+        try:
+            await answers.start()
+        except BaseException:
+            await answers.stop()
+            raise
+        return answers
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -207,17 +240,20 @@ class Client:
         self, topic: str, *, since: Since = NOW, group: str | None = None, by_hand: bool = False
     ) -> Records[Any]:
         """The records of a topic (its name without prefix) from a moment on. Raises ValueError where there is no such topic."""
-        found = BY_NAME.get(topic)
-        if found is None or not found.records:
-            raise ValueError(f"there is no topic {topic!r}: choose from {', '.join(sorted(BY_NAME))}")
-        return Records(self._bootstrap, self._prefix, topic, since, group, by_hand)
+        return Records(self._bootstrap, self._prefix, checked_topic(topic), since, group, by_hand)
 
 
-def _ms(moment: Moment) -> int:
-    if moment is None:
-        return int(time.time() * 1000)
-    if isinstance(moment, int):
-        return moment
-    if moment.tzinfo is None:
-        raise ValueError(f"{moment} has no zone")
-    return int(moment.timestamp() * 1000)
+def _id(text: str) -> str:
+    """A request id that the topics take."""
+    if not 0 < len(text.encode()) <= REQUEST_ID_BYTES:
+        raise ValueError(f"a request id has 1 to {REQUEST_ID_BYTES} bytes, this one has {len(text.encode())}")
+    return text
+
+
+def _now_or(given: Moment) -> int:
+    return int(time.time() * 1000) if given is None else moment(given)
+
+
+def _plain(value: Any) -> Any:
+    """A number of numpy is one of Python."""
+    return value.item() if hasattr(value, "item") else value

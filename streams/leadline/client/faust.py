@@ -8,11 +8,11 @@ from typing import Any
 import faust
 from faust.serializers.codecs import Codec
 
+from leadline.client.reading import checked_topic
 from leadline.kafka.schemas import learn
 from leadline.records import Record
 from leadline.settings import load_settings
 from leadline.wire.single import read, value_of
-from leadline.wire.topics import BY_NAME
 
 
 class _Records(Codec):
@@ -40,7 +40,5 @@ def topic(app: faust.App, name: str, prefix: str | None = None, **options: Any) 
     >>> topic(app, "alerts", "leadline").topics
     ('leadline.alerts',)
     """
-    if name not in BY_NAME or not BY_NAME[name].records:
-        raise ValueError(f"there is no topic {name!r}: choose from {', '.join(sorted(BY_NAME))}")
-    named = load_settings(prefix=prefix).prefix
-    return app.topic(f"{named}.{name}", key_type=bytes, value_serializer=_Records(name), internal=False, **options)
+    whole = f"{load_settings(prefix=prefix).prefix}.{checked_topic(name)}"
+    return app.topic(whole, key_type=bytes, value_serializer=_Records(name), internal=False, **options)

@@ -15,7 +15,12 @@ class NoTopicError(SettingsError):
 
 async def check_topics(consumer: AIOKafkaConsumer, topic_names: Iterable[str]) -> None:
     """Raise NoTopicError where any of the topics is not there."""
-    missing = sorted(set(topic_names) - await consumer.topics())
+    refuse_missing(await consumer.topics(), topic_names)
+
+
+def refuse_missing(there: Iterable[str], topic_names: Iterable[str]) -> None:
+    """The same where it is known which topics there are."""
+    missing = sorted(set(topic_names).difference(there))
     if missing:
         more = f" and {len(missing) - 1} more" if missing[1:] else ""
         raise NoTopicError(

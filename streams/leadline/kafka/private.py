@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import count, repeat
 from typing import Any, NamedTuple
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.consumer import fetcher
 from aiokafka.errors import KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
@@ -28,6 +28,7 @@ from leadline.wire.run import Headers
 NAMES: Mapping[str, tuple[str, ...]] = {
     "AIOKafkaConsumer": ("_client", "_coordinator", "_fetcher"),
     "AIOKafkaClient": ("_wait_on_metadata",),
+    "AIOKafkaProducer": ("_sender",),
     "GroupCoordinator": ("fetch_committed_offsets",),
     "Fetcher": ("_pending_tasks", "_records", "error_future"),
     "FetchResult": ("_partition_records",),
@@ -90,6 +91,12 @@ async def abandon(consumer: AIOKafkaConsumer) -> None:
     if tasks:
         await asyncio.wait(tasks, timeout=_ABANDON_S)
     await asyncio.wait([asyncio.ensure_future(consumer._client.close())], timeout=_ABANDON_S)
+
+
+async def give_up(producer: AIOKafkaProducer) -> None:
+    """End a producer whose own ``stop`` waits for a broker, with what it has not sent."""
+    await producer._sender.close()
+    await producer.client.close()
 
 
 def by_batch(consumer: AIOKafkaConsumer) -> None:

@@ -1,9 +1,12 @@
-"""Asks a schema registry over HTTP: the five routes of Confluent's that are needed, which others speak too."""
+"""Asks a schema registry over HTTP: the six routes of Confluent's that are needed, which others speak too."""
 
 import http.client
 import json
+import socket
 import ssl
+import threading
 from base64 import b64encode
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -14,10 +17,13 @@ from leadline.foreign_text import shown
 
 MOST_BYTES = 1 << 20
 """Of an answer: a schema that is longer is not read."""
-_TIMEOUT_S = 3.0
+_SILENT_S, _WITHIN_S = 3.0, 5.0
+"""So long a registry may be silent, and so long a whole answer may take."""
 _CHARS = 300
 _TYPE = "application/vnd.schemaregistry.v1+json"
 _REDIRECT, _NOT_FOUND, _TOO_MANY, _SERVER = 300, 404, 429, 500
+_UNKNOWN = (40401, 40402, 40403)
+"""A subject, a version, a schema that a registry does not have."""
 
 
 class RegistryError(LeadlineError):
@@ -34,6 +40,10 @@ class RegistryRefusesError(RegistryError):
 
 class UnknownError(RegistryError):
     """It does not have what it is asked for."""
+
+
+class NoRouteError(UnknownError):
+    """There is no registry where it is asked."""
 
 
 class SchemaRegistry:
@@ -54,11 +64,13 @@ class SchemaRegistry:
         return self._text(self._ask("GET", f"/schemas/ids/{schema_id}"))
 
     def versions(self, subject: str) -> dict[int, str]:
-        """All schemas of a subject, by id; none where there is no such subject. Raises RegistryError."""
+        """All schemas of a subject that can be used, by id; none where there is no such subject. Raises RegistryError."""
         path = f"/subjects/{quote(subject, '')}/versions"
         try:
             answers = [self._ask("GET", f"{path}/{int(number)}") for number in self._ask("GET", path)]
-            return {int(answer["id"]): self._text(answer) for answer in answers}
+            return {int(answer["id"]): self._text(answer) for answer in answers if _is_avro(answer)}
+        except NoRouteError:
+            raise
         except UnknownError:
             return {}
         except (KeyError, TypeError, ValueError):
@@ -69,12 +81,31 @@ class SchemaRegistry:
         path, body = f"/subjects/{quote(subject, '')}", {"schema": json.dumps(schema)}
         try:
             answer = self._ask("POST", path, body)
+        except NoRouteError:
+            raise
         except UnknownError:
             answer = self._ask("POST", f"{path}/versions", body)
         try:
             return int(answer["id"])
         except (KeyError, TypeError, ValueError):
             raise RegistryError(f"{self.shown} answers otherwise than a schema registry") from None
+
+    def takes(self, subject: str, schema: Any) -> bool:
+        """Whether a subject has a schema, or takes it as its next one; a subject that is not there takes any. Raises RegistryError."""
+        name, body = quote(subject, ""), {"schema": json.dumps(schema)}
+        try:
+            self._ask("POST", f"/subjects/{name}", body)
+        except NoRouteError:
+            raise
+        except UnknownError:
+            pass
+        else:
+            return True
+        try:
+            answer = self._ask("POST", f"/compatibility/subjects/{name}/versions/latest", body)
+        except UnknownError:
+            return True
+        return isinstance(answer, dict) and answer.get("is_compatible") is True
 
     def _text(self, answer: Any) -> str:
         if not isinstance(answer, dict) or not isinstance(answer.get("schema"), str):
@@ -94,12 +125,15 @@ class SchemaRegistry:
             raise RegistryAwayError(f"{self.shown} does not answer now (HTTP {status})")
         if len(said) > MOST_BYTES:
             raise RegistryError(f"it is longer than {MOST_BYTES} bytes")
-        if status == _NOT_FOUND:
-            raise UnknownError(f"{self.shown} does not know it")
         try:
             answer = json.loads(said)
         except (ValueError, RecursionError):
             answer = None
+        if status == _NOT_FOUND:
+            code = answer.get("error_code") if isinstance(answer, dict) else None
+            if code in _UNKNOWN:
+                raise UnknownError(f"{self.shown} does not know it")
+            raise NoRouteError(f"{self.shown} answers with HTTP 404, and not as a schema registry does")
         if status >= _REDIRECT:  # nobody else gets the password
             why = answer.get("message") if isinstance(answer, dict) else None
             raise RegistryRefusesError(f"{self.shown} refuses: HTTP {status} {shown(str(why or ''), _CHARS)}".rstrip())
@@ -107,12 +141,45 @@ class SchemaRegistry:
 
     def _asked(self, method: str, path: str, body: str | None) -> tuple[int, bytes]:
         if self._tls is None:
-            connection = http.client.HTTPConnection(self._host, self._port, timeout=_TIMEOUT_S)
+            connection = http.client.HTTPConnection(self._host, self._port, timeout=_SILENT_S)
         else:
-            connection = http.client.HTTPSConnection(self._host, self._port, timeout=_TIMEOUT_S, context=self._tls)
+            connection = http.client.HTTPSConnection(self._host, self._port, timeout=_SILENT_S, context=self._tls)
+        late = _Late()
         try:
+            connection.connect()
+            late.begin(connection.sock)
             connection.request(method, self._path + path, body, self._headers)
             response = connection.getresponse()
-            return response.status, response.read(MOST_BYTES + 1)
+            said = response.read(MOST_BYTES + 1)
+            if late.is_over or (response.length and len(said) <= MOST_BYTES):
+                raise http.client.IncompleteRead(said)
+            return response.status, said
         finally:
+            late.end()
             connection.close()
+
+
+class _Late:
+    """Ends an answer that comes byte by byte."""
+
+    is_over = False
+
+    def begin(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._timer = threading.Timer(_WITHIN_S, self._hang_up)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def end(self) -> None:
+        if hasattr(self, "_timer"):
+            self._timer.cancel()
+
+    def _hang_up(self) -> None:
+        self.is_over = True
+        with suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+
+
+def _is_avro(answer: Any) -> bool:
+    """Whether records can be read by a schema; an answer that is none passes, to be refused."""
+    return not isinstance(answer, dict) or (answer.get("schemaType", "AVRO") == "AVRO" and not answer.get("references"))

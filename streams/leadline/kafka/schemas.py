@@ -36,6 +36,7 @@ MOST_UNKNOWN = 20
 """Ids that the registry may not know in that time: then no more are asked for. Producers have one or two each, and those are known."""
 _TRY_S = 0.5
 _MOST_TRIED = 10_000
+_LARGEST_ID = 2**31 - 1
 
 
 class Learner:
@@ -71,7 +72,9 @@ class Learner:
                 return
             registry = SchemaRegistry(url)
             for schema_id in asked:
-                if self._are_by_chance():
+                if schema_id > _LARGEST_ID:
+                    self._refuse([schema_id], "schema-unknown", f"no registry gives an id above {_LARGEST_ID}")
+                elif self._are_by_chance():
                     self._refuse([schema_id], "schema-unknown", "it is not asked for: too many before it were unknown")
                 else:
                     self._ask(registry, schema_id)
@@ -155,7 +158,7 @@ async def known_ids(settings: Settings) -> dict[str, int]:
     """Learn what the registry, where one is named, has of the topics that people read; waits until it answers.
 
     Where they are written in Confluent's form their schemas are registered: the id of each topic. Raises SettingsError where the registry
-    refuses one.
+    refuses one. Where they are written in another form it is said in the log: their ids are asked for when they come.
     """
     url, waited = settings.schema_registry, False
     while url is not None:
@@ -200,5 +203,7 @@ def _at_start(registry: SchemaRegistry, settings: Settings) -> dict[str, int]:
         except RegistryAwayError:
             raise
         except RegistryError as error:
-            raise SettingsError(f"subject {subject}: {error}") from None
+            if settings.format == "confluent":
+                raise SettingsError(f"subject {subject}: {error}") from None
+            log.warning("the ids of a topic are not known before they come", subject=subject, error=str(error))
     return ids

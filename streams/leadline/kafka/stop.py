@@ -1,12 +1,12 @@
-"""How a consumer is stopped, whatever it is in the middle of."""
+"""How clients are stopped, whatever they are in the middle of."""
 
 import asyncio
 
 import structlog
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from leadline.kafka.private import abandon
+from leadline.kafka.private import abandon, give_up
 
 log = structlog.get_logger("leadline.stop")
 
@@ -35,3 +35,16 @@ async def stop(consumer: AIOKafkaConsumer, within_s: float = _STOP_S) -> None:
         await abandon(consumer)
         if is_cancelled():
             raise
+
+
+async def stop_producer(producer: AIOKafkaProducer, within_s: float = _STOP_S) -> None:
+    """Send what waits, and close the connections; what no broker takes within so many seconds is given up.
+
+    Else an idempotent producer waits for its broker for ever.
+    """
+    try:
+        async with asyncio.timeout(within_s):
+            await producer.stop()
+    except TimeoutError:
+        log.warning("a producer gave up what it had not sent yet", waited_s=within_s)
+        await give_up(producer)

@@ -150,7 +150,7 @@ class CachedModels:
             return None
         try:
             if self._store is not None:
-                self._store.fetch(*key)
+                self._store.fetch_soon(*key)
             found = known[key] = read(*key)
         except StoreAwayError as error:
             self._waiting[key] = time.monotonic() + LOOK_EVERY_S

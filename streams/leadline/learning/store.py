@@ -8,7 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,7 +26,13 @@ from leadline.settings.private import private_folder
 
 LOOK_EVERY_S = 5.0
 """A worker looks so often whether there are new models; one that is there is used as it is here while the store is away."""
-_WAIT_S = 5
+_PATIENCE_S = 2.0
+"""So long a request of a model that is not here waits for a look."""
+_RESTS_S = 30.0
+"""So long a store that did not answer is not asked again by those who serve."""
+_SILENT_S = 5
+"""So long an S3 may be silent, twice; else one that takes connections and never answers would hold scoring up for minutes."""
+_CLAIM = "claim.json"
 _OF_SETS = (".parquet", ".erased.json")
 _T = TypeVar("_T")
 _log = structlog.get_logger("leadline.models")
@@ -36,6 +42,10 @@ class StoreAwayError(RegistryError):
     """The store cannot be read or written for now."""
 
 
+class _TakenError(RegistryError):
+    """A file is there already."""
+
+
 class ModelStore:
     """The models at ``url``, and ``mirror``, the folder of their copies here. Threads may share it."""
 
@@ -43,9 +53,12 @@ class ModelStore:
         self.url = url
         self.mirror = mirror
         self._lock = threading.RLock()
+        self._beginning = threading.Lock()
+        self._looking = threading.Thread()
         self._looked_at = -LOOK_EVERY_S
         self._opened: Any = None
         self._is_away = False
+        self._again_at = 0.0
 
     # -- what is there ------------------------------------------------------------------------------------------------
 
@@ -58,15 +71,20 @@ class ModelStore:
         return [name for name in self._names(model) if self._has(model, name, MANIFEST)]
 
     def look(self) -> None:
-        """Have the settings of all models here, as they are in the store, now and then; the store may be away."""
-        with self._lock:
-            if time.monotonic() - self._looked_at < LOOK_EVERY_S:
-                return
-            self._looked_at = time.monotonic()
-            try:
-                self.refresh()
-            except StoreAwayError:
-                return
+        """Have the settings of all models here, as they are in the store, now and then; a store that does not answer is not waited for."""
+        with self._beginning:
+            now = time.monotonic()
+            if not self._looking.is_alive() and now - self._looked_at >= LOOK_EVERY_S and not self._rests():
+                self._looked_at = now
+                self._looking = threading.Thread(target=self._look, name="leadline-models", daemon=True)
+                self._looking.start()
+            looking, left_s = self._looking, self._looked_at + _PATIENCE_S - now
+        if looking.is_alive() and left_s > 0:
+            looking.join(left_s)
+
+    def _look(self) -> None:
+        with suppress(StoreAwayError):
+            self.refresh()
 
     def refresh(self) -> None:
         """Have the settings of all models here; a model that is gone from the store is gone here. Raises StoreAwayError."""
@@ -79,6 +97,15 @@ class ModelStore:
                     _take_away(folder)
 
     # -- from the store -----------------------------------------------------------------------------------------------
+
+    def fetch_soon(self, model: str, version: str) -> None:
+        """As `fetch`, for who serves: of a store that did not answer lately only what is here is taken, at once."""
+        if not self._rests():
+            self.fetch(model, version)
+        elif not (self.mirror / model / version).is_dir():
+            raise StoreAwayError(
+                f"{self.url} cannot be reached since a little while; it is asked again within a minute"
+            )
 
     def fetch(self, model: str, version: str) -> None:
         """Have a version here, whole, as it is in the store; what is here already is not copied again.
@@ -150,9 +177,9 @@ class ModelStore:
     # -- to the store -------------------------------------------------------------------------------------------------
 
     def publish(self, model: str, version: str) -> None:
-        """Write a version that was made here to the store: its manifest last. Raises RegistryError.
+        """Write a version that was made here to the store: its claim first, its manifest last. Raises RegistryError.
 
-        Settings that the store has hold; another version of the same name is refused.
+        Settings that the store has hold; another version of the same name is refused, also one that is only claimed.
         """
         with self._lock:
             folder = self.mirror / model / version
@@ -163,12 +190,24 @@ class ModelStore:
                 raise RegistryError(
                     f"{self.url}/{model}/{version} is there already; a version never changes: use another name"
                 )
+            self._claim(stated, model, version)
             if self._read(SETTINGS, model) is None:
                 self._write((self.mirror / model / SETTINGS).read_bytes(), model, SETTINGS)
             for name, data in files.items():
                 self._write(data, model, version, name)
             self._write(stated, model, version, MANIFEST)
             self.publish_sets(model)
+
+    def _claim(self, stated: bytes, model: str, version: str) -> None:
+        """Have a name, or see who has it: of two who add the same one only the first writes files. The claim is the manifest to come."""
+        at = model, version, _CLAIM
+        if self._read(_CLAIM, model, version) is None:
+            with suppress(_TakenError):
+                self._write(stated, *at, anew=True)
+        if self._read(_CLAIM, model, version) != stated:
+            raise RegistryError(
+                f"somebody else is adding {self.url}/{model}/{version}, or was cut short there: use another name"
+            )
 
     def publish_sets(self, model: str, anew: bool = False) -> None:
         """Write the training sets that are here to the store; ``anew``: also those that are there, since rows were removed."""
@@ -202,7 +241,7 @@ class ModelStore:
 
     def _read(self, name: str, *folder: str) -> bytes | None:
         """A file; None where it is not there. Raises RegistryError where it is larger than such a file may be."""
-        most = LIMITS.get(name, MOST_BYTES)
+        most = LIMITS.get(MANIFEST if name == _CLAIM else name, MOST_BYTES)
 
         def of(fs: Any, at: str) -> bytes:
             size = int(fs.info(at)["size"])
@@ -213,8 +252,16 @@ class ModelStore:
 
         return self._call(of, *folder, name)
 
-    def _write(self, data: bytes, *names: str) -> None:
-        self._call(lambda fs, at: fs.pipe_file(at, data), *names)
+    def _write(self, data: bytes, *names: str, anew: bool = False) -> None:
+        """Write a file; ``anew``: only where there is none, as far as the file system can say that. Raises _TakenError."""
+
+        def of(fs: Any, at: str) -> None:
+            try:
+                fs.pipe_file(at, data, mode="create" if anew else "overwrite")
+            except FileExistsError:
+                raise _TakenError(at) from None
+
+        self._call(of, *names)
 
     def _call(self, of: Callable[[Any, str], _T], *names: str) -> _T | None:
         """What the file system answers; None where the file is not there. Raises StoreAwayError."""
@@ -222,17 +269,26 @@ class ModelStore:
             fs, base = self._open()
             fs.invalidate_cache()
             found = of(fs, "/".join([base, *names]))
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if _has_no_bucket(error):
+                raise self._away(error) from None
             found = None
         except RegistryError:
             raise
         except Exception as error:  # noqa: BLE001 - each file system has its own
-            self._tell(away=True, why=f"{type(error).__name__}: {error}")
-            raise StoreAwayError(
-                f"{self.url} cannot be reached ({type(error).__name__}: {error}); what is here is used meanwhile"
-            ) from None
+            raise self._away(error) from None
         self._tell(away=False)
         return found
+
+    def _away(self, error: Exception) -> StoreAwayError:
+        why = f"{type(error).__name__}: {error}"
+        self._again_at = time.monotonic() + _RESTS_S
+        self._tell(away=True, why=why)
+        return StoreAwayError(f"{self.url} cannot be reached ({why}); what is here is used meanwhile")
+
+    def _rests(self) -> bool:
+        """Whether it did not answer lately, so that nobody who serves waits for it."""
+        return self._is_away and time.monotonic() < self._again_at
 
     def _open(self) -> tuple[Any, str]:
         if self._opened is None:
@@ -258,12 +314,18 @@ def open_url(url: str) -> tuple[Any, str]:
     options: dict[str, Any] = {}
     if url.startswith(("s3://", "s3a://")):
         options = {
-            "config_kwargs": {"connect_timeout": _WAIT_S, "read_timeout": 4 * _WAIT_S, "retries": {"max_attempts": 2}}
+            "config_kwargs": {
+                "connect_timeout": _SILENT_S,
+                "read_timeout": _SILENT_S,
+                "retries": {"total_max_attempts": 2},
+            }
         }
     try:
         fs, base = url_to_fs(url, **options)
     except (ImportError, ValueError) as error:
         raise RegistryError(f"LEADLINE_MODELS is {url}, which cannot be opened: {error}") from None
+    if options:
+        fs.retries = 1  # its own beside those of its client
     return fs, str(base).rstrip("/")
 
 
@@ -299,6 +361,12 @@ def have_here(settings: Settings, model: str | None = None, sets: bool = False) 
         store.fetch_all(each)
         if sets:
             store.fetch_sets(each)
+
+
+def _has_no_bucket(error: FileNotFoundError) -> bool:
+    """Whether all of the store is gone, and not a file: then it is another one, or a wrong address, and nothing was removed from it."""
+    said = getattr(error.__cause__ or error.__context__, "response", None)
+    return isinstance(said, dict) and said.get("Error", {}).get("Code") == "NoSuchBucket"
 
 
 def _versions(folder: Path) -> set[str]:

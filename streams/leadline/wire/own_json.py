@@ -46,14 +46,20 @@ def write(topic: str, name: str, values: Values, names: Names = no_names) -> byt
     >>> write("outcomes", "Outcome", {"request_id": "r1", "outcome": float("nan"), "outcome_time": 0, "class_name": None})
     b'{"request_id":"r1","outcome":null,"outcome_time":"1970-01-01T00:00:00.000Z","class_name":null}'
     """
-    told = _write_record(_fields(name), values)
-    _name_features(name, told, names)
+    fields = told(name, values, names)
     if len(BY_NAME[topic].schemas) > 1:
-        told = {CLASS: name} | told
+        fields = {CLASS: name} | fields
     try:
-        return _dumps(told).encode()
+        return _dumps(fields).encode()
     except UnicodeEncodeError:  # half a surrogate pair
-        return _dumps(told).encode(errors="replace")
+        return _dumps(fields).encode(errors="replace")
+
+
+def told(name: str, values: Values, names: Names = no_names) -> Values:
+    """The fields of a record as JSON has them, from those that the reference codec has."""
+    fields = _write_record(_fields(name), values)
+    _name_features(name, fields, names)
+    return fields
 
 
 def read(topic: str, value: bytes) -> tuple[str, Values]:
@@ -81,13 +87,13 @@ def _read(topic: str, value: bytes) -> tuple[str, Values]:
 # -- features by name ---------------------------------------------------------------------------------------------------
 
 
-def _name_features(name: str, told: Values, names: Names) -> None:
-    prediction = told if name == "Prediction" else told.get("prediction")
+def _name_features(name: str, fields: Values, names: Names) -> None:
+    prediction = fields if name == "Prediction" else fields.get("prediction")
     if isinstance(prediction, dict):
         found = names(prediction["model"], prediction["model_version"], prediction["signature"])
         features, categories = found or ((), ())
         prediction["features"] = _zipped(features, prediction["features"])
-        prediction["categories"] = _zipped(categories, prediction["categories"])
+        prediction["categories"] = _zipped(categories, [each or None for each in prediction["categories"]])
 
 
 def _zipped(names: Sequence[str], values: Sequence[Any]) -> Values:
@@ -175,7 +181,8 @@ def _way(form: Any, named: dict[str, Any]) -> Way:
 
 def _array(item: Way) -> Way:
     def read_all(value: Any) -> list[Any]:
-        return [item.read(each) for each in listed(value)]
+        is_named = isinstance(value, dict)  # categories: null is missing, which is an empty text
+        return ["" if each is None and is_named else item.read(each) for each in listed(value)]
 
     write = item.write
     return Way(None if write is None else lambda value: [write(each) for each in value], read_all)

@@ -34,6 +34,15 @@ def read(topic: str, value: bytes | None) -> Record:
         raise ValueError(f"{error.reason}: {error.detail}") from None
 
 
+def form_of(value: bytes) -> str:
+    """In which form a value is, as ``LEADLINE_FORMAT`` names them.
+
+    >>> form_of(b"{}"), form_of(bytes(5)), form_of(bytes([0xC3, 1]))
+    ('json', 'confluent', 'avro')
+    """
+    return "json" if is_json(value) else "confluent" if value[:1] == registered.MAGIC else "avro"
+
+
 def value_of(record: Record) -> bytes:
     """One record in single-object encoding."""
     name = type(record).__name__

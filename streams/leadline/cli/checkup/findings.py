@@ -80,7 +80,10 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True)
 class Seen:
-    """What was seen on the cluster at one time. ``waiting`` is by stage, with ``partitions``, the numbers that its tasks have."""
+    """What was seen on the cluster at one time. ``waiting`` is by stage, with ``partitions``, the numbers that its tasks have.
+
+    ``forms``: of the newest record of each topic that people read; ``form`` is the one of the settings here.
+    """
 
     now_ms: int
     workers: Sequence[Told] = ()
@@ -91,6 +94,9 @@ class Seen:
     letters: Sequence[Letters] = ()
     feeds: Mapping[str, Feed] = field(default_factory=dict)
     trainings: Sequence[Asked] = ()
+    form: str = "avro"
+    has_registry: bool = False
+    forms: Mapping[str, str] = field(default_factory=dict)
 
 
 def for_long(ms: int) -> str:

@@ -102,6 +102,19 @@ def _feed(seen: Seen, name: str, feed: Feed) -> Finding:
     return Finding(name, found)
 
 
+def judge_forms(seen: Seen) -> Iterator[Finding]:
+    """Whether topics are in the form that the settings say here, and can be read with them."""
+    for form in sorted({*seen.forms.values()} - {seen.form}):
+        topics = ", ".join(sorted(topic for topic, each in seen.forms.items() if each == form))
+        found = f"the newest records of {topics} are in {form}, LEADLINE_FORMAT is {seen.form} here"
+        if form == "confluent" and not seen.has_registry:
+            mend = "set LEADLINE_SCHEMA_REGISTRY to the one of the workers: nothing here reads these records without it"
+            yield wrong("form of topics", found, mend)
+        else:
+            mend = "give all processes of an installation the same; where you have just changed it, this passes"
+            yield note("form of topics", found, mend)
+
+
 def judge_clock(seen: Seen) -> Iterator[Finding]:
     """Whether this machine's clock goes with the broker's, where records say so: what is told here of ages depends on it."""
     newest = max((each.at_ms for each in seen.workers), default=0)

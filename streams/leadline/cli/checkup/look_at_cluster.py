@@ -12,6 +12,7 @@ from leadline.cli.checkup.judge_traffic import (
     HOUR_MS,
     judge_clock,
     judge_feeds,
+    judge_forms,
     judge_letters,
     judge_names,
     judge_stages,
@@ -36,11 +37,13 @@ from leadline.wire.letters import reason_of, topic_of
 from leadline.wire.partitions import partition_of
 from leadline.wire.plan import Plan
 from leadline.wire.run import Run
-from leadline.wire.topics import DEAD_LETTERS, WORKERS
+from leadline.wire.single import form_of
+from leadline.wire.topics import DEAD_LETTERS, TOPICS, WORKERS
 
 T = TypeVar("T")
 _WITHIN_S = 8.0
 _SAMPLE = 500
+_NEWEST = 5
 _LETTERS = 20_000
 _STEP_MS = 600_000
 _DAY_STEPS = 150
@@ -108,11 +111,14 @@ async def _traffic(bootstrap: str, settings: Settings, models: list[str]) -> lis
             failed.append(wrong(what, reason, "try again; then look at the brokers, and at the rights of this user"))
             return otherwise
 
-    workers, rollouts, letters, trainings, feeds, stages = await asyncio.gather(
+    workers, rollouts, letters, (trainings, forms), feeds, stages = await asyncio.gather(
         seen("workers", told(bootstrap, f"{prefix}.{WORKERS}"), dict[bytes, Told]()),
         seen("rollouts", _rollouts(bootstrap, settings.prefix), list[Rollout]()),
         seen("dead letters", _letters(bootstrap, prefix), list[Letters]()),
-        seen("trainings", asked(bootstrap, prefix), list[Asked]()),
+        asyncio.gather(
+            seen("trainings", asked(bootstrap, prefix), list[Asked]()),
+            seen("form of topics", _forms(bootstrap, prefix), dict[str, str]()),
+        ),
         asyncio.gather(*(seen(topic, _feed(bootstrap, f"{prefix}.{topic}"), None) for topic in _FEEDS)),
         asyncio.gather(*(seen(f"stage {step.name}", _waiting(bootstrap, prefix, step), None) for step in STEPS)),
     )
@@ -127,6 +133,9 @@ async def _traffic(bootstrap: str, settings: Settings, models: list[str]) -> lis
         letters=letters,
         feeds={topic: feed for topic, feed in zip(_FEEDS, feeds, strict=True) if feed is not None},
         trainings=trainings,
+        form=settings.format,
+        has_registry=settings.schema_registry is not None,
+        forms=forms,
     )
     return [*judge(what), *failed]
 
@@ -135,7 +144,7 @@ def judge(seen: Seen) -> list[Finding]:
     """All that is to be said of what was seen."""
     judges: list[Callable[[Seen], Any]] = [
         judge_clock, judge_workers, judge_stages, judge_models, judge_feeds, judge_names, judge_letters,
-        judge_trainings,
+        judge_trainings, judge_forms,
     ]  # fmt: skip
     return [finding for judge_one in judges for finding in judge_one(seen)]
 
@@ -165,6 +174,23 @@ def _reason(headers: Mapping[str, bytes | None]) -> tuple[str, str]:
     """The reason of a dead letter and the topic of its record; anybody may have written them."""
     said = {name: as_text(value) for name, value in headers.items()}
     return shown(reason_of(said) or "unknown"), shown(topic_of(said) or "unknown")
+
+
+async def _forms(bootstrap: str, prefix: str) -> dict[str, str]:
+    """The form of the newest record of each topic that people read, where there is one among its last offsets."""
+    names = [topic.name for topic in TOPICS if topic.has_form]
+    found = await asyncio.gather(*(_form(bootstrap, f"{prefix}.{name}") for name in names))
+    return {name: form for name, form in zip(names, found, strict=True) if form is not None}
+
+
+async def _form(bootstrap: str, topic_name: str) -> str | None:
+    newest: tuple[int, bytes] | None = None
+    async with Reader(bootstrap, topic_name) as reader:
+        await reader.from_newest(_NEWEST)
+        async for run in reader.until(await reader.ends()):
+            values = [(at_ms, value) for at_ms, value in zip(run.timestamps, run.values, strict=True) if value]
+            newest = max([*values, *([newest] if newest else [])], default=None)
+    return None if newest is None else form_of(newest[1])
 
 
 async def _feed(bootstrap: str, topic_name: str) -> Feed:
