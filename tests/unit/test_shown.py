@@ -9,6 +9,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from leadline.cli.common import put, put_json, say
 from leadline.cli.metrics_table import newest, tables
 from leadline.cli.record_fields import record_fields
 from leadline.cli.tail import fields as tailed
@@ -116,3 +117,10 @@ def test_a_file_of_metrics_has_intervals_and_the_error_of_auc():
             "accuracy precision recall f1 logloss brier auc mean_score outcome_rate"
         ).split()
     )
+
+
+def test_a_name_that_is_the_code_of_an_emoji_stays_as_it_is(capsys):
+    put_json({"segment": ":key:"})
+    put("a:car:b")
+    say("a:car:b")
+    assert capsys.readouterr() == ('{"segment": ":key:"}\na:car:b\n', "a:car:b\n")
