@@ -59,5 +59,14 @@ class Terms(NamedTuple):
 
     def is_over(self, block: int) -> bool:
         """Whether all windows of a block are mature by the clock."""
-        end = self.since // self.window * self.window + (block + 1) * self.block
-        return self.now > end + self.mature_after
+        return block < self.over
+
+    @property
+    def over(self) -> int:
+        """How many blocks are over by the clock, whether there are pairs in them or not; below 0: the first one is not yet begun.
+
+        >>> settings = ModelSettings(name="m", window=10, horizon=5)
+        >>> [Terms.of(settings, 20, now).over for now in (35, 36, 45, 46)]
+        [0, 1, 1, 2]
+        """
+        return (self.now - 1 - self.mature_after - self.since // self.window * self.window) // self.block
