@@ -10,7 +10,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -31,6 +31,7 @@ from leadline.records import PredictionRequest, Rollout, WindowPartial
 from leadline.settings import ModelSettings, Settings, load_settings
 from leadline.topology import Step, step
 from leadline.wire.codec import FEW_REQUESTS, WIRE, Wire, encode, unusual
+from leadline.wire.glances import NO_GLANCES, Glances
 from leadline.wire.rules import broken, broken_record
 from leadline.wire.run import DeadLetter, Run
 from leadline.wire.schemas import HEAD_BYTES
@@ -118,7 +119,7 @@ def wire(names: Mapping[str, str], mark: Path) -> Wire:
     """The runner's form; with the first records the time is written into the file ``mark``."""
 
     def decode(
-        run: Run, max_bytes: int, max_ahead_ms: int | None = None, glances: Collection[str] = ()
+        run: Run, max_bytes: int, max_ahead_ms: int | None = None, glances: Glances = NO_GLANCES
     ) -> tuple[Batch, list[DeadLetter]]:
         if run.topic not in names:  # a table, which is in the product's own form
             return WIRE.decode(run, max_bytes, max_ahead_ms, glances)

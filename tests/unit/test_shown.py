@@ -9,6 +9,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from leadline.cli.common import put, put_json, say
 from leadline.cli.metrics_table import newest, put_tables, tables
 from leadline.cli.record_fields import record_fields
 from leadline.cli.tail import fields as tailed
@@ -151,3 +152,10 @@ def test_a_category_that_is_missing_is_null_and_comes_back():
     [value] = [own_json.write("predictions", "Prediction", to_dict(replace(PREDICTION, categories=[""])), known)]
     assert json.loads(value)["categories"] == {"city": None}
     assert read("predictions", value).categories == [""]
+
+
+def test_a_name_that_is_the_code_of_an_emoji_stays_as_it_is(capsys):
+    put_json({"segment": ":key:"})
+    put("a:car:b")
+    say("a:car:b")
+    assert capsys.readouterr() == ('{"segment": ":key:"}\na:car:b\n', "a:car:b\n")

@@ -18,8 +18,9 @@ from leadline.settings import Settings, SettingsError, duration_ms, load_setting
 
 T = TypeVar("T")
 ANSWERS_S = 15.0
-out = Console()
-err = Console(stderr=True)
+out = Console(emoji=False)
+"""Names from outside may hold what is the code of an emoji, such as ``:key:``."""
+err = Console(stderr=True, emoji=False)
 LINE = 2000
 COLUMNS = 80
 

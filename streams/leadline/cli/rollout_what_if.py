@@ -68,6 +68,8 @@ def simulate(
         _put(question, decided, found)
     if decided.letters:
         say(told(decided.letters))
+    if decided.late:
+        say(f"{decided.late:,} pairs count for nothing: a prediction of them came after their window was due")
 
 
 def _settings(
@@ -86,7 +88,7 @@ def _settings(
         policy = RolloutSettings.model_validate(values)
         return known.model_copy(update={"rollout": policy, "approval": ApprovalSettings()})
     except ValidationError as error:
-        raise SettingsError(explain(error)) from None
+        raise typer.BadParameter(explain(error)) from None
 
 
 def fields(question: "Question", decided: "Decided", requests: dict[str, int]) -> dict[str, Any]:
@@ -137,4 +139,4 @@ def _put(question: "Question", decided: "Decided", found: dict[str, Any]) -> Non
 def _why(decided: "Decided") -> str:
     if decided.verdict is not None:
         return decided.verdict.reason
-    return decided.looks[-1].look.reason if decided.looks else "no window was due before the logs ended"
+    return decided.looks[-1].look.reason if decided.looks else "no pair was due before the logs ended"

@@ -1,5 +1,9 @@
-"""The logs of two versions that scored the same requests."""
+"""The logs of two versions that scored the same requests.
 
+A request has one event time and one segment, as where it was asked for: those that the first record of the champion says.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from leadline.core.columnar.columns import Ints
+from leadline.records import brief
 from leadline.replay.errors import LogError
 from leadline.replay.logs import Log, read_logs
 from leadline.settings import ModelSettings
@@ -30,8 +35,15 @@ class PairedLogs(NamedTuple):
 
     @property
     def ends_ms(self) -> int:
-        """The latest time in the logs."""
+        """When the last record arrived, whatever it is about."""
         return max(each.latest_ms for each in self)
+
+    def due_ms(self, settings: ModelSettings) -> Iterator[tuple[Log, Ints]]:
+        """Each log, and when the windows of its requests are due."""
+        ids, times = self.champion.columns["request_id"], _event_times(self.champion)
+        for log in self:
+            at = pc.index_in(log.columns["request_id"], value_set=ids).to_numpy()
+            yield log, times[at] // settings.window * settings.window + settings.window + settings.mature_after
 
     def requests(self) -> dict[str, int]:
         """The event time of each request, as its first record says it."""
@@ -46,8 +58,8 @@ class PairedLogs(NamedTuple):
 def read_pairs(
     predictions: Path, outcomes: Path, settings: ModelSettings, champion: str, challenger: str, positive: str | None
 ) -> PairedLogs:
-    """The records of the requests that both versions scored. Raises LogError that names the file and what is wrong."""
-    logged, known = read_logs(predictions, outcomes, settings.name, settings.task, positive)
+    """The records of the requests that both versions scored, in order of arrival. Raises LogError that names the file and what is wrong."""
+    logged, known = map(_in_order, read_logs(predictions, outcomes, settings.name, settings.task, positive))
     versions = logged.columns["model_version"]
     there = sorted(pc.unique(versions).to_pylist())
     for each in (champion, challenger):
@@ -62,8 +74,33 @@ def read_pairs(
         raise LogError(
             f"{predictions}: no request was scored by both {champion} and {challenger}: there is nothing to compare"
         )
-    second = replace(second.with_columns({"role": pa.repeat("shadow", len(second))}), topic="shadow-predictions")
-    return PairedLogs(first, second, _of(known, first))
+    _check_protected(predictions, first, settings.rollout.protected)
+    return PairedLogs(first, _shadows(second, first), _of(known, first))
+
+
+def _in_order(log: Log) -> Log:
+    """A log in order of arrival, that ends with its last record."""
+    ends_ms = int(log.arrival_ms.max())
+    return replace(log.until(ends_ms), latest_ms=ends_ms)
+
+
+def _shadows(log: Log, answers: Log) -> Log:
+    """What is said beside the answers, of the requests as the answers have them."""
+    at = pc.index_in(log.columns["request_id"], value_set=answers.columns["request_id"])
+    asked = {name: answers.columns[name].take(at) for name in ("event_time", "segments")}
+    return replace(log.with_columns({**asked, "role": pa.repeat("shadow", len(log))}), topic="shadow-predictions")
+
+
+def _check_protected(path: Path, log: Log, protected: Sequence[str]) -> None:
+    """Nothing is ever proven of a segment that nobody is in."""
+    there = sorted(pc.unique(log.columns["segments"].flatten()).to_pylist())
+    unknown = [brief(each) for each in protected if each not in ("*", *there)]
+    if unknown:
+        more = ", ..." if len(there) > _NAMED else ""
+        raise LogError(
+            f"{path}: rollout.protected names {', '.join(unknown[:_NAMED])}, and no request of both versions is in it: their segments are "
+            f"{', '.join(map(brief, there[:_NAMED]))}{more}"
+        )
 
 
 def _of(log: Log, other: Log) -> Log:

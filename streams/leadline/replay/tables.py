@@ -19,11 +19,14 @@ _PARSE = pyarrow.csv.ParseOptions(newlines_in_values=True)
 def read_table(path: Path, names: Sequence[str]) -> pa.RecordBatch:
     """These columns of a CSV file, as text. Raises LogError where it has them not, or has no rows."""
     try:
-        with pyarrow.csv.open_csv(path, parse_options=_PARSE) as reader:
+        with pyarrow.csv.open_csv(path, _READ, _PARSE) as reader:
             there = reader.schema.names
         missing = missing_columns(names, there)
         if missing:
             raise LogError(f"{path}: not a log with the columns {', '.join(names)}: {missing}")
+        twice = [name for name in names if there.count(name) > 1]
+        if twice:
+            raise LogError(f"{path}: has more than one column {', '.join(twice)}: nobody knows which one counts")
         types = dict.fromkeys(there, pa.string())
         options = pyarrow.csv.ConvertOptions(column_types=types, include_columns=list(names), strings_can_be_null=False)
         table = pyarrow.csv.read_csv(path, _READ, _PARSE, options)

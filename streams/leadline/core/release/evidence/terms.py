@@ -66,6 +66,15 @@ class Terms(NamedTuple):
 
     def is_over(self, block: Ints) -> Bools:
         """Whether all windows of a block are mature by the clock."""
-        first_open = (self.now - self._begin - self.mature_after - 1) // self.block
-        over: Bools = block < first_open
+        over: Bools = block < self.over
         return over
+
+    @property
+    def over(self) -> int:
+        """How many blocks are over by the clock, whether there are pairs in them or not; below 0: the first one is not yet begun.
+
+        >>> settings = ModelSettings(name="m", window=10, horizon=5)
+        >>> [Terms.of(settings, 20, now).over for now in (35, 36, 45, 46)]
+        [0, 1, 1, 2]
+        """
+        return (self.now - 1 - self.mature_after - self._begin) // self.block

@@ -95,8 +95,9 @@ class Looking:
     def _is_due(self, model: str, of: OfModel, settings: ModelSettings) -> bool:
         """Whether windows have become due, or a cycle is over, or there are corrections and the last look is long enough ago."""
         assert of.under_way is not None
-        looked = of.under_way.looked
-        if model in self._due or cycle_of(of.clock, settings) != cycle_of(looked, settings):
+        began, looked = of.under_way.began, of.under_way.looked
+        over = [Terms.of(settings, began, now).over for now in (of.clock, looked)]
+        if model in self._due or over[0] != over[1]:
             return True
         return model in self._corrected and of.clock >= looked + LOOK_MS
 

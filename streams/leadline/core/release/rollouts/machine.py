@@ -114,7 +114,8 @@ class Machine:
         rollout = of.under_way
         assert rollout is not None
         if said.person or rollout.told[:1] != ["promote"]:
-            self._told.verdict(model, rollout, "promote", said, at_ms)
+            verdict = "promote" if said.person or rollout.proven else "inconclusive"
+            self._told.verdict(model, rollout, verdict, said, at_ms)
         of.spent = 0.0 if said.person else of.spent + self._looking.margin(of, settings)
         self._release([each for each in rollout.arms if each != rollout.version], model)
         rollout.state, rollout.since, rollout.told, rollout.held = State.WATCHED.value, of.clock, [], ""
