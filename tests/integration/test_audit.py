@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -169,6 +170,7 @@ async def decided(place, tmp_path, monkeypatch):
     second = next(entry.arrival_time for entry in entries if entry.value == value_of(SECOND))
     answer = Prediction("r1", "m", "v2", "champion", "", 0, second + 1, 0.75, 1, [], "s", [], None)
     await publish(bootstrap, prefix, "predictions", answer)
+    await publish(bootstrap, prefix, "predictions", replace(answer, request_id="r2", role="challenger"))
     for name, value in place.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
@@ -206,6 +208,8 @@ def test_the_commands_tell_what_was_decided_and_by_whom(decided, capsys):
     ]  # fmt: skip
     assert said(capsys, "who", "--at", "1999-01-01T00:00:00Z", "--model", "m")[0] == 1
     assert said(capsys, "who", "--request", "nobody")[0] == 1
+    code, lines = said(capsys, "who", "--request", "r2")  # in a canary a challenger answers
+    assert (code, "request r2: m v2 answered 0.75" in lines[0]) == (0, True)
 
 
 def test_an_export_is_verified_with_and_without_leadline(decided, capsys):

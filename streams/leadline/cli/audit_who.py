@@ -41,14 +41,14 @@ class History:
         self._rows.append((entry, record))
 
     def rollout(self, at_ms: int, version: str | None = None) -> tuple[AuditEntry, Rollout] | None:
-        """The newest rollout that had come by a time. Of a version that is named, the first one where clocks disagree by that much.
+        """The newest rollout that was in effect at a time. Of a version that is named, the first one where clocks disagree by that much.
 
         That version is the champion, or answers a share.
         """
         rows = [(entry, each) for entry, each in self._rows if isinstance(each, Rollout)]
         if version is not None:
             rows = [row for row in rows if row[1].champion == version or row[1].shares.get(version)]
-        before = [row for row in rows if row[0].arrival_time <= at_ms]
+        before = [row for row in rows if max(row[0].arrival_time, row[1].effective_at) <= at_ms]
         found = before[-1:] or (rows[:1] if version is not None else [])
         return found[0] if found else None
 
