@@ -209,6 +209,8 @@ def test_the_commands_tell_what_was_decided_and_by_whom(decided, capsys):
     ]  # fmt: skip
     assert said(capsys, "who", "--at", "1999-01-01T00:00:00Z", "--model", "m")[0] == 1
     assert said(capsys, "who", "--request", "nobody")[0] == 1
+    code, lines = said(capsys, "who", "--request", "r2")  # in a canary a challenger answers
+    assert (code, "request r2: m v2 answered 0.75" in lines[0]) == (0, True)
 
 
 def test_an_export_is_verified_with_and_without_leadline(decided, capsys):

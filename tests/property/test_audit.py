@@ -109,7 +109,19 @@ def test_bytes_that_are_no_entry_are_found(said, data):
     lines = lines_of(data.draw(RECORDS))
     at = data.draw(st.integers(0, len(lines) - 1))
     lines[at] = data.draw(
-        st.sampled_from(["", "{", "[]", "null", "1", '"\\ud800"', "[" * 20_000, lines[at][:-1] + ',"more":1}'])
+        st.sampled_from(
+            [
+                "",
+                "{",
+                "[]",
+                "null",
+                "1",
+                '"\\ud800"',
+                "[" * 20_000,
+                lines[at][:-1] + ',"more":1}',
+                '{"value":"bQ==",' + lines[at][1:],
+            ]
+        )
     )
     assert said(lines) == f"entry {at + 1}: it is no entry"
 

@@ -1,12 +1,14 @@
 """The chain of decisions: what is in an entry, what stops nothing, and what it costs nobody."""
 
 import random
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from hashlib import sha256
 
 import pytest
+import typer
 
+from leadline.cli.audit import _digest
 from leadline.cli.audit_who import History
 from leadline.cli.audit_words import said
 from leadline.cli.record_fields import record_fields
@@ -205,6 +207,22 @@ def test_what_the_audit_does_not_hold_is_said():
     missing = [step.missing for step in history().explain("v2", None)]
     assert len(missing) == 4
     assert all(missing)
+
+
+@pytest.mark.parametrize(
+    ("head", "found"), [("", ""), (f" {'AB' * 32}\n", "ab" * 32), ("ab" * 31, None), ("head", None)]
+)
+def test_a_head_is_a_digest_or_a_wrong_call(head, found):
+    with nullcontext() if found is not None else pytest.raises(typer.BadParameter, match="is no digest"):
+        assert _digest(head) == found
+
+
+def test_who_answered_at_a_time_is_by_when_a_rollout_takes_effect():
+    found, made = History(), Chain()
+    for version, effective_at in (("v1", 0), ("v2", 3_100)):
+        rollout = Rollout("m", version, 100, "ada", "", effective_at=effective_at)
+        found.add(made.add("rollouts", 0, Raw(0, b"m", b"", ""), 100), rollout)
+    assert [found.rollout(at)[1].champion for at in (100, 3_099, 3_100)] == ["v1", "v1", "v2"]
 
 
 # -- kills ----------------------------------------------------------------------------------------------------------------

@@ -1,8 +1,5 @@
 """The gate of a version on the disk: what passes, what is stopped and by which name, and what is no evidence."""
 
-import sys
-from types import ModuleType
-
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -12,7 +9,6 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from leadline.learning.add import add_version
 from leadline.learning.errors import NotHereError, RegistryError
 from leadline.learning.gate import gate_version
-from leadline.records import Check
 from leadline.settings import ModelSettings
 
 DAY = 86_400_000
@@ -170,33 +166,62 @@ def test_a_row_that_the_challenger_does_not_score_stops_it(gated):
     assert outcomes(verdict)["scored", "*"] == "passed"  # neither scores them
 
 
+OWN = """
+import os, signal, sys, threading, time
+from leadline.records import Check
+
+def ok(name="ok"):
+    return Check(name, "*", 1.0, None, "passed", "good")
+def profit(held, champion, challenger):
+    assert (held.num_rows, len(champion), len(challenger)) == (6000, 6000, 6000)
+    champion[:] = challenger[:] = 0.0
+    threading.Thread(target=time.sleep, args=(10_000,)).start()
+    print("it prints", flush=True)
+    return [Check("profit", "*", 1.0, 0.0, "passed", "it earns 1"), Check("loss", "", 2, 1, "failed", "it loses 2 \\ud800")]
+def unchanged(held, champion, challenger):
+    return Check("unchanged", "*", challenger.std(), None, "passed" if challenger.std() > 0 else "failed", "")
+def broken(*_): 1 / 0
+def nothing(*_): return []
+def other(*_): return Check("other", "*", float("nan"), None, "passed", "good")
+def wrong(*_): return Check("wrong", "*", 1.0, None, "fine", "good")
+def ends(*_): sys.exit(0)
+def at_once(*_): os._exit(0)
+def killed(*_): os.kill(os.getpid(), signal.SIGSEGV)
+def hangs(*_): time.sleep(10_000)
+def unseen(*_): return Check("not-compared", "*", 1.0, None, "failed", "it loses")
+"""
+
+
 @pytest.fixture
-def own(monkeypatch):
+def own(monkeypatch, tmp_path):
     """A module with checks of the user's own."""
-    module = ModuleType("own_checks")
-    monkeypatch.setitem(sys.modules, "own_checks", module)
-    return module
+    (tmp_path / "own_checks.py").write_text(OWN)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
 
-def test_checks_of_ones_own(gated, own):
-    def profit(held, champion, challenger):
-        assert (held.num_rows, len(champion), len(challenger)) == (6000, 6000, 6000)
-        return [Check("profit", "*", 1.0, 0.0, "passed", "it earns 1"), Check("loss", "", 2, 1, "failed", "it loses 2")]
-
-    own.profit = profit
-    own.broken = lambda *_: 1 / 0
-    own.nothing = lambda *_: []
-    own.other = lambda *_: Check("other", "*", float("nan"), None, "passed", "good")
-    own.wrong = lambda *_: Check("wrong", "*", 1.0, None, "fine", "good")
-    named = ["profit", "broken", "nothing", "other", "wrong", "gone"]
-    settings = {"gate": {"margin": 0.1, "checks": [*(f"own_checks:{each}" for each in named), "no-such-module"]}}
-    verdict = gated("worse", "worse", settings)
+@pytest.mark.usefixtures("own")
+def test_checks_of_ones_own(gated, capfd):
+    lost = "broken nothing wrong gone ends at_once killed unseen".split()
+    named = [f"own_checks:{each}" for each in ("profit", "unchanged", "other", *lost)]
+    verdict = gated("worse", "worse", {"gate": {"margin": 0.1, "checks": [*named, "no-such-module"]}})
     found = {name: each for (name, _), each in outcomes(verdict).items()}
-    assert (found["profit"], found["loss"], found["other"]) == ("passed", "failed", "no-evidence")
-    for each in ("broken", "nothing", "wrong", "gone"):
-        assert found[f"own_checks:{each}"] == "no-evidence"
-    assert found["no-such-module"] == "no-evidence"
+    assert (found["profit"], found["loss"], found["unchanged"]) == ("passed", "failed", "passed")
+    for each in ("other", *(f"own_checks:{each}" for each in lost), "no-such-module"):
+        assert found[each] == "no-evidence"
+    why = {each.name.removeprefix("own_checks:"): each.reason for each in verdict.checks}
+    assert "SystemExit: 0" in why["ends"]
+    assert "without an answer (SIGSEGV)" in why["killed"]
+    assert why["loss"].isascii()
     assert verdict.verdict == "reject"
+    out, err = capfd.readouterr()
+    assert ("it prints" in out, "it prints" in err) == (False, True)
+
+
+@pytest.mark.usefixtures("own")
+def test_a_check_that_hangs_is_ended(gated):
+    verdict = gated("worse", "worse", {"gate": {"checks": ["own_checks:hangs"]}, "training": {"timeout": "1s"}})
+    assert outcomes(verdict)["own_checks:hangs", "*"] == "no-evidence"
+    assert "it took longer than 1 s" in verdict.checks[-1].reason
 
 
 def test_what_cannot_be_read_is_one_line(gated, tmp_path):

@@ -86,6 +86,13 @@ def with_state(kind, state):
     return head + pickle.dumps(state, 5)[2:].removesuffix(b".") + b"b."
 
 
+def pipeline_of(steps):
+    """A pipeline with such steps."""
+    found = compose.Pipeline()
+    found.steps = steps
+    return pickle.dumps(found, 5)
+
+
 HOSTILE = {
     "eval": Does(eval, "RAN.append(1)"),
     "exec": Does(exec, "RAN.append(1)"),
@@ -129,6 +136,10 @@ def test_it_is_refused(name):
         (HEAD + b"\x80\x05\x82\x01.", "is no stored river model"),  # what others have registered with copyreg
         (HEAD + b"\x80\x05cos\nsystem\n.", "is no stored river model"),
         (HEAD + b"\x80\x05\x8c\x0briver.stats\x8c\x0bbase.os.pat\x93.", "m is"),
+        (HEAD + b"\x80\x05})" + b"\x85" * 3_000_000 + b"K\x01s.", "more than 100 tuples in each other"),  # to hash it ends the process
+        (HEAD + b"\x80\x05)" + b")\x86" * 3_000_000 + b"\x85.", "more than 100 tuples in each other"),
+        (HEAD + pipeline_of(5), "holds a Pipeline, and should hold"),
+        (HEAD + pipeline_of({}), "holds a Pipeline, and should hold"),
         (HEAD + pickle.dumps({"a": 1}, 5), "should hold a river Classifier"),
         (HEAD + pickle.dumps(linear_model.LinearRegression(), 5), "should hold a river Classifier"),
         (HEAD + pickle.dumps(model(), 5)[:-9], "is no stored river model"),

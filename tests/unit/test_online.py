@@ -12,6 +12,7 @@ from leadline.learning.limits import RIVER
 from leadline.learning.model_files import ModelFiles
 from leadline.learning.toml import settings_toml
 from leadline.learning.training import TrainingError, make_candidate
+from leadline.learning.training.forget import forget
 from leadline.learning.training.receipt import read_receipt
 from leadline.learning.training.verify import verify
 from trainings import Log, drawn, labeled, request, with_model
@@ -142,6 +143,19 @@ def test_what_is_said_after_a_row_was_learned_is_counted(tmp_path, code):
         "corrected after it was learned": 30, "labeled again": 10, "taken back after it was learned": 10,
     }  # fmt: skip
     assert (receipt.online.start, receipt.data.rows) == ({"0": 180}, 320)
+
+
+def test_where_a_person_was_erased_the_next_snapshot_learns_all_that_the_one_before_held_out(tmp_path, code):
+    found = with_model(tmp_path, recipe="online_recipes:build", online=True, holdout=0.2)
+    log = logged(labeled(drawn(300)), 1)
+    made(tmp_path, found, log, {"0": 200}, "t1")
+    [*_, forgotten] = forget(tmp_path, "u7", "their right", 0)
+    assert forgotten.rows == 4
+    version = made(tmp_path, found, log, {"0": 300}, "t2").version
+    receipt, _ = read_receipt(tmp_path, "m", version)
+    assert (receipt.online.before, receipt.data.rows, receipt.data.left_out) == ("v2", 140, {})
+    assert verify(tmp_path, "m", "v2").outcome == "erased"
+    assert verify(tmp_path, "m", version, Log(list(pieces(log, {"0": 300})))).log == "same rows"
 
 
 def test_another_recipe_or_setting_begins_anew_and_a_wrong_one_is_named(tmp_path, code):

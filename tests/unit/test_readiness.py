@@ -59,6 +59,7 @@ SICK = [
     ("watch", "nothing is known of auc", {"settings": model(alerts={"metric": "auc"})}),
     ("watch", "nothing opens", {"settings": model(alerts={"weights": {}})}),
     ("gate", "no verdict of the gate about v2", {"gate": None}),
+    ("gate", "compared v2 with v1, and v3 answers now", {"champions": ["v3", "v1"]}),
     ("gate", "hold: too few rows", {"gate": replace(GATE, verdict="hold", reason="too few rows")}),
     ("approval", "nobody has to agree", {"settings": model(approval={})}),
     ("approval", "nothing can be approved", {"settings": model(approval={"policy": "two", "proof": "signature", "keys": {"ada": "0"}})}),

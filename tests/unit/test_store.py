@@ -151,6 +151,27 @@ def test_training_sets_are_shared_and_erased_for_all(here, elsewhere):
     assert TrainingSets(third.mirror, "fraud").path("d").read_bytes() == b"without "
 
 
+def test_what_is_erased_comes_back_from_no_other_machine_and_is_not_lost_where_the_store_was_away(here, elsewhere):
+    """A copy of before is copied again; what was erased here and never came to the store is there again, to be erased again."""
+    make(here.mirror)
+    one, other = (TrainingSets(each.mirror, "fraud") for each in (here, elsewhere))
+    one.folder.mkdir()
+    one.path("d").write_bytes(b"with Ada and Bob")
+    here.publish("fraud", "v1")
+    elsewhere.fetch_sets("fraud")
+    one.note(one.path("d"), {"before": "1", "after": "2"})
+    one.path("d").write_bytes(b"with Bob")
+    here.fetch_sets("fraud")  # the store was away when this was to be published
+    assert (one.path("d").read_bytes(), one.erasures(one.path("d"))) == (b"with Ada and Bob", [])
+    one.note(one.path("d"), {"before": "1", "after": "2"})
+    one.path("d").write_bytes(b"with Bob")
+    here.publish_sets("fraud", anew=True)
+    elsewhere.fetch_sets("fraud")
+    assert (other.path("d").read_bytes(), len(other.erasures(other.path("d")))) == (b"with Bob", 1)
+    elsewhere.publish_sets("fraud", anew=True)
+    assert here._read("d.parquet", "fraud", ".training-sets") == b"with Bob"
+
+
 def test_while_the_store_is_away_what_is_here_is_used_and_what_is_not_is_asked_for_again(here, elsewhere, monkeypatch):
     make(here.mirror)
     make(here.mirror, "v2", 1.0)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from pyarrow import csv
 
 from commands import run
 from leadline.learning.errors import RegistryError
@@ -33,6 +34,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from beside import C
+from elsewhere import N
 from sample import build as sampled
 
 
@@ -45,7 +47,7 @@ def linear(params):
 
 
 def forest(params, seed):
-    return encoded(RandomForestClassifier(n_estimators=10, random_state=seed))
+    return encoded(RandomForestClassifier(n_estimators=N, random_state=seed))
 
 
 def unseeded(params):
@@ -83,6 +85,11 @@ def searched(params):
 """
 
 
+def on_path(folder):
+    """Two folders of code, of which the second is not where the recipe is."""
+    return os.pathsep.join([str(folder / "code"), str(folder / "code" / "apart")])
+
+
 @pytest.fixture(scope="module")
 def originals(tmp_path_factory):
     """A folder of recipes, and models whose v2 was made by one of them."""
@@ -91,8 +98,10 @@ def originals(tmp_path_factory):
     (folder / "code" / "recipes.py").write_text(RECIPES)
     (folder / "code" / "beside.py").write_text("C = 1.0\n")
     shutil.copy(SAMPLE, folder / "code" / "sample.py")
+    (folder / "code" / "apart").mkdir()
+    (folder / "code" / "apart" / "elsewhere.py").write_text("N = 10\n")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(folder / "code"))
+        patch.setenv("PYTHONPATH", on_path(folder))
         for kind, params in {"linear": {"C": 2.0}, "forest": {}}.items():
             found = with_model(folder / kind, recipe=f"recipes:{kind}", params=params)
             make_candidate(folder / kind, found, "v1", request(), [ROWS], {"0": 400}, 7, lambda _: None, lambda: False)
@@ -103,7 +112,7 @@ def originals(tmp_path_factory):
 def made(originals, tmp_path, monkeypatch):
     """Gives a copy of such models, with the recipes copied too."""
     shutil.copytree(originals / "code", tmp_path / "code")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "code"))
+    monkeypatch.setenv("PYTHONPATH", on_path(tmp_path))
 
     def copied(kind):
         return Path(shutil.copytree(originals / kind, tmp_path / "models-of-another-place"))
@@ -132,7 +141,7 @@ def test_the_same_comes_of_it_in_another_process_another_folder_and_on_another_d
     (tmp_path / "later").mkdir()
     later = "import time\n\nnow = time.time\ntime.time = lambda: now() + 40 * 86_400\n"
     (tmp_path / "later" / "sitecustomize.py").write_text(later)
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'code'}{os.pathsep}{tmp_path / 'later'}")
+    monkeypatch.setenv("PYTHONPATH", f"{on_path(tmp_path)}{os.pathsep}{tmp_path / 'later'}")
     found = verify(made("linear"), "m", "v2", Log([ROWS.slice(200), ROWS.slice(0, 200)]))
     assert (found.outcome, found.differs, found.log) == ("reproduced", [], "same rows")
     assert found.again == found.digest
@@ -142,7 +151,7 @@ def test_the_same_comes_of_it_in_another_process_another_folder_and_on_another_d
     "kind", ["unseeded", "boosting", "search", "searched", "sampled", "xgboost", "lightgbm", "xgboost_behind", ""]
 )
 def test_each_kind_of_model_is_equal_when_it_is_trained_again(originals, monkeypatch, tmp_path, kind):
-    monkeypatch.setenv("PYTHONPATH", str(originals / "code"))
+    monkeypatch.setenv("PYTHONPATH", on_path(originals))
     rows = next(
         each for each in (originals / "linear" / "m" / ".training-sets").glob("*.parquet") if "held" not in each.name
     )
@@ -180,12 +189,33 @@ def test_a_changed_row_and_a_changed_line_beside_the_recipe_are_named(made, tmp_
     assert "beside.py was" in said
 
 
+def test_a_module_from_another_folder_of_the_path_is_code_too(made, tmp_path):
+    root = made("forest")
+    (tmp_path / "code" / "apart" / "elsewhere.py").write_text("N = 11\n")
+    names, said = differs(root)
+    assert names == ["code"]
+    assert "elsewhere.py was" in said
+
+
+def test_a_base_that_was_changed_since_is_named_and_has_no_effect(tmp_path):
+    found = with_model(tmp_path, base="past.csv")
+    csv.write_csv(drawn(300, seed=3), tmp_path / "m" / "past.csv")
+    make_candidate(tmp_path, found, "v1", request(), [ROWS], {"0": 400}, 7, lambda _: None, lambda: False)
+    assert verify(tmp_path, "m", "v2").differs == []
+    csv.write_csv(drawn(299, seed=3), tmp_path / "m" / "past.csv")
+    again = verify(tmp_path, "m", "v2")
+    assert again.outcome == "reproduced"
+    assert [each.partition(" has ")[0] for each in again.differs] == ["data: base past.csv"]
+    (tmp_path / "m" / "past.csv").unlink()
+    assert "is not here" in verify(tmp_path, "m", "v2").differs[0]
+
+
 def test_another_parameter_or_platform_is_named(made):
     root = made("linear")
     changed(root, "receipt.json", lambda receipt: receipt["config"].update(params={"C": 0.001}))
     changed(root, "receipt.json", lambda receipt: receipt["platform"].update(machine="sparc"))
     names, said = differs(root)
-    assert names == ["config", "platform"]
+    assert names == ["platform", "config"]
     assert "params was {'C': 0.001}, and is {'C': 2.0}" in said
     assert "'sparc'" in said
 
@@ -227,7 +257,7 @@ def test_settings_that_changed_since_are_said_and_have_no_effect(made):
     ],
 )
 def test_what_the_log_gives_is_said_apart_from_the_model(originals, monkeypatch, log, said):
-    monkeypatch.setenv("PYTHONPATH", str(originals / "code"))
+    monkeypatch.setenv("PYTHONPATH", on_path(originals))
     heard = []
     found = verify(originals / "linear", "m", "v2", log, heard.append)
     assert (found.outcome, found.log) == ("reproduced", said)

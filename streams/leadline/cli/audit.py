@@ -1,5 +1,6 @@
 """``leadline audit``: the chain of what was decided; shown, verified, asked, handed out."""
 
+import re
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -86,7 +87,7 @@ def verify(
 
     docs/audit_verify.py does the same to an export, without Leadline.
     """
-    walk = wait_for(_walk(exported(file) if file is not None else _logged(), head))
+    walk = wait_for(_walk(exported(file) if file is not None else _logged(), _digest(head)))
     if json:
         put_json(walk.as_fields())
     else:
@@ -94,6 +95,16 @@ def verify(
             put(line)
     if walk.wrong:
         raise SystemExit(1)
+
+
+def _digest(head: str) -> str:
+    """A digest as it is compared. Raises BadParameter for what is none: it would look like a chain that was cut off."""
+    found = head.strip().lower()
+    if found and not re.fullmatch("[0-9a-f]{64}", found):
+        raise typer.BadParameter(
+            f"--head {head!r} is no digest: it has 64 hexadecimal digits, as `leadline audit verify` says it"
+        )
+    return found
 
 
 def _logged() -> AsyncIterator[Item]:

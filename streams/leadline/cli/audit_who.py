@@ -45,13 +45,13 @@ class History:
         self._rows.append((entry, record))
 
     def rollout(self, at_ms: int, version: str | None = None) -> tuple[AuditEntry, Rollout] | None:
-        """The newest rollout that had come by a time. Of a version that is named, the first one where clocks disagree by that much.
+        """The newest rollout that was in effect at a time. Of a version that is named, the first one where clocks disagree by that much.
 
         That version is the champion, or answers a share. Of a champion it is the one that made it so, whatever was tried beside it since.
         """
         every = [(entry, each) for entry, each in self._rows if isinstance(each, Rollout)]
         of = [row for row in every if version is None or row[1].champion == version or row[1].shares.get(version)]
-        before = [row for row in of if row[0].arrival_time <= at_ms]
+        before = [row for row in of if max(row[0].arrival_time, row[1].effective_at) <= at_ms]
         found = before[-1:] or (of[:1] if version is not None else [])
         if not found or version not in (None, found[0][1].champion):
             return found[0] if found else None

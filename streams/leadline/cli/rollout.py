@@ -1,6 +1,6 @@
 """``leadline rollout``: bring a version in step by step, see how it does, and tell how it went."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Literal
 
 import typer
@@ -20,6 +20,22 @@ from leadline.settings import SettingsError
 app = typer.Typer(no_args_is_help=True, help="Bring a version in step by step: shadow, canary, champion; and back.")
 Waiting = Annotated[str, typer.Argument(help="The version that is brought in: refused if it is another one.")]
 Wait = Annotated[str, typer.Option(help="How long to wait until the workers answer with it; 0s: not at all.")]
+_ASKS = {
+    "pause": (
+        PAUSE,
+        "Hold a rollout where it is: shares stay as they are, evidence is gathered on, and no step is taken.",
+    ),
+    "resume": (RESUME, "Let a rollout go on that was paused."),
+    "abort": (
+        ABORT,
+        "End a rollout: the version is taken out, and the champion answers all requests. It says nothing against the version.",
+    ),
+    "rollback": (
+        ROLL_BACK,
+        "Go back to the champion before, also after a promotion while it is watched: an incident opens, and the cooldown begins.",
+    ),
+}
+_ENDS = "Exit code 0: accepted; 1: refused, and why; 3: no worker answered in time."
 
 
 @app.command()
@@ -55,40 +71,6 @@ def start(
 
 
 @app.command()
-def pause(
-    model: Model,
-    reason: Reason,
-    version: Waiting = "",
-    actor: Actor = "",
-    timeout: Timeout = "30s",
-    command_id: CommandId = "",
-    json: Json = False,
-) -> None:
-    """Hold a rollout where it is: shares stay as they are, evidence is gathered on, and no step is taken.
-
-    Exit code 0: accepted; 1: refused, and why; 3: no worker answered in time.
-    """
-    _ask(PAUSE, model, version, reason, actor, timeout, command_id, json)
-
-
-@app.command()
-def resume(
-    model: Model,
-    reason: Reason,
-    version: Waiting = "",
-    actor: Actor = "",
-    timeout: Timeout = "30s",
-    command_id: CommandId = "",
-    json: Json = False,
-) -> None:
-    """Let a rollout go on that was paused.
-
-    Exit code 0: accepted; 1: refused, and why; 3: no worker answered in time.
-    """
-    _ask(RESUME, model, version, reason, actor, timeout, command_id, json)
-
-
-@app.command()
 def promote(
     model: Model,
     reason: Reason,
@@ -110,40 +92,29 @@ def promote(
     )
 
 
-@app.command()
-def abort(
-    model: Model,
-    reason: Reason,
-    version: Waiting = "",
-    actor: Actor = "",
-    timeout: Timeout = "30s",
-    command_id: CommandId = "",
-    json: Json = False,
-) -> None:
-    """End a rollout: the version is taken out, and the champion answers all requests. It says nothing against the version.
+def _of_rollout(kind: str) -> Callable[..., None]:
+    """A command about the rollout that is under way."""
 
-    Exit code 0: accepted; 1: refused, and why; 3: no worker answered in time.
-    """
-    _ask(ABORT, model, version, reason, actor, timeout, command_id, json)
+    def ask(
+        model: Model,
+        reason: Reason,
+        version: Waiting = "",
+        actor: Actor = "",
+        timeout: Timeout = "30s",
+        command_id: CommandId = "",
+        json: Json = False,
+    ) -> None:
+        duration("timeout", timeout)
+        one = split(model, version)
+        one = named(*one) if one.version else one
+        arguments = {"version": one.version} if one.version else {}
+        _send(kind, one.model, arguments, reason, actor, timeout, command_id, json)
 
-
-@app.command()
-def rollback(
-    model: Model,
-    reason: Reason,
-    version: Waiting = "",
-    actor: Actor = "",
-    timeout: Timeout = "30s",
-    command_id: CommandId = "",
-    json: Json = False,
-) -> None:
-    """Go back to the champion before, also after a promotion while it is watched: an incident opens, and the cooldown begins.
-
-    Exit code 0: accepted; 1: refused, and why; 3: no worker answered in time.
-    """
-    _ask(ROLL_BACK, model, version, reason, actor, timeout, command_id, json)
+    return ask
 
 
+for name, (kind, told) in _ASKS.items():
+    app.command(name, help=f"{told}\n\n{_ENDS}")(_of_rollout(kind))
 app.command("status")(show_status)
 app.command("story")(show_story)
 app.command("simulate")(simulate)
@@ -171,16 +142,6 @@ def _share(text: str) -> float:
         return to_number(text)
     except ValueError:
         return 0.0
-
-
-def _ask(
-    kind: str, model: str, version: str, reason: str, actor: str, timeout: str, command_id: str, json: bool
-) -> None:
-    """Ask something of the rollout that is under way, of a version where one is named."""
-    duration("timeout", timeout)
-    one = split(model, version)
-    one = named(*one) if one.version else one
-    _send(kind, one.model, {"version": one.version} if one.version else {}, reason, actor, timeout, command_id, json)
 
 
 def _send(

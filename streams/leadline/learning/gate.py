@@ -112,7 +112,8 @@ def _checks(
     yield from own_checks(settings, held.rows, after)
     yield from _costs(settings, challenger, inputs, folder)
     for named in settings.gate.checks:
-        yield from plugged_in(named, held.table, None if before is None else before.scores, after.scores)
+        scores = None if before is None else before.scores
+        yield from plugged_in(named, held.table, scores, after.scores, settings.training.timeout / 1000)
 
 
 def _golden(folder: Path) -> Check:

@@ -33,7 +33,7 @@ _RESTS_S = 30.0
 _SILENT_S = 5
 """So long an S3 may be silent, twice; else one that takes connections and never answers would hold scoring up for minutes."""
 _CLAIM = "claim.json"
-_OF_SETS = (".parquet", ".erased.json")
+_SET, _ERASED = _OF_SETS = (".parquet", ".erased.json")
 _T = TypeVar("_T")
 _log = structlog.get_logger("leadline.models")
 
@@ -145,14 +145,25 @@ class ModelStore:
                     _take_away(each)
 
     def fetch_sets(self, model: str) -> None:
-        """Have the training sets of a model here. Raises StoreAwayError."""
+        """Have the training sets of a model here, as they are in the store. Raises StoreAwayError.
+
+        They never change, but for those from which a person's rows were removed, here or there: those are copied again.
+        """
         if not valid_name(model):
             return
         with self._lock:
             folder = private_folder(self.mirror / model / TRAINING_SETS)
-            for name in self._names(model, TRAINING_SETS, only_valid=False):
-                if name.endswith(_OF_SETS) and not (folder / name).exists():
+            there = [each for each in self._names(model, TRAINING_SETS, only_valid=False) if each.endswith(_OF_SETS)]
+            here = [each.name for each in folder.iterdir()]
+            changed = {each.removesuffix(_ERASED) for each in {*there, *here} if each.endswith(_ERASED)}
+            for name in there:
+                if name not in here or _set_of(name) in changed:
                     self._call(partial(_download, folder / name), model, TRAINING_SETS, name)
+            for name in changed:
+                if (
+                    f"{name}{_SET}" in there and f"{name}{_ERASED}" not in there
+                ):  # what was removed here never came to the store
+                    (folder / f"{name}{_ERASED}").unlink()
 
     def _copy(self, model: str, version: str, stated: bytes) -> None:
         _take_away(self.mirror / model / version)
@@ -375,6 +386,11 @@ def _versions(folder: Path) -> set[str]:
         if folder.is_dir()
         else set()
     )
+
+
+def _set_of(name: str) -> str:
+    """Which set a file is, or is about."""
+    return name.removesuffix(_SET).removesuffix(_ERASED)
 
 
 def _upload(path: Path, fs: Any, at: str) -> None:

@@ -45,7 +45,7 @@ class _Cluster(NamedTuple):
 
 async def look_at_model(settings: Settings, model: str, version: str, notify: Path) -> SeenModel:
     """Look at a version (empty: the champion, or else the newest one here). Raises SettingsError where there is no such model."""
-    files = ModelFiles(models_of(settings, model))
+    files = ModelFiles(models_of(settings, model, sets=True))
     own = files.settings(model)
     if own is None:
         raise SettingsError(f"{files.root} has no model {model}: `leadline model list` shows which there are")

@@ -110,7 +110,14 @@ def _gate(what: str, seen: SeenModel) -> Finding:
     if list(seen.champions) == [seen.version]:
         return Finding(what, f"{seen.version} is the first champion, which needs no verdict")
     if seen.gate is None:
-        return wrong(what, f"no verdict of the gate about {seen.version}", "let it be compared: `leadline gate run`")
+        mend = "have it trained by Leadline: candidates are compared; `leadline gate run` says what the gate would, and to nobody else"
+        return wrong(what, f"no verdict of the gate about {seen.version}", mend)
+    answers = seen.champions[0] if seen.champions else ""
+    if seen.version != answers != seen.gate.champion:
+        found = (
+            f"it compared {seen.version} with {seen.gate.champion or 'nothing'}, and {answers or 'nothing'} answers now"
+        )
+        return wrong(what, found, "have another one trained, which is compared with what answers")
     if seen.gate.verdict != "promote":
         return wrong(
             what, f"its verdict about {seen.version} is {seen.gate.verdict}: {seen.gate.reason}", "take another version"

@@ -102,9 +102,15 @@ def as_fields(entry: AuditEntry) -> dict[str, Any]:
 def from_json(line: bytes) -> AuditEntry:
     """The entry that a line of an export says; raises EntryError."""
     try:
-        return _from_fields(json.loads(line))
+        return _from_fields(json.loads(line, object_pairs_hook=_once))
     except (ValueError, RecursionError) as error:
         raise error if isinstance(error, EntryError) else EntryError(NO_ENTRY) from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any] | None:
+    """An object; None where a name is in it twice, so that it could be read in two ways."""
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else None
 
 
 def _from_fields(held: Any) -> AuditEntry:

@@ -23,6 +23,7 @@ from leadline.learning.online.estimator import Classifier, Regressor
 MAGIC = b"leadline-river-1 "
 _PROTOCOL = 5
 _HEAD, _MOST_CHARS = 64 << 10, 300
+_DEEPEST = 100
 _OPCODES = (
     "PROTO FRAME STOP MEMOIZE BINGET LONG_BINGET STACK_GLOBAL REDUCE NEWOBJ BUILD BINPERSID NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 "
     "LONG1 LONG4 BINFLOAT SHORT_BINUNICODE BINUNICODE SHORT_BINBYTES BINBYTES BYTEARRAY8 EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 "
@@ -90,7 +91,7 @@ def _model(head: dict[str, Any], objects: bytes, name: str) -> Any:
         kind = type(error).__name__
         raise RegistryError(f"{name} is no stored river model ({kind}: {_said(error)}); save it again") from error
     wanted = base.Classifier if head["classes"] else base.Regressor
-    if not is_river(type(model)) or not (isinstance(model, wanted) or _ends_in(model, wanted)):
+    if not is_river(type(model)) or not _is_a(model, wanted):
         raise RegistryError(f"{name} holds a {type(model).__name__}, and should hold a river {wanted.__name__}")
     return model
 
@@ -99,10 +100,15 @@ def _said(error: BaseException) -> str:
     return shown(" ".join(str(error).split()), _MOST_CHARS)
 
 
-def _ends_in(model: Any, wanted: type) -> bool:
-    """Whether it is a pipeline whose last step is of this kind."""
+def _is_a(model: Any, wanted: type) -> bool:
+    """Whether it is of this kind, or a pipeline whose last step is; one of which nothing can be said is not."""
     pipeline = import_module("river.compose").Pipeline
-    return isinstance(model, pipeline) and isinstance(model[next(reversed(model.steps))], wanted)
+    try:  # river asks the steps of a pipeline, which may be anything
+        if isinstance(model, wanted):
+            return True
+        return isinstance(model, pipeline) and isinstance(model[next(reversed(model.steps))], wanted)
+    except Exception:  # noqa: BLE001 - what a file says may fail in any way
+        return False
 
 
 def _parts(data: bytes, name: str) -> tuple[dict[str, Any], bytes]:
@@ -138,6 +144,10 @@ _KNOWN = {code: _ALL[code] for code in (getattr(pickle, name)[0] for name in _OP
 class _Reader(pickle._Unpickler):
     """The unpickler of Python in Python (docs/decisions/0028 says why its private name is used), with fewer instructions."""
 
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file)
+        self._depths: dict[int, tuple[object, int]] = {}
+
     def find_class(self, module: str, name: str) -> Any:
         return found(module, name)
 
@@ -157,6 +167,7 @@ class _Reader(pickle._Unpickler):
         if not is_river(kind) or type(args) is not tuple:
             raise RefusedError(f"an object of {getattr(kind, '__qualname__', type(kind).__name__)}")
         _ALL[pickle.NEWOBJ[0]](self)
+        self._deeper()
 
     def load_build(self) -> None:
         state, value = self.stack[-1], self.stack[-2]  # type: ignore[attr-defined]
@@ -164,8 +175,41 @@ class _Reader(pickle._Unpickler):
             raise RefusedError(f"a state of {getattr(value, '__qualname__', type(value).__name__)}")
         _ALL[pickle.BUILD[0]](self)
 
+    def load_tuple(self) -> None:
+        _ALL[pickle.TUPLE[0]](self)
+        self._deeper()
+
+    def load_tuple1(self) -> None:
+        _ALL[pickle.TUPLE1[0]](self)
+        self._deeper()
+
+    def load_tuple2(self) -> None:
+        _ALL[pickle.TUPLE2[0]](self)
+        self._deeper()
+
+    def load_tuple3(self) -> None:
+        _ALL[pickle.TUPLE3[0]](self)
+        self._deeper()
+
+    def _deeper(self) -> None:
+        """Refuse tuples in tuples in tuples: to hash one as a key Python calls itself in C, until the process ends."""
+        made = self.stack[-1]  # type: ignore[attr-defined]
+        if not isinstance(made, tuple):
+            return
+        depth = 1 + max(
+            (self._depths.get(id(each), (None, 1))[1] for each in made if isinstance(each, tuple)), default=0
+        )
+        if depth > _DEEPEST:
+            raise RefusedError(f"more than {_DEEPEST} tuples in each other")
+        if depth > 1:
+            self._depths[id(made)] = made, depth  # it is kept, so that its id stays its own
+
     dispatch: ClassVar[dict[int, Callable[[Any], None]]] = _KNOWN | {
         pickle.REDUCE[0]: load_reduce,
         pickle.NEWOBJ[0]: load_newobj,
         pickle.BUILD[0]: load_build,
+        pickle.TUPLE[0]: load_tuple,
+        pickle.TUPLE1[0]: load_tuple1,
+        pickle.TUPLE2[0]: load_tuple2,
+        pickle.TUPLE3[0]: load_tuple3,
     }

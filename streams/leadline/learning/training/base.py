@@ -1,7 +1,7 @@
 """Rows from before Leadline: the file that ``[training] base`` names."""
 
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +35,15 @@ def read_base(root: Path, settings: ModelSettings) -> tuple[pa.Table, Base] | No
     except (OSError, ValueError) as error:
         raise TrainingError(f"[training] base: {error}") from None
     return table, Base(name, digest, len(table))
+
+
+def digest_of_base(root: Path, model: str, name: str) -> str:
+    """The sha256 of such a file; empty where it cannot be read."""
+    try:
+        with (root / model / name).open("rb") as file:
+            return file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
 
 
 def base_rows(table: pa.Table, settings: ModelSettings, outcomes: Outcomes) -> pa.Table:

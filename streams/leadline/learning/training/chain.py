@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from leadline.learning.limits import RIVER
 from leadline.learning.manifest import verified
 from leadline.learning.training.receipt import Receipt, config_of, receipts
-from leadline.learning.training.store import TrainingSets, read_rows
+from leadline.learning.training.store import TrainingSets, count_rows, read_rows
 from leadline.settings import ModelSettings
 
 
@@ -55,11 +55,17 @@ def chain_to(
         path = TrainingSets(root, model).path(receipt.data.digest)
         if not path.is_file():
             return None
-        sets.append((path, receipt.data.train_rows))
+        sets.append((path, _learned(path, receipt, TrainingSets(root, model).held_out(receipt.data.held_out))))
         start = start or receipt.online.end
         number = number or receipt.online.number
         at = receipt.online.before
     return Chain(version, number, dict(start), sets)
+
+
+def _learned(path: Path, receipt: Receipt, held_out: Path) -> int:
+    """How many rows of a set were learned: those before the held-out ones, also where a person's rows were removed from both."""
+    rows = count_rows(path)
+    return receipt.data.train_rows if rows == receipt.data.rows else rows - count_rows(held_out)
 
 
 def newest_chain(

@@ -18,6 +18,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from leadline.learning.children import end_with_parent
+
 JOB, ROWS, ANSWER, MODEL = "job.json", "rows.parquet", "answer.json", "model.skops"
 _UNIT = 1 << 20
 _GIVES_WAY = 10
@@ -27,7 +29,7 @@ _GIVES_WAY = 10
 def main(folder: Path) -> None:
     """Do the job in a folder, and end at once."""
     tell = _own_output()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     job = json.loads((folder / JOB).read_bytes())
     answer = _answer(folder, job, tell)
     new = folder / f".{ANSWER}"
@@ -43,12 +45,6 @@ def _own_output() -> Callable[[str], None]:
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
     return lambda line: print(line, file=out, flush=True)
-
-
-def _end_with_parent() -> None:
-    """The other end of standard input closes when the trainer ends, however it does."""
-    sys.stdin.buffer.read()
-    os._exit(1)
 
 
 def _answer(folder: Path, job: dict[str, Any], tell: Callable[[str], None]) -> dict[str, Any]:

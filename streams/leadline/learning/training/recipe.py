@@ -2,6 +2,7 @@
 
 import inspect
 import sys
+import sysconfig
 from collections.abc import Callable
 from hashlib import sha256
 from importlib import import_module
@@ -23,6 +24,9 @@ from leadline.wire.conversion import category
 READY = "leadline.learning.training.ready:fit_ready"
 """The name of the ready recipe in receipts."""
 
+_STDLIB = Path(sysconfig.get_path("stdlib")).resolve()
+_STARTED = frozenset({"__main__", "sitecustomize", "usercustomize"})
+"""What an interpreter loads by itself."""
 _NOT_SERVED = frozenset({"catboost"})
 """Libraries whose models are refused when they are added, and here before they are fitted."""
 _BOOSTING = frozenset({"lightgbm", "xgboost"})
@@ -153,15 +157,17 @@ def outcomes_of(table: pa.Table, settings: ModelSettings) -> NDArray[Any]:
 
 
 def sources(recipe: str) -> dict[str, str]:
-    """The sha256 of the recipe's module, and of all modules of its package or from beside it that are loaded, by their paths from there."""
+    """The sha256 of the recipe's module, and of all modules that are loaded and are of its package, or of no library, by their paths.
+
+    A path is from the folder on the Python path in which the module was found.
+    """
     name = (recipe or READY).partition(":")[0]
     if not recipe:
-        files = {Path(inspect.getsourcefile(sys.modules[name]) or "")}
-        root = next(iter(files)).parent
+        path = Path(inspect.getsourcefile(sys.modules[name]) or "")
+        own = {path.name: path}
     else:
-        root = folder_of(name)
-        files = {path for module, path in _loaded() if _is_below(module, name) or _is_beside(module, path, root)}
-    return {str(path.relative_to(root)): sha256(path.read_bytes()).hexdigest() for path in sorted(files)}
+        own = {_named(module, path): path for module, path in _loaded() if _is_own(module, path, name)}
+    return {named: sha256(own[named].read_bytes()).hexdigest() for named in sorted(own)}
 
 
 def folder_of(name: str) -> Path:
@@ -177,12 +183,22 @@ def _is_below(module: str, name: str) -> bool:
     return module == top or module.startswith(f"{top}.")
 
 
-def _is_beside(module: str, path: Path, root: Path) -> bool:
-    return (
-        path.is_relative_to(root)
-        and not {"site-packages", "dist-packages"} & set(path.parts)
-        and not _is_below(module, "leadline")
-    )
+def _is_own(module: str, path: Path, recipe: str) -> bool:
+    """Whether it is of the package of the recipe, or somebody's who installed it nowhere."""
+    if _is_below(module, recipe):
+        return True
+    is_installed = {"site-packages", "dist-packages"} & set(path.parts) or path.resolve().is_relative_to(_STDLIB)
+    return not is_installed and module not in _STARTED and not _is_below(module, "leadline")
+
+
+def _named(module: str, path: Path) -> str:
+    """The path of a module from where it was found.
+
+    >>> _named("a.b", Path("/x/a/b.py")), _named("a", Path("/x/a/__init__.py"))
+    ('a/b.py', 'a/__init__.py')
+    """
+    parts = len(module.split(".")) + (path.name == "__init__.py")
+    return "/".join(path.parts[-parts:])
 
 
 def _loaded() -> list[tuple[str, Path]]:

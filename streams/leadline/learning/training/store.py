@@ -82,9 +82,9 @@ class TrainingSets:
         return found
 
     def note(self, path: Path, erasure: dict[str, Any]) -> None:
-        """Remember what is about to be removed from a set."""
-        known = self.erasures(path)
-        if erasure not in known:
+        """Remember what is about to be removed from a set; once, where that ended half way before."""
+        known, removed = self.erasures(path), (erasure["before"], erasure["after"])
+        if removed not in [(each["before"], each["after"]) for each in known]:
             _replace(_note(path), json.dumps([*known, erasure], indent=1).encode())
 
 
@@ -102,8 +102,20 @@ def _note(path: Path) -> Path:
 
 def read_rows(path: Path, columns: list[str] | None = None) -> pa.Table:
     """The rows of a set. Raises TrainingError where it is not there, or cannot be read."""
-    try:
+    with _readable(path):
         return parquet.ParquetFile(path).read(columns)
+
+
+def count_rows(path: Path) -> int:
+    """How many rows a set has. Raises as `read_rows`."""
+    with _readable(path):
+        return int(parquet.ParquetFile(path).metadata.num_rows)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError:
         raise TrainingError(
             f"{path} is not there: it was removed, or the version was made on another machine"

@@ -15,6 +15,7 @@ from leadline.learning.model_files import ModelFiles
 from leadline.learning.models import model_file
 from leadline.learning.online import BEFORE
 from leadline.learning.training.apart import Trained, train_apart
+from leadline.learning.training.base import digest_of_base
 from leadline.learning.training.chain import chain_to
 from leadline.learning.training.content import digest_of_model, digest_of_rows
 from leadline.learning.training.errors import OtherLogError, TrainingError
@@ -27,6 +28,10 @@ from leadline.settings import ModelSettings
 Outcome = Literal["reproduced", "differs", "erased"]
 Log = Literal["same rows", "other rows", "expired", "another log", "not compared"]
 _SHOWN = 5
+_UNNAMED = (
+    "that the receipt names: either the recipe gives another model each time (give its estimators a random_state), or it reads "
+    "something beside its code, such as a file"
+)
 
 
 class LogNow(Protocol):
@@ -99,12 +104,11 @@ class _Verify:
                 return Verified(name, self.version, "erased", receipt.model_digest, "", [], erased, of_log)
             again = self._again(Path(folder), path, tell)
         digest = digest_of_model(again.model)
-        differs = list(self._differing((data, held_out), stored, again))
+        differs, not_used = list(self._differing((data, held_out), stored, again)), list(self._not_used())
         same = {digest, stored} == {receipt.model_digest} and (data, held_out) == _of_rows(receipt)
         if not same and not differs:
-            differs = [
-                "nothing that the receipt names: the recipe gives another model each time; give its estimators a random_state"
-            ]
+            not_used.append(f"nothing {'else ' if not_used else ''}{_UNNAMED}")
+        differs += not_used
         outcome: Outcome = "reproduced" if same else "differs"
         return Verified(name, self.version, outcome, receipt.model_digest, digest, differs, erased, of_log)
 
@@ -126,12 +130,21 @@ class _Verify:
         yield from _changes(
             "library", receipt.libraries, {name: again.libraries.get(name) for name in receipt.libraries}
         )
-        if receipt.seed != self.settings.training.seed:
-            yield f"seed: {receipt.seed} then, and {self.settings.training.seed} in model.toml now"
-        yield from _changes("config", receipt.config, config_of(self.settings))
         yield from _changes("platform", receipt.platform, again.platform)
         if receipt.threads > (os.cpu_count() or 1):
             yield f"platform: {receipt.threads} threads then, on {os.cpu_count()} processors now"
+
+    def _not_used(self) -> Iterator[str]:
+        """What is otherwise now, and was not trained by: the settings are those of the receipt, the rows those that are stored."""
+        receipt = self.receipt
+        if receipt.seed != self.settings.training.seed:
+            yield f"seed: {receipt.seed} then, and {self.settings.training.seed} in model.toml now"
+        yield from _changes("config", receipt.config, config_of(self.settings))
+        base = receipt.data.base
+        if base is not None:
+            now = digest_of_base(self.root, self.settings.name, base.file)
+            if now != base.digest:
+                yield f"data: base {base.file} {f'has the sha256 {now[:16]}' if now else 'is not here'}, and had {base.digest[:16]}"
 
     def _log(self, log: LogNow | None, folder: Path, tell: Callable[[str], None]) -> Log:
         if log is None:
