@@ -1,9 +1,9 @@
 """The guardrail of estimated performance: what is expected of a version and of its champion in the same windows, before any label.
 
 The stage `performance` estimates each window of each version that answered, by what the reference of the version says of its scores. Here
-that is a loss: the share of wrong answers, or of a regression the mean absolute error. Windows are compared one by one, so what a day does
-to both makes no difference. Chance is in the requests, and in both references, whose days vary. An estimate lies where scores mean something else by
-now; where labels have shown that of earlier windows, they count for the challenger.
+that is a loss: the share of wrong answers, or of a regression the mean absolute error. Windows are compared one by one, so what a day
+does to both makes no difference. Chance is in the requests, and in both references, whose days vary. An estimate lies where scores
+mean something else by now; where labels of earlier windows have shown that, they count for the challenger.
 """
 
 import math
