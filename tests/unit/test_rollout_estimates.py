@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from leadline.core.reference import Calibration
+from leadline.core.reference import Calibration, SegmentReference
 from leadline.core.release.rollouts.estimates import MOST_MISSED, estimated, remember_estimate
 from leadline.core.release.rollouts.machine import _OF_MODEL
 from leadline.core.release.rollouts.table import State
@@ -98,6 +98,19 @@ def test_a_small_reference_says_little():
     assert stage.rollout.state == State.CANARY
     stage.measure(right=(0.8, 0.3), windows=20)
     assert stage.rollout.state == State.ROLLED_BACK
+
+
+@pytest.mark.parametrize(
+    ("days", "right", "state"), [(20, 0.7, "canary"), (2, 0.1, "canary"), (20, 0.3, "rolled-back")]
+)
+def test_a_reference_whose_days_vary_says_as_little_as_its_days_do(days, right, state):
+    """20,000 rows of 20 days, right in 0.7 and 0.9 by turns, are no 20,000 observations; two days say nothing."""
+    stage = in_canary()
+    windows = [[day * DAY, 1_000.0, (700.0, 900.0)[day % 2]] for day in range(days)]
+    varied = replace(PROFILE, window=DAY, segments=[SegmentReference("*", 20_000, {}, windows)])
+    stage.models.versions["m", "v2"] = version(stage.models.known["m"], varied, "v2")
+    stage.measure(right=(0.8, right), windows=12)
+    assert stage.rollout.state == state
 
 
 def test_a_champion_whose_estimates_labels_contradict_is_no_yardstick():

@@ -1,9 +1,9 @@
 """The guardrail of estimated performance: what is expected of a version and of its champion in the same windows, before any label.
 
 The stage `performance` estimates each window of each version that answered, by what the reference of the version says of its scores. Here
-that is a loss: the share of wrong answers, or of a regression the mean absolute error. Windows are compared one by one, so what a day does
-to both makes no difference. Chance is in the requests, and in both references. An estimate lies where scores mean something else by
-now; where labels have shown that of earlier windows, they count for the challenger.
+that is a loss: the share of wrong answers, or of a regression the mean absolute error. Windows are compared one by one, so what a day
+does to both makes no difference. Chance is in the requests, and in both references, whose days vary. An estimate lies where scores
+mean something else by now; where labels of earlier windows have shown that, they count for the challenger.
 """
 
 import math
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from leadline.core.reference import ReferenceProfile
 from leadline.core.release.rollouts.checks import ALL, LEAST_REQUESTS, MOST_WINDOWS, SIGMAS, check
 from leadline.core.release.rollouts.under_way import MOST_ARMS, Estimate, Missed, OfModel, UnderWay
+from leadline.core.statistics.overdispersion import deflation, spread_of
 from leadline.records import Check, Metric, WindowMetrics
 from leadline.settings import ModelSettings
 
@@ -24,7 +25,7 @@ MOST_MISSED = 8
 _MOST_VERSIONS = MOST_ARMS + 2
 _MOST_REQUESTS, _MOST_VALUE = 2**53, 1e50
 _LEAST_APART = 3
-"""Windows from which on it counts how far they lie apart."""
+"""Windows that say how far they lie apart."""
 _LEAST_VARIANCE = 1e-12
 _NAME = "estimated"
 
@@ -126,16 +127,16 @@ def _beside(of: OfModel, version: str, profiles: Profiles) -> _Beside | None:
     names = of.under_way.champion, version
     known = [each for each in of.under_way.estimates.values() if set(names) <= each.keys()]
     table = np.array([[each[name] for name in names] for each in known], np.float64).reshape(len(known), 2, 3)
-    rows = np.array([_labelled(profiles.get(name)) for name in names])
+    by_reference = [_by_reference(profiles.get(name)) for name in names]
     requests, losses, squares = np.moveaxis(table, 2, 0)
-    if requests.sum(axis=0).min() < LEAST_REQUESTS or not rows.all():
+    if requests.sum(axis=0).min() < LEAST_REQUESTS or None in by_reference:
         return None
     weights = requests.prod(axis=1) / requests.sum(axis=1)
     weights /= weights.sum()
     spread = np.maximum(squares - losses**2, 0.0)
     labels, by = np.array([_sum(of.missed.get(name, {}).values()) for name in names]).T
     corrected = np.clip(by, [-np.inf, 0.0], [0.0, np.inf])
-    of_both = (weights @ spread) @ (1 / rows + (corrected != 0) / np.maximum(labels, 1))
+    of_both = (weights @ spread) @ (np.array(by_reference, np.float64) + (corrected != 0) / np.maximum(labels, 1))
     variance = _chance(weights, losses[:, 1] - losses[:, 0], (spread / requests).sum(axis=1)) + float(of_both)
     champion, challenger = (weights @ losses - corrected).tolist()
     total = requests.sum(axis=0).astype(int).tolist()
@@ -144,9 +145,23 @@ def _beside(of: OfModel, version: str, profiles: Profiles) -> _Beside | None:
     )
 
 
-def _labelled(profile: ReferenceProfile | None) -> int:
-    """The rows of a reference by which performance is estimated."""
-    return sum(profile.calibration.rows) if profile is not None and profile.calibration is not None else 0
+def _by_reference(profile: ReferenceProfile | None) -> float | None:
+    """How much of the variance of a row the mean of a reference has: rows of one window of it share its weather.
+
+    None where it has no rows with outcomes, or times and too few windows to say how far they lie apart.
+    """
+    if profile is None or profile.calibration is None or not sum(profile.calibration.rows):
+        return None
+    rows = sum(profile.calibration.rows)
+    if not profile.window:
+        return 1 / rows
+    windows = next((each.windows for each in profile.segments if each.segment == ALL), [])
+    if len(windows) < _LEAST_APART:
+        return None
+    table = np.array(windows, np.float64)
+    counts = table[:, 1]
+    found = spread_of(table[:, 2], table[:, -1], counts)
+    return float(deflation((counts**2).sum() / counts.sum(), found.rho)) / rows
 
 
 def _sum(windows: Collection[Missed]) -> tuple[int, float]:
