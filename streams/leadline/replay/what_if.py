@@ -177,6 +177,7 @@ class _Looking:
         self._settings = settings
         self._since_ms = since_ms
         self._columns = Columns()
+        self._newest: dict[tuple[int, str, float], Comparison] = {}
         self._read = 0
         self.seen: list[Seen] = []
 
@@ -197,6 +198,7 @@ class _Looking:
             each = read("comparisons", value)
             assert isinstance(each, Comparison)
             self._columns.put(each)
+            self._newest[each.window_start, each.segment, each.sample] = each
         self._read = len(rows)
         found = look(self._columns, Terms.of(self._settings, self._since_ms, at_ms))
         last = self.seen[-1].look if self.seen else None
