@@ -272,6 +272,15 @@ def test_hostile_values_in_confluents_format_say_why(value, reason, says, good, 
     assert says in letter.detail
 
 
+def test_a_record_behind_the_first_64_of_a_union_is_not_taken_for_another_one(known):
+    union = [a_schema(id="string") | {"name": f"R{number}"} for number in range(70)]
+    known.learn(503, json.dumps(union))
+    _, [letter] = decode(
+        run_of("outcomes", [(b"r1", MAGIC + (503).to_bytes(4, "big") + bytes([0x82, 1, 2, 97]))]), LIMIT
+    )
+    assert (letter.reason, "none of its records is named" in letter.detail) == ("undecodable", True)
+
+
 def test_others_schemas_are_taken_on_the_topics_that_others_write_alone(known):
     known.learn(500, json.dumps(OWN_SCHEMA))
     _, [letter] = decode(run_of("rollouts", [(b"m", foreign(500, OWN_SCHEMA, ASKED))]), LIMIT)

@@ -220,10 +220,15 @@ def test_a_store_that_takes_connections_and_never_answers_holds_nobody_up_twice(
 
 
 def test_a_request_of_a_model_that_is_not_here_does_not_wait_for_a_store_that_is_silent(tmp_path, monkeypatch):
+    """But for the first time: with an empty disk there is nobody to answer before the store has said which models there are."""
     monkeypatch.setattr("leadline.learning.store._PATIENCE_S", 0.2)
-    silent = threading.Event()
-    monkeypatch.setattr(ModelStore, "refresh", lambda _: silent.wait(10))
+    monkeypatch.setattr("leadline.learning.store.LOOK_EVERY_S", 0.0)
+    silent, waits = threading.Event(), iter([1.0, 10.0])
+    monkeypatch.setattr(ModelStore, "refresh", lambda _: silent.wait(next(waits)))
     models = CachedModels(tmp_path, ModelStore("memory://silent", tmp_path))
+    began = time.monotonic()
+    assert models.settings("nobody") is None
+    assert time.monotonic() - began >= 1
     began = time.monotonic()
     assert [models.settings("nobody") for _ in range(100)] == [None] * 100
     assert time.monotonic() - began < 2

@@ -26,8 +26,8 @@ from leadline.settings.private import private_folder
 
 LOOK_EVERY_S = 5.0
 """A worker looks so often whether there are new models; one that is there is used as it is here while the store is away."""
-_PATIENCE_S = 2.0
-"""So long a request of a model that is not here waits for a look."""
+_PATIENCE_S = 5.0
+"""So long a request of a model that is not here waits for a look, once there was one: from an empty disk nobody can be answered before."""
 _RESTS_S = 30.0
 """So long a store that did not answer is not asked again by those who serve."""
 _SILENT_S = 5
@@ -55,6 +55,7 @@ class ModelStore:
         self._lock = threading.RLock()
         self._beginning = threading.Lock()
         self._looking = threading.Thread()
+        self._has_looked = False
         self._looked_at = -LOOK_EVERY_S
         self._opened: Any = None
         self._is_away = False
@@ -79,12 +80,13 @@ class ModelStore:
                 self._looking = threading.Thread(target=self._look, name="leadline-models", daemon=True)
                 self._looking.start()
             looking, left_s = self._looking, self._looked_at + _PATIENCE_S - now
-        if looking.is_alive() and left_s > 0:
-            looking.join(left_s)
+        if looking.is_alive() and (left_s > 0 or not self._has_looked):
+            looking.join(left_s if self._has_looked else None)
 
     def _look(self) -> None:
         with suppress(StoreAwayError):
             self.refresh()
+        self._has_looked = True
 
     def refresh(self) -> None:
         """Have the settings of all models here; a model that is gone from the store is gone here. Raises StoreAwayError."""

@@ -17,7 +17,7 @@ from leadline.wire.unreadable import UnreadableError
 MAGIC = b"\0"
 START = 5
 """Bytes before the body."""
-_MOST_REFUSED = 1000
+_MOST_REFUSED, _LONGER = 1000, 0x80
 
 
 class Branch(NamedTuple):
@@ -152,7 +152,9 @@ def frame_of(value: bytes) -> Frame:
     if not known.is_union:
         return Frame(*known.branches[0], START)
     number = value[START] if len(value) > START else 1
-    if number % 2 or number // 2 >= len(known.branches):  # an Avro int below 64 is twice its number
+    if (
+        number % 2 or number >= _LONGER or number // 2 >= len(known.branches)
+    ):  # an Avro int below 64 is a byte, twice its number
         raise UnreadableError("undecodable", f"schema id {schema_id} is a union, and none of its records is named")
     return Frame(*known.branches[number // 2], START + 1)
 
