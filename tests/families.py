@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import skops.io
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
@@ -163,6 +165,21 @@ def xgboost_behind() -> Case:
     return behind(XGBClassifier(n_jobs=1, n_estimators=10))
 
 
+def behind_search(model: Any, grid: dict[str, list[Any]], unseen: Literal["missing", "refused"]) -> Case:
+    """A wrapper that gets the columns as they are, its categories too, behind a calibration and a search."""
+    frame = rows()
+    y = truth(frame)
+    fitted = GridSearchCV(CalibratedClassifierCV(model, cv=2), grid, cv=2).fit(frame[:2000], y[:2000])
+    return Case(skops.io.dumps(fitted), MIXED, frame, fitted.predict_proba(frame)[:, 1], y, unseen=unseen)
+
+
+def xgboost_searched() -> Case:
+    from xgboost import XGBClassifier
+
+    model = XGBClassifier(n_jobs=1, n_estimators=10, enable_categorical=True)
+    return behind_search(model, {"estimator__max_depth": [2, 3]}, "refused")
+
+
 XGBOOST: dict[str, Callable[[], Case]] = {
     "xgboost ubj": lambda: xgboost_file("ubj"),
     "xgboost json": lambda: xgboost_file("json"),
@@ -172,6 +189,7 @@ XGBOOST: dict[str, Callable[[], Case]] = {
     "xgboost regression": xgboost_regression,
     "xgboost gblinear": xgboost_linear,
     "xgboost in a pipeline": xgboost_behind,
+    "xgboost searched": xgboost_searched,
 }
 
 
@@ -249,6 +267,13 @@ def lightgbm_behind() -> Case:
     return behind(LGBMClassifier(n_estimators=10, verbose=-1, n_jobs=1))
 
 
+def lightgbm_searched() -> Case:
+    from lightgbm import LGBMClassifier
+
+    model = LGBMClassifier(n_estimators=10, verbose=-1, n_jobs=1, min_data_per_group=5)
+    return behind_search(model, {"estimator__num_leaves": [4, 8]}, "missing")
+
+
 LIGHTGBM: dict[str, Callable[[], Case]] = {
     "lightgbm text": lightgbm_text,
     "lightgbm wrapper": lightgbm_wrapper,
@@ -256,6 +281,7 @@ LIGHTGBM: dict[str, Callable[[], Case]] = {
     "lightgbm forest": lightgbm_forest,
     "lightgbm linear trees": lightgbm_linear,
     "lightgbm in a pipeline": lightgbm_behind,
+    "lightgbm searched": lightgbm_searched,
 }
 
 
@@ -327,9 +353,42 @@ def onnx_regression() -> Case:
     return Case(data, settings, frame, onnx_answers(data, {"X": frame[["b", "a"]].to_numpy()}), y)
 
 
+def graph(nodes: list[Any], output: str, width: int, *weights: tuple[str, Any], label: str = "") -> bytes:
+    """A file of ONNX made by hand, of the matrix ``X`` of two columns, as exporters of neural networks write it."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    labels = [helper.make_tensor_value_info(label, TensorProto.INT64, ["rows"])] if label else []
+    made = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("X", TensorProto.FLOAT, ["rows", 2])],
+        [*labels, helper.make_tensor_value_info(output, TensorProto.FLOAT, ["rows", width])],
+        [numpy_helper.from_array(np.array(value, np.float32), name) for name, value in weights],
+    )
+    found: bytes = helper.make_model(
+        made, opset_imports=[helper.make_opsetid("", 18)], ir_version=8
+    ).SerializeToString()
+    return found
+
+
+def onnx_network(end: str = "Sigmoid", label: str = "") -> Case:
+    """Probabilities, without a label or with the place of the higher one."""
+    from onnx import helper
+
+    weights = [[1.0], [-2.0]] if end == "Sigmoid" else [[-1.0, 1.0], [2.0, -2.0]]
+    nodes = [helper.make_node("MatMul", ["X", "W"], ["z"]), helper.make_node(end, ["z"], ["p"])]
+    nodes += [helper.make_node("ArgMax", ["p"], [label], axis=1, keepdims=0)] if label else []
+    data = graph(nodes, "p", len(weights[0]), ("W", weights), label=label)
+    frame = rows()[["a", "b"]].fillna(0)
+    return Case(data, NUMBERS, frame, onnx_answers(data, {"X": frame.to_numpy(np.float32)}), truth(rows()))
+
+
 ONNX: dict[str, Callable[[], Case]] = {
     "onnx matrix": onnx_matrix,
     "onnx columns": onnx_columns,
     "onnx regression": onnx_regression,
+    "onnx sigmoid": onnx_network,
+    "onnx softmax": lambda: onnx_network("Softmax"),
+    "onnx argmax": lambda: onnx_network("Softmax", "label"),
 }
 FAMILIES = XGBOOST | LIGHTGBM | ONNX

@@ -15,6 +15,10 @@ regressor of scikit-learn to a table, adds it, and compares a thousand scores wi
 | a matrix of numbers | a matrix, in the order of `numeric` in model.toml |
 | whole numbers in place of categories | whole numbers, where `[categories]` in model.toml says which is which |
 
+Columns that a ColumnTransformer drops are left out. What finds outliers (`IsolationForest`, `OneClassSVM`, `LocalOutlierFactor` with
+`novelty`, `EllipticEnvelope`, `SGDOneClassSVM`) is served with `score = "decision"` and `positive = -1`: the score is the higher, the
+more unlike the training, and outcomes are -1 and 1.
+
 `leadline model add` prints what it understood. What does not fit is refused in one line, never guessed.
 
 ## What is not served

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from families import FAMILIES, MIXED, Case, rows, saved, truth
+from families import FAMILIES, MIXED, NUMBERS, Case, graph, rows, saved, truth
 from hostile_models import members
 from leadline.core.texts import Texts
 from leadline.learning import confined
@@ -346,12 +346,115 @@ def test_a_file_that_is_too_large_is_refused(tmp_path, hostile, monkeypatch):
         add_file(tmp_path / "models", given.settings, "v1", file, given.table(), "y")
 
 
+def _raw(kind):
+    """Networks that say no probabilities, or ask about other rows."""
+    from onnx import helper
+
+    node = helper.make_node
+    product = node("MatMul", ["X", "W"], ["z"])
+    pair, one = ("W", [[-1.0, 1.0], [2.0, -2.0]]), ("W", [[1.0], [-2.0]])
+    if kind == "logit":
+        return graph([product], "z", 1, one)
+    if kind == "mean":
+        ends = [node("ReduceMax", ["z"], ["top"], keepdims=0), node("Sub", ["z", "top"], ["q"])]
+        return graph([product, *ends, node("Sigmoid", ["q"], ["p"])], "p", 1, one)
+    softmax = node("Softmax", ["z"], ["p"], axis=0)
+    return graph([product, softmax], "p", 2, pair)
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("logit", 'predicts a number: say task = "regression" in model.toml, or let it end in a Sigmoid'),
+        ("mean", "alone, and .* among the others: an answer may depend on its own request only"),
+        ("rows", "has no probabilities"),
+    ],
+)
+def test_a_network_that_says_no_probabilities_of_one_request_is_refused(tmp_path, kind, why):
+    given = replace(case("onnx sigmoid"), data=_raw(kind), parity=False)
+    with pytest.raises(RegistryError, match=why):
+        given.add(tmp_path)
+
+
+def test_raw_scores_of_a_converter_are_no_probabilities(tmp_path):
+    from skl2onnx import convert_sklearn
+    from skl2onnx.common.data_types import FloatTensorType
+    from sklearn.linear_model import LogisticRegression
+
+    given = case("onnx matrix")
+    model = LogisticRegression().fit(given.frame, given.truth)
+    options = {id(model): {"raw_scores": True}}
+    data = convert_sklearn(
+        model, initial_types=[("X", FloatTensorType([None, 2]))], options=options
+    ).SerializeToString()
+    with pytest.raises(RegistryError, match="convert it without raw scores"):
+        replace(given, data=data, parity=False).add(tmp_path)
+
+
+def test_trees_that_were_made_without_missing_values_get_none(added):
+    """ONNX Runtime sends them somewhere, and scikit-learn's forest elsewhere: both would be an answer without a word."""
+    version = ModelFiles(added("onnx matrix")).load("m", "v1")
+    rows = inputs(case("onnx matrix").table().slice(0, 4), version.signature)
+    rows.matrix[1, 0] = np.nan
+    assert np.isnan(version.predictor.predict(*rows)).tolist() == [False, True, False, False]
+    assert not version.takes_missing.any() if hasattr(version.takes_missing, "any") else not version.takes_missing
+
+
+def test_a_booster_that_stopped_early_says_with_how_many_rounds_it_answers(tmp_path):
+    """Its own predict takes all of them, its wrapper for scikit-learn the best ones: nobody can know which was meant."""
+    import xgboost
+
+    frame, y = rows(2000)[["a", "b"]], truth(rows(2000))
+    data, later = (xgboost.DMatrix(frame[at], y[at]) for at in (slice(0, 300), slice(300, None)))
+    params = {"objective": "binary:logistic", "nthread": 1, "eta": 1.0}
+    booster = xgboost.train(params, data, 30, evals=[(later, "e")], early_stopping_rounds=3, verbose_eval=False)
+    best = booster.best_iteration + 1
+    assert best < booster.num_boosted_rounds()
+    given = Case(saved(booster, "ubj"), NUMBERS, frame, booster.predict(xgboost.DMatrix(frame)), y)
+    with pytest.raises(RegistryError, match=rf"its best {best} rounds or with all .*: save booster\[:{best}\], or"):
+        given.add(tmp_path)
+    sliced = booster[:best]
+    own = sliced.predict(xgboost.DMatrix(frame))
+    for each in ("best", "all"):
+        (tmp_path / each).mkdir()
+    replace(given, data=saved(sliced, "ubj"), own=own).add(tmp_path / "best")
+    booster.set_attr(best_iteration=None)
+    replace(given, data=saved(booster, "ubj")).add(tmp_path / "all")
+
+
+@pytest.mark.parametrize("kind", ["xgboost", "lightgbm"])
+def test_numbers_of_categories_that_the_settings_do_not_reach_are_refused(tmp_path, kind):
+    """The model was trained on ids, and model.toml would number them anew."""
+    frame = rows(2000)[["a", "k"]].astype(float)
+    y = truth(rows(2000))
+    if kind == "xgboost":
+        from xgboost import XGBClassifier
+
+        model = XGBClassifier(
+            n_jobs=1, n_estimators=5, enable_categorical=True, feature_types=["q", "c"], max_cat_to_onehot=1
+        )
+        data = saved(model.fit(frame.to_numpy(), y), "ubj")
+    else:
+        from lightgbm import LGBMClassifier
+
+        model = LGBMClassifier(n_jobs=1, n_estimators=5, verbose=-1)
+        data = saved(model.fit(frame.to_numpy(), y, categorical_feature=[1]).booster_, "txt")
+    settings = ModelSettings(name="m", numeric=["a"], categorical=["k"], categories={"k": ["3", "5", "90"]})
+    given = Case(data, settings, frame, model.predict_proba(frame.to_numpy())[:, 1], y, parity=False)
+    with pytest.raises(RegistryError, match=r"was trained on the number 90 of 'k', and \[categories\] .* names 3"):
+        given.add(tmp_path)
+    numbers = ModelSettings(name="m", numeric=["a", "k"])
+    replace(given, settings=numbers, parity=True).add(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("name", "columns", "categories", "classes"),
     [
         ("xgboost ubj", ["b", "c", "a", "k"], ["c", "k"], ["0", "1"]),
         ("lightgbm wrapper", ["b", "c", "a", "k"], ["c", "k"], ["no", "yes"]),
         ("onnx columns", ["b", "c", "a", "k"], [], ["0", "1"]),
+        ("onnx sigmoid", None, [], ["0", "1"]),
+        ("xgboost searched", ["b", "c", "a", "k"], ["c", "k"], ["0", "1"]),
         ("xgboost regression", None, [], []),
     ],
 )

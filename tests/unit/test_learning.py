@@ -36,6 +36,7 @@ from leadline.learning.toml import settings_toml
 from leadline.learning.train import MAX_CATEGORIES, train
 from leadline.settings import AlertLimits, Lookup, ModelSettings, SettingsError
 
+TWO = Signature.of(["a", "b"], [], {})
 SETTINGS = ModelSettings(name="loans", numeric=["age"], categorical=["town"])
 RNG = np.random.default_rng(5)
 
@@ -260,7 +261,7 @@ def logistic(positive: float, scaler: StandardScaler | None = None, labels=(0.0,
 )
 def test_the_numbers_of_a_logistic_regression_give_the_scores_of_scikit_learn(scaler, positive, labels):
     estimator, settings, rows = logistic(positive, None if scaler is None else StandardScaler(**scaler), labels)
-    model = linear_model(linear_of(estimator, [0, 1]), settings, 2)
+    model = linear_model(linear_of(estimator, [0, 1]), settings, TWO)
     column = [float(label) for label in estimator.classes_].index(positive)
     np.testing.assert_allclose(model.predict(rows), estimator.predict_proba(rows)[:, column], rtol=0, atol=1e-9)
 
@@ -297,7 +298,7 @@ def classification():
 
 def numbers():
     estimator, settings, rows = logistic(1, StandardScaler())
-    return linear_model(linear_of(estimator, [0, 1]), settings, 2), rows
+    return linear_model(linear_of(estimator, [0, 1]), settings, TWO), rows
 
 
 @pytest.mark.parametrize("made", [regression, classification, numbers])
@@ -346,9 +347,9 @@ def test_a_model_that_does_not_fit_the_settings_is_refused():
 )
 def test_numbers_that_do_not_fit_are_refused(changed, message):
     fits = Linear([0.0, 1.0], [0.0, 0.0], [1.0, 1.0], [1.0, 2.0], 0.5)
-    assert linear_model(fits, ModelSettings(name="m"), 2).predict(np.array([[0.5, -0.5]])).tolist() == [0.5]
+    assert linear_model(fits, ModelSettings(name="m"), TWO).predict(np.array([[0.5, -0.5]])).tolist() == [0.5]
     with pytest.raises(RegistryError, match=message):
-        linear_model(replace(fits, **changed), ModelSettings(name="m"), 2)
+        linear_model(replace(fits, **changed), ModelSettings(name="m"), TWO)
 
 
 # -- adding -----------------------------------------------------------------------------------------------------------

@@ -9,6 +9,9 @@ import pyarrow as pa
 import pytest
 from pyarrow import csv
 from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from commands import run
 from leadline.cli import mlflow as command
@@ -267,16 +270,21 @@ def _flavours(folder):
     light = LGBMClassifier(n_estimators=5, n_jobs=1, verbose=-1).fit(table, y)
     linear = LogisticRegression(max_iter=1000).fit(table.to_numpy(), y)
     converted = to_onnx(linear, table.to_numpy(), options={"zipmap": False})
+    network = make_pipeline(StandardScaler(), MLPClassifier((200,), max_iter=2)).fit(table.to_numpy(), y)
+    large = to_onnx(network, table.to_numpy(), options={"zipmap": False})
     return {
         "xgboost": (mlflow.xgboost, boosted, boosted.predict_proba(table)[:, 1], "xgb_model"),
         "lightgbm": (mlflow.lightgbm, light.booster_, light.predict_proba(table)[:, 1], "lgb_model"),
         "onnx": (mlflow.onnx, converted, linear.predict_proba(table.to_numpy())[:, 1], "onnx_model"),
+        "network": (mlflow.onnx, large, network.predict_proba(table.to_numpy())[:, 1], "onnx_model"),
         "wrapped": (mlflow.lightgbm, light, light.predict_proba(table)[:, 1], "lgb_model"),
     }
 
 
-@pytest.mark.parametrize("flavour", ["xgboost", "lightgbm", "onnx", "wrapped"])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("flavour", ["xgboost", "lightgbm", "onnx", "network", "wrapped"])
 def test_a_registered_model_of_another_library_is_added_by_its_alias(here, monkeypatch, capsys, flavour):
+    """Of the network MLflow keeps the weights in a file of their own."""
     folder, uri = here
     module, model, own, argument = _flavours(folder)[flavour]
     monkeypatch.chdir(folder)

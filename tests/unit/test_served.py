@@ -13,7 +13,7 @@ import skops.io
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier, VotingClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, IsolationForest, RandomForestClassifier, VotingClassifier
 from sklearn.feature_selection import SelectKBest, f_classif
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -22,6 +22,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, PolynomialFeatures, SplineTransformer, StandardScaler
+from sklearn.svm import OneClassSVM
 
 from leadline.core.scoring.features import Inputs
 from leadline.core.texts import Texts
@@ -227,6 +228,92 @@ def test_the_names_decide_the_order(tmp_path, last):
     rows = live(500)
     found = version.predictor.predict(*inputs(version, rows))
     np.testing.assert_allclose(found, model.predict_proba(rows[["amount", "age"]])[:, 1], rtol=0, atol=1e-9)
+
+
+def test_columns_that_the_model_drops_need_not_be_named(tmp_path):
+    """An id and a time stand in the data frame of the training, and no transformer takes them."""
+    frame = FRAME.assign(id=np.arange(COUNT), when=pd.Timestamp("2024-01-01"))
+    columns = ["id", *NAMES, "when"]
+    for at, model in enumerate([by_name(), CalibratedClassifierCV(by_name(), cv=2), GridSearchCV(by_name(), {}, cv=2)]):
+        model.fit(frame[columns], frame.label)
+        version = served(tmp_path / str(at), model)
+        rows = live(200).assign(id=0, when=pd.Timestamp("2025-01-01"))
+        found = version.predictor.predict(*inputs(version, rows))
+        np.testing.assert_allclose(found, model.predict_proba(rows[columns])[:, 1], rtol=0, atol=1e-9)
+    with pytest.raises(RegistryError, match=r"and looks at \['amount', 'city', 'old', 'age', 'tier'\], and model.toml"):
+        served(tmp_path, model, ModelSettings(name="m", numeric=["age", "amount"], categorical=["city"]))
+
+
+@pytest.mark.parametrize(
+    "cover", [CalibratedClassifierCV, lambda model, cv: GridSearchCV(CalibratedClassifierCV(model, cv=cv), {}, cv=cv)]
+)
+def test_categories_behind_a_calibration_reach_their_encoders_as_they_learned_them(tmp_path, cover):
+    """Whole numbers and booleans as categories: as texts, an encoder that ignores what it does not know would ignore them all."""
+    ignoring = ColumnTransformer(
+        [
+            ("n", "passthrough", ["amount", "age"]),
+            ("c", OneHotEncoder(handle_unknown="ignore"), ["city", "tier", "old"]),
+        ]
+    )
+    model = cover(make_pipeline(ignoring, LogisticRegression(max_iter=1000)), cv=2).fit(FRAME[NAMES], FRAME.label)
+    version, rows = served(tmp_path, model), live(200)
+    found = version.predictor.predict(*inputs(version, rows))
+    np.testing.assert_allclose(found, model.predict_proba(rows[NAMES])[:, 1], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "last", [IsolationForest(n_estimators=10, random_state=0), make_pipeline(StandardScaler(), OneClassSVM())]
+)
+def test_what_finds_outliers_says_minus_one_of_them(tmp_path, last):
+    own = FRAME[["amount", "age"]]
+    model = last.fit(own)
+    settings = ModelSettings(name="m", numeric=["age", "amount"], score="decision", positive=-1)
+    frame = FRAME.assign(label=np.where(FRAME.label, -1, 1))
+    version = served(tmp_path, model, settings, frame)
+    given = inputs(version, FRAME)
+    scores = version.predictor.predict(*given)
+    np.testing.assert_allclose(scores, -model.decision_function(own), rtol=0, atol=1e-9)
+    np.testing.assert_array_equal(version.own_labels(*given, scores), model.predict(own) == -1)
+    with pytest.raises(RegistryError, match='has no predict_proba: say score = "decision"'):
+        served(tmp_path / "other", model, settings.model_copy(update={"score": "probability"}), frame)
+    with pytest.raises(RegistryError, match="is no regressor"):
+        served(tmp_path / "other", model, ModelSettings(name="m", task="regression", numeric=["age", "amount"]), frame)
+
+
+def test_a_number_that_nobody_knows_is_no_category(tmp_path):
+    """A model on declared codes, none of which says what was never seen: -1 would be a number like the others."""
+    rows, settings = codes()
+    named = settings.model_copy(update={"categories": {"city": ["Bonn", "Lima", "Oslo"]}})
+    unseen = FRAME[:3].assign(city=["Rome", "Oslo", "Bonn"])
+    for at, model in enumerate([RandomForestClassifier(5), LogisticRegression(max_iter=1000)]):
+        version = served(tmp_path / str(at), model.fit(rows, FRAME.label), named)
+        assert np.isnan(version.predictor.predict(*inputs(version, unseen))).tolist() == [True, False, False]
+    model = HistGradientBoostingClassifier(max_iter=5, categorical_features=[1]).fit(rows, FRAME.label)
+    version = served(tmp_path / "knows", model, named)
+    assert np.isfinite(version.predictor.predict(*inputs(version, unseen))).all()
+
+
+class Margins(LogisticRegression):
+    """Gives raw scores as probabilities."""
+
+    def predict_proba(self, X):  # noqa: N803 - as scikit-learn names it
+        return np.stack([-self.decision_function(X), self.decision_function(X)], 1)
+
+
+class Relative(LogisticRegression):
+    """Looks at the other rows."""
+
+    def predict_proba(self, X):  # noqa: N803 - as scikit-learn names it
+        return super().predict_proba(X - X.mean(axis=0))
+
+
+@pytest.mark.parametrize(("kind", "why"), [(Margins, "it gives raw scores"), (Relative, "among the others")])
+def test_scores_that_are_no_probabilities_of_one_request_are_refused(tmp_path, kind, why):
+    model = kind().fit(FRAME[["amount", "age"]].to_numpy(float), FRAME.label)
+    trusted = [f"{kind.__module__}.{kind.__name__}"]
+    settings = ModelSettings(name="m", numeric=["amount", "age"], trusted=trusted)
+    with pytest.raises((ValueError, RegistryError), match=why):
+        served(tmp_path, model, settings)
 
 
 def test_other_names_are_refused_with_both_lists(tmp_path):

@@ -130,6 +130,7 @@ def add_described(
     write_version(root / settings.name / version, files)
 
 
+_NEAR = 1e-6
 NO_ORIGIN: Mapping[str, str] = {}
 
 
@@ -174,7 +175,7 @@ class _New:
             raise RegistryError(f"{root / name / self.version} was not added: {error}; make room or rights") from error
 
     def _profile(self, examined: Examined) -> ReferenceProfile:
-        _check_scores(examined.scores)
+        _check_scores(examined.scores, self._settings)
         rows = self._rows(examined)
         profile = reference_profile(self._settings, examined.signature, self._inputs(examined).matrix, rows)
         outcomes = on_the_wire(examined.served.classes, examined.served.positive)
@@ -252,12 +253,19 @@ def _dump(model: Any) -> bytes:
     return found
 
 
-def _check_scores(scores: Floats) -> None:
+def _check_scores(scores: Floats, settings: ModelSettings) -> None:
     bad = np.flatnonzero(np.isnan(scores))
     if len(bad):
         raise ValueError(
             f"the model gives no score to {len(bad)} of {len(scores)} rows of the reference (first row {bad[0] + 1}): "
             "a feature is missing or infinite there; leave those rows out, or train a model that takes them"
+        )
+    outside = np.flatnonzero((scores < -_NEAR) | (scores > 1 + _NEAR))
+    if settings.counted_as == "binary" and len(outside):
+        row = int(outside[0])
+        raise ValueError(
+            f"the model gives {float(scores[row])!r} as a probability (row {row + 1}): it gives raw scores; let it give probabilities, or "
+            'say score = "decision" in model.toml where it has a decision_function'
         )
 
 

@@ -28,6 +28,24 @@ def positive_of(classes: Sequence[Any], settings: ModelSettings, name: str) -> i
     return found[0]
 
 
+def classes_of(estimator: Any) -> list[Any]:
+    """The classes that a model tells apart; of what finds outliers -1, which is one, and 1. None of a model of numbers."""
+    return [-1, 1] if finds_outliers(estimator) else list(getattr(estimator, "classes_", ()))
+
+
+def check_one_outcome(classes: Sequence[Any], name: str) -> None:
+    """Raises RegistryError where each class is a list of them."""
+    if any(isinstance(each, np.ndarray) for each in classes):
+        raise RegistryError(f"{name} predicts several outcomes at once, and a model has one: train one for each")
+
+
+def finds_outliers(estimator: Any) -> bool:
+    """Whether a model says what is unlike its training."""
+    from sklearn.base import is_outlier_detector
+
+    return hasattr(estimator, "__sklearn_tags__") and bool(is_outlier_detector(estimator))
+
+
 def same(label: Any, other: Any) -> bool:
     """Whether two ways of writing a class mean the same.
 

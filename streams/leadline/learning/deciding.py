@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from leadline.core.models import Signature
 from leadline.core.scoring.features import Inputs
-from leadline.learning.classes import positive_of
-from leadline.learning.encoders import Own, own_categories, text_of
+from leadline.learning.classes import check_one_outcome, classes_of, finds_outliers, positive_of
+from leadline.learning.encoders import Own, names_of, own_categories, text_of
 from leadline.learning.errors import RegistryError
-from leadline.learning.native.boosted import Native
+from leadline.learning.native.boosted import Native, NativeRegressor
 from leadline.learning.native.deciding import check_columns
 from leadline.learning.online.estimator import Classifier, Regressor
+from leadline.learning.reached import needed_columns
 from leadline.learning.served import Form, Served
 from leadline.settings import ModelSettings
 from leadline.wire.conversion import ConversionError
@@ -43,7 +44,7 @@ def decide(estimator: Any, settings: ModelSettings, sample: Sample, name: str) -
     """How a model is served. Raises RegistryError where it does not fit, or would have to be guessed."""
     signature = sample.signature
     names = names_of(estimator)
-    columns = signature.names if names is None else _own_order(names, signature, name)
+    columns = signature.names if names is None else _own_order(estimator, names, signature, name)
     if isinstance(estimator, Classifier | Regressor):
         return Served("rows", columns, [], *_classes(estimator, settings, name), "half")
     if isinstance(estimator, Native):
@@ -53,7 +54,7 @@ def decide(estimator: Any, settings: ModelSettings, sample: Sample, name: str) -
         form: Form = "rows" if estimator.texts else "matrix"
         said = _classes(estimator, settings, name)
         return Served(form, columns, codes, *said, "half" if estimator.half else "asked")
-    own = own_categories(estimator, columns)
+    own = own_categories(estimator, names or columns)
     codes = _codes(own, settings, sample, named=names is not None, name=name)
     taken = _form(estimator, names is not None, codes, columns, sample)
     classes, positive = _classes(estimator, settings, name)
@@ -70,18 +71,16 @@ def plain(estimator: Any, settings: ModelSettings, signature: Signature, name: s
     return Served("matrix", signature.names, signature.categorical, classes, positive, "half")
 
 
-def names_of(estimator: Any) -> list[str] | None:
-    """The columns of the data frame that a model was fitted to; None where it was none."""
-    found = getattr(estimator, "feature_names_in_", None)
-    return None if found is None else [str(each) for each in found]
-
-
-def _own_order(names: list[str], signature: Signature, name: str) -> list[str]:
-    if sorted(names) != sorted(signature.names):
+def _own_order(estimator: Any, names: list[str], signature: Signature, name: str) -> list[str]:
+    """The features in the model's own order: its columns, but for some that it drops."""
+    needed, given = needed_columns(estimator, names), set(signature.names)
+    if len(given) < len(signature.names) or not set(needed) <= given <= set(names):
+        drops = f" and looks at {needed}" if needed != names else ""
         raise RegistryError(
-            f"{name} was fitted to the columns {names}, and model.toml names {signature.names}: name the same in numeric and categorical"
+            f"{name} was fitted to the columns {names}{drops}, and model.toml names {signature.names}: name the same in numeric and "
+            "categorical"
         )
-    return names
+    return [each for each in names if each in given]
 
 
 def _codes(own: Own, settings: ModelSettings, sample: Sample, named: bool, name: str) -> list[str]:
@@ -184,7 +183,8 @@ def _classes(estimator: Any, settings: ModelSettings, name: str) -> tuple[list[s
         return [], ""
     _check_scores(estimator, settings, name)
     try:
-        classes = list(getattr(estimator, "classes_", ()))
+        classes = classes_of(estimator)
+        check_one_outcome(classes, name)
         positive = positive_of(classes, settings, name)
     except (TypeError, ValueError) as error:  # classes that nothing was fitted to
         raise RegistryError(f"{name} is no sound model ({type(error).__name__}: {error}); save it again") from None
@@ -193,12 +193,18 @@ def _classes(estimator: Any, settings: ModelSettings, name: str) -> tuple[list[s
 
 
 def _check_scores(estimator: Any, settings: ModelSettings, name: str) -> None:
+    if isinstance(estimator, NativeRegressor):
+        raise RegistryError(
+            f'{name} predicts a number{estimator.says}: say task = "regression" in model.toml, or {estimator.instead}'
+        )
     what = f"{name}: a {type(estimator).__name__} has no"
     if settings.score == "decision" and not hasattr(estimator, "decision_function"):
         raise RegistryError(f"{what} decision_function, and model.toml says score = decision")
     if settings.score == "probability" and not hasattr(estimator, "predict_proba"):
         has = hasattr(estimator, "decision_function")
         way = 'say score = "decision" in model.toml, which gives no probability' if has else "it gives labels alone"
+        if finds_outliers(estimator):
+            raise RegistryError(f"{what} predict_proba: {way}")
         raise RegistryError(
             f"{what} predict_proba: wrap it in CalibratedClassifierCV{', or ' + way if has else '; ' + way}"
         )

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.learning.native.boosted import Native
+from leadline.learning.reached import reached
 from leadline.wire.conversion import category
 
 Own = dict[str, NDArray[Any]]
@@ -20,6 +21,12 @@ def text_of(value: Any) -> str | None:
     ('3', '3', 'true', '2.5', 'a', None)
     """
     return category(value.item() if isinstance(value, np.generic) else value)
+
+
+def names_of(estimator: Any) -> list[str] | None:
+    """The columns of the data frame that a model was fitted to; None where it was none."""
+    found = getattr(estimator, "feature_names_in_", None)
+    return None if found is None else [str(each) for each in found]
 
 
 def by_text(values: Iterable[Any]) -> dict[str | None, Any]:
@@ -36,7 +43,8 @@ def own_categories(estimator: Any, names: Iterable[str]) -> Own:
     """The categories of each feature that an encoder of the model takes; ``names`` are its features in its own order."""
     if isinstance(estimator, Native):
         return {name: np.asarray(said) for name, said in estimator.categories.items()}
-    return dict(_found(estimator, list(names)))
+    own = list(names)
+    return {name: said for part in reached(estimator) for name, said in _found(part, own)}
 
 
 def _found(part: Any, names: list[str]) -> Iterator[tuple[str, NDArray[Any]]]:

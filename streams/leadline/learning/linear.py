@@ -7,6 +7,7 @@ import numpy as np
 import structlog
 
 from leadline.core.columnar.columns import Floats, logistic
+from leadline.core.models import Signature
 from leadline.core.scoring.features import Inputs
 from leadline.learning.classes import number, positive_of
 from leadline.learning.errors import RegistryError
@@ -55,8 +56,9 @@ def linear_of(estimator: Any, order: list[int]) -> Linear | None:
     return None
 
 
-def linear_model(linear: Linear, settings: ModelSettings, features: int, name: str = "the model") -> Model:
-    """Make it ready to score matrices of so many columns. Raises RegistryError where it does not fit the settings."""
+def linear_model(linear: Linear, settings: ModelSettings, signature: Signature, name: str = "the model") -> Model:
+    """Make it ready to score. Raises RegistryError where it does not fit the settings. A category that was never seen has no number."""
+    features = len(signature.names)
     if not len(linear.mean) == len(linear.scale) == len(linear.weights) == features:
         raise RegistryError(
             f"{name} does not score a matrix of {features} features: it has {len(linear.weights)} weights"
@@ -64,7 +66,8 @@ def linear_model(linear: Linear, settings: ModelSettings, features: int, name: s
     if not np.isfinite([*linear.mean, *linear.scale, *linear.weights, linear.intercept]).all() or 0 in linear.scale:
         raise RegistryError(f"{name} has numbers that are not finite, or a scale of 0; add a new version")
     first = positive_of(linear.classes, settings, name) == 0
-    return Model(_scores(linear, sign=-1 if first else 1), takes_missing=False, own_labels=above_half(first))
+    scores, codes = _scores(linear, sign=-1 if first else 1), tuple(range(len(signature.numeric), features))
+    return Model(scores, takes_missing=False, own_labels=above_half(first), strict=codes)
 
 
 def _scores(linear: Linear, sign: int = 1) -> Scores:

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from leadline.foreign_text import shown
-from leadline.learning.limits import LIMITS, MODEL
+from leadline.learning.limits import LIMITS, MODEL, ONNX
 from leadline.learning.mlflow_store import MlflowError, Store, store
+from leadline.learning.native.errors import NativeError
+from leadline.learning.native.onnx_file import is_onnx
+from leadline.learning.native.onnx_joined import joined
 from leadline.settings.files import read_below
 
 _MLMODEL, _MOST = "MLmodel", 1 << 20
@@ -75,10 +78,26 @@ def _model_file(folder: Path, said: str) -> tuple[Path, Literal["skops", "joblib
     if not isinstance(name, str) or "/" in name or name in ("", ".", ".."):
         raise MlflowError(f"{said} names no file of a model in its {_MLMODEL}: have it registered again")
     data = _read(folder, name, LIMITS[MODEL], said)
+    if is_onnx(data):
+        data = _whole(folder, data, said)
     pickled = form in _PICKLES or name.endswith(".pkl")
     file = folder / f"taken-{'pickle' if pickled else 'model'}"
     file.write_bytes(data)
     return file, "joblib" if pickled else "skops"
+
+
+def _whole(folder: Path, data: bytes, said: str) -> bytes:
+    """A file of ONNX with the numbers that MLflow keeps beside it."""
+
+    def part(name: str) -> bytes:
+        if "/" in name or name in ("", ".", ".."):
+            raise MlflowError(f"{said} keeps numbers outside of its folder: have it registered again")
+        return _read(folder, name, LIMITS[ONNX], said)
+
+    try:
+        return joined(data, part, LIMITS[ONNX])
+    except NativeError as error:
+        raise MlflowError(f"{said} {error}") from None
 
 
 def _flavours(folder: Path, said: str) -> dict[str, Any]:

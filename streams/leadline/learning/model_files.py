@@ -196,7 +196,7 @@ def _linear(files: dict[str, bytes], settings: ModelSettings, signature: Signatu
     if not _linear_of(files, settings):
         return None
     path = folder / LINEAR
-    return linear_model(_typed(Linear, files[LINEAR], path), settings, len(signature.names), str(path))
+    return linear_model(_typed(Linear, files[LINEAR], path), settings, signature, str(path))
 
 
 def _estimator(files: dict[str, bytes], settings: ModelSettings, signature: Signature, folder: Path) -> Model:

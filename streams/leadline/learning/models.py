@@ -14,6 +14,8 @@ from leadline.learning.native.kinds import kind_of, lacking, read_native, unwrap
 from leadline.learning.online.stored import is_online, read_estimator
 from leadline.learning.packed import PackedError, repacked
 
+_OTHERS = " (nor is it of XGBoost, LightGBM or ONNX; a joblib file that you made yourself is taken by --from joblib)"
+
 
 def file_of(data: bytes) -> str:
     """What the file of a model is called in a version."""
@@ -62,5 +64,8 @@ def _read_skops(data: bytes, name: str, trusted: Sequence[str]) -> Any:
             f"{name} has types that cannot be found here ({error}): install their package"
         ) from error
     except Exception as error:  # what is not a skops file fails in many ways
-        raise RegistryError(f"{name} is no skops file ({type(error).__name__}: {error}); save it again") from error
+        hint = "" if data[:2] == b"PK" else _OTHERS
+        raise RegistryError(
+            f"{name} is no skops file ({type(error).__name__}: {error}); save it again{hint}"
+        ) from error
     return unwrapped(estimator, name)

@@ -11,9 +11,11 @@ from leadline.core.models import NO_TEXTS, Named, OwnLabels, Signature
 from leadline.core.scoring.features import Inputs
 from leadline.core.texts import Texts
 from leadline.learning.behaviour import forget_names
-from leadline.learning.classes import same
-from leadline.learning.encoders import by_text, own_categories
+from leadline.learning.classes import classes_of, same
+from leadline.learning.encoders import Own, by_text, names_of, own_categories
 from leadline.learning.errors import RegistryError
+from leadline.learning.native.boosted import Native
+from leadline.learning.native.kinds import boosters_of
 from leadline.learning.served import Served
 from leadline.learning.taking import Take, dtypes_of, taker
 from leadline.settings import ModelSettings
@@ -29,6 +31,7 @@ class Model:
 
     ``takes_missing``: whether NaN is a value to it, or in which columns. ``named``: the categories that it takes as they are named,
     by their column in the matrix; ``only``: which values of them it takes. ``dtypes``: that of each of its columns, in its own order.
+    ``strict``: the columns of numbered categories that mean nothing to it where they were never seen.
     """
 
     scores: Scores
@@ -37,6 +40,7 @@ class Model:
     named: Mapping[str, int] = field(default_factory=dict)
     only: Mapping[str, "_Only"] = field(default_factory=dict)
     dtypes: tuple[str, ...] = ()
+    strict: tuple[int, ...] = ()
 
     def predict(self, matrix: Floats, texts: Named = NO_TEXTS) -> Floats:
         """One score a row: the probability of the positive class, or the predicted value.
@@ -63,6 +67,8 @@ class Model:
         usable = np.isfinite(matrix) | (np.isnan(matrix) & self.takes_missing)
         for name, at in self.named.items():
             usable[:, at] = self.only[name](texts[name])
+        for at in self.strict:
+            usable[:, at] &= ~(matrix[:, at] < 0)
         return usable
 
 
@@ -85,7 +91,7 @@ def model_of(
 ) -> Model:
     """Make a fitted estimator ready to score. Raises RegistryError where it does not fit."""
     try:
-        own = own_categories(estimator, served.columns)
+        own = own_categories(estimator, names_of(estimator) or served.columns)
         if served.form == "matrix":
             forget_names(estimator)
         take = taker(served, signature, own)
@@ -96,11 +102,25 @@ def model_of(
         )
         known = {each: frozenset(by_text(own[each].tolist())) for each in signature.categorical if each in own}
         found = _ready(scores, _own_labels(estimator, served, take), signature, served, known, name)
-        return replace(found, dtypes=dtypes_of(take(_trial(signature, known))))
+        strict = _strict(estimator, served, signature, own, name)
+        return replace(found, dtypes=dtypes_of(take(_trial(signature, known))), strict=strict)
     except RegistryError:
         raise
     except Exception as error:  # what was put together by hand fails in many ways
         raise RegistryError(f"{name} is no sound model ({type(error).__name__}: {error}); save it again") from error
+
+
+def _strict(estimator: Any, served: Served, signature: Signature, own: Own, name: str) -> tuple[int, ...]:
+    """The columns of categories of which nobody in the model knows what one is that was never seen: it is no number like the others."""
+    boosters = boosters_of(estimator, name)
+    codes = {
+        each: at for at, each in enumerate(signature.names) if each in served.codes and each in signature.categorical
+    }
+    if isinstance(estimator, Native):  # it knows itself
+        return ()
+    if boosters:
+        return tuple(codes.values()) if boosters[0].only_known else ()
+    return tuple(at for each, at in codes.items() if each not in own)
 
 
 def _binary(estimator: Any, settings: ModelSettings, served: Served, take: Take, name: str) -> Scores:
@@ -119,7 +139,7 @@ def _binary(estimator: Any, settings: ModelSettings, served: Served, take: Take,
 
 def _column(estimator: Any, served: Served, name: str) -> int:
     """The column of the positive class."""
-    classes = list(getattr(estimator, "classes_", ()))
+    classes = classes_of(estimator)
     found = [at for at, label in enumerate(classes) if same(label, served.positive)]
     if len(found) != 1:
         raise RegistryError(f"{name}: its classes are {classes}, and {served.positive!r} is none of them; add it again")
@@ -127,14 +147,19 @@ def _column(estimator: Any, served: Served, name: str) -> int:
 
 
 def _regression(estimator: Any, take: Take, name: str) -> Scores:
-    if not hasattr(estimator, "predict") or hasattr(estimator, "classes_"):
+    estimator = getattr(estimator, "as_number", estimator)
+    if not hasattr(estimator, "predict") or classes_of(estimator):
         raise RegistryError(
             f"{name}: a {type(estimator).__name__} is no regressor, and model.toml says task = regression"
         )
 
     def scores(inputs: Inputs) -> Floats:
-        found: Floats = np.asarray(estimator.predict(take(inputs)), np.float64).reshape(len(inputs.matrix))
-        return found
+        found, count = np.asarray(estimator.predict(take(inputs)), np.float64), len(inputs.matrix)
+        if found.size != count:
+            raise ValueError(
+                f"it gives {found.size} values for {count} rows, and a model has one outcome: train one for each"
+            )
+        return found.reshape(count)
 
     return scores
 
@@ -145,13 +170,10 @@ def _own_labels(estimator: Any, served: Served, take: Take) -> OwnLabels | None:
         return None
     if served.label == "half":
         return above_half(first=served.classes[0] == served.positive)
-    label = next(each for each in estimator.classes_ if same(each, served.positive))
+    label = next(each for each in classes_of(estimator) if same(each, served.positive))
 
-    def asked(matrix: Floats, texts: Named, scores: Floats) -> Ints:
-        try:
-            return np.asarray(estimator.predict(take(Inputs(matrix, dict(texts)))) == label).astype(np.int64)
-        except Exception:  # noqa: BLE001 - a model may raise anything, and its scores are there
-            return above_half(first=False)(matrix, texts, scores)
+    def asked(matrix: Floats, texts: Named, _scores: Floats) -> Ints:
+        return np.asarray(estimator.predict(take(Inputs(matrix, dict(texts)))) == label).astype(np.int64)
 
     return asked
 

@@ -17,6 +17,7 @@ class Native:
 
     ``categories``: those that it learned, in the order of their codes, by name.
     ``texts``: those that it takes as texts: then it takes rows of numbers and texts in place of a matrix.
+    ``needed``: the places of those that may not be missing. ``highest``: the highest number of a category that it knows, by place.
     ``only_known``: whether its library refuses a category that was never seen.
     """
 
@@ -32,6 +33,7 @@ class Native:
         coded: frozenset[int] = frozenset(),
         only_known: bool = False,
         texts: frozenset[str] = frozenset(),
+        highest: dict[int, int] | None = None,
     ) -> None:
         self.answer = answer
         self.n_features_in_ = width
@@ -40,6 +42,8 @@ class Native:
         self.coded = coded
         self.only_known = only_known
         self.texts = texts
+        self.highest = highest or {}
+        self.needed: frozenset[int] = frozenset()
 
     def _answers(self, matrix: Floats) -> Floats:
         """Checked before native code sees it; NaN where a category is none that the model was trained on."""
@@ -47,13 +51,17 @@ class Native:
         if rows.ndim != 2 or rows.shape[1] != self.n_features_in_:
             raise ValueError(f"it takes {self.n_features_in_} features, and got the shape {rows.shape}")
         if not self.coded:
-            return self.answer(rows)
+            return np.where(self.lacking(rows), np.nan, self.answer(rows)) if self.needed else self.answer(rows)
         columns = rows[:, sorted(self.coded)]
         unseen = columns < 0
         found = self.answer(np.where(self._unseen(rows), np.nan, rows))
         if self.only_known and unseen.any():
             found = np.where(unseen.any(axis=1), np.nan, found)
         return found
+
+    def lacking(self, rows: NDArray[Any]) -> NDArray[np.bool_]:
+        """The rows that lack what may not be missing."""
+        return np.asarray(np.isnan(rows[:, sorted(self.needed)].astype(np.float64)).any(axis=1), bool)
 
     def _unseen(self, rows: Floats) -> NDArray[np.bool_]:
         found = np.zeros(rows.shape, bool)
@@ -80,7 +88,10 @@ class NativeClassifier(Native):
 
 
 class NativeRegressor(Native):
-    """Of a number."""
+    """Of a number. ``says``: what shows that; ``instead``: what to do where two classes were meant."""
+
+    says = ""
+    instead = "train it on two classes"
 
     def predict(self, matrix: Floats) -> Floats:
         """The value of each row."""

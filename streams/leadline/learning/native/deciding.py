@@ -70,6 +70,12 @@ def check_columns(model: Native, columns: list[str], signature: Signature, coded
                 f"{name} was trained on categories of {feature!r}, {model.categories[feature][:_SHOWN]}: name it in categorical"
             )
     for feature in signature.categorical:
+        said, highest = len(signature.categories[feature]), model.highest.get(columns.index(feature), -1)
+        if feature not in model.categories and feature in coded and highest >= said:
+            raise RegistryError(
+                f"{name} was trained on the number {highest} of {feature!r}, and [categories] in model.toml names {said}, from 0: name "
+                "all of them, in the order of their numbers; or name it in numeric, and let requests give the number"
+            )
         if feature not in model.categories and feature not in coded and feature not in model.texts:
             raise RegistryError(
                 f"{name} takes numbers for {feature!r}, and nothing says which category has which number: declare it in model.toml "

@@ -15,6 +15,7 @@ from leadline.learning.native.errors import NativeError
 from leadline.learning.native.lightgbm_file import is_lightgbm
 from leadline.learning.native.onnx_file import is_onnx
 from leadline.learning.native.xgboost_file import is_xgboost
+from leadline.learning.reached import reached
 
 _MOST_CHARS = 300
 """Of what a library says: it may quote the whole file."""
@@ -101,6 +102,14 @@ def unwrapped(estimator: Any, name: str) -> Any:
         raise RegistryError(f"{name} {error}") from None
     except Exception as error:  # what was put together by hand fails in many ways
         raise RegistryError(f"{name} is no sound model of {kind.name} ({type(error).__name__}: {error})") from error
+
+
+def boosters_of(estimator: Any, name: str) -> list[Native]:
+    """The models of these libraries that get a model's own columns, such as behind a search; none where another part gets them too."""
+    if isinstance(estimator, Native):
+        return [estimator]
+    found = [unwrapped(each, name) for each in reached(estimator)]
+    return found if all(isinstance(each, Native) for each in found) else []
 
 
 def releases_of(data: bytes) -> dict[str, str]:

@@ -29,7 +29,10 @@ _CHECKED_KEYS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """``text``: the file, written anew. ``categories``: of each column of a data frame that has some; ``coded``: these and others."""
+    """``text``: the file, written anew. ``categories``: of each column of a data frame that has some; ``coded``: these and others.
+
+    ``highest``: the highest number of a category that each of these knows.
+    """
 
     text: str
     objective: str
@@ -38,6 +41,7 @@ class Checked:
     categories: dict[int, list[Any]]
     coded: frozenset[int]
     rounds: int
+    highest: dict[int, int]
 
 
 def is_lightgbm(data: bytes) -> bool:
@@ -68,7 +72,16 @@ def checked(data: bytes) -> Checked:
     ]
     new = "\n".join(parts) + "\nend of trees\n"
     known = names if names != [f"Column_{at}" for at in range(width)] else None
-    return Checked(new, objective.partition(" ")[0], width, known, _categories(tail, coded), coded, len(trees))
+    return Checked(
+        new,
+        objective.partition(" ")[0],
+        width,
+        known,
+        _categories(tail, coded),
+        coded,
+        len(trees),
+        _highest(found, coded),
+    )
 
 
 def _pairs(lines: Iterable[str], flags: frozenset[str] | set[str] = frozenset()) -> dict[str, str]:
@@ -124,6 +137,12 @@ def _coded(head: Mapping[str, str], tail: str, width: int) -> frozenset[int]:
     if found and max(found) >= width:
         raise NativeError("has categories for a column that is not there")
     return found
+
+
+def _highest(head: Mapping[str, str], coded: frozenset[int]) -> dict[int, int]:
+    infos = dict(enumerate(head.get("feature_infos", "").split(" ")))
+    said = {at: [int(each) for each in infos.get(at, "").split(":") if _INT.fullmatch(each)] for at in coded}
+    return {at: max(numbers) for at, numbers in said.items() if numbers}
 
 
 def _head(head: Mapping[str, str], names: list[str], objective: str, width: int) -> str:

@@ -46,7 +46,10 @@ def unwrapped(estimator: Any) -> Native | None:
     classes = getattr(estimator, "classes_", [0, 1])
     found = _native(booster, classes)
     if isinstance(found, NativeClassifier) is not hasattr(estimator, "predict_proba") or len(classes) != 2:
-        raise NativeError(f"is a {type(estimator).__name__} with the objective {booster.found.objective}: fit it again")
+        raise NativeError(
+            f"is a {type(estimator).__name__} with the objective {booster.found.objective}: fit a classifier of two classes with {BINARY}, "
+            "or a regressor with another one"
+        )
     return found
 
 
@@ -55,7 +58,7 @@ def _native(booster: CheckedBooster, classes: Any) -> Native:
     kind = NativeClassifier if found.objective == BINARY else NativeRegressor
     names = found.names or [f"Column_{at}" for at in range(found.width)]
     known = {names[at]: said for at, said in found.categories.items()}
-    model = kind(_answer(booster), found.width, found.names, known, found.coded)
+    model = kind(_answer(booster), found.width, found.names, known, found.coded, highest=found.highest)
     if isinstance(model, NativeClassifier):
         model.classes_ = [each.item() if isinstance(each, np.generic) else each for each in classes]
     return model

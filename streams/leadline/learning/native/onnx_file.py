@@ -33,7 +33,7 @@ _GRAPH: Schema = {
     15: "many bytes",
 }
 _OPSET: Schema = {1: "bytes", 2: "int"}
-_MODEL: Schema = {1: "int", 7: ("one", _GRAPH), 8: ("many", _OPSET), 25: "many bytes"}
+MODEL: Schema = {1: "int", 7: ("one", _GRAPH), 8: ("many", _OPSET), 25: "many bytes"}
 
 _ML, _DOMAINS = "ai.onnx.ml", ("", "ai.onnx", "ai.onnx.ml")
 _LEARNED = frozenset(
@@ -48,6 +48,7 @@ _PLAIN = frozenset(
     "Split Sqrt Squeeze Sub Sum Tanh TopK Transpose Unsqueeze Where Xor".split()
 )
 """Operators without branches, loops, chance and files, and none that makes much of little."""
+_RESHAPES = frozenset("Cast Flatten Identity Reshape Squeeze Unsqueeze".split())
 _NODES = 10_000
 _FLOAT, _INT32, _INT64, _TEXT, _BOOL, _DOUBLE = 1, 6, 7, 8, 9, 11
 KINDS = {_FLOAT: "float32", _INT32: "int32", _INT64: "int64", _TEXT: "text", _BOOL: "bool", _DOUBLE: "float64"}
@@ -70,7 +71,7 @@ class Input:
 class Checked:
     """``data``: the file, written anew. ``score``: the output with probabilities or values; ``label``: that with classes, or empty.
 
-    ``classes``: in the order of the probabilities.
+    ``classes``: in the order of the probabilities. ``made_by``: the operator that the score comes from.
     """
 
     data: bytes
@@ -79,6 +80,7 @@ class Checked:
     label: str
     classes: list[Any]
     model: Message
+    made_by: str
 
 
 def is_onnx(data: bytes) -> bool:
@@ -88,7 +90,7 @@ def is_onnx(data: bytes) -> bool:
 
 def checked(data: bytes) -> Checked:
     """What is in a file. Raises NativeError."""
-    model = decode(data, _MODEL)
+    model = decode(data, MODEL)
     graph = model.get(7)
     if graph is None or model.get(25) or graph.get(15):
         raise NativeError("is no model of ONNX, or has functions or sparse numbers in it, which are not served")
@@ -100,7 +102,7 @@ def checked(data: bytes) -> Checked:
     if not inputs or len(inputs) > WIDTH:
         raise NativeError("has no inputs, or too many")
     score, label, classes = _outputs(graph, constants)
-    return Checked(encode(model, _MODEL), inputs, score, label, classes, model)
+    return Checked(encode(model, MODEL), inputs, score, label, classes, model, _maker(graph, score))
 
 
 def _name(message: Message, number: int) -> str:
@@ -138,7 +140,7 @@ def attributes(node: Message) -> dict[str, Any]:
 def _check_tensor(tensor: Message) -> None:
     """It has as many numbers as its shape says, in the file itself."""
     if 13 in tensor or tensor.get(14, 0) != 0:
-        raise NativeError("keeps numbers in another file: save it as one file")
+        raise NativeError("keeps numbers in another file: save it as one file, by onnx.save(onnx.load(FILE), NEW)")
     kind, shape = tensor.get(2, 0), tensor.get(1, np.zeros(0, np.int64))
     if kind not in KINDS or (shape < 0).any() or len(shape) > 8:
         raise NativeError("has a tensor of a kind that is not served")
@@ -197,10 +199,22 @@ def _outputs(graph: Message, constants: dict[str, Message]) -> tuple[str, str, l
         )
     if not labels:
         return _name(scores[0], 1), "", []
-    classes = classes or _classes(graph, constants)
+    by_place = [0, 1] if _maker(graph, _name(labels[0], 1)) == "ArgMax" else []
+    classes = classes or _classes(graph, constants) or by_place
     if not classes:
         raise NativeError("says nowhere which classes it has: convert it with zipmap")
     return _name(scores[0], 1), _name(labels[0], 1), classes
+
+
+def _maker(graph: Message, output: str) -> str:
+    """The operator that makes an output, behind those that only give it another shape."""
+    makers = {_name({1: each}, 1): node for node in graph[1] for each in node.get(2, [])}
+    for _ in graph[1]:
+        node = makers.get(output, {})
+        if _name(node, 4) not in _RESHAPES or not node.get(1):
+            return _name(node, 4)
+        output = _name({1: node[1][0]}, 1)
+    return ""
 
 
 def _kind_of(value: Message) -> int:
@@ -248,7 +262,9 @@ def _check_learned(kind: str, held: dict[str, Any]) -> None:
     if kind in ("TreeEnsembleClassifier", "TreeEnsembleRegressor"):
         check_trees(held, "class" if kind.endswith("Classifier") else "target")
         if any(name.endswith("_as_tensor") for name in held):
-            raise NativeError("has trees with numbers of another precision, which are not served")
+            raise NativeError(
+                "has trees with numbers of double precision, which are not served: convert it for inputs of float"
+            )
 
 
 def _floats(held: dict[str, Any], name: str) -> NDArray[np.float32]:
@@ -276,10 +292,27 @@ LOOKS = frozenset({"LinearClassifier", "LinearRegressor", "TreeEnsembleClassifie
 """Operators that look at as many columns as their own lists say, whatever they get."""
 
 
-def looking(model: Message) -> Iterator[tuple[str, str, int, bytes]]:
-    """For each such operator its kind, its input, what it needs of it, and the model up to there."""
+@dataclass(frozen=True, slots=True)
+class Looking:
+    """Such an operator: its ``kind``, its input, how many columns it needs of it, and the model up to there.
+
+    ``guesses``: whether it would send a missing value somewhere that no training has said.
+    """
+
+    kind: str
+    source: str
+    needs: int
+    before: bytes
+    guesses: bool
+
+
+def looking(model: Message) -> Iterator[Looking]:
+    """Each such operator."""
     graph = model[7]
     for at, node in enumerate(graph[1]):
         if _name(node, 4) in LOOKS:
             before = graph | {1: graph[1][:at], 12: [{1: node[1][0]}]}
-            yield _name(node, 4), _name({1: node[1][0]}, 1), needed(node), encode(model | {7: before}, _MODEL)
+            kind, source = _name(node, 4), _name({1: node[1][0]}, 1)
+            said = attributes(node).get("nodes_missing_value_tracks_true")
+            guesses = kind.startswith("TreeEnsemble") and not (isinstance(said, np.ndarray) and said.any())
+            yield Looking(kind, source, needed(node), encode(model | {7: before}, MODEL), guesses)

@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 from leadline.core.columnar.columns import Floats
 from leadline.learning.native.boosted import Native, NativeClassifier, NativeRegressor
 from leadline.learning.native.errors import NativeError
-from leadline.learning.native.onnx_file import Checked, Input, checked, looking
+from leadline.learning.native.onnx_file import Checked, Input, Looking, checked, looking
 
 Feed = Callable[[NDArray[Any]], dict[str, NDArray[Any]]]
 """What the inputs get for some rows."""
+_CHANCES = {"Sigmoid": 1, "Softmax": 2}
+"""What a model may end in that says probabilities without a label, and how many of them for a row."""
+_NEAR = 1e-4
 _KINDS = {"float32": np.float32, "float64": np.float64, "int32": np.int32, "int64": np.int64, "bool": np.bool_}
 
 
@@ -30,21 +33,41 @@ class OnnxClassifier(NativeClassifier):
 
     def predict_proba(self, matrix: NDArray[Any]) -> Floats:
         """The probabilities of both classes, as the model itself gives them."""
-        return self.chances(matrix).astype(np.float64)
+        found = self.chances(matrix).astype(np.float64)
+        found[self.lacking(matrix)] = np.nan
+        return found
 
     def predict(self, matrix: NDArray[Any]) -> NDArray[Any]:
         """The class that the model says."""
         return self.label(matrix)
 
 
+class OnnxChance(NativeClassifier):
+    """What ends in a sigmoid, or in a softmax of two: the classes are 0 and 1. ``as_number``: the same where a number was meant."""
+
+    as_number: NativeRegressor
+
+
 def read(data: bytes) -> Native:
     """The model in a file of ONNX. Raises NativeError."""
     found = checked(data)
+    model = _read(found)
+    model.needed = _needed(found)
+    return model
+
+
+def _read(found: Checked) -> Native:
     _check_widths(found)
     session = _session(found.data)
     feed, width, names, texts = _feed(found.inputs)
     if not found.label:
-        return NativeRegressor(lambda rows: _values(session, found.score, feed(rows)), width, names, texts=texts)
+        number = NativeRegressor(lambda rows: _values(session, found.score, feed(rows)), width, names, texts=texts)
+        number.instead = "let it end in a Sigmoid, a Softmax of two, or its label beside its probabilities"
+        if found.made_by not in _CHANCES:
+            return number
+        chance = OnnxChance(lambda rows: _chance(session, found, feed(rows)), width, names, texts=texts)
+        chance.classes_, chance.as_number = [0, 1], number
+        return chance
     model = OnnxClassifier(lambda rows: _chances(session, found, feed(rows))[:, 1], width, names, texts=texts)
     model.chances = lambda rows: _chances(session, found, feed(rows))
     model.classes_ = found.classes
@@ -69,10 +92,32 @@ def _check_widths(found: Checked) -> None:
     feed, width, _, _ = _feed(found.inputs)
     given = {each.name: each.width for each in found.inputs}
     rows = _row(found.inputs, width)
-    for kind, source, needs, before in looking(found.model):
-        has = given.get(source) or np.asarray(_session(before).run([source], feed(rows))[0]).reshape(1, -1).shape[1]
-        if needs > has or (needs < 0 and -needs != has):
-            raise NativeError(f"has a {kind} of {abs(needs)} columns, and it gets {has}")
+    for each in looking(found.model):
+        has = given.get(each.source) or _reaching(each, feed(rows)).shape[1]
+        if each.needs > has or (each.needs < 0 and -each.needs != has):
+            raise NativeError(f"has a {each.kind} of {abs(each.needs)} columns, and it gets {has}")
+
+
+def _reaching(operator: Looking, feed: dict[str, NDArray[Any]]) -> NDArray[Any]:
+    """What comes to an operator of some rows."""
+    if operator.source in feed:
+        return feed[operator.source].reshape(len(feed[operator.source]), -1)
+    count = len(next(iter(feed.values())))
+    return np.asarray(_session(operator.before).run([operator.source], feed)[0]).reshape(count, -1)
+
+
+def _needed(found: Checked) -> frozenset[int]:
+    """The columns that may not be missing: trees that were made without would send what is missing anywhere."""
+    feed, width, _, _ = _feed(found.inputs)
+    kinds = [each.kind for each in found.inputs] * (width if len(found.inputs) == 1 else 1)
+    places = [at for at, kind in enumerate(kinds) if kind in ("float32", "float64")]
+    guessing = [each for each in looking(found.model) if each.guesses]
+    if not places or not guessing:
+        return frozenset()
+    rows = np.repeat(_row(found.inputs, width), len(places), axis=0)
+    rows[np.arange(len(places)), places] = np.nan
+    lost = [np.isnan(_reaching(each, feed(rows)).astype(np.float64)).any(axis=1) for each in guessing]
+    return frozenset(np.array(places)[np.any(lost, axis=0)].tolist())
 
 
 def _row(inputs: list[Input], width: int) -> NDArray[Any]:
@@ -131,6 +176,28 @@ def _values(session: Any, output: str, feed: dict[str, NDArray[Any]]) -> Floats:
     return found.reshape(count)
 
 
+def _chance(session: Any, found: Checked, feed: dict[str, NDArray[Any]]) -> Floats:
+    """The probability of 1 of a model without a label."""
+    said = np.asarray(session.run([found.score], feed)[0])
+    count = len(next(iter(feed.values())))
+    if said.size != count * _CHANCES[found.made_by]:
+        raise ValueError(f"its output {found.score} has the shape {said.shape} for {count} rows of two classes")
+    if found.made_by == "Sigmoid":
+        return said.reshape(count)
+    chances: Floats = _sound(said.reshape(count, 2), found.score)[:, 1]
+    return chances
+
+
+def _sound(chances: NDArray[Any], output: str) -> NDArray[Any]:
+    """Probabilities that add up to 1; what is NaN is none. Raises ValueError for others, such as raw scores."""
+    sums = np.abs(chances.sum(axis=1) - 1)
+    if (chances < -_NEAR).any() or (sums > _NEAR).any():
+        raise ValueError(
+            f"its output {output} has no probabilities, such as {chances[0].tolist()}: convert it without raw scores"
+        )
+    return chances
+
+
 def _chances(session: Any, found: Checked, feed: dict[str, NDArray[Any]]) -> Floats:
     chances = np.asarray(session.run([found.score], feed)[0])
     count = len(next(iter(feed.values())))
@@ -138,4 +205,4 @@ def _chances(session: Any, found: Checked, feed: dict[str, NDArray[Any]]) -> Flo
         raise ValueError(
             f"its output {found.score} has the shape {chances.shape} for {count} rows of {len(found.classes)} classes"
         )
-    return chances
+    return _sound(chances, found.score)

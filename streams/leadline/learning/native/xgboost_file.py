@@ -31,7 +31,8 @@ _PARAMS = {
 class Checked:
     """``data``: the file, written anew. ``categories``: of each column that has learned some. ``coded``: the columns that are categories.
 
-    ``rounds``: how many rounds its wrapper for scikit-learn answers with, 0 for all.
+    ``rounds``: how many rounds its wrapper for scikit-learn answers with, 0 for all. ``highest``: the highest number of a category in its
+    trees, by column.
     """
 
     data: bytearray
@@ -43,6 +44,8 @@ class Checked:
     booster: str
     rounds: int
     wrapped: bool
+    all_rounds: int
+    highest: dict[int, int]
 
 
 def is_xgboost(data: bytes) -> bool:
@@ -91,14 +94,19 @@ def _checked(model: Mapping[str, Any]) -> Checked:
     if set(categories) - coded:
         raise NativeError("has categories for a column that has none")
     data = bytearray(encode({"learner": new, "version": _version(model)}))
-    return Checked(data, objective["name"], width, names, categories, coded, booster["name"], rounds, wrapped)
+    kind, highest = booster["name"], _highest(booster)
+    return Checked(
+        data, objective["name"], width, names, categories, coded, kind, rounds, wrapped, _rounds(booster), highest
+    )
 
 
 def _objective(learner: Mapping[str, Any]) -> dict[str, Any]:
     held = mapping(learner.get("objective"), "objective")
     name = str(held.get("name"))
     if name.startswith("multi:"):
-        raise NativeError(f"has the objective {name[:50]}: models of exactly two classes are served so far")
+        raise NativeError(
+            f"has the objective {name[:50]}: models of exactly two classes are served so far, trained with {BINARY}"
+        )
     if name != BINARY and name not in _REGRESSIONS:
         raise NativeError(f"has the objective {name[:50]}, which is not served: train it with {BINARY} or a regression")
     key = _PARAMS.get(name, "reg_loss_param")
@@ -168,6 +176,17 @@ def _booster(held: Mapping[str, Any], width: int) -> tuple[dict[str, Any], Any]:
         drops = array(held, "weight_drop", np.float32, len(inner["model"]["trees"]))
         return {"name": name, "gbtree": inner, "weight_drop": drops.tolist()}, cats
     raise NativeError(f"has the booster {str(name)[:50]}, which is not known")
+
+
+def _highest(booster: Mapping[str, Any]) -> dict[int, int]:
+    held = booster["gbtree"] if booster["name"] == "dart" else booster
+    found: dict[int, int] = {}
+    for tree in held["model"].get("trees", ()):
+        ends = np.cumsum(tree["categories_sizes"])
+        asked = tree["split_indices"][tree["categories_nodes"]].tolist()
+        for at, start, end in zip(asked, (ends - tree["categories_sizes"]).tolist(), ends.tolist(), strict=True):
+            found[at] = max(found.get(at, -1), int(tree["categories"][start:end].max()))
+    return found
 
 
 def _linear(model: Mapping[str, Any], width: int) -> dict[str, Any]:

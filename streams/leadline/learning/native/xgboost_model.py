@@ -33,10 +33,17 @@ class CheckedBooster(Booster):
 def read(data: bytes) -> Native:
     """The model in a file of XGBoost. Raises NativeError.
 
-    A file that the wrapper for scikit-learn wrote is answered as the wrapper does, up to the best round; others with all rounds.
+    A file that the wrapper for scikit-learn wrote is answered as the wrapper does, up to the best round; others with all rounds, as
+    Booster.predict does, unless they stopped early: then nobody knows which was meant.
     """
     booster = CheckedBooster(checked(data))
-    return _native(booster, booster.found.rounds if booster.found.wrapped else 0, np.nan, [0, 1])
+    found = booster.found
+    if not found.wrapped and found.booster != "gblinear" and 0 < found.rounds < found.all_rounds:
+        raise NativeError(
+            f"stopped early, and does not say whether it answers with its best {found.rounds} rounds or with all {found.all_rounds}: save "
+            f"booster[:{found.rounds}], or, for all of them, the booster after booster.set_attr(best_iteration=None)"
+        )
+    return _native(booster, found.rounds if found.wrapped else 0, np.nan, [0, 1])
 
 
 def unwrapped(estimator: Any) -> Native | None:
@@ -49,7 +56,10 @@ def unwrapped(estimator: Any) -> Native | None:
         raise NativeError("has a value for missing that is no number")
     found = _native(booster, booster.found.rounds, float(missing), getattr(estimator, "classes_", [0, 1]))
     if isinstance(found, NativeClassifier) is not hasattr(estimator, "predict_proba"):
-        raise NativeError(f"is a {type(estimator).__name__} with the objective {booster.found.objective}: fit it again")
+        raise NativeError(
+            f"is a {type(estimator).__name__} with the objective {booster.found.objective}: fit a classifier with {BINARY}, or a regressor "
+            "with another one"
+        )
     return found
 
 
@@ -58,7 +68,8 @@ def _native(booster: CheckedBooster, rounds: int, missing: float, classes: Any) 
     kind = NativeClassifier if found.objective == BINARY else NativeRegressor
     names = found.names
     known = {(names or _unnamed(found.width))[at]: said for at, said in found.categories.items()}
-    model = kind(_answer(booster, rounds, missing), found.width, names, known, found.coded, only_known=True)
+    answer = _answer(booster, rounds, missing)
+    model = kind(answer, found.width, names, known, found.coded, only_known=True, highest=found.highest)
     if isinstance(model, NativeClassifier):
         model.classes_ = [each.item() if isinstance(each, np.generic) else each for each in classes]
     return model
