@@ -19,6 +19,8 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
+from leadline.cli.checkup.findings import Level
+from leadline.cli.checkup.look_at_registry import look_at_registry
 from leadline.core.windows.latest import latest
 from leadline.embedded.errors import EmbeddedError
 from leadline.embedded.workers import Workers
@@ -100,6 +102,13 @@ async def test_subjects_are_registered_once_and_checked(asks, schemas, tmp_path)
     with pytest.raises(SettingsError, match=f"subject {subject}: {schemas.url} refuses: HTTP 409 .*compat") as error:
         await known_ids(other)
     assert "\n" not in str(error.value)
+    [fine] = await look_at_registry(here)
+    assert fine.level is Level.FINE
+    bad = [each.what for each in await look_at_registry(other) if each.level is Level.WRONG]
+    assert bad == [f"subject {subject}"]
+    elsewhere = settings_of(tmp_path, format="confluent", schema_registry=schemas.url.replace("/v7", "/v99"))
+    [no_route] = await look_at_registry(elsewhere)
+    assert (no_route.level, "check the path" in no_route.mend) == (Level.WRONG, True)
 
 
 # -- the loop -------------------------------------------------------------------------------------------------------------

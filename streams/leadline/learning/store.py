@@ -79,7 +79,7 @@ class ModelStore:
                 self._looked_at = now
                 self._looking = threading.Thread(target=self._look, name="leadline-models", daemon=True)
                 self._looking.start()
-            looking, left_s = self._looking, self._looked_at + _PATIENCE_S - now
+            looking, left_s = self._looking, 0.0 if self._is_away else self._looked_at + _PATIENCE_S - now
         if looking.is_alive() and (left_s > 0 or not self._has_looked):
             looking.join(left_s if self._has_looked else None)
 
