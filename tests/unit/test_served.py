@@ -12,7 +12,7 @@ import pytest
 import skops.io
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.compose import ColumnTransformer
+from sklearn.compose import ColumnTransformer, make_column_selector, make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, IsolationForest, RandomForestClassifier, VotingClassifier
 from sklearn.feature_selection import SelectKBest, f_classif
 from sklearn.impute import SimpleImputer
@@ -131,6 +131,19 @@ def test_named_columns_give_the_scores_of_the_users_own_process(tmp_path, model)
     scores = version.predictor.predict(*given)
     np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-9)
     np.testing.assert_array_equal(version.own_labels(*given, scores), own)
+
+
+def test_columns_that_were_chosen_by_their_types(tmp_path):
+    columns = make_column_transformer(
+        (StandardScaler(), make_column_selector(dtype_include=np.number)),
+        (OneHotEncoder(handle_unknown="ignore"), make_column_selector(dtype_exclude="number", pattern="o")),
+    )
+    own = ["amount", "city", "age", "old"]
+    model = make_pipeline(columns, LogisticRegression()).fit(FRAME[own], FRAME.label)
+    version = served(tmp_path, model, ModelSettings(name="m", numeric=["age", "amount"], categorical=["old"]))
+    rows = live(100)
+    found = version.predictor.predict(*inputs(version, rows))
+    np.testing.assert_allclose(found, model.predict_proba(rows[own])[:, 1], rtol=0, atol=1e-9)
 
 
 def test_a_category_that_was_never_seen_reaches_the_model_as_it_is(tmp_path):

@@ -31,9 +31,10 @@ FUNCTIONS = frozenset(
 
 _CLASSES = {
     "functools": ["partial"],  # only wraps: it can hold no function but those above
-    "numpy": ["dtype"],
+    "numpy": ["dtype", "number"],
     "scipy.interpolate._bsplines": ["BSpline"],
     "sklearn._loss.loss": ["HalfTweedieLossIdentity"],
+    "sklearn.compose._column_transformer": ["make_column_selector"],  # what chose the columns is kept, and not asked again
     "sklearn.calibration": ["_CalibratedClassifier", "_SigmoidCalibration", "_TemperatureScaling"],
     "sklearn.ensemble._hist_gradient_boosting.predictor": ["TreePredictor"],
     "sklearn.gaussian_process._gpc": ["_BinaryGaussianProcessClassifierLaplace"],
