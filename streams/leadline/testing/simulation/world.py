@@ -120,7 +120,7 @@ class World:
     def _roll_out(self, version: str) -> None:
         """A version is champion some time ahead; others may have a share, or say what they would answer."""
         rng, first = self._random, not self.assigned
-        shares = {name: rng.choice([0.0, 0.4, 0.6]) for name in ("v1", "v2", NOT_HERE) if rng.random() < 0.5}
+        shares = {name: rng.choice([0.0, 0.4, 0.5]) for name in ("v1", "v2", NOT_HERE) if rng.random() < 0.5}
         shares.pop(version, None)
         made = Assignment(
             version, 0 if first else self.now_ms + rng.randint(1, 40), {} if first else shares, rng.choice("ab"),
