@@ -88,7 +88,7 @@ def _settings(
         policy = RolloutSettings.model_validate(values)
         return known.model_copy(update={"rollout": policy, "approval": ApprovalSettings()})
     except ValidationError as error:
-        raise typer.BadParameter(explain(error)) from None
+        raise SettingsError(explain(error)) from None
 
 
 def fields(question: "Question", decided: "Decided", requests: dict[str, int]) -> dict[str, Any]:

@@ -82,7 +82,7 @@ class Decided(NamedTuple):
 def decide(question: Question, logs: PairedLogs, progress: Progress) -> Decided:
     """All that is decided, until there is a verdict or the logs end."""
     begin_ms = logs.starts_ms // question.settings.window * question.settings.window
-    driver = Driver(_OneModel(question), [step(name) for name in _STEPS], can_restart=False)
+    driver = Driver(_OneModel(question), [step(name) for name in _STEPS])
     _begin(driver, question, begin_ms)
     sources, looking = [_Source(each) for each in logs], _Looking(question.settings, begin_ms)
     total, done, verdict, at_ms = sum(map(len, logs)), 0, None, begin_ms

@@ -39,7 +39,6 @@ class Driver:
     The tables of a step are read to their present end before it does anything. A step that gathers has one task, numbered 0: each run is
     still of one partition, and the task remembers how far it has come in each.
 
-    ``can_restart``: whether changelogs are kept, from which a task that was killed comes back; they take most of the memory.
     ``on_effect(name)`` is called before each effect of a run (outputs, transaction, state, commit); it may raise `Crash`.
     """
 
@@ -49,14 +48,12 @@ class Driver:
         steps: Sequence[Step] = STEPS,
         partitions: int = 1,
         on_effect: Callable[[str], None] | None = None,
-        can_restart: bool = True,
     ) -> None:
         self.models = models
         self.partitions = partitions
         self.topics: defaultdict[tuple[str, int], list[Row]] = defaultdict(list)
         self._steps = steps
         self._on_effect = on_effect or (lambda _: None)
-        self._can_restart = can_restart
         self._changelogs: defaultdict[tuple[str, int], list[Changes]] = defaultdict(list)
         self._committed: defaultdict[tuple[str, str, int], int] = defaultdict(int)
         self._tasks: dict[tuple[str, int], HostedTask] = {}
@@ -226,7 +223,7 @@ class Driver:
             key, value, headers = to_record(letter, "leadline", task.step.name)
             self.topics["dead-letters", self._partition(key or b"")].append((key, value, headers, 0))
         changelog = self._changelogs[task.step.name, task.partition]
-        changelog.append(task.store.changes() if self._can_restart else {})
+        changelog.append(task.store.changes())
         self._on_effect("state")
         task.commit(len(changelog))
 
