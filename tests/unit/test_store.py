@@ -143,7 +143,12 @@ def test_training_sets_are_shared_and_erased_for_all(here, elsewhere):
     elsewhere.fetch_sets("fraud")
     assert TrainingSets(elsewhere.mirror, "fraud").path("d").read_bytes() == b"with Ada"
     sets.path("d").write_bytes(b"without ")
+    sets.note(sets.path("d"), {"rows": 1})
     here.publish_sets("fraud", anew=True)
+    elsewhere.fetch_sets("fraud")
+    assert TrainingSets(elsewhere.mirror, "fraud").path("d").read_bytes() == b"without ", (
+        "else it would come back from there"
+    )
     third = ModelStore(here.url, here.mirror.with_name("c"))
     third.fetch_sets("fraud")
     assert TrainingSets(third.mirror, "fraud").path("d").read_bytes() == b"without "

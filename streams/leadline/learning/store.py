@@ -27,7 +27,8 @@ from leadline.settings.private import private_folder
 LOOK_EVERY_S = 5.0
 """A worker looks so often whether there are new models; one that is there is used as it is here while the store is away."""
 _WAIT_S = 5
-_OF_SETS = (".parquet", ".erased.json")
+_SET, _ERASED = ".parquet", ".erased.json"
+_OF_SETS = (_SET, _ERASED)
 _T = TypeVar("_T")
 _log = structlog.get_logger("leadline.models")
 
@@ -118,12 +119,20 @@ class ModelStore:
                     _take_away(each)
 
     def fetch_sets(self, model: str) -> None:
-        """Have the training sets of a model here. Raises StoreAwayError."""
+        """Have the training sets of a model here; one from which rows were erased elsewhere is copied again. Raises StoreAwayError."""
         with self._lock:
             folder = private_folder(self.mirror / model / TRAINING_SETS)
-            for name in self._names(model, TRAINING_SETS, only_valid=False):
-                if name.endswith(_OF_SETS) and not (folder / name).exists():
+            names = [name for name in self._names(model, TRAINING_SETS, only_valid=False) if name.endswith(_OF_SETS)]
+            erased = {name for name in names if name.endswith(_ERASED) and self._was_erased(folder / name, model)}
+            old = {name.removesuffix(_ERASED) + _SET for name in erased}
+            for name in sorted(names, key=lambda each: each.endswith(_ERASED)):  # what ends half way is copied again
+                if name in old | erased or not (folder / name).exists():
                     self._call(partial(_download, folder / name), model, TRAINING_SETS, name)
+
+    def _was_erased(self, note: Path, model: str) -> bool:
+        """Whether the note of what was erased is another one in the store."""
+        data = self._read(note.name, model, TRAINING_SETS)
+        return data is not None and not _is_same(note, data)
 
     def _copy(self, model: str, version: str, stated: bytes) -> None:
         _take_away(self.mirror / model / version)
