@@ -118,7 +118,9 @@ async def test_the_ends_of_transactions_leave_no_lag(talk):
 
 async def test_predictions_stand_in_the_order_of_their_requests_where_those_tell_the_time(talk, monkeypatch):
     """However many come at once: behind a later one it would count as later, and may be forgotten by then."""
-    monkeypatch.setattr(quick_producers, "_TOGETHER_MS", 500)  # as a producer is late that finds the broker again after another
+    monkeypatch.setattr(
+        quick_producers, "_TOGETHER_MS", 500
+    )  # as a producer is late that finds the broker again after another
     talk.settings = load_settings(prefix=talk.prefix, models=talk.settings.models, clock="records", run_records=40)
     async with running(talk) as lane:
         for numbers in (range(1), range(1, 90), range(90, 180)):

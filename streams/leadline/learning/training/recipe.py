@@ -2,10 +2,11 @@
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
+from sysconfig import get_paths
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ READY = "leadline.learning.training.ready:fit_ready"
 
 _NOT_SERVED = frozenset({"catboost"})
 """Libraries whose models are refused when they are added, and here before they are fitted."""
+_STDLIB, _OURS = Path(get_paths()["stdlib"]), Path(__file__).parents[2]
 _BOOSTING = frozenset({"lightgbm", "xgboost"})
 """Libraries that take categories of pandas as such."""
 _REPEATABLE = {"deterministic": True, "force_row_wise": True}
@@ -107,12 +109,14 @@ def _function(recipe: str) -> Callable[..., Any]:
 
 
 def _rows_for(estimator: Any, table: pa.Table, settings: ModelSettings) -> Any:
-    """The features as an estimator takes them; boosting that stands alone gets categories of pandas."""
-    found = frame(table, settings)
-    if _library(estimator) not in _BOOSTING:
-        return found
+    """The features as an estimator takes them; boosting that stands alone, or in a search, gets categories of pandas."""
     from pandas import Categorical
 
+    found = frame(table, settings)
+    asked = estimator.get_params(deep=False)
+    served = asked["estimator"] if {"estimator", "refit"} <= asked.keys() else estimator
+    if _library(served) not in _BOOSTING:
+        return found
     for name in settings.categorical:
         declared = [category(each) for each in settings.categories.get(name, [])]
         found[name] = Categorical(found[name], categories=declared or None)
@@ -152,16 +156,26 @@ def outcomes_of(table: pa.Table, settings: ModelSettings) -> NDArray[Any]:
     return found.astype(np.int64) if whole else found
 
 
-def sources(recipe: str) -> dict[str, str]:
-    """The sha256 of the recipe's module, and of all modules of its package or from beside it that are loaded, by their paths from there."""
+def sources(recipe: str, before: Collection[str]) -> dict[str, str]:
+    """The sha256 of the recipe's module, and of all modules of its package or from beside it that are loaded, by their paths from there.
+
+    Modules from elsewhere that were not loaded ``before`` are there by their names; those that are installed are not: they have releases.
+    """
     name = (recipe or READY).partition(":")[0]
     if not recipe:
-        files = {Path(inspect.getsourcefile(sys.modules[name]) or "")}
-        root = next(iter(files)).parent
-    else:
-        root = folder_of(name)
-        files = {path for module, path in _loaded() if _is_below(module, name) or _is_beside(module, path, root)}
-    return {str(path.relative_to(root)): sha256(path.read_bytes()).hexdigest() for path in sorted(files)}
+        path = Path(inspect.getsourcefile(sys.modules[name]) or "")
+        return {path.name: _digest(path)}
+    root, found = folder_of(name), dict[str, str]()
+    for module, path in _loaded():
+        if path.is_relative_to(root) and (_is_below(module, name) or _is_own(path)):
+            found[str(path.relative_to(root))] = _digest(path)
+        elif module not in before and _is_own(path):
+            found[module] = _digest(path)
+    return dict(sorted(found.items()))
+
+
+def _digest(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest()
 
 
 def folder_of(name: str) -> Path:
@@ -177,12 +191,10 @@ def _is_below(module: str, name: str) -> bool:
     return module == top or module.startswith(f"{top}.")
 
 
-def _is_beside(module: str, path: Path, root: Path) -> bool:
-    return (
-        path.is_relative_to(root)
-        and not {"site-packages", "dist-packages"} & set(path.parts)
-        and not _is_below(module, "leadline")
-    )
+def _is_own(path: Path) -> bool:
+    """Whether it is a user's: neither installed, nor Python's or ours."""
+    installed = {"site-packages", "dist-packages"} & set(path.parts) or path.is_relative_to(_STDLIB)
+    return not installed and not path.is_relative_to(_OURS)
 
 
 def _loaded() -> list[tuple[str, Path]]:

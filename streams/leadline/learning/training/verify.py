@@ -27,6 +27,10 @@ from leadline.settings import ModelSettings
 Outcome = Literal["reproduced", "differs", "erased"]
 Log = Literal["same rows", "other rows", "expired", "another log", "not compared"]
 _SHOWN = 5
+_UNNAMED = (
+    "nothing that the receipt names: the recipe gives another model each time (give its estimators a random_state), or reads something "
+    "that changed"
+)
 
 
 class LogNow(Protocol):
@@ -96,20 +100,19 @@ class _Verify:
         with tempfile.TemporaryDirectory(prefix="leadline-verify-") as folder:
             of_log = self._log(log, Path(folder), tell)
             if erasures and erasures[-1]["after"] == data:
-                return Verified(name, self.version, "erased", receipt.model_digest, "", [], erased, of_log)
+                changed = list(self._model_differs(stored))
+                return Verified(name, self.version, "erased", receipt.model_digest, "", changed, erased, of_log)
             again = self._again(Path(folder), path, tell)
         digest = digest_of_model(again.model)
         differs = list(self._differing((data, held_out), stored, again))
         same = {digest, stored} == {receipt.model_digest} and (data, held_out) == _of_rows(receipt)
         if not same and not differs:
-            differs = [
-                "nothing that the receipt names: the recipe gives another model each time; give its estimators a random_state"
-            ]
+            differs = [_UNNAMED]
         outcome: Outcome = "reproduced" if same else "differs"
         return Verified(name, self.version, outcome, receipt.model_digest, digest, differs, erased, of_log)
 
     def _again(self, folder: Path, path: Path, tell: Callable[[str], None]) -> Trained:
-        receipt, settings = self.receipt, settings_of(self.receipt, self.settings)
+        receipt, settings = self.receipt, settings_of(self.receipt)
         if receipt.online is not None and receipt.online.before:
             before = verified(self.root, self.settings.name, receipt.online.before)
             (folder / BEFORE).write_bytes(before[RIVER])
@@ -117,8 +120,7 @@ class _Verify:
 
     def _differing(self, data: tuple[str, str], stored: str, again: Trained) -> Iterator[str]:
         receipt = self.receipt
-        if stored != receipt.model_digest:
-            yield f"model: the file of the version has the content {stored[:16]}, and the receipt is of {receipt.model_digest[:16]}"
+        yield from self._model_differs(stored)
         for what, now, then in zip(("stored", "held-out"), data, _of_rows(receipt), strict=True):
             if now != then:
                 yield f"data: the {what} rows have the digest {now[:16]}, and had {then[:16]}"
@@ -133,6 +135,11 @@ class _Verify:
         if receipt.threads > (os.cpu_count() or 1):
             yield f"platform: {receipt.threads} threads then, on {os.cpu_count()} processors now"
 
+    def _model_differs(self, stored: str) -> Iterator[str]:
+        wanted = self.receipt.model_digest
+        if stored != wanted:
+            yield f"model: the file of the version has the content {stored[:16]}, and the receipt is of {wanted[:16]}"
+
     def _log(self, log: LogNow | None, folder: Path, tell: Callable[[str], None]) -> Log:
         if log is None:
             return "not compared"
@@ -146,7 +153,7 @@ class _Verify:
             return "not compared"
 
     def _compared(self, log: LogNow, folder: Path) -> Log:
-        receipt, settings = self.receipt, settings_of(self.receipt, self.settings)
+        receipt, settings = self.receipt, settings_of(self.receipt)
         try:
             if self._rows(settings, log.rows(receipt), folder).digest == receipt.data.digest:
                 return "same rows"
