@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from faults import peers
+from faults.clocks import faketime
 from faults.kinds import KINDS, TRAINERS
 from faults.run import EVENTS, FEW_EVENTS, SECONDS, SOAK_EVENTS, once
-from faults.world import faketime
 from leadline.logs import quiet_libraries
 from leadline.settings import SettingsError
 

@@ -138,18 +138,7 @@ async def judge(world: World) -> Verdict:
         grace=GRACE_MS,
     )
     emitted = await _emitted(world)
-    got = Counter[str]()
-    for record in emitted.values():
-        if "tp" not in record:
-            got.update({name: record[name] for name in counts if name != "pending"})
-    got["pending"] = got["predictions"] - got["matched"] - got["expired"]
-    wrong += [
-        f"{name} is {got[name]}, not {value}"
-        for name, value in counts.items()
-        if name not in _AFTER and got[name] != value
-    ]
-    after = [sum(each[name] for name in _AFTER) for each in (got, counts)]
-    wrong += [f"{' + '.join(_AFTER)} is {after[0]}, not {after[1]}"] if after[0] != after[1] else []
+    wrong += _wrong_counts(emitted, counts)
     live = {(r["model_version"], r["window_start"], r["segment"]): r for r in emitted.values() if "tp" in r}
     bad = sum(_differs(live.get(key), row) for key, row in windows.items()) + len(set(live) - set(windows))
     lost, doubled = await _effects(world, labels)
@@ -161,6 +150,22 @@ async def judge(world: World) -> Verdict:
     if world.trainers is not None:
         verdict.trainings, verdict.wrong_trainings = await world.trainers.ends(), await world.trainers.wrong()
     return verdict
+
+
+def _wrong_counts(emitted: dict[bytes, dict[str, Any]], counts: dict[str, int]) -> list[str]:
+    """Which sums of the counts that came out are not those of the log."""
+    got = Counter[str]()
+    for record in emitted.values():
+        if "tp" not in record:
+            got.update({name: record[name] for name in counts if name != "pending"})
+    got["pending"] = got["predictions"] - got["matched"] - got["expired"]
+    wrong = [
+        f"{name} is {got[name]}, not {value}"
+        for name, value in counts.items()
+        if name not in _AFTER and got[name] != value
+    ]
+    after = [sum(each[name] for name in _AFTER) for each in (got, counts)]
+    return wrong + ([f"{' + '.join(_AFTER)} is {after[0]}, not {after[1]}"] if after[0] != after[1] else [])
 
 
 async def _routes(world: World, predictions: list[dict[str, Any]]) -> tuple[dict[tuple[str, int, int], str], list[str]]:
@@ -178,7 +183,7 @@ async def _routes(world: World, predictions: list[dict[str, Any]]) -> tuple[dict
     for request in await logs.rows(world.bootstrap, world.prefix, "prediction-requests"):
         name, arrival = request["request_id"], request["arrival_time"]
         who = answers(world.assigned, request["user_id"] or name, arrival, versions)
-        none = who[0] in world.broken and fails(request["features"]["amount"])
+        none = who[0] in world.versions.broken and fails(request["features"]["amount"])
         if none:
             by_broken["prediction-requests", *request["position"]] = name
         if acted[name, arrival] != (set() if none else {who}):
@@ -220,7 +225,7 @@ def _wrong_scores(world: World, predictions: list[dict[str, Any]]) -> int:
     wrong = 0
     for version in {row["model_version"] for row in predictions}:
         rows = [row for row in predictions if row["model_version"] == version]
-        scores, kinds = world.scores(version, [row["features"] for row in rows]), world.kinds[version]
+        scores, kinds = world.versions.scores(version, [row["features"] for row in rows]), world.versions.kinds[version]
         wrong += sum(
             not _as_asked(row, world.traffic.asked[row["request_id"]], kinds) or abs(row["score"] - score) > 1e-9
             for row, score in zip(rows, scores, strict=True)

@@ -3,8 +3,9 @@
 import asyncio
 import random
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 _CHUNK = 1 << 16
@@ -66,7 +67,7 @@ class Proxy:
             task = asyncio.ensure_future(pump)
             self._pumps.add(task)
             task.add_done_callback(self._pumps.discard)
-            task.add_done_callback(lambda _: [end.abort() for end in ends])
+            task.add_done_callback(partial(_abort, ends))
 
     async def _pump(self, way: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
@@ -79,3 +80,8 @@ class Proxy:
                     await asyncio.sleep(wait)
                 writer.write(data)
                 await writer.drain()
+
+
+def _abort(ends: Iterable[asyncio.WriteTransport], _: object) -> None:
+    for end in ends:
+        end.abort()

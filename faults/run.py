@@ -10,7 +10,8 @@ from typing import Any
 from aiokafka.errors import KafkaError
 
 from faults.cluster import ClusterWorld
-from faults.kinds import BROKERS, KINDS
+from faults.kinds import KINDS
+from faults.kinds.brokers import BROKERS
 from faults.ledger import Verdict, Watch, judge
 from faults.world import World
 from leadline.kafka.metadata import NoTopicError

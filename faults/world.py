@@ -14,27 +14,23 @@ from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-import pyarrow as pa
 import redis.asyncio as redis
 from aiokafka import AIOKafkaProducer
 
 from faults import logs, topics
-from faults.broken import Broken
+from faults.clocks import skewed
 from faults.proxy import Proxy
 from faults.topics import PARTITIONS
-from faults.traffic import CATEGORIES, GRACE_MS, HORIZON_MS, STATIONS, WINDOW_MS, Traffic
-from faults.trainers import RECIPES, SETTINGS, Trainers, files_of
+from faults.traffic import STATIONS, Traffic
+from faults.trainers import RECIPES, Trainers, files_of
+from faults.versions import Versions
 from leadline.embedded import EmbeddedKafka, EmbeddedRedis
 from leadline.embedded.child import free_ports
-from leadline.embedded.workers import Workers
+from leadline.embedded.workers import WORKER, Workers
 from leadline.kafka import cluster
-from leadline.learning.add import add_version
-from leadline.learning.limits import MODEL
-from leadline.learning.train import train
 from leadline.lookups.features import put_features
 from leadline.records import Assignment, Rollout
-from leadline.settings import ModelSettings, SettingsError, load_settings
+from leadline.settings import load_settings
 from leadline.topology import step
 from leadline.wire.codec import key_of, value_of
 
@@ -44,24 +40,6 @@ _LEAD_S = 4.0
 """Of our time, of which the traffic's is many times as fast."""
 _ROOT = Path(__file__).parents[1]
 WIND = {station: float(n) for n, station in enumerate(STATIONS)}
-_MODEL = {
-    "name": "m", "numeric": ["amount", "wind"], "categorical": ["kind"], "segments": ["kind"], "horizon": HORIZON_MS, "window": WINDOW_MS,
-    "grace": GRACE_MS, "trusted": ["faults.broken.Broken"], "categories": {"kind": CATEGORIES},
-    "lookups": {"weather": {"key": "station", "features": ["wind"]}}, "training": SETTINGS,
-}  # fmt: skip
-
-
-def faketime() -> Path | None:
-    """The library that gives a process a wrong clock, where it is installed."""
-    return next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
-
-
-def _skewed(seconds: int) -> dict[str, str]:
-    """The environment of a process whose clock is wrong, though it runs as fast as others."""
-    library = faketime()
-    if library is None:
-        raise SettingsError("libfaketime is not installed, which sets a process's clock: apt install libfaketime")
-    return {"LD_PRELOAD": str(library), "FAKETIME": f"{seconds:+d}s", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
 
 class World:
@@ -79,11 +57,9 @@ class World:
         self.prefix = f"leadline-faults-{uuid.uuid4().hex[:8]}"
         self.held = False
         self.former_outcomes: list[dict[str, Any]] = []
-        self._estimators: dict[str, Any] = {}
         self.trainers: Trainers | None = None
-        self.kinds: dict[str, list[str]] = {}
+        self.versions = Versions(folder / "models", self.rng)
         self.assigned = [Assignment("v1", 0, {}, "", 1.0, "")]
-        self.broken: set[str] = set()
         self._count, self._stack = workers, ExitStack()
         (self._redis_network,) = free_ports(0)
         self.redis = EmbeddedRedis(folder / "redis")
@@ -127,10 +103,10 @@ class World:
 
     @property
     def models(self) -> Path:
-        return self.folder / "models"
+        return self.versions.folder
 
     async def _prepare(self) -> None:
-        self.add_version("v1")
+        self.versions.add("v1")
         await self._make_topics()
         await self.fill_redis()
 
@@ -151,11 +127,11 @@ class World:
 
     @staticmethod
     def _workers(
-        count: int, steps: Sequence[str], environment: Mapping[str, str], folder: Path, *command: Sequence[str]
+        count: int, steps: Sequence[str], environment: Mapping[str, str], folder: Path, command: Sequence[str] = WORKER
     ) -> Workers:
         """They may die as often as they like: a fault may keep them from the broker."""
         return Workers(
-            count, steps, environment, folder / "state", folder / "logs", lambda _: None, *command, patience=10**9
+            count, steps, environment, folder / "state", folder / "logs", lambda _: None, command, patience=10**9
         )
 
     def tend(self) -> None:
@@ -270,7 +246,7 @@ class World:
     async def another(self, seconds: float, clock_s: int = 0) -> None:
         """A worker more, for some seconds from its first task on, whose clock is so many seconds ahead; it leaves by SIGTERM."""
         name = f"more-{uuid.uuid4().hex[:4]}"
-        more = await asyncio.to_thread(self._start, 1, name, _skewed(clock_s) if clock_s else {})
+        more = await asyncio.to_thread(self._start, 1, name, skewed(clock_s) if clock_s else {})
         log, deadline = self.folder / name / "logs" / "worker-0.log", time.monotonic() + _JOINS_S
         while self.joined not in log.read_text("utf-8", "replace") and time.monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
@@ -315,54 +291,7 @@ class World:
             for station, wind in WIND.items():
                 await put_features(client, self.prefix, "weather", station, {"wind": wind}, self.traffic.now_ms)
 
-    # -- models --------------------------------------------------------------------------------------------------------
-
-    def add_version(self, name: str) -> None:
-        """Train and add a version, called v and a number; each number gives another one."""
-        if name not in self._estimators:
-            self._add(name, 10.0, None)
-
-    def _add(self, name: str, most: float, wrapped: type[Broken] | None) -> None:
-        """A version whose reference has amounts up to so much, either way."""
-        rng = np.random.default_rng(int(name[1:]))
-        amount, wind, kind = (
-            rng.normal(0, 1, 4000).clip(-most, most),
-            rng.uniform(0, 20, 4000),
-            rng.choice(CATEGORIES, 4000),
-        )
-        wind[rng.random(4000) < 0.1] = np.nan
-        truth = amount + np.nan_to_num(wind) / 10 - 1 + rng.normal(0, 0.5, 4000) > 0
-        data = pa.table({"amount": amount, "wind": wind, "kind": kind, "outcome": truth.astype(float)})
-        settings = ModelSettings.model_validate(_MODEL)
-        estimator = train(data, settings, "outcome")
-        if wrapped is not None:
-            estimator = wrapped(estimator).fit(np.zeros((1, 3)), [0])
-        self._estimators[name] = estimator
-        added = add_version(self.models, settings, name, self._estimators[name], data, "outcome")
-        self.kinds[name] = added.signature.categories["kind"]
-
-    def add_broken(self, name: str) -> None:
-        """Train and add a version that passes on its reference, and fails on some of the requests."""
-        self._add(name, 0.5, Broken)
-        self.broken.add(name)
-
-    def scores(self, name: str, features: list[list[float]]) -> list[float]:
-        """What scikit-learn itself says for rows of features."""
-        found: list[float] = self._estimators[name].predict_proba(np.array(features))[:, 1].tolist()
-        return found
-
-    def tamper(self, name: str) -> None:
-        """Flip a byte in the model file of a version, or cut it."""
-        path = self.models / "m" / name / MODEL
-        data = bytearray(path.read_bytes())
-        at = self.rng.randrange(len(data))
-        data[at] ^= 1 + self.rng.randrange(255)
-        path.write_bytes(self.rng.choice([bytes(data), bytes(data[:at])]))
-
-    def break_model(self, name: str) -> None:
-        """Put down the settings of a model, of which nobody can read more than the beginning."""
-        (self.models / name).mkdir(exist_ok=True)
-        (self.models / name / "model.toml").write_text(f'name = "{name}"\nnumeric = ["amo', "utf-8")
+    # -- who answers ---------------------------------------------------------------------------------------------------
 
     async def assign(self, champion: str, share: float, challenger: str = "", wait: bool = True) -> None:
         """Say who answers what arrives from some seconds on, and wait until then. No night comes meanwhile."""

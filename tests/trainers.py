@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from leadline.cli.common import until_stopped
 from leadline.errors import LeadlineError
+from leadline.hosts.trainer import work
 from leadline.hosts.trainer.run import train
-from leadline.hosts.trainer.work import Steps
 from leadline.logs import configure_logs
 from leadline.records import Verdict
 from leadline.settings import load_settings
@@ -23,7 +23,7 @@ class Made(NamedTuple):
     held_out: Path
 
 
-def make(root, settings, champion, request, rows, cut, now_ms, tell, stop, topic_ids, start):
+def make(root, settings, champion, request, rows, log, now_ms, tell, stop):
     """Count the rows, then succeed (``large``: with a version that no topic takes), fail, hang until it is stopped, or kill this process
     where ``die`` says so.
     """
@@ -66,4 +66,5 @@ def judge(root, settings, champion, challenger, held_out, candidates, now_ms):
 if __name__ == "__main__":
     configure_logs()
     settings = load_settings()
-    asyncio.run(until_stopped(train(settings, settings.kafka_bootstrap, Steps(make, judge))))
+    work.make_candidate, work.gate_version = make, judge
+    asyncio.run(until_stopped(train(settings, settings.kafka_bootstrap)))

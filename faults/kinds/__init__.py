@@ -1,13 +1,13 @@
 """The faults. Each strikes while there is a backlog, and returns when it is healed."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from faults.kinds import identity, models, records, servers, switches, trainers, workers
 from faults.kinds.brokers import BROKERS
 from faults.world import World
 
-Fault = Callable[[Any], Awaitable[None]]
+Fault = Callable[[Any], Coroutine[Any, Any, None]]
 
 
 async def none(world: World) -> None:

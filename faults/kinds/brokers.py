@@ -1,7 +1,8 @@
 """Faults of one of three brokers, each of which has all records."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from faults.cluster import ClusterWorld
 
@@ -43,6 +44,6 @@ async def rolling_restart(world: ClusterWorld) -> None:
         await world.wait_for_replicas()
 
 
-BROKERS: dict[str, Callable[[ClusterWorld], Awaitable[None]]] = {
+BROKERS: dict[str, Callable[[ClusterWorld], Coroutine[Any, Any, None]]] = {
     each.__name__.replace("_", "-"): each for each in (leader_kill, leader_cut, broker_wiped, rolling_restart)
 }

@@ -92,8 +92,8 @@ async def redis_flush(world: World) -> None:
 async def redis_password(world: World) -> None:
     """Redis wants a password that the workers do not have, for 6 seconds."""
     async with redis.from_url(world.redis.url) as client:
-        before = (await client.config_get("requirepass"))["requirepass"]
+        before = (await client.config_get("requirepass"))["requirepass"] or ""
         await client.config_set("requirepass", "other")
-        await client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        await client.client_kill_filter(_type="normal", skipme=True)
         await asyncio.sleep(6)
         await client.config_set("requirepass", before)

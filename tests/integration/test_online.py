@@ -17,7 +17,7 @@ from leadline.kafka.admin import apply_topics
 from leadline.kafka.sender import Sender, new_producer, publish
 from leadline.learning.cached import CachedModels
 from leadline.learning.limits import RIVER
-from leadline.learning.training import make_candidate
+from leadline.learning.training import Log, make_candidate
 from leadline.learning.training.receipt import read_receipt
 from leadline.records import RetrainRequest, Rollout
 from leadline.settings import load_settings
@@ -98,8 +98,11 @@ async def test_killed_trainers_leave_the_same_snapshots(kafka, place, tmp_path):
     installation = Installation(settings, kafka, CachedModels(settings.models))
     for retrain_id, cut in zip(("one", "two"), cuts, strict=True):
         request = RetrainRequest(retrain_id, "m", "v1", 1, "labels", "a1", {})
-        log = rows(installation, cut, lambda: False)
-        await asyncio.to_thread(make_candidate, other, found, "v1", request, log, cut, 1, lambda _: None, lambda: False)
+        log = Log(cut)
+        read = rows(installation, log, lambda: False)
+        await asyncio.to_thread(
+            make_candidate, other, found, "v1", request, read, log, 1, lambda _: None, lambda: False
+        )
     for version in ("v2", "v3"):
         mine, same = (root / "m" / version / RIVER for root in (tmp_path / "models", other))
         assert mine.read_bytes() == same.read_bytes()

@@ -15,7 +15,7 @@ from leadline.hosts import patience, scoring
 from leadline.hosts.contract import Installation
 from leadline.hosts.scoring import ScoringLane
 from leadline.hosts.tables import HostedTable, Tables
-from leadline.kafka import cluster
+from leadline.kafka import cluster, quick_producers
 from leadline.kafka.admin import apply_topics
 from leadline.kafka.sender import new_producer
 from leadline.lookups.features import FeaturesAwayError, FeatureView
@@ -114,6 +114,24 @@ async def test_the_ends_of_transactions_leave_no_lag(talk):
                     await producer.send(f"{talk.prefix}.prediction-requests", value, key, partition=partition)
             await talk.settle(lane, ["scoring"])
     assert await scores(talk) == expected(range(6))
+
+
+async def test_predictions_stand_in_the_order_of_their_requests_where_those_tell_the_time(talk, monkeypatch):
+    """However many come at once: behind a later one it would count as later, and may be forgotten by then."""
+    monkeypatch.setattr(
+        quick_producers, "_TOGETHER_MS", 500
+    )  # as a producer is late that finds the broker again after another
+    talk.settings = load_settings(prefix=talk.prefix, models=talk.settings.models, clock="records", run_records=40)
+    async with running(talk) as lane:
+        for numbers in (range(1), range(1, 90), range(90, 180)):
+            await ask(talk, numbers)
+            await talk.settle(lane, ["scoring"])
+    for partition in range(2):
+        asked, answered = [
+            [each.key for each in await talk.records(topic) if each.partition == partition]
+            for topic in ("prediction-requests", "predictions")
+        ]
+        assert answered == asked
 
 
 @pytest.mark.parametrize("clock", ["wall", "records"])

@@ -9,6 +9,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
+from faults import topics
 
 from leadline.kafka import cluster
 from leadline.kafka.admin import apply_topics
@@ -134,6 +135,24 @@ async def test_what_is_known_is_that_before_the_cut_also_for_the_next_trainer(pl
     assert began.cut == again.cut == ended.cut
     [candidate] = await records(place, "candidates")
     assert candidate.metrics == {"rows": 3.0}
+
+
+async def test_a_log_that_was_made_anew_between_two_attempts_is_refused(place, start):
+    await asyncio.gather(*(labeled(place, number) for number in range(3)))
+    first = start()
+    await ask(place, "one", "die once")
+    await told(place, "one", "started")
+    assert await asyncio.to_thread(first.wait) == -9
+    await topics.delete(place["KAFKA_BOOTSTRAP"], place["LEADLINE_PREFIX"], ["labeled-predictions"])
+    await apply_topics(place["KAFKA_BOOTSTRAP"], place["LEADLINE_PREFIX"], 2, 1, None, [], ["labeled-predictions"])
+    await asyncio.gather(*(labeled(place, number) for number in range(100, 120)))
+    start()
+    [began, *_, ended] = await told(place, "one", "failed")
+    assert (ended.attempt, ended.cut, ended.topic_ids) == (2, began.cut, began.topic_ids)
+    assert "labeled-predictions was made anew since the training began: ask for the training again" in ended.message
+    await ask(place, "two")
+    assert (await told(place, "two", "succeeded"))[-1].topic_ids != began.topic_ids
+    assert [each.retrain_id for each in await records(place, "candidates")] == ["two"]
 
 
 async def test_a_training_that_fails_says_why_in_one_line_and_the_next_one_works(place, start):

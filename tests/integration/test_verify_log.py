@@ -17,8 +17,9 @@ from leadline.kafka import cluster
 from leadline.kafka.admin import apply_topics
 from leadline.kafka.sender import Sender, new_producer
 from leadline.learning.cached import CachedModels
-from leadline.learning.training import make_candidate
+from leadline.learning.training import Log, make_candidate
 from leadline.learning.training.errors import OtherLogError
+from leadline.learning.training.receipt import read_receipt
 from leadline.settings import load_settings
 from leadline.wire.codec import WIRE
 from trainings import drawn, labeled_records, request, with_model
@@ -64,23 +65,29 @@ async def test_the_same_rows_then_expired_then_another_log(kafka, prefix, admin,
     await put(kafka, prefix, drawn(300))
     settings = load_settings()
     installation = Installation(settings, kafka, CachedModels(settings.models))
-    ids, start, cut = await log_now(installation)
-    read = rows(installation, cut, lambda: False)
-    about = (request(), read, cut, 1, lambda _: None, lambda: False, ids, start)
+    async with new_producer(kafka) as producer:
+        await producer.send_and_wait(f"{prefix}.{TOPIC}", b"no record", b"r1")
+    log = await log_now(installation)
+    about = (request(), rows(installation, log, lambda: False), log, 1, lambda _: None, lambda: False)
     await asyncio.to_thread(make_candidate, tmp_path / "models", found, "v1", *about)
+    receipt, _ = read_receipt(tmp_path / "models", "m", "v2")
+    assert receipt.data.left_out == {"the record cannot be read: unknown-schema": 1}
+    assert receipt.topic_ids == log.topic_ids
     await put(kafka, prefix, drawn(50, seed=1))
     assert await told(capsys) == "same rows", "what came after the cut is none of it"
     place = TopicPartition(f"{prefix}.{TOPIC}", 0)
     await admin.delete_records({place: RecordsToDelete(before_offset=100)})
     assert await told(capsys) == "expired"
-    await admin.delete_records({place: RecordsToDelete(before_offset=cut["0"])})
+    await admin.delete_records({place: RecordsToDelete(before_offset=log.end["0"])})
     assert await told(capsys) == "expired", "nothing is left before the cut"
     await admin.delete_topics([place.topic])
     await asyncio.sleep(1)
     assert await told(capsys) == "not compared", "there is no log"
     await apply_topics(kafka, prefix, 1, 1, None, [], [TOPIC])
     await put(kafka, prefix, drawn(20))
-    with pytest.raises(OtherLogError, match="ends before the cut at"):
-        await asyncio.to_thread(list, rows(installation, cut, lambda: False))
+    with pytest.raises(OtherLogError, match="was made anew since"):
+        await asyncio.to_thread(list, rows(installation, log, lambda: False))
+    with pytest.raises(OtherLogError, match="ends before the cut at"):  # where brokers give topics no ids
+        await asyncio.to_thread(list, rows(installation, Log(log.end), lambda: False))
     await put(kafka, prefix, drawn(400))
     assert await told(capsys) == "another log", "though there is as much of it"

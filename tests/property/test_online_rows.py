@@ -83,9 +83,9 @@ def test_a_chain_learns_each_request_once_in_order(root, world):
             path = TrainingSets(Path(folder), "m").path(found.found.digest)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_rows(path, table)
-            chain = Chain(
-                f"v{chain.number}", chain.number + 1, found.online.end, [*chain.sets, (path, found.parts.train)]
-            )
+            write_rows(path.with_suffix(".held-out"), table.slice(found.parts.train))
+            sets = [*chain.sets, (path, path.with_suffix(".held-out"))]
+            chain = Chain(f"v{chain.number}", chain.number + 1, found.online.end, sets)
             assert dict(learned) == firsts(log, found.online.end)
         assert len(learned) == len(dict(learned))
 

@@ -36,7 +36,7 @@ def judged(monkeypatch, requests, predictions):
         return requests
 
     monkeypatch.setattr(logs, "rows", rows)
-    world = SimpleNamespace(assigned=ASSIGNED, broken={"v3"}, bootstrap="", prefix="")
+    world = SimpleNamespace(assigned=ASSIGNED, versions=SimpleNamespace(broken={"v3"}), bootstrap="", prefix="")
     return asyncio.run(ledger._routes(world, predictions))
 
 

@@ -21,7 +21,7 @@ from leadline.learning import mlflow_pull, mlflow_store
 from leadline.learning.mlflow_store import MlflowError, store
 from leadline.learning.model_files import ModelFiles
 from leadline.learning.reference import inputs
-from leadline.learning.training import make_candidate
+from leadline.learning.training import Log, make_candidate
 from leadline.records import Candidate, Rollout
 from trainings import drawn, labeled, request, with_model
 
@@ -43,7 +43,7 @@ def place(tmp_path_factory):
         "v1",
         request(),
         [labeled(drawn(400))],
-        {"0": 400},
+        Log({"0": 400}),
         7000,
         lambda _: None,
         lambda: False,

@@ -11,6 +11,7 @@ from leadline.learning.add import read_reference
 from leadline.learning.limits import RIVER
 from leadline.learning.model_files import ModelFiles
 from leadline.learning.toml import settings_toml
+from leadline.learning.training import Log as Cut
 from leadline.learning.training import TrainingError, make_candidate
 from leadline.learning.training.forget import forget
 from leadline.learning.training.receipt import read_receipt
@@ -65,7 +66,15 @@ def pieces(log, cut, size=70):
 
 def made(root, found, log, cut, retrain_id, champion="v1", **other):
     return make_candidate(
-        root, found, champion, request(retrain_id), pieces(log, cut, **other), cut, 7, lambda _: None, lambda: False
+        root,
+        found,
+        champion,
+        request(retrain_id),
+        pieces(log, cut, **other),
+        Cut(cut),
+        7,
+        lambda _: None,
+        lambda: False,
     )
 
 
@@ -121,7 +130,7 @@ def stops_at_each_step(root, found, log, cut, retrain_id):
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            make_candidate(root, found, "v1", request(retrain_id), pieces(log, cut), cut, 7, tell, lambda: False)
+            make_candidate(root, found, "v1", request(retrain_id), pieces(log, cut), Cut(cut), 7, tell, lambda: False)
 
 
 def test_what_is_said_after_a_row_was_learned_is_counted(tmp_path, code):
@@ -156,6 +165,20 @@ def test_where_a_person_was_erased_the_next_snapshot_learns_all_that_the_one_bef
     assert (receipt.online.before, receipt.data.rows, receipt.data.left_out) == ("v2", 140, {})
     assert verify(tmp_path, "m", "v2").outcome == "erased"
     assert verify(tmp_path, "m", version, Log(list(pieces(log, {"0": 300})))).log == "same rows"
+
+
+def test_an_erased_person_makes_nobody_else_known(tmp_path, code):
+    """What is held out is learned by the next snapshot, also where rows before it were erased meanwhile."""
+    found, log = with_model(tmp_path, recipe="online_recipes:build", online=True), logged(labeled(drawn(500)))
+    learned = []
+    for number, cut in enumerate(cuts(80, 160), 1):
+        version = made(tmp_path, found, log, cut, f"t{number}").version
+        receipt, _ = read_receipt(tmp_path, "m", version)
+        sets = read_reference(tmp_path / "m" / ".training-sets" / f"{receipt.data.digest}.parquet")
+        learned += sets["request_id"].to_pylist()[: receipt.data.train_rows]
+        forget(tmp_path, "u7", "their right", 0)
+    assert receipt.data.left_out == {}
+    assert learned == [f"r{at:07}" for at in range(len(learned))]
 
 
 def test_another_recipe_or_setting_begins_anew_and_a_wrong_one_is_named(tmp_path, code):

@@ -6,7 +6,7 @@ from factories import prediction
 from leadline.core.reference import ReferenceProfile
 from leadline.learning.add import add_described
 from leadline.learning.model_files import ModelFiles
-from leadline.learning.training import make_candidate
+from leadline.learning.training import Log, make_candidate
 from leadline.learning.training.store import read_rows
 from leadline.records import LabeledPrediction
 from leadline.wire.decoding import _to_columns
@@ -19,7 +19,7 @@ QUICK = {"max_iter": 5}
 
 def make(root, settings, rows, *, retrain_id="t1", champion="v1", stop=lambda: False, said=None):
     tell = (lambda _: None) if said is None else said.append
-    return make_candidate(root, settings, champion, request(retrain_id), rows, {"0": 99}, 7, tell, stop)
+    return make_candidate(root, settings, champion, request(retrain_id), rows, Log({"0": 99}), 7, tell, stop)
 
 
 def test_rows_here_are_as_the_codec_decodes_them():

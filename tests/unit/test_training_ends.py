@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from leadline.learning.model_files import ModelFiles
-from leadline.learning.training import StoppedError, TrainingError, make_candidate
+from leadline.learning.training import Log, StoppedError, TrainingError, make_candidate
 from leadline.learning.training.store import TrainingSets
 from trainings import drawn, labeled, request, with_model
 
@@ -112,7 +112,7 @@ def make(root, stop=lambda: False, rows=300, said=None, **training):
     changed = model.training.model_copy(update={"memory": 1 << 30, "timeout": 60_000} | training)
     settings = model.model_copy(update={"training": changed})
     tell = (lambda _: None) if said is None else said.append
-    return make_candidate(root, settings, "v1", request(), [labeled(drawn(rows))], {"0": 1}, 7, tell, stop)
+    return make_candidate(root, settings, "v1", request(), [labeled(drawn(rows))], Log({"0": 1}), 7, tell, stop)
 
 
 def left(root):

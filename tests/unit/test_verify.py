@@ -1,23 +1,30 @@
 """A version can be trained again: the same comes of it, or the input that differs is named."""
 
+import importlib
 import json
 import os
 import shutil
 import subprocess
+import sys
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
 from pyarrow import csv
+from sklearn.model_selection import GridSearchCV
 
 from commands import run
 from leadline.learning.errors import RegistryError
 from leadline.learning.model_files import ModelFiles
+from leadline.learning.training import Log as Cut
 from leadline.learning.training import TrainingError, make_candidate
 from leadline.learning.training.apart import train_apart
 from leadline.learning.training.content import digest_of_model
 from leadline.learning.training.errors import OtherLogError
+from leadline.learning.training.receipt import config_of, settings_of
+from leadline.learning.training.recipe import _rows_for, sources
 from leadline.learning.training.store import read_rows, write_rows
 from leadline.learning.training.surroundings import commit_of
 from leadline.learning.training.verify import verify
@@ -104,7 +111,9 @@ def originals(tmp_path_factory):
         patch.setenv("PYTHONPATH", on_path(folder))
         for kind, params in {"linear": {"C": 2.0}, "forest": {}}.items():
             found = with_model(folder / kind, recipe=f"recipes:{kind}", params=params)
-            make_candidate(folder / kind, found, "v1", request(), [ROWS], {"0": 400}, 7, lambda _: None, lambda: False)
+            make_candidate(
+                folder / kind, found, "v1", request(), [ROWS], Cut({"0": 400}), 7, lambda _: None, lambda: False
+            )
     return folder
 
 
@@ -169,7 +178,7 @@ def test_boosting_of_other_libraries_is_trained_served_and_verified(tmp_path, ma
     found = with_model(tmp_path / "models", recipe=f"recipes:{kind}", params={})
     made("linear")
     new = make_candidate(
-        tmp_path / "models", found, "v1", request(), [ROWS], {"0": 400}, 7, lambda _: None, lambda: False
+        tmp_path / "models", found, "v1", request(), [ROWS], Cut({"0": 400}), 7, lambda _: None, lambda: False
     )
     assert new is not None
     version = ModelFiles(tmp_path / "models").load_survived("m", "v2")
@@ -200,7 +209,7 @@ def test_a_module_from_another_folder_of_the_path_is_code_too(made, tmp_path):
 def test_a_base_that_was_changed_since_is_named_and_has_no_effect(tmp_path):
     found = with_model(tmp_path, base="past.csv")
     csv.write_csv(drawn(300, seed=3), tmp_path / "m" / "past.csv")
-    make_candidate(tmp_path, found, "v1", request(), [ROWS], {"0": 400}, 7, lambda _: None, lambda: False)
+    make_candidate(tmp_path, found, "v1", request(), [ROWS], Cut({"0": 400}), 7, lambda _: None, lambda: False)
     assert verify(tmp_path, "m", "v2").differs == []
     csv.write_csv(drawn(299, seed=3), tmp_path / "m" / "past.csv")
     again = verify(tmp_path, "m", "v2")
@@ -264,6 +273,39 @@ def test_what_the_log_gives_is_said_apart_from_the_model(originals, monkeypatch,
     assert ("the log is not compared: no broker" in heard) == (said == "not compared")
 
 
+def test_what_the_recipe_loads_is_its_code_wherever_it_is_from(tmp_path, monkeypatch):
+    for folder, name, text in (
+        ("one", "my_recipe", "import json, my_helper, my_package.part"),
+        ("other", "my_helper", ""),
+    ):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"{name}.py").write_text(text)
+        monkeypatch.syspath_prepend(tmp_path / folder)
+    (tmp_path / "one" / "my_package").mkdir()
+    (tmp_path / "one" / "my_package" / "part.py").write_text("import fractions, duckdb")
+    before = frozenset(sys.modules)
+    importlib.import_module("my_recipe")
+    found = sources("my_recipe:build", before)
+    assert list(found) == ["my_helper", "my_package/part.py", "my_recipe.py"]
+    (tmp_path / "other" / "my_helper.py").write_text("C = 1")
+    again = sources("my_recipe:build", before)
+    assert [name for name in found if found[name] != again[name]] == ["my_helper"]
+
+
+def test_a_search_over_boosting_gets_the_categories_that_the_boosting_is_served_with():
+    from xgboost import XGBClassifier
+
+    search = GridSearchCV(XGBClassifier(enable_categorical=True), {"max_depth": [2]})
+    for estimator in (search, search.estimator):
+        assert _rows_for(estimator, drawn(9), settings())["colour"].dtype == "category"
+
+
+def test_settings_of_a_receipt_are_its_own_alone():
+    then = settings(params={"C": 2.0}, seed=3)
+    receipt = SimpleNamespace(config=config_of(then), seed=3, model="m")
+    assert settings_of(receipt) == then
+
+
 def test_the_commit_of_a_recipe_and_whether_it_differs(tmp_path):
     def git(*words):
         subprocess.run(["git", "-C", tmp_path, "-c", "user.name=a", "-c", "user.email=a@b", *words], check=True)
@@ -303,7 +345,11 @@ def test_an_erased_person_is_said_and_what_is_left_where(made, monkeypatch, caps
     assert run(["verify", "m", "v2"]) == 3
     out = capsys.readouterr().out
     assert "8 rows of the training set were erased" in out
+    assert "differs" not in out
     assert "their right" in out
+    changed(root, "receipt.json", lambda receipt: receipt.update(model_digest="0" * 64))
+    assert run(["verify", "m", "v2"]) == 3
+    assert "differs: model: the file of the version has the content" in capsys.readouterr().out
     assert run(["forget", "--user", "u7", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["rows"] == 0
     assert not any("u7" in path.read_text() for path in (root / "m" / ".training-sets").glob("*.json"))

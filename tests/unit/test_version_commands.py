@@ -13,7 +13,7 @@ from leadline.cli import model_list, named
 from leadline.core.release.lineage import Decisions
 from leadline.foreign_text import shown
 from leadline.learning.card import escaped
-from leadline.learning.training import make_candidate
+from leadline.learning.training import Log, make_candidate
 from leadline.records import Candidate, Check, Rollout, Verdict
 from trainings import drawn, labeled, request, with_model
 
@@ -25,7 +25,7 @@ def root(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     settings = with_model(folder)
     rows = labeled(drawn(400))
-    make_candidate(folder, settings, "v1", request(), [rows], {"0": 400}, 7000, lambda _: None, lambda: False)
+    make_candidate(folder, settings, "v1", request(), [rows], Log({"0": 400}), 7000, lambda _: None, lambda: False)
     return folder
 
 

@@ -11,8 +11,5 @@ def trainer() -> None:
     configure_logs()
     keep_private()
     from leadline.hosts.trainer.run import train
-    from leadline.hosts.trainer.work import Steps
-    from leadline.learning.gate import gate_version
-    from leadline.learning.training import make_candidate
 
-    wait_for(until_stopped(train(settings, bootstrap, Steps(make_candidate, gate_version))))
+    wait_for(until_stopped(train(settings, bootstrap)))

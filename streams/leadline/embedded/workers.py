@@ -15,6 +15,9 @@ _FAST_S = 30.0
 
 Report = Callable[[str], None]
 
+WORKER = (sys.executable, "-P", "-m", "leadline", "worker")
+"""The command of a worker, without its steps."""
+
 
 class Workers:
     """``count`` workers on the given steps, each with a folder of its own under ``state``.
@@ -32,7 +35,7 @@ class Workers:
         state: Path,
         folder: Path,
         report: Report,
-        command: Sequence[str] = (sys.executable, "-P", "-m", "leadline", "worker"),
+        command: Sequence[str] = WORKER,
         patience: int = 4,
         name: str = "worker",
         vital: bool = True,

@@ -29,7 +29,10 @@ _PRODUCING = {
 
 
 class QuickProducers:
-    """Two producers: one sends at once; the other waits a moment, so that the first record of many does not travel alone."""
+    """Two producers: one sends at once; the other waits a moment, so that the first record of many does not travel alone.
+
+    Records stand in the log in the order in which one of them was given them; between the two there is no order.
+    """
 
     def __init__(self, bootstrap: str, failures: Failures, is_stopping: Callable[[], bool]) -> None:
         self._failures = failures

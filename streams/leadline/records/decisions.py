@@ -74,6 +74,7 @@ class Training:
 
     ``cut``: by partition of the labeled predictions, the offset at which the training set ends; the same from started to the end.
     ``attempt``: counts from 1, and up each time another trainer begins anew. ``version``: of the candidate, once there is one.
+    ``topic_ids``: which topic the cut is of; a next attempt is at the same one.
     """
 
     retrain_id: str
@@ -85,6 +86,7 @@ class Training:
     version: str
     trainer: str
     as_of: int
+    topic_ids: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,10 @@ def long_training(record: RetrainRequest | Training) -> str | None:
             return _count("cut", TRAINED_PARTITIONS)
         if any(_is_long(partition, NAME_BYTES) for partition in record.cut):
             return _text("a partition of cut", NAME_BYTES)
+        if len(record.topic_ids) > ARGUMENTS:
+            return _count("topic_ids", ARGUMENTS)
+        if any(_is_long(text, NAME_BYTES) for named in record.topic_ids.items() for text in named):
+            return _text("a text of topic_ids", NAME_BYTES)
     return _long_text(record)
 
 

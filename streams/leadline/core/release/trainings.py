@@ -5,7 +5,7 @@ request goes on where the trainer before it died: with the same cut, as the next
 """
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from leadline.records import ACCEPTED, CANCEL, REFUSED, Command, CommandAnswer, RetrainRequest, Training, brief
@@ -100,9 +100,10 @@ class Trainings:
         return CommandAnswer(command.command_id, command.model, command.kind, *said, as_of=as_of), ends
 
     def _end(self, found: Open, message: str, trainer: str, as_of: int) -> Training:
-        cut, attempt = (dict(found.last.cut), found.last.attempt) if found.last is not None else ({}, 0)
-        request = found.request
-        return Training(request.retrain_id, request.model, CANCELLED, attempt, cut, message, "", trainer, as_of)
+        request, last = found.request, found.last
+        if last is not None:
+            return replace(last, state=CANCELLED, message=message, version="", trainer=trainer, as_of=as_of)
+        return Training(request.retrain_id, request.model, CANCELLED, 0, {}, message, "", trainer, as_of)
 
     def _is_open(self, retrain_id: str) -> bool:
         newest = self._newest.get(retrain_id)

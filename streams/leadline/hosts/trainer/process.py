@@ -7,6 +7,7 @@ partition over fences whoever had it, and a candidate is told once. No offset sa
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -20,7 +21,7 @@ from leadline.hosts.health import StageState
 from leadline.hosts.patience import KAFKA, Patience
 from leadline.hosts.trainer.partition import COMMANDS, NAME, REQUESTS, Partition
 from leadline.hosts.trainer.rows import log_now
-from leadline.hosts.trainer.work import Standing, Steps, Work
+from leadline.hosts.trainer.work import Standing, Work
 from leadline.kafka.errors import HOPELESS, KafkaError, is_lasting, said
 from leadline.kafka.group import GroupConsumer, Source
 from leadline.kafka.sender import TooLargeError
@@ -38,10 +39,9 @@ _CHARS = 1000
 class Trainer:
     """A trainer called ``name``. ``deployments``: who answers, by a table that is followed."""
 
-    def __init__(self, name: str, installation: Installation, steps: Steps, deployments: Deployments) -> None:
+    def __init__(self, name: str, installation: Installation, deployments: Deployments) -> None:
         self._name = name
         self._installation = installation
-        self._steps = steps
         self._deployments = deployments
         self._held: dict[int, Partition] = {}
         self._given: frozenset[Source] | None = None
@@ -176,7 +176,7 @@ class Trainer:
                     attempt=asked.attempt,
                 )
                 await partition.say([self._record(asked, standing, STARTED, asked.request.cause)], standing.now_ms)
-                self._work = Work(self._installation, self._steps, asked, standing)
+                self._work = Work(self._installation, asked, standing)
                 self._told = (self._work.said, time.monotonic())
                 return
 
@@ -193,7 +193,7 @@ class Trainer:
         model, last = asked.request.model, asked.last
         log = await log_now(self._installation)
         if last is not None and last.cut:
-            log = log._replace(end=dict(last.cut))
+            log = replace(log, end=dict(last.cut), topic_ids=dict(last.topic_ids) or log.topic_ids)
         rollout = self._deployments.newest(model)
         candidates = partition.since(model, champion_since(rollout) if rollout is not None else -1)
         champion = rollout.champion if rollout is not None else None
@@ -237,9 +237,18 @@ class Trainer:
 
     def _record(self, asked: Open, standing: Standing, state: str, message: str, version: str = "") -> Training:
         request = asked.request
-        cut, text = dict(standing.log.end), shown(message, _CHARS)
+        cut, ids, text = dict(standing.log.end), dict(standing.log.topic_ids), shown(message, _CHARS)
         return Training(
-            request.retrain_id, request.model, state, asked.attempt, cut, text, version, self._name, standing.now_ms
+            request.retrain_id,
+            request.model,
+            state,
+            asked.attempt,
+            cut,
+            text,
+            version,
+            self._name,
+            standing.now_ms,
+            ids,
         )
 
     async def _drop_work(self) -> None:

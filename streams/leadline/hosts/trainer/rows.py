@@ -2,9 +2,8 @@
 
 import asyncio
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +12,7 @@ from leadline.core.processor import Batch
 from leadline.hosts.contract import Installation
 from leadline.kafka.errors import KafkaConnectionError, KafkaError, said
 from leadline.kafka.reader import Reader
+from leadline.learning.training import Log
 from leadline.learning.training.errors import OtherLogError, TrainingError
 from leadline.learning.training.receipt import Receipt
 from leadline.settings import SettingsError
@@ -23,39 +23,32 @@ TOPIC = "labeled-predictions"
 _ANSWERS_S = 15.0
 
 
-class Log(NamedTuple):
-    """Which topic it is, and by partition the offset of the oldest record, and the one behind the newest."""
-
-    topic_ids: dict[str, str]
-    start: dict[str, int]
-    end: dict[str, int]
-
-
 async def log_now(installation: Installation) -> Log:
     """The log of labeled predictions as it is now. Raises NoTopicError."""
     async with _reader(installation) as reader:
         start, end = await reader.beginnings(), await reader.ends()
-        seen = await installation.inspector.look([reader.topic_name])
-    ids = [each.origin._replace(partitions=0).tag for each in seen.values()]
-    return Log({TOPIC: ids[0]} if ids else {}, _named(start), _named(end))
+        origin = await _origin_now(installation)
+    return Log(_named(end), _named(start), {} if origin is None else {TOPIC: origin.tag})
 
 
-def rows(installation: Installation, cut: Mapping[str, int], stop: Callable[[], bool]) -> Iterator[pa.RecordBatch]:
-    """All labeled predictions before the cut, of all models, partition by partition as they come; what cannot be read is left out.
+def rows(installation: Installation, log: Log, stop: Callable[[], bool]) -> Generator[pa.RecordBatch]:
+    """All labeled predictions before a cut, of all models, partition by partition as they come; what cannot be read is counted.
 
-    It runs an event loop of its own: call it where none runs. ``stop`` ends it before all was read. Raises OtherLogError where the log
-    ends before the cut.
+    It runs an event loop of its own: call it where none runs. ``stop`` ends it before all was read. Raises OtherLogError where the topic
+    is not that of the log, or ends before the cut.
     """
     with asyncio.Runner() as runner:
         reader = runner.run(_begun(installation))
         try:
-            behind = {partition: cut.get(str(partition), 0) for partition in reader.partitions}
-            runner.run(_check(reader, cut))
-            while not stop() and (runs := runner.run(_some(reader, behind))) is not None:
+            behind = {partition: log.end.get(str(partition), 0) for partition in reader.partitions}
+            runner.run(_check(installation, reader, log))
+            while not stop() and (runs := runner.run(_some(installation, reader, log, behind))) is not None:
                 for run in runs:
-                    batch, _ = installation.wire.decode(run, installation.settings.record_bytes, None)
+                    batch, unread = installation.wire.decode(run, installation.settings.record_bytes, None)
+                    log.unread.update(f"the record cannot be read: {each.reason}" for each in unread)
                     if batch.columns is not None and len(batch):
                         yield _placed(batch, batch.columns)
+            runner.run(_check(installation, reader, log))
         finally:
             runner.run(reader.stop())
 
@@ -67,12 +60,9 @@ class LogAgain:
         self._installation = installation
 
     def rows(self, receipt: Receipt) -> Iterator[pa.RecordBatch]:
-        """As `rows` up to the cut of a receipt. Raises OtherLogError where that is of another topic."""
-        known, now = (_origin(ids) for ids in (receipt.topic_ids, self._now().topic_ids))
-        if now is not None and now.is_other(known):
-            raise OtherLogError(f"{TOPIC} was made anew since the training")
+        """As `rows` up to the cut of a receipt."""
         with _readable():
-            yield from rows(self._installation, receipt.cut, lambda: False)
+            yield from rows(self._installation, Log(receipt.cut, receipt.start, receipt.topic_ids), lambda: False)
 
     def has_lost(self, receipt: Receipt) -> bool:
         """Whether the log begins later than when the receipt was made."""
@@ -98,8 +88,11 @@ def _readable() -> Iterator[None]:
         raise TrainingError(str(error)) from error
 
 
-def _origin(topic_ids: Mapping[str, str]) -> Origin | None:
-    return Origin.read(topic_ids.get(TOPIC, ""))
+async def _origin_now(installation: Installation) -> Origin | None:
+    """Which topic it is; None where it is not there, or this client may not see it."""
+    name = installation.topic_name(TOPIC)
+    seen = (await installation.inspector.look([name])).get(name)
+    return None if seen is None else seen.origin._replace(partitions=0)
 
 
 def _named(offsets: Mapping[int, int]) -> dict[str, int]:
@@ -129,22 +122,24 @@ def _reader(installation: Installation) -> Reader:
     return Reader(installation.bootstrap, installation.topic_name(TOPIC), TOPIC)
 
 
-async def _check(reader: Reader, cut: Mapping[str, int]) -> None:
-    """Raise OtherLogError where a partition ends before the cut: nobody would ever come to it."""
-    ends = await reader.ends()
-    for partition, end in cut.items():
+async def _check(installation: Installation, reader: Reader, log: Log) -> None:
+    """Raise OtherLogError where the topic is another one now, or a partition ends before the cut: nobody would ever come to it."""
+    now, ends = await _origin_now(installation), await reader.ends()
+    if now is not None and now.is_other(Origin.read(log.topic_ids.get(TOPIC, ""))):
+        raise OtherLogError(f"{reader.topic_name} was made anew since the training began: ask for the training again")
+    for partition, end in log.end.items():
         if ends.get(int(partition), 0) < end:
             raise OtherLogError(
                 f"{reader.topic_name}/{partition} ends before the cut at {end}: it was made anew since; ask for the training again"
             )
 
 
-async def _some(reader: Reader, behind: Mapping[int, int]) -> list[Run] | None:
+async def _some(installation: Installation, reader: Reader, log: Log, behind: Mapping[int, int]) -> list[Run] | None:
     """What comes soon of the records before these offsets; None: there are no more."""
     if await reader.has_reached(behind):
         return None
     taken = await reader.take()
     if not taken:
-        await _check(reader, _named(behind))
+        await _check(installation, reader, log)
     parts = [run.part(0, bisect_left(run.offsets, behind[run.partition])) for run in taken]
     return [part for part in parts if part]  # of a partition that is read to its cut more may come meanwhile

@@ -11,7 +11,6 @@ from leadline.hosts.health_record import Teller, worker_id
 from leadline.hosts.tables import tables_of
 from leadline.hosts.trainer.partition import NAME
 from leadline.hosts.trainer.process import Trainer
-from leadline.hosts.trainer.work import Steps
 from leadline.kafka.cluster import check_topics
 from leadline.kafka.schemas import known_ids
 from leadline.learning.cached import CachedModels
@@ -22,7 +21,7 @@ from leadline.topology import TRAINER
 from leadline.wire.writing import wire_of
 
 
-async def train(settings: Settings, bootstrap: str, steps: Steps) -> None:
+async def train(settings: Settings, bootstrap: str) -> None:
     """Train until cancelled. Raises NoTopicError where topics are missing, and what trying again does not mend."""
     health = Health()
     health.expect([NAME])
@@ -33,7 +32,7 @@ async def train(settings: Settings, bootstrap: str, steps: Steps) -> None:
     await check_topics(bootstrap, map(installation.topic_name, {*TRAINER.reads, *TRAINER.writes, *TRAINER.tables}))
     private_folder(settings.state)
     with worker_id(settings.state) as name:
-        trainer = Trainer(name, installation, steps, Deployments(tables.of(TRAINER)["rollouts"]))
+        trainer = Trainer(name, installation, Deployments(tables.of(TRAINER)["rollouts"]))
         async with served(health, settings.health, lambda: True), tables.followed():
             await _tell_while(Teller(name, installation, models), trainer)
 

@@ -2,5 +2,6 @@
 
 from leadline.learning.training.candidate import Made, make_candidate
 from leadline.learning.training.errors import StoppedError, TrainingError
+from leadline.learning.training.log import Log
 
-__all__ = ["Made", "StoppedError", "TrainingError", "make_candidate"]
+__all__ = ["Log", "Made", "StoppedError", "TrainingError", "make_candidate"]

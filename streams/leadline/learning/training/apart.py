@@ -73,7 +73,7 @@ def code_apart(
     work: Path, settings: ModelSettings, threads: int, stop: Callable[[], bool]
 ) -> tuple[dict[str, str], str]:
     """The sha256 of the files of the recipe, and the release of river, as a training would have them. Raises TrainingError."""
-    job = {"settings": settings.model_dump(), "only_code": True, "threads": threads}
+    job = {"settings": settings.model_dump(), "only_code": True, "threads": threads, "seconds": _CODE_S}
     (work / JOB).write_text(json.dumps(job | {"memory": settings.training.memory}))
     code = _Process(work, threads).wait(_CODE_S, lambda _: None, stop)
     answer = _answered(work, code, settings)

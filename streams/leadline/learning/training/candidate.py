@@ -1,6 +1,6 @@
 """A candidate from a retrain request: the training set of the cut, a model trained on it, and a version with its receipt."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from leadline.learning.training.content import digest_of_model, digest_of_rows
 from leadline.learning.training.errors import StoppedError, TrainingError
 from leadline.learning.training.fit import ROWS
 from leadline.learning.training.label_order import taken_rows
+from leadline.learning.training.log import Log
 from leadline.learning.training.receipt import Code, Data, Receipt, config_of, read_receipt, receipts
 from leadline.learning.training.recipe import READY
 from leadline.learning.training.store import TrainingSets, write_rows
@@ -48,17 +49,14 @@ def make_candidate(
     champion: str | None,
     request: RetrainRequest,
     rows: Iterable[pa.RecordBatch],
-    cut: dict[str, int],
+    log: Log,
     now_ms: int,
     tell: Callable[[str], None],
     stop: Callable[[], bool],
-    topic_ids: Mapping[str, str] | None = None,
-    start: Mapping[str, int] | None = None,
 ) -> Made:
     """Train a version for a request, and add it to the models below ``root``; the same request gives the version that it has already.
 
-    ``rows``: labeled predictions below the ``cut``, in any order; ``topic_ids`` and ``start`` say which log they are of, and where that
-    begins. ``tell`` hears how far it is; ``stop`` is asked at least each second
+    ``rows``: the labeled predictions of the ``log``, in any order. ``tell`` hears how far it is; ``stop`` is asked at least each second
     while the model is fitted, and ends it. Raises TrainingError; then there is no version, and nothing half of one.
     """
     try:
@@ -68,8 +66,7 @@ def make_candidate(
             if known is not None:
                 return known
             remove_unused(root, settings.name)
-            log = dict(topic_ids or {}), dict(start or {})
-            return _Candidate(root, settings, champion, request, cut, *log, now_ms).make(rows, work, tell, stop)
+            return _Candidate(root, settings, champion, request, log, now_ms).make(rows, work, tell, stop)
     except TrainingError:
         raise
     except OSError as error:
@@ -99,9 +96,7 @@ class _Candidate:
     settings: ModelSettings
     champion: str | None
     request: RetrainRequest
-    cut: dict[str, int]
-    topic_ids: dict[str, str]
-    start: dict[str, int]
+    log: Log
     now_ms: int
 
     def make(
@@ -112,6 +107,7 @@ class _Candidate:
         tell("collecting the rows of the cut")
         threads = threads_here()
         taken = self._taken(rows, work, threads, check, stop)
+        taken = replace(taken, found=taken.found.less(self.log.unread))
         found, parts = taken.found, taken.parts
         tell(f"training set: {found.said}; {parts.train:,} to train on, {parts.held_out:,} held out")
         write_rows(work / ROWS, found.table)
@@ -141,11 +137,11 @@ class _Candidate:
             found = training_set(root, settings, self.champion, rows, work, check)
             return Taken(found, split(found, settings))
         code, river = code_apart(work, settings, threads, stop)
-        chain = newest_chain(root, settings, self.topic_ids, self.cut, code, river)
+        chain = newest_chain(root, settings, self.log, code, river)
         before = chain.model(root, settings.name)
         if before is not None:
             (work / BEFORE).write_bytes(before)
-        return taken_rows(root, settings, self.champion, rows, self.cut, chain, check)
+        return taken_rows(root, settings, self.champion, rows, self.log.end, chain, check)
 
     def _add(self, trained: Trained, held_out: pa.Table, receipt: Receipt) -> Made:
         settings = ModelFiles(self.root).settings(self.settings.name) or self.settings
@@ -178,8 +174,8 @@ class _Candidate:
             model=self.settings.name,
             retrain_id=self.request.retrain_id,
             parent=self.champion or "",
-            cut=self.cut,
-            topic_ids=self.topic_ids,
+            cut=self.log.end,
+            topic_ids=self.log.topic_ids,
             made_at=self.now_ms,
             data=data,
             code=Code(recipe or READY, trained.code, commit, dirty),
@@ -192,7 +188,7 @@ class _Candidate:
             metrics=trained.metrics,
             model_digest=digest_of_model(trained.model),
             online=taken.online,
-            start=self.start,
+            start=self.log.start,
         )
 
 

@@ -9,8 +9,9 @@ import pyarrow.compute as pc
 
 from leadline.learning.limits import RIVER
 from leadline.learning.manifest import verified
+from leadline.learning.training.log import Log
 from leadline.learning.training.receipt import Receipt, config_of, receipts
-from leadline.learning.training.store import TrainingSets, count_rows, read_rows
+from leadline.learning.training.store import TrainingSets, read_rows
 from leadline.settings import ModelSettings
 
 
@@ -18,13 +19,13 @@ from leadline.settings import ModelSettings
 class Chain:
     """What was learned so far. ``before``: the version to go on from, empty at the beginning; ``start``: the offsets that come next.
 
-    ``sets``: the stored rows of all snapshots of the chain, and how many of each were learned.
+    ``sets``: the stored rows of all snapshots of the chain, and those of them that were held out. Of both, rows may have been erased.
     """
 
     before: str = ""
     number: int = 0
     start: dict[str, int] = field(default_factory=dict)
-    sets: list[tuple[Path, int]] = field(default_factory=list)
+    sets: list[tuple[Path, Path]] = field(default_factory=list)
 
     def model(self, root: Path, name: str) -> bytes | None:
         """The bytes of the snapshot to go on from."""
@@ -33,9 +34,10 @@ class Chain:
     def outcomes(self, ids: pa.Array) -> dict[str, object]:
         """The outcomes with which these requests were learned, of those that were."""
         found: dict[str, object] = {}
-        for path, count in self.sets:
-            rows = read_rows(path, ["request_id", "outcome"]).slice(0, count)
+        for path, held_out in self.sets:
+            rows, later = read_rows(path, ["request_id", "outcome"]), read_rows(held_out, ["request_id"])["request_id"]
             rows = rows.filter(pc.is_in(rows["request_id"], value_set=ids))
+            rows = rows.filter(pc.invert(pc.is_in(rows["request_id"], value_set=later.combine_chunks())))
             found |= zip(rows["request_id"].to_pylist(), rows["outcome"].to_pylist(), strict=True)
         return found
 
@@ -52,27 +54,21 @@ def chain_to(
         receipt = known[at][0] if at in known else None
         if receipt is None or receipt.online is None:
             return None
-        path = TrainingSets(root, model).path(receipt.data.digest)
-        if not path.is_file():
+        of_model = TrainingSets(root, model)
+        files = of_model.path(receipt.data.digest), of_model.held_out(receipt.data.held_out)
+        if not all(each.is_file() for each in files):
             return None
-        sets.append((path, _learned(path, receipt, TrainingSets(root, model).held_out(receipt.data.held_out))))
+        sets.append(files)
         start = start or receipt.online.end
         number = number or receipt.online.number
         at = receipt.online.before
     return Chain(version, number, dict(start), sets)
 
 
-def _learned(path: Path, receipt: Receipt, held_out: Path) -> int:
-    """How many rows of a set were learned: those before the held-out ones, also where a person's rows were removed from both."""
-    rows = count_rows(path)
-    return receipt.data.train_rows if rows == receipt.data.rows else rows - count_rows(held_out)
-
-
 def newest_chain(
     root: Path,
     settings: ModelSettings,
-    topic_ids: Mapping[str, str],
-    cut: Mapping[str, int],
+    log: Log,
     code: Mapping[str, str],
     river: str,
 ) -> Chain:
@@ -85,8 +81,8 @@ def newest_chain(
 
     def goes_on(receipt: Receipt, ends: Mapping[str, int]) -> bool:
         same = (receipt.config, receipt.seed, receipt.code.files) == (config, seed, dict(code))
-        same = same and (receipt.libraries.get("river"), receipt.topic_ids) == (river, dict(topic_ids))
-        return same and all(cut.get(partition, 0) >= end for partition, end in ends.items())
+        same = same and (receipt.libraries.get("river"), receipt.topic_ids) == (river, log.topic_ids)
+        return same and all(log.end.get(partition, 0) >= end for partition, end in ends.items())
 
     some = [
         (each.online.number, each.made_at, version)

@@ -68,11 +68,12 @@ def _code(job: dict[str, Any]) -> dict[str, Any]:
     from leadline.learning.training.recipe import called, sources
     from leadline.settings import ModelSettings
 
-    training = ModelSettings.model_validate(job["settings"]).training
+    training, before = ModelSettings.model_validate(job["settings"]).training, frozenset(sys.modules)
+    _confine(job["memory"], job["seconds"])
     _seed(training.seed)
     called(training.recipe, training.params, training.seed)
     try:
-        return {"code": sources(training.recipe), "river": metadata.version("river")}
+        return {"code": sources(training.recipe, before), "river": metadata.version("river")}
     except metadata.PackageNotFoundError:
         return {"error": "[training] online = true, and river is not installed: pip install 'leadline[online]'"}
 
@@ -86,7 +87,7 @@ def _trained(folder: Path, job: dict[str, Any], tell: Callable[[str], None]) -> 
     from leadline.learning.training.surroundings import libraries, platform_here
     from leadline.settings import ModelSettings
 
-    settings = ModelSettings.model_validate(job["settings"])
+    settings, before = ModelSettings.model_validate(job["settings"]), frozenset(sys.modules)
     _confine(job["memory"], job["seconds"] * job["threads"])
     _seed(settings.training.seed)
     table = read_rows(Path(job["rows"])).slice(0, job["train"])
@@ -99,7 +100,7 @@ def _trained(folder: Path, job: dict[str, Any], tell: Callable[[str], None]) -> 
         model = _stored(skops.io.dumps, estimator)
     tell("storing the model")
     (folder / MODEL).write_bytes(model)
-    files = sources(recipe)
+    files = sources(recipe, before)
     where = str(folder_of(recipe.partition(":")[0])) if recipe else ""
     chosen = {str(name): _plain(value) for name, value in chosen.items()}
     about = {"code": files, "folder": where, "libraries": libraries(), "platform": platform_here()}

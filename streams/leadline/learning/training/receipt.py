@@ -19,7 +19,8 @@ from leadline.settings import ModelSettings, explain
 class Data:
     """The rows: their digest, where they came from, and how they were split.
 
-    ``left_out``: requests with an outcome that could not be used, by the reason; records, where labels are learned one by one.
+    ``left_out``: requests with an outcome that could not be used, by the reason; records, where labels are learned one by one, and where
+    they could not be read.
     ``held_out_since``: the event time.
     """
 
@@ -108,11 +109,14 @@ def config_of(settings: ModelSettings) -> dict[str, Any]:
     return settings.model_dump(mode="json", include=set(_OF_MODEL)) | training
 
 
-def settings_of(receipt: Receipt, settings: ModelSettings) -> ModelSettings:
-    """The settings with those of a receipt."""
-    training = settings.training.model_dump() | {name: receipt.config[name] for name in _OF_TRAINING}
-    changed = {name: receipt.config[name] for name in _OF_MODEL} | {"training": training | {"seed": receipt.seed}}
-    return ModelSettings.model_validate(settings.model_dump() | changed)
+def settings_of(receipt: Receipt) -> ModelSettings:
+    """The settings of a receipt, and nothing of those of today: model.toml may have other features by now. Raises RegistryError."""
+    training = {name: receipt.config[name] for name in _OF_TRAINING} | {"seed": receipt.seed}
+    of_model = {name: receipt.config[name] for name in _OF_MODEL}
+    try:
+        return ModelSettings.model_validate(of_model | {"name": receipt.model, "training": training})
+    except ValidationError as error:
+        raise RegistryError(f"the settings in the receipt of {receipt.model} are none: {explain(error)}") from None
 
 
 def read_receipt(root: Path, model: str, version: str) -> tuple[Receipt, str] | None:

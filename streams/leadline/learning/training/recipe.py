@@ -2,11 +2,11 @@
 
 import inspect
 import sys
-import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
+from sysconfig import get_paths
 from typing import Any
 
 import numpy as np
@@ -24,11 +24,9 @@ from leadline.wire.conversion import category
 READY = "leadline.learning.training.ready:fit_ready"
 """The name of the ready recipe in receipts."""
 
-_STDLIB = Path(sysconfig.get_path("stdlib")).resolve()
-_STARTED = frozenset({"__main__", "sitecustomize", "usercustomize"})
-"""What an interpreter loads by itself."""
 _NOT_SERVED = frozenset({"catboost"})
 """Libraries whose models are refused when they are added, and here before they are fitted."""
+_STDLIB, _OURS = Path(get_paths()["stdlib"]), Path(__file__).parents[2]
 _BOOSTING = frozenset({"lightgbm", "xgboost"})
 """Libraries that take categories of pandas as such."""
 _REPEATABLE = {"deterministic": True, "force_row_wise": True}
@@ -111,12 +109,14 @@ def _function(recipe: str) -> Callable[..., Any]:
 
 
 def _rows_for(estimator: Any, table: pa.Table, settings: ModelSettings) -> Any:
-    """The features as an estimator takes them; boosting that stands alone gets categories of pandas."""
-    found = frame(table, settings)
-    if _library(estimator) not in _BOOSTING:
-        return found
+    """The features as an estimator takes them; boosting that stands alone, or in a search, gets categories of pandas."""
     from pandas import Categorical
 
+    found = frame(table, settings)
+    asked = estimator.get_params(deep=False)
+    served = asked["estimator"] if {"estimator", "refit"} <= asked.keys() else estimator
+    if _library(served) not in _BOOSTING:
+        return found
     for name in settings.categorical:
         declared = [category(each) for each in settings.categories.get(name, [])]
         found[name] = Categorical(found[name], categories=declared or None)
@@ -156,18 +156,26 @@ def outcomes_of(table: pa.Table, settings: ModelSettings) -> NDArray[Any]:
     return found.astype(np.int64) if whole else found
 
 
-def sources(recipe: str) -> dict[str, str]:
-    """The sha256 of the recipe's module, and of all modules that are loaded and are of its package, or of no library, by their paths.
+def sources(recipe: str, before: Collection[str]) -> dict[str, str]:
+    """The sha256 of the recipe's module, and of all modules of its package or from beside it that are loaded, by their paths from there.
 
-    A path is from the folder on the Python path in which the module was found.
+    Modules from elsewhere that were not loaded ``before`` are there by their names; those that are installed are not: they have releases.
     """
     name = (recipe or READY).partition(":")[0]
     if not recipe:
         path = Path(inspect.getsourcefile(sys.modules[name]) or "")
-        own = {path.name: path}
-    else:
-        own = {_named(module, path): path for module, path in _loaded() if _is_own(module, path, name)}
-    return {named: sha256(own[named].read_bytes()).hexdigest() for named in sorted(own)}
+        return {path.name: _digest(path)}
+    root, found = folder_of(name), dict[str, str]()
+    for module, path in _loaded():
+        if path.is_relative_to(root) and (_is_below(module, name) or _is_own(path)):
+            found[str(path.relative_to(root))] = _digest(path)
+        elif module not in before and _is_own(path):
+            found[module] = _digest(path)
+    return dict(sorted(found.items()))
+
+
+def _digest(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest()
 
 
 def folder_of(name: str) -> Path:
@@ -183,22 +191,10 @@ def _is_below(module: str, name: str) -> bool:
     return module == top or module.startswith(f"{top}.")
 
 
-def _is_own(module: str, path: Path, recipe: str) -> bool:
-    """Whether it is of the package of the recipe, or somebody's who installed it nowhere."""
-    if _is_below(module, recipe):
-        return True
-    is_installed = {"site-packages", "dist-packages"} & set(path.parts) or path.resolve().is_relative_to(_STDLIB)
-    return not is_installed and module not in _STARTED and not _is_below(module, "leadline")
-
-
-def _named(module: str, path: Path) -> str:
-    """The path of a module from where it was found.
-
-    >>> _named("a.b", Path("/x/a/b.py")), _named("a", Path("/x/a/__init__.py"))
-    ('a/b.py', 'a/__init__.py')
-    """
-    parts = len(module.split(".")) + (path.name == "__init__.py")
-    return "/".join(path.parts[-parts:])
+def _is_own(path: Path) -> bool:
+    """Whether it is a user's: neither installed, nor Python's or ours."""
+    installed = {"site-packages", "dist-packages"} & set(path.parts) or path.is_relative_to(_STDLIB)
+    return not installed and not path.is_relative_to(_OURS)
 
 
 def _loaded() -> list[tuple[str, Path]]:

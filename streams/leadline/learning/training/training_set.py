@@ -1,8 +1,8 @@
 """The training set of a cut: what was known then, from the log and from before it, and its parts by time."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ from leadline.settings import ModelSettings
 class TrainingSet:
     """``table``: by event time and request id, the oldest first. ``sampled_from``: how many rows there were to choose from.
 
-    ``left_out``: how many requests with an outcome could not be used, by the reason.
+    ``left_out``: how many requests with an outcome could not be used, by the reason; and how many records could not be read.
     """
 
     table: pa.Table
@@ -34,6 +34,10 @@ class TrainingSet:
     sampled_from: int
     left_out: dict[str, int]
     base: Base | None
+
+    def less(self, unread: Mapping[str, int]) -> "TrainingSet":
+        """The same, where so many records of the log could not be read, by the reason."""
+        return replace(self, left_out={**self.left_out, **unread})
 
     @property
     def said(self) -> str:

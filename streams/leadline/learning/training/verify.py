@@ -101,7 +101,8 @@ class _Verify:
         with tempfile.TemporaryDirectory(prefix="leadline-verify-") as folder:
             of_log = self._log(log, Path(folder), tell)
             if erasures and erasures[-1]["after"] == data:
-                return Verified(name, self.version, "erased", receipt.model_digest, "", [], erased, of_log)
+                changed = list(self._model_differs(stored))
+                return Verified(name, self.version, "erased", receipt.model_digest, "", changed, erased, of_log)
             again = self._again(Path(folder), path, tell)
         digest = digest_of_model(again.model)
         differs, not_used = list(self._differing((data, held_out), stored, again)), list(self._not_used())
@@ -113,7 +114,7 @@ class _Verify:
         return Verified(name, self.version, outcome, receipt.model_digest, digest, differs, erased, of_log)
 
     def _again(self, folder: Path, path: Path, tell: Callable[[str], None]) -> Trained:
-        receipt, settings = self.receipt, settings_of(self.receipt, self.settings)
+        receipt, settings = self.receipt, settings_of(self.receipt)
         if receipt.online is not None and receipt.online.before:
             before = verified(self.root, self.settings.name, receipt.online.before)
             (folder / BEFORE).write_bytes(before[RIVER])
@@ -121,8 +122,7 @@ class _Verify:
 
     def _differing(self, data: tuple[str, str], stored: str, again: Trained) -> Iterator[str]:
         receipt = self.receipt
-        if stored != receipt.model_digest:
-            yield f"model: the file of the version has the content {stored[:16]}, and the receipt is of {receipt.model_digest[:16]}"
+        yield from self._model_differs(stored)
         for what, now, then in zip(("stored", "held-out"), data, _of_rows(receipt), strict=True):
             if now != then:
                 yield f"data: the {what} rows have the digest {now[:16]}, and had {then[:16]}"
@@ -146,6 +146,11 @@ class _Verify:
             if now != base.digest:
                 yield f"data: base {base.file} {f'has the sha256 {now[:16]}' if now else 'is not here'}, and had {base.digest[:16]}"
 
+    def _model_differs(self, stored: str) -> Iterator[str]:
+        wanted = self.receipt.model_digest
+        if stored != wanted:
+            yield f"model: the file of the version has the content {stored[:16]}, and the receipt is of {wanted[:16]}"
+
     def _log(self, log: LogNow | None, folder: Path, tell: Callable[[str], None]) -> Log:
         if log is None:
             return "not compared"
@@ -159,7 +164,7 @@ class _Verify:
             return "not compared"
 
     def _compared(self, log: LogNow, folder: Path) -> Log:
-        receipt, settings = self.receipt, settings_of(self.receipt, self.settings)
+        receipt, settings = self.receipt, settings_of(self.receipt)
         try:
             if self._rows(settings, log.rows(receipt), folder).digest == receipt.data.digest:
                 return "same rows"
