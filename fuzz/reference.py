@@ -178,12 +178,18 @@ def _of_schema(kind: Any, value: Any, named: dict[str, Any]) -> Any:
         values = value if isinstance(value, dict) else _wrong()
         return {field["name"]: _of_field(field, values, named) for field in kind["fields"]}
     if shape == "array":
-        items = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else _wrong()
+        items = value if isinstance(value, list) else _named_items(kind, value)
         return [_of_schema(kind["items"], each, named) for each in items]
     if shape == "map":
         pairs = value.items() if isinstance(value, dict) else _wrong()
         return {_string(key): _of_schema(kind["values"], each, named) for key, each in pairs}
     return _of_plain(shape, kind, value)
+
+
+def _named_items(kind: Any, value: Any) -> list[Any]:
+    """Items by their names, as categories are: a text that is null is missing."""
+    items = value.values() if isinstance(value, dict) else _wrong()
+    return ["" if each is None and kind["items"] == "string" else each for each in items]
 
 
 def _of_field(field: dict[str, Any], values: dict[str, Any], named: dict[str, Any]) -> Any:

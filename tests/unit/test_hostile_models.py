@@ -32,7 +32,7 @@ def test_it_is_refused(name, monkeypatch):
 def test_a_model_that_fails_as_it_is_asked_is_unsound(classes):
     sample = Sample(Signature.of(["a", "b"], [], {}), Inputs(np.zeros((2, 2)), {}))
     data = with_attribute(classes_=classes)
-    with pytest.raises(RegistryError, match=r"is no sound model|has the classes"):
+    with pytest.raises(RegistryError, match=r"is no sound model|has the classes|several outcomes"):
         decide(read_model(data, "m"), ModelSettings(name="m", numeric=["a", "b"]), sample, "m")
 
 

@@ -173,16 +173,20 @@ def _way(form: Any, named: dict[str, Any]) -> Way:
             fields = _fields_of(form, named)
             return Way(lambda value: _write_record(fields, value), lambda value: _read_record(fields, value))
         case _, "array":
-            return DOUBLES if form["items"] == "double" else _array(_way(form["items"], named))
+            if form["items"] == "double":
+                return DOUBLES
+            return _array(_way(form["items"], named), may_lack=form["items"] == "string")
         case _, "map":
             return _map(_way(form["values"], named))
     return PLAIN[form["type"]]
 
 
-def _array(item: Way) -> Way:
+def _array(item: Way, may_lack: bool) -> Way:
+    """``may_lack``: where items are named, as categories are, null is one that is missing, which is an empty text."""
+
     def read_all(value: Any) -> list[Any]:
-        is_named = isinstance(value, dict)  # categories: null is missing, which is an empty text
-        return ["" if each is None and is_named else item.read(each) for each in listed(value)]
+        lacks = may_lack and isinstance(value, dict)
+        return ["" if each is None and lacks else item.read(each) for each in listed(value)]
 
     write = item.write
     return Way(None if write is None else lambda value: [write(each) for each in value], read_all)
