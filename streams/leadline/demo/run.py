@@ -186,14 +186,18 @@ async def _feed(place: Place, feed: Feed, running: Sequence[Workers], seconds: f
 async def _settle(place: Place, running: Sequence[Workers], within_s: float = _CATCH_UP_S) -> None:
     """Wait until the stages have worked off what is there; for so long at most."""
     deadline = time.monotonic() + within_s
-    for step in STEPS:
-        while not step.alone and any((await cluster.lag(place.bootstrap, place.settings.prefix, step)).values()):
-            if time.monotonic() > deadline:
-                return
-            for each in running:
-                each.tend()
-            await asyncio.sleep(0.2)
+    while await _is_behind(place) and time.monotonic() < deadline:
+        for each in running:
+            each.tend()
+        await asyncio.sleep(0.2)
     await asyncio.sleep(0.5)
+
+
+async def _is_behind(place: Place) -> bool:
+    """Whether any stage has something left to do."""
+    steps = [step for step in STEPS if not step.alone]
+    lags = await asyncio.gather(*(cluster.lag(place.bootstrap, place.settings.prefix, step) for step in steps))
+    return any(any(lag.values()) for lag in lags)
 
 
 async def _watch(place: Place, topic: str, screen: Screen) -> None:
