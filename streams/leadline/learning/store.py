@@ -161,11 +161,9 @@ class ModelStore:
             for name in there:
                 if name not in here or _set_of(name) in changed:
                     self._call(partial(_download, folder / name), model, TRAINING_SETS, name)
-            for name in changed:
-                if (
-                    f"{name}{_SET}" in there and f"{name}{_ERASED}" not in there
-                ):  # what was removed here never came to the store
-                    (folder / f"{name}{_ERASED}").unlink()
+            never_came = {name for name in changed if f"{name}{_SET}" in there and f"{name}{_ERASED}" not in there}
+            for name in never_came:  # what was removed here is there again
+                (folder / f"{name}{_ERASED}").unlink()
 
     def _copy(self, model: str, version: str, stated: bytes) -> None:
         _take_away(self.mirror / model / version)
